@@ -1,0 +1,66 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Which Python makes the environments (default: the first suitable one), what a target's program
+# and pytest are told besides.
+PYTHON ?=
+ARGS ?=
+RUN_ARGS ?= --run
+PYTEST_ARGS ?=
+
+# Absolute for programs that change their directory.
+BIN := $(CURDIR)/.venv/bin
+DEMO = $(BIN)/python -m viam_session_bridge.tools.demo
+
+# The wheels carry one middleware; a ROS installation's is the user's choice.
+ifndef ROS_DISTRO
+export RMW_IMPLEMENTATION := rmw_fastrtps_cpp
+endif
+
+# The wheels' environments must not see a ROS installation, nor each other.
+ALONE := env -u PYTHONPATH -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo run test lint types unit test-oldest test-jazzy viam-server clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: ## make .venv from the pinned requirements, or leave it when it is up to date
+	@PYTHON='$(PYTHON)' scripts/venv .venv
+
+demo run unit test-jazzy: export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+
+demo: venv ## watch the bridge stop a simulated base when its publisher dies (ARGS=...)
+	@$(DEMO) $(ARGS)
+
+run: venv ## the bridge with a simulated machine, for your own publishers (ARGS=...)
+	@$(DEMO) $(RUN_ARGS) $(ARGS)
+
+test: lint types test-oldest unit ## everything that CI runs
+
+lint: venv ## ruff: style and likely mistakes
+	$(BIN)/ruff check .
+
+types: venv ## mypy, strict
+	$(BIN)/mypy
+
+viam-server: venv
+	$(BIN)/python test/support/go_build.py
+
+unit: viam-server ## the tests, with the real viam-server (PYTEST_ARGS='-k lapse')
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-oldest: ## what speaks to the machine, with the oldest grpcio and protobuf
+	@PYTHON='$(PYTHON)' scripts/venv .venv-oldest
+	$(ALONE) .venv-oldest/bin/python -m pytest -q test/test_wire.py test/test_channel.py
+
+test-jazzy: viam-server ## the tests on ROS 2 Jazzy, with the oldest grpcio and protobuf
+	@PYTHON='$(PYTHON)' scripts/venv .venv-jazzy
+	$(ALONE) RMW_IMPLEMENTATION=rmw_fastrtps_cpp \
+	  .venv-jazzy/bin/python -m pytest $(PYTEST_ARGS)
+
+clean: ## remove environments, caches and what building left
+	rm -rf .venv .venv-jazzy .venv-oldest .venv*.lock build install log *.egg-info
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

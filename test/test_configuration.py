@@ -1,0 +1,291 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a configuration may say, and what its messages say where it may not."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from viam_session_bridge.address import Address, parse_address
+from viam_session_bridge.configuration import (
+    BaseConfiguration,
+    Configuration,
+    ConfigurationError,
+    DriveMode,
+    MachineConfiguration,
+    SessionsMode,
+)
+from viam_session_bridge.configuration_checks import check, find_problems
+from viam_session_bridge.limits import HEARTBEAT_WINDOW, Range, SHUTDOWN_TIMEOUT
+from viam_session_bridge.suggestion import did_you_mean
+
+MAIN = MachineConfiguration('main', 'localhost:8080', True, 0.25, 256, False)
+BASE = BaseConfiguration(
+    name='base',
+    machine='main',
+    resource='base',
+    command_topics=('/cmd_vel',),
+    stamped_command_topics=(),
+    sessions=SessionsMode.AUTO,
+    drive_mode=DriveMode.VELOCITY,
+    max_linear_speed=0.0,
+    max_angular_speed=0.0,
+    max_stamp_age=0.0,
+)
+GOOD = Configuration(0.5, 2.0, '', (MAIN,), (BASE,))
+
+
+def with_machine(**changes: Any) -> Configuration:
+    return dataclasses.replace(GOOD, machines=(dataclasses.replace(MAIN, **changes),))
+
+
+def with_base(**changes: Any) -> Configuration:
+    return dataclasses.replace(GOOD, bases=(dataclasses.replace(BASE, **changes),))
+
+
+def with_second(**changes: Any) -> Configuration:
+    second = {'name': 'other', 'resource': 'other', 'command_topics': ('/other',), **changes}
+    return dataclasses.replace(GOOD, bases=(BASE, dataclasses.replace(BASE, **second)))
+
+
+def problems(configuration: Configuration) -> tuple[str, ...]:
+    try:
+        check(configuration)
+    except ConfigurationError as error:
+        assert str(error) == '\n'.join(error.problems)
+        return error.problems
+    return ()
+
+
+GOOD_ONES = {
+    'plain': GOOD,
+    'shortest window': dataclasses.replace(GOOD, heartbeat_window=0.03),
+    'longest window': dataclasses.replace(GOOD, heartbeat_window=60.0),
+    'other base': with_second(),
+    'one topic, sessions alike': with_second(command_topics=('/cmd_vel',)),
+    'same resource, other machine': dataclasses.replace(
+        GOOD,
+        machines=(MAIN, dataclasses.replace(MAIN, name='rear')),
+        bases=(BASE, dataclasses.replace(BASE, name='other', machine='rear')),
+    ),
+    'stamped only': with_base(command_topics=(), stamped_command_topics=('/cmd_vel',)),
+    'power': with_base(drive_mode=DriveMode.POWER, max_linear_speed=1.0, max_angular_speed=2.0),
+    'socket': with_machine(address='unix:/run/viam.sock'),
+    'IPv6': with_machine(address='[::1]:8080'),
+    'all of 127': with_machine(address='127.9.8.7:8080'),
+    'a base behind a remote': with_base(resource='arm_pi:base'),
+}
+
+
+@pytest.mark.parametrize('configuration', GOOD_ONES.values(), ids=GOOD_ONES)
+def test_what_is_allowed(configuration: Configuration) -> None:
+    assert problems(configuration) == ()
+
+
+# By parameter: a configuration with one mistake, and what its only message must hold.
+MISTAKES: dict[str, tuple[Configuration, tuple[str, ...]]] = {
+    'window NaN': (
+        dataclasses.replace(GOOD, heartbeat_window=math.nan),
+        ('heartbeat_window', 'nan', 'from 0.03 to 60 s'),
+    ),
+    'window short': (
+        dataclasses.replace(GOOD, heartbeat_window=0.0299),
+        ('heartbeat_window', '0.0299', 'from 0.03 to 60 s'),
+    ),
+    'window long': (dataclasses.replace(GOOD, heartbeat_window=61.0), ('heartbeat_window', '61')),
+    'shutdown 0': (
+        dataclasses.replace(GOOD, shutdown_timeout=0.0),
+        ('shutdown_timeout is 0.0', 'above 0 and up to 3600 s'),
+    ),
+    'shutdown infinite': (
+        dataclasses.replace(GOOD, shutdown_timeout=math.inf),
+        ('shutdown_timeout is inf',),
+    ),
+    'no machine': (
+        dataclasses.replace(GOOD, machines=(), bases=()),
+        ('machine_names is empty', 'base_names is empty'),
+    ),
+    'no base': (dataclasses.replace(GOOD, bases=()), ('base_names is empty', 'at least one')),
+    'machine twice': (
+        dataclasses.replace(GOOD, machines=(MAIN, MAIN)),
+        ('machine_names', "'main' 2 times"),
+    ),
+    'base named with a dot': (
+        with_base(name='a.b'),
+        ('base_names', "'a.b'", "letters, digits, '_' and '-'"),
+    ),
+    'base without name': (with_base(name=''), ('base_names', "''")),
+    'address': (
+        with_machine(address='localhost'),
+        ('machines.main.address', "'localhost'", 'host:port', 'unix:PATH'),
+    ),
+    'TLS': (
+        with_machine(insecure=False),
+        (
+            'TLS is not supported yet: set machines.main.insecure to true, which is allowed for '
+            'a loopback address or a unix socket',
+        ),
+    ),
+    'insecure elsewhere': (
+        with_machine(address='robot.local:8080'),
+        ('machines.main.insecure', 'machines.main.address', "'robot.local:8080'", 'unix:PATH'),
+    ),
+    'insecure everywhere': (with_machine(address='0.0.0.0:8080'), ('machines.main.insecure',)),
+    'call_timeout 0': (
+        with_machine(call_timeout=0.0),
+        ('machines.main.call_timeout', 'from 0.02 to 5 s'),
+    ),
+    'call_timeout NaN': (with_machine(call_timeout=math.nan), ('machines.main.call_timeout',)),
+    'sessions 0': (
+        with_machine(max_sessions=0),
+        ('machines.main.max_sessions is 0', 'from 1 to 1024'),
+    ),
+    'sessions 1025': (with_machine(max_sessions=1025), ('machines.main.max_sessions is 1025',)),
+    'unknown machine': (
+        with_base(machine='mian'),
+        ('bases.base.machine', "'mian'", 'machine_names', 'did you mean main?'),
+    ),
+    'no resource': (with_base(resource=' '), ('bases.base.resource', "' '")),
+    'no topic': (
+        with_base(command_topics=()),
+        ('bases.base.command_topics', 'bases.base.stamped_command_topics', 'name a topic'),
+    ),
+    'topic twice': (
+        with_base(command_topics=('/a', '/a')),
+        ('bases.base.command_topics has /a 2 times',),
+    ),
+    'linear speed': (
+        with_base(max_linear_speed=-1.0),
+        ('bases.base.max_linear_speed is -1.0', '0 or more m/s'),
+    ),
+    'angular speed': (
+        with_base(max_angular_speed=math.inf),
+        ('bases.base.max_angular_speed is inf', 'rad/s'),
+    ),
+    'stamp age': (with_base(max_stamp_age=math.nan), ('bases.base.max_stamp_age is nan',)),
+    'power without a speed': (
+        with_base(drive_mode=DriveMode.POWER, max_linear_speed=1.0),
+        ('bases.base.drive_mode is power', 'bases.base.max_angular_speed is 0', 'set it'),
+    ),
+    'same base twice': (
+        with_second(resource='base'),
+        ('bases.base.resource and bases.other.resource', "'base'", "machine 'main'"),
+    ),
+    'types differ in a base': (
+        with_base(stamped_command_topics=('/cmd_vel',)),
+        ('/cmd_vel', 'bases.base.command_topics and in bases.base.stamped_command_topics'),
+    ),
+    'types differ between bases': (
+        with_second(command_topics=(), stamped_command_topics=('/cmd_vel',)),
+        ('/cmd_vel', 'bases.base.command_topics and in bases.other.stamped_command_topics'),
+    ),
+    'sessions differ': (
+        with_second(command_topics=('/cmd_vel',), sessions=SessionsMode.MANUAL),
+        ('/cmd_vel', 'bases.base.sessions auto', 'bases.other.sessions manual', 'alike'),
+    ),
+}
+
+
+@pytest.mark.parametrize(('configuration', 'words'), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named(configuration: Configuration, words: tuple[str, ...]) -> None:
+    said = problems(configuration)
+    assert len(said) == (2 if not configuration.machines else 1)
+    for word in words:
+        assert word in '\n'.join(said)
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    configuration = Configuration(
+        math.nan,
+        -1.0,
+        '',
+        (dataclasses.replace(MAIN, address='', call_timeout=9.0),),
+        (dataclasses.replace(BASE, machine='none', command_topics=()),),
+    )
+    assert [problem.parameters[0] for problem in find_problems(configuration)] == [
+        'heartbeat_window',
+        'shutdown_timeout',
+        'machines.main.address',
+        'machines.main.call_timeout',
+        'bases.base.machine',
+        'bases.base.command_topics',
+    ]
+
+
+def test_an_unfinished_address_is_one_mistake_not_two() -> None:
+    assert len(problems(with_machine(address='example.com'))) == 1
+
+
+@pytest.mark.parametrize(
+    ('text', 'address', 'is_local'),
+    [
+        ('localhost:8080', Address('localhost', 8080), True),
+        ('LocalHost:1', Address('LocalHost', 1), True),
+        ('127.0.0.1:65535', Address('127.0.0.1', 65535), True),
+        ('[::1]:8080', Address('::1', 8080), True),
+        ('unix:/run/a.sock', Address(path='/run/a.sock'), True),
+        ('unix:///run/a.sock', Address(path='/run/a.sock'), True),
+        ('unix:a.sock', Address(path='a.sock'), True),
+        ('128.0.0.1:1', Address('128.0.0.1', 1), False),
+        ('0.0.0.0:1', Address('0.0.0.0', 1), False),
+        ('[::]:1', Address('::', 1), False),
+        ('[::ffff:8.8.8.8]:1', Address('::ffff:8.8.8.8', 1), False),
+        ('localhost.example.com:1', Address('localhost.example.com', 1), False),
+        ('localhost.:1', Address('localhost.', 1), False),
+        ('robot_1.local:8080', Address('robot_1.local', 8080), False),
+    ],
+)
+def test_addresses(text: str, address: Address, is_local: bool) -> None:
+    assert parse_address(text) == address
+    assert parse_address(text).is_local is is_local
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '', 'localhost', 'localhost:', ':8080', 'localhost:0', 'localhost:65536', 'localhost:a',
+        '::1:8080', '[::1]', '[::1:8080', '[localhost]:8080', '[]:1', 'local host:1', 'a:1\n',
+        'http://localhost:8080', 'dns:///localhost:1', 'unix:', 'unix:/', 'unix://a', 'unix:a b',
+        '127.1:8080', '1:8080', '256.0.0.1:80', '-a:1', 'a..b:1', 'localhost:٣', 'a/b:1',
+        'localhost:8080,evil:1', 'user@localhost:1', f'{"a." * 127}:1', f'{"a" * 64}:1',
+    ],
+)  # fmt: skip
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(ValueError, match=r'^(it|the|what|unix)'):
+        parse_address(text)
+
+
+@given(st.text() | st.from_regex(r'(unix:|\[|[a-z0-9.]*:?)[0-9a-f:.\]/]*', fullmatch=True))
+def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
+    try:
+        address = parse_address(text)
+    except ValueError:
+        return
+    assert bool(address.path) != bool(address.host)
+    assert isinstance(address.is_local, bool)
+
+
+@given(st.floats())
+def test_a_range_holds_finite_numbers_only(number: float) -> None:
+    assert (number in HEARTBEAT_WINDOW) == (0.03 <= number <= 60.0)
+    assert (number in SHUTDOWN_TIMEOUT) == (0.0 < number <= 3600.0)
+    assert (number in Range(0.0)) == (0.0 <= number < math.inf)
+
+
+def test_ranges_in_words() -> None:
+    assert [str(Range(1)), str(Range(1, above_low=True)), str(Range(1, 2))] == [
+        '1 or more', 'above 1', 'from 1 to 2'
+    ]  # fmt: skip
+    assert str(Range(1, 2, above_low=True)) == 'above 1 and up to 2'
+
+
+def test_suggestions() -> None:
+    assert did_you_mean('adress', ['address', 'transport']) == '; did you mean address?'
+    assert did_you_mean('adress', ['address'], prefix='a.') == '; did you mean a.address?'
+    assert did_you_mean('xyz', ['address']) == ''

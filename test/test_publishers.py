@@ -1,0 +1,144 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who publishes, from what the graph says: no ROS needed."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers, same_node
+
+COMMANDS, HEARTBEAT = '/cmd_vel', '/viam_session_bridge/heartbeat'
+
+
+@dataclass(frozen=True)
+class Info:
+    """The shape of rclpy's TopicEndpointInfo."""
+
+    node_name: str
+    endpoint_gid: list[int]
+    node_namespace: str = '/'
+
+
+def info(node: str, process: int, entity: int, namespace: str = '/') -> Info:
+    return Info(node, [process] * 12 + [0, 0, entity, 3], namespace)
+
+
+def registry(rmw: str = 'rmw_fastrtps_cpp') -> Publishers:
+    return Publishers([COMMANDS], rmw)
+
+
+def hidden(there: Info) -> Info:
+    return replace(there, node_name='_NODE_NAME_UNKNOWN_',
+                   node_namespace='_NODE_NAMESPACE_UNKNOWN_')
+
+
+def test_a_publisher_has_gid_topic_node_and_participant() -> None:
+    (seen,), left = registry().update(COMMANDS, [info('teleop', 1, 5, '/robot')])
+    assert seen == Publisher('01' * 12 + '00000503', COMMANDS, '/robot/teleop', '01' * 12)
+    assert left == []
+
+
+def test_who_comes_appears_once_and_who_goes_leaves_once() -> None:
+    publishers = registry()
+    one, two = info('one', 1, 1), info('two', 2, 1)
+    assert [seen.node for seen in publishers.update(COMMANDS, [one])[0]] == ['/one']
+    assert [seen.node for seen in publishers.update(COMMANDS, [one, two])[0]] == ['/two']
+    assert publishers.update(COMMANDS, [two, one]) == ([], [])
+    appeared, left = publishers.update(COMMANDS, [two])
+    assert (appeared, [gone.node for gone in left]) == ([], ['/one'])
+    assert publishers.by_gid(left[0].gid) is None
+    assert publishers.on(COMMANDS) == publishers.named('/two')
+
+
+def test_topics_are_kept_apart() -> None:
+    publishers = registry()
+    publishers.update(COMMANDS, [info('one', 1, 1)])
+    publishers.update(HEARTBEAT, [info('one', 1, 2)])
+    assert publishers.update(HEARTBEAT, [])[1][0].topic == HEARTBEAT
+    assert len(publishers.on(COMMANDS)) == 1
+
+
+def test_a_name_that_comes_later_makes_it_appear_again_and_is_never_lost() -> None:
+    publishers = registry()
+    there = info('teleop', 1, 1)
+    (unnamed,), _ = publishers.update(COMMANDS, [hidden(there)])
+    assert unnamed.node == ''
+    assert publishers.named('') == []
+    (named,), left = publishers.update(COMMANDS, [there])
+    assert (named.node, named.gid, left) == ('/teleop', unnamed.gid, [])
+    assert publishers.update(COMMANDS, [hidden(there)]) == ([], [])
+    assert publishers.by_gid(named.gid) == named
+
+
+def test_named_finds_clients_only() -> None:
+    publishers = registry()
+    publishers.update(COMMANDS, [info('teleop', 1, 1), info('teleop', 1, 2), info('nav', 2, 1)])
+    publishers.update(HEARTBEAT, [info('teleop', 1, 3)])
+    assert [seen.topic for seen in publishers.named('/teleop')] == [COMMANDS] * 2
+    assert publishers.named('/nobody') == []
+
+
+@pytest.mark.parametrize(('rmw', 'one_node'), [
+    ('rmw_fastrtps_cpp', False), ('rmw_cyclonedds_cpp', False), ('rmw_zenoh_cpp', True)])
+def test_two_nodes_of_one_name_are_told_apart_by_their_participants(
+    rmw: str, one_node: bool
+) -> None:
+    publishers = registry(rmw)
+    publishers.update(COMMANDS, [info('teleop', 1, 1), info('teleop', 2, 1)])
+    one, other = publishers.named('/teleop')
+    assert same_node(one, other) is one_node
+
+
+def test_same_node() -> None:
+    publishers = registry()
+    publishers.update(COMMANDS, [info('teleop', 1, 1), info('nav', 1, 2), info('', 1, 3)])
+    publishers.update(HEARTBEAT, [info('teleop', 1, 4), info('', 1, 5)])
+    teleop, nav, unknown = publishers.on(COMMANDS)
+    heartbeat, unknown_heartbeat = publishers.on(HEARTBEAT)
+    assert same_node(teleop, heartbeat)
+    assert not same_node(nav, heartbeat)
+    assert not same_node(unknown, unknown_heartbeat)
+    assert same_node(unknown, unknown)
+
+
+def test_gid_of_a_message() -> None:
+    gid = {'implementation_identifier': 'rmw_fastrtps_cpp', 'data': bytes(range(16))}
+    assert gid_of({'publisher_gid': gid}) == bytes(range(16)).hex()
+    assert gid_of({'publisher_gid': None}) is None
+    assert gid_of({'source_timestamp': 1}) is None
+
+
+def test_looks_follow_a_change_and_never_end() -> None:
+    looks = Looks(['/a', '/b'], 0.0)
+    assert looks.due(0.0) == ['/a', '/b']
+    looks.looked('/b', 0.0, 0.0)
+    at, now = [], 0.0
+    while now < 10.0:
+        looks.looked('/a', now, now)
+        looks.looked('/b', now, now)
+        at.append(round(looks.next_at - now, 3))
+        now = looks.next_at
+    assert at[:5] == [0.02, 0.04, 0.08, 0.16, 0.32]
+    assert at[-1] == Looks.SLOWEST
+    looks.changed('/a', now)
+    assert (looks.next_at, looks.due(now)[0]) == (now, '/a')
+
+
+def test_a_storm_of_changes_is_looked_at_every_20_ms_and_at_its_end() -> None:
+    looks, seen, now = Looks(['/a'], 0.0), [], 0.0
+    while now < 1.0:
+        looks.changed('/a', now)
+        if looks.due(now):
+            looks.looked('/a', now, now)
+            seen.append(now)
+        now += 0.0001
+    assert 45 <= len(seen) <= 50
+    assert looks.next_at <= now + Looks.PAUSE
+
+
+def test_a_dear_look_is_taken_less_often() -> None:
+    looks = Looks(['/a'], 0.0)
+    looks.looked('/a', 0.0, 0.25)
+    looks.changed('/a', 0.3)
+    assert looks.next_at == pytest.approx(0.25 + 0.25 / Looks.SHARE)

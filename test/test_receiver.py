@@ -1,0 +1,532 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""The receiving loop, over real DDS and with publishers in processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sized
+from contextlib import suppress
+from itertools import pairwise
+import json
+import os
+from pathlib import Path
+import random
+import signal
+import socket
+from statistics import median
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+rclpy = pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from geometry_msgs.msg import Twist, TwistStamped  # noqa: E402
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
+
+from viam_session_bridge.ros.publishers import Looks, Publisher  # noqa: E402
+from viam_session_bridge.ros.receiver import Punctuality, Receiver  # noqa: E402
+from viam_session_bridge.ros.wait import gids_available, Inlet  # noqa: E402
+
+ROOT = Path(__file__).parent.parent
+BOUND = 30.0
+"""Seconds that anything may take on a busy machine."""
+PROMPT = 0.05
+"""Seconds within which a message that nothing delays arrives, usually."""
+
+# Publishes time.monotonic(), which all processes of a machine share, as the command.
+PUBLISHER = """
+import json, sys, threading, time
+import rclpy
+from geometry_msgs.msg import Twist
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+rclpy.init()
+node = rclpy.create_node(sys.argv[1])
+qos = QoSProfile(depth=10, reliability=ReliabilityPolicy[sys.argv[4]])
+publishers = [node.create_publisher(Twist, topic, qos) for topic in sys.argv[2].split(',')]
+going = True
+def publish():
+    due, message = time.monotonic(), Twist()
+    while going:
+        for publisher in publishers:
+            message.linear.x = time.monotonic()
+            publisher.publish(message)
+        due = max(due + 1 / float(sys.argv[3]), time.monotonic() - 0.1)
+        time.sleep(max(0.0, due - time.monotonic()))
+thread = threading.Thread(target=publish)
+thread.start()
+sys.stdin.readline()
+going = False
+thread.join()
+for publisher in publishers:
+    print(time.monotonic(), flush=True)
+    node.destroy_publisher(publisher)
+    sys.stdin.readline()
+node.destroy_node()
+rclpy.shutdown()
+"""
+
+# Receives until a line comes on its standard input; tells on its standard output.
+RECEIVER = """
+import json, sys, time
+import rclpy
+from geometry_msgs.msg import Twist
+from viam_session_bridge.ros.receiver import Receiver
+class Sink:
+    def tell(self, *what): print(json.dumps(what), flush=True)
+    def command(self, topic, gid, message, now): self.tell('command', message.linear.x)
+    def heartbeat(self, gid, data, now): self.tell('heartbeat', data)
+    def publishers_changed(self, topic, appeared, left, now): pass
+    def discarded(self, count, late): self.tell('discarded', count, late)
+    def failed(self, exception): self.tell('failed', str(exception))
+rclpy.init()
+node = rclpy.create_node('bridge')
+receiver = Receiver(node, {'cmd_vel': Twist}, '~/heartbeat', 0.2, Sink(), print)
+receiver.start()
+if sys.argv[1] == 'forget':
+    sys.exit()
+sys.stdin.readline()
+receiver.stop()
+rclpy.shutdown()
+"""
+
+
+class Recorder:
+    """A sink that keeps what it is told, for tests to wait for."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.commands: list[tuple[str, str | None, float, float]] = []
+        self.heartbeats: list[tuple[str | None, str, float]] = []
+        self.appeared: list[Publisher] = []
+        self.left: list[tuple[Publisher, float]] = []
+        self.discards: list[tuple[int, float]] = []
+        self.failures: list[BaseException] = []
+        self.reports: list[str] = []
+        self.on_command: Callable[[], None] = lambda: None
+
+    def command(self, topic: str, gid: str | None, message: Any, now: float) -> None:
+        with self.changed:
+            self.commands.append((topic, gid, message.linear.x, now))
+            self.changed.notify_all()
+        self.on_command()
+
+    def heartbeat(self, gid: str | None, data: str, now: float) -> None:
+        with self.changed:
+            self.heartbeats.append((gid, data, now))
+            self.changed.notify_all()
+
+    def publishers_changed(
+        self, topic: str, appeared: list[Publisher], left: list[Publisher], now: float
+    ) -> None:
+        with self.changed:
+            self.appeared += appeared
+            self.left += [(gone, now) for gone in left]
+            self.changed.notify_all()
+
+    def discarded(self, count: int, late: float) -> None:
+        with self.changed:
+            self.discards.append((count, late))
+            self.changed.notify_all()
+
+    def failed(self, exception: BaseException) -> None:
+        with self.changed:
+            self.failures.append(exception)
+            self.changed.notify_all()
+
+    def report(self, text: str) -> None:
+        with self.changed:
+            self.reports.append(text)
+            self.changed.notify_all()
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        with self.changed:
+            assert self.changed.wait_for(condition, BOUND), vars(self)
+
+    def wait_for(self, told: Sized, count: int) -> None:
+        self.wait(lambda: len(told) >= count)
+
+    def delays(self, topic: str) -> list[float]:
+        """Return the seconds from publishing to handing on, a message each."""
+        return [now - sent for on, _, sent, now in self.commands if on == topic]
+
+
+class Ros:
+    """A node in a ROS domain of the test's own, and processes that publish there."""
+
+    def __init__(self) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, args=[], domain_id=int(os.environ['ROS_DOMAIN_ID']))
+        self.node = rclpy.create_node('bridge', context=self.context)
+        self.sink = Recorder()
+        self.processes: list[subprocess.Popen[str]] = []
+        self.receivers: list[Receiver] = []
+
+    def receive(self, topics: dict[str, type] | None = None, window: float = 0.5) -> Receiver:
+        receiver = Receiver(
+            self.node, topics or {'cmd_vel': Twist}, '~/heartbeat', window, self.sink,
+            self.sink.report)
+        self.receivers.append(receiver)
+        receiver.start()
+        return receiver
+
+    def process(self, script: str, *arguments: object) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, '-c', script, *map(str, arguments)], text=True, cwd=ROOT,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.processes.append(process)
+        return process
+
+    def publish(
+        self, node: str = 'teleop', topics: str = '/cmd_vel', rate: float = 50.0,
+        reliability: str = 'RELIABLE',
+    ) -> subprocess.Popen[str]:
+        return self.process(PUBLISHER, node, topics, rate, reliability)
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.communicate()
+        for receiver in self.receivers:
+            assert receiver.stop(BOUND)
+        self.context.try_shutdown()
+
+
+def free_domain() -> int:
+    for domain in random.SystemRandom().sample(range(1, 100), 99):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                # The first participant's port (RTPS specification, 9.6.2.3).
+                probe.bind(('', 7410 + 250 * domain))
+            except OSError:
+                continue
+        return domain
+    raise OSError('no free ROS domain')
+
+
+@pytest.fixture
+def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ros]:
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(free_domain()))
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
+    ros = Ros()
+    try:
+        yield ros
+    finally:
+        ros.close()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def enter(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write('\n')
+    process.stdin.flush()
+
+
+def test_commands_carry_the_gid_that_the_graph_shows(ros: Ros) -> None:
+    receiver = ros.receive()
+    ros.publish('teleop', '/cmd_vel,/cmd_vel')
+    ros.sink.wait(lambda: len(ros.sink.commands) > 20)
+    ros.sink.wait(lambda: len(receiver.publishers.named('/teleop')) == 2)
+    (one, two) = receiver.publishers.named('/teleop')
+    infos = ros.node.get_publishers_info_by_topic('/cmd_vel')
+    assert {one.gid, two.gid} == {bytes(info.endpoint_gid).hex() for info in infos}
+    assert one.participant == two.participant != ''
+    gids = {gid for _, gid, _, _ in ros.sink.commands}
+    assert gids == ({one.gid, two.gid} if gids_available() else {None})
+    assert {topic for topic, _, _, _ in ros.sink.commands} == {'/cmd_vel'}
+
+
+def test_a_heartbeat_is_handed_on_with_its_sender(ros: Ros) -> None:
+    receiver = ros.receive()
+    publisher = ros.node.create_publisher(String, '/bridge/heartbeat', 1)
+    ros.sink.wait(lambda: receiver.publishers.on('/bridge/heartbeat'))
+    publisher.publish(String(data='/teleop'))
+    ros.sink.wait(lambda: ros.sink.heartbeats)
+    gid, data, _ = ros.sink.heartbeats[0]
+    assert data == '/teleop'
+    expected = receiver.publishers.on('/bridge/heartbeat')[0].gid
+    assert gid == (expected if gids_available() else None)
+
+
+def test_a_blocked_executor_delays_nothing(ros: Ros) -> None:
+    ros.receive()
+    ros.publish(rate=100.0)
+    ros.sink.wait(lambda: ros.sink.commands)
+    blocked, over = threading.Event(), threading.Event()
+
+    def block() -> None:
+        blocked.set()
+        over.wait(1.0)
+
+    ros.node.create_timer(0.01, block)
+    executor = SingleThreadedExecutor(context=ros.context)
+    executor.add_node(ros.node)
+
+    def spin() -> None:
+        with suppress(ExternalShutdownException):
+            executor.spin()
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    try:
+        assert blocked.wait(BOUND)
+        before = len(ros.sink.commands)
+        ros.sink.wait(lambda: len(ros.sink.commands) >= before + 80)
+        assert not over.is_set()
+    finally:
+        over.set()
+        executor.shutdown()
+        thread.join(BOUND)
+    delays = ros.sink.delays('/cmd_vel')[before:before + 80]
+    assert median(delays) < PROMPT
+    assert max(delays) < 0.5
+
+
+def test_a_thawed_receiver_replays_nothing(ros: Ros) -> None:
+    publisher = ros.publish(rate=200.0)
+    receiver = ros.process(RECEIVER, 'stay')
+    for _ in range(10):
+        assert json.loads(line(receiver))[0] == 'command'
+    receiver.send_signal(signal.SIGSTOP)
+    frozen = time.monotonic()
+    # It has to publish on for longer than half a window and a quarter; nothing else tells when.
+    with pytest.raises(subprocess.TimeoutExpired):
+        publisher.wait(1.0)
+    publisher.kill()
+    publisher.wait(BOUND)
+    receiver.send_signal(signal.SIGCONT)
+    thawed = time.monotonic()
+    # What it wrote before it was frozen comes first; what it took just then may be among it.
+    told = json.loads(line(receiver))
+    while told[0] == 'command':
+        assert told[1] < frozen
+        told = json.loads(line(receiver))
+    name, count, late = told
+    assert name == 'discarded'
+    assert count > 0
+    assert 0.7 < late < thawed - frozen + BOUND
+    ros.publish('other', rate=20.0)
+    told = json.loads(line(receiver))
+    assert told[0] == 'command'
+    assert told[1] > thawed
+
+
+def test_a_freeze_right_after_a_take_is_noticed(
+    ros: Ros, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ros.receive(window=0.2)
+    take = Inlet.take
+    froze: list[float] = []
+
+    def freeze(inlet: Inlet) -> Any:
+        taken = take(inlet)
+        if taken is not None and len(ros.sink.commands) >= 5 and not froze:
+            froze.append(taken[0].linear.x)
+            time.sleep(0.5)
+        return taken
+
+    monkeypatch.setattr(Inlet, 'take', freeze)
+    ros.publish(rate=100.0)
+    ros.sink.wait(lambda: ros.sink.discards)
+    ros.sink.wait(lambda: ros.sink.commands[-1][2] > froze[0] + 0.5)
+    count, late = ros.sink.discards[0]
+    assert count > 1
+    assert late > 0.4
+    sent = [x for _, _, x, _ in ros.sink.commands]
+    assert not [x for x in sent if froze[0] <= x < froze[0] + 0.5]
+
+
+def test_a_busy_sink_counts_as_a_freeze_and_its_backlog_is_dropped(ros: Ros) -> None:
+    ros.receive(window=0.2)
+    began: list[float] = []
+
+    def dawdle() -> None:
+        if not began:
+            began.append(time.monotonic())
+            time.sleep(0.5)
+
+    ros.sink.on_command = dawdle
+    ros.publish(rate=100.0)
+    ros.sink.wait(lambda: ros.sink.discards)
+    ros.sink.wait(lambda: len(ros.sink.commands) > 1)
+    assert ros.sink.commands[1][2] > began[0] + 0.5
+
+
+def test_a_publisher_that_leaves_is_noticed_at_once(ros: Ros) -> None:
+    receiver = ros.receive()
+    publisher = ros.publish('teleop', '/cmd_vel,/cmd_vel,/cmd_vel')
+    ros.sink.wait(lambda: len(receiver.publishers.named('/teleop')) == 3)
+    delays = []
+    enter(publisher)
+    for number in range(3):
+        destroyed = float(line(publisher))
+        ros.sink.wait_for(ros.sink.left, number + 1)
+        delays.append(ros.sink.left[number][1] - destroyed)
+        enter(publisher)
+    assert median(delays) < 0.2
+    assert receiver.publishers.on('/cmd_vel') == []
+
+
+def test_a_flood_on_one_topic_delays_no_other(ros: Ros) -> None:
+    ros.receive({'slow': Twist, 'fast': Twist})
+    heartbeats = ros.node.create_publisher(String, '/bridge/heartbeat', 1)
+    ros.publish('flood', '/fast', 5000.0, 'BEST_EFFORT')
+    ros.sink.wait(lambda: len(ros.sink.delays('/fast')) > 1000)
+    ros.publish('teleop', '/slow', 50.0)
+    ros.sink.wait(lambda: ros.sink.delays('/slow'))
+    for number in range(20):
+        heartbeats.publish(String(data=str(time.monotonic())))
+        ros.sink.wait_for(ros.sink.heartbeats, number + 1)
+    ros.sink.wait(lambda: len(ros.sink.delays('/slow')) > 50)
+    assert median(ros.sink.delays('/slow')) < PROMPT
+    assert median(now - float(data) for _, data, now in ros.sink.heartbeats) < PROMPT
+
+
+def test_a_sink_that_raises_ends_nothing(ros: Ros) -> None:
+    def fail() -> None:
+        raise LookupError('a bug')
+
+    ros.sink.on_command = fail
+    ros.receive()
+    ros.publish()
+    ros.sink.wait(lambda: len(ros.sink.commands) > 20)
+    assert ros.sink.reports == ["internal error in command: LookupError('a bug')"]
+    assert ros.sink.failures == []
+
+
+def test_text_that_is_not_utf8_ends_nothing(ros: Ros) -> None:
+    receiver = ros.receive()
+    publisher = ros.node.create_publisher(String, '/bridge/heartbeat', 10)
+    ros.sink.wait(lambda: receiver.publishers.on('/bridge/heartbeat'))
+    publisher.publish(b'\x00\x01\x00\x00\x03\x00\x00\x00\xff\xfe\x00\x00')
+    publisher.publish(String(data='good'))
+    ros.sink.wait(lambda: [data for _, data, _ in ros.sink.heartbeats if data == 'good'])
+    assert ros.sink.failures == []
+
+
+def test_stop_ends_the_thread_and_a_new_receiver_may_follow(ros: Ros) -> None:
+    first = ros.receive(window=60.0)
+    publisher = ros.publish()
+    ros.sink.wait(lambda: ros.sink.commands)
+    assert first.stop(1.0)
+    assert first.stop(1.0)
+    assert 'receiver' not in [thread.name for thread in threading.enumerate()]
+    assert list(ros.node.subscriptions) == []
+    stopped = time.monotonic()
+    ros.receive()
+    ros.sink.wait(lambda: ros.sink.commands[-1][2] > stopped + 0.1)
+    assert publisher.poll() is None
+    assert ros.sink.discards == []
+    assert ros.sink.failures == []
+
+
+def test_stop_does_not_wait_for_a_sink_that_hangs(ros: Ros) -> None:
+    hung, over = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hung.set()
+        over.wait(BOUND)
+
+    ros.sink.on_command = hang
+    receiver = ros.receive()
+    ros.publish()
+    assert hung.wait(BOUND)
+    assert not receiver.stop(0.1)
+    over.set()
+    assert receiver.stop(BOUND)
+
+
+def test_a_shut_down_context_is_told(ros: Ros) -> None:
+    receiver = ros.receive(window=60.0)
+    ros.sink.wait(lambda: hasattr(receiver, '_looks'))
+    ros.context.try_shutdown()
+    ros.sink.wait(lambda: ros.sink.failures)
+    assert 'context' in str(ros.sink.failures[0])
+
+
+def test_an_unexpected_end_of_the_loop_is_told(
+    ros: Ros, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise SystemExit('unheard of')
+
+    monkeypatch.setattr(Looks, 'due', die)
+    ros.receive()
+    ros.sink.wait(lambda: ros.sink.failures)
+    assert isinstance(ros.sink.failures[0], SystemExit)
+
+
+def test_a_forgotten_receiver_does_not_outlive_the_main_thread(ros: Ros) -> None:
+    process = ros.process(RECEIVER, 'forget')
+    told, _ = process.communicate(timeout=BOUND)
+    assert 'main thread' in told
+
+
+def test_a_publisher_of_another_type_is_reported(ros: Ros) -> None:
+    context = rclpy.Context()
+    rclpy.init(context=context, args=[], domain_id=int(os.environ['ROS_DOMAIN_ID']))
+    try:
+        node = rclpy.create_node('nav', context=context)
+        node.create_publisher(TwistStamped, '/cmd_vel', 1)
+        receiver = ros.receive()
+        ros.sink.wait(lambda: ros.sink.reports)
+        assert '/cmd_vel' in ros.sink.reports[0]
+        assert 'geometry_msgs/msg/TwistStamped' in ros.sink.reports[0]
+        assert receiver.publishers.on('/cmd_vel') == []
+    finally:
+        context.try_shutdown()
+
+
+def test_qos_can_be_overridden_and_what_does_not_fit_is_reported(ros: Ros) -> None:
+    ros.node.destroy_node()
+    ros.node = rclpy.create_node('bridge', context=ros.context, parameter_overrides=[
+        Parameter('qos_overrides./cmd_vel.subscription.reliability', value='reliable')])
+    ros.receive()
+    ros.publish(reliability='BEST_EFFORT')
+    ros.sink.wait(lambda: ros.sink.reports)
+    assert 'RELIABILITY' in ros.sink.reports[0]
+    assert 'qos_overrides./cmd_vel.subscription' in ros.sink.reports[0]
+
+
+def test_one_topic_cannot_have_two_types(ros: Ros) -> None:
+    with pytest.raises(ValueError, match=r'/cmd_vel .*Twist and .*TwistStamped'):
+        ros.receive({'cmd_vel': Twist, '/cmd_vel': TwistStamped})
+    assert list(ros.node.subscriptions) == []
+
+
+@pytest.mark.parametrize(('window', 'limit'), [(0.03, 0.02), (0.5, 0.25), (60.0, 30.0)])
+def test_a_check_is_late_beyond_half_a_window_after_it_was_due(
+    window: float, limit: float
+) -> None:
+    watch = Punctuality(window, 100.0)
+    assert watch.period == window / 4
+    assert watch.late(100.0 + window / 4 + limit - 1e-6) == 0.0
+    at = 100.0 + window / 4 + limit - 1e-6
+    assert watch.late(at + window / 4 + limit + 1e-6) == pytest.approx(limit, rel=1e-3)
+    assert watch.late(at + window / 4 + limit + 2e-6) == 0.0
+
+
+def test_the_loop_wakes_every_quarter_window(ros: Ros, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks: list[float] = []
+    late = Punctuality.late
+
+    def note(watch: Punctuality, now: float) -> float:
+        with ros.sink.changed:
+            checks.append(now)
+            ros.sink.changed.notify_all()
+        return late(watch, now)
+
+    monkeypatch.setattr(Punctuality, 'late', note)
+    ros.receive(window=0.4)
+    ros.sink.wait(lambda: len(checks) > 30)
+    assert median(after - before for before, after in pairwise(checks[15:])) < 0.13

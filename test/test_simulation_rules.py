@@ -1,0 +1,370 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The simulated machine's rules and bases, with the time handed in."""
+
+from collections.abc import Callable
+import math
+import uuid
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from viam_session_bridge.simulation.base import MAX_ANGULAR, MAX_LINEAR, SimulatedBase, ZERO
+from viam_session_bridge.simulation.session_rules import (
+    Lapse,
+    MAX_SESSIONS,
+    Refused,
+    SessionRules,
+)
+
+WINDOW = 0.5
+T = 100.0  # when a test begins
+LAST = T + WINDOW - 1e-6  # the last moment of a session that began then
+UNKNOWN_ID = 'c0ffee00-c0ff-4e00-8000-c0ffeec0ffee'
+NIL = '00000000-0000-0000-0000-000000000000'
+EXPIRED = ('INVALID_ARGUMENT', 'SESSION_EXPIRED')
+MALFORMED = {
+    '': 'invalid UUID length: 0',
+    'x': 'invalid UUID length: 1',
+    UNKNOWN_ID + '0': 'invalid UUID length: 37',
+    UNKNOWN_ID[:-2] + 'ü': None,  # 36 bytes
+    'g' + UNKNOWN_ID[1:]: None,
+    UNKNOWN_ID.replace('-', '_'): None,
+    'z' * 32: None,
+    'urn:guid:' + UNKNOWN_ID: 'invalid urn prefix: "urn:guid:"',
+}
+
+
+@pytest.fixture
+def rules() -> SessionRules:
+    return SessionRules(WINDOW)
+
+
+def refusal(call: Callable[[], object]) -> tuple[str, str]:
+    """Return the code and the details that a call is refused with."""
+    with pytest.raises(Refused) as caught:
+        call()
+    return caught.value.code, caught.value.details
+
+
+def facts(rules: SessionRules, now: float) -> object:
+    """Return all that a refused call must leave as it is."""
+    return rules.sessions(now), rules.next_deadline(), rules.last_user('base')
+
+
+# The window
+
+
+@pytest.mark.parametrize('window', [0.03, 0.5, 60.0])
+def test_a_window_from_30_ms_to_60_s_is_taken(window: float) -> None:
+    assert SessionRules(window).window == window
+
+
+@pytest.mark.parametrize('window', [0.0, -1.0, 0.0299, 60.001, math.inf, math.nan])
+def test_any_other_window_is_an_error_that_says_what_is_allowed(window: float) -> None:
+    with pytest.raises(ValueError, match=rf'^window must be 0\.03 to 60 seconds, not {window}$'):
+        SessionRules(window)
+
+
+# Starting and resuming
+
+
+def test_a_session_is_a_new_uuid_each_time(rules: SessionRules) -> None:
+    first, second = rules.start(T), rules.start(T)
+    assert first != second
+    assert str(uuid.UUID(first)) == first
+
+
+def test_resuming_a_live_session_is_a_heartbeat_of_the_same(rules: SessionRules) -> None:
+    session = rules.start(T)
+    assert rules.start(LAST, resume=session) == session
+    assert rules.next_deadline() == LAST + WINDOW
+    assert len(rules.sessions(LAST)) == 1
+
+
+@pytest.mark.parametrize('spell', [
+    str.upper, lambda id_: f'urn:uuid:{id_}', lambda id_: f'URN:UUID:{id_}',
+    lambda id_: f'{{{id_}}}', lambda id_: f'({id_}(', lambda id_: id_.replace('-', ''),
+])  # fmt: skip
+def test_an_id_is_taken_in_every_form_of_gos_parser_and_given_back_as_it_came(
+    rules: SessionRules, spell: Callable[[str], str]
+) -> None:
+    session = rules.start(T)
+    assert rules.start(T, resume=spell(session)) == spell(session)
+    rules.heartbeat(T, spell(session))
+    assert rules.use(T, 'base', [spell(session)]) == session
+
+
+def test_resuming_an_unknown_expired_or_foreign_session_silently_starts_one(
+    rules: SessionRules,
+) -> None:
+    expired = rules.start(T - WINDOW)
+    foreign = rules.start(T, owner='alice')
+    for resume in (UNKNOWN_ID, NIL, expired, foreign):
+        assert rules.start(T, resume=resume, owner='bob') not in (resume, expired, foreign)
+    alices = next(session for session in rules.sessions(T) if session.id == foreign)
+    assert alices.deadline == T + WINDOW
+
+
+@pytest.mark.parametrize(('malformed', 'details'), MALFORMED.items())
+def test_a_malformed_id_is_unknown_everywhere_and_changes_nothing(
+    rules: SessionRules, malformed: str, details: str | None
+) -> None:
+    rules.use(T, 'base', [rules.start(T)])
+    before = facts(rules, T)
+    calls: list[Callable[[], object]] = [
+        lambda: rules.heartbeat(LAST, malformed),
+        lambda: rules.use(LAST, 'base', [malformed]),
+    ]
+    if malformed:  # an empty one resumes nothing
+        calls.append(lambda: rules.start(LAST, resume=malformed))
+    for call in calls:
+        assert refusal(call) == ('UNKNOWN', details or 'invalid UUID format')
+    assert facts(rules, T) == before
+
+
+def test_1025_sessions_are_the_most_and_ended_ones_do_not_count(rules: SessionRules) -> None:
+    sessions = [rules.start(T) for _ in range(MAX_SESSIONS)]
+    assert len(sessions) == 1025
+    assert refusal(lambda: rules.start(LAST)) == ('UNKNOWN', 'too many concurrent sessions')
+    assert rules.start(LAST, resume=sessions[0]) == sessions[0]
+    assert len(rules.sessions(LAST)) == 1025
+    rules.start(T + WINDOW)
+
+
+# Heartbeats
+
+
+def test_a_session_lives_as_long_as_heartbeats_come(rules: SessionRules) -> None:
+    session = rules.start(T)
+    for beat in range(1, 50):
+        rules.heartbeat(T + beat * 0.9 * WINDOW, session)
+        assert rules.expire(T + beat * 0.9 * WINDOW) == ()
+
+
+@pytest.mark.parametrize('id_', [UNKNOWN_ID, NIL])
+def test_a_heartbeat_of_no_session_is_expired(rules: SessionRules, id_: str) -> None:
+    assert refusal(lambda: rules.heartbeat(T, id_)) == EXPIRED
+
+
+def test_nothing_revives_a_session_at_its_deadline(rules: SessionRules) -> None:
+    session = rules.start(T)
+    rules.use(T, 'base', [session])
+    over = T + WINDOW
+    assert refusal(lambda: rules.heartbeat(over, session)) == EXPIRED
+    assert refusal(lambda: rules.use(over, 'base', [session])) == EXPIRED
+    assert rules.start(over, resume=session) != session
+    assert session not in [live.id for live in rules.sessions(over)]
+    assert rules.expire(over) == (Lapse(session, ('base',)),)
+
+
+@pytest.mark.parametrize('owner', ['', 'bob', 'alicf', 'älice'])
+def test_a_foreign_session_is_as_good_as_none(rules: SessionRules, owner: str) -> None:
+    session = rules.start(T, owner='alice')
+    before = facts(rules, T)
+    assert refusal(lambda: rules.heartbeat(LAST, session, owner)) == EXPIRED
+    assert refusal(lambda: rules.use(LAST, 'base', [session], owner)) == EXPIRED
+    assert facts(rules, T) == before
+
+
+def test_the_peer_is_where_the_last_heartbeat_came_from(rules: SessionRules) -> None:
+    session = rules.start(T, peer='here:1')
+    rules.start(T, peer='elsewhere:1', owner='alice')
+    rules.heartbeat(T, session, peer='there:2')
+    assert [live.peer for live in rules.sessions(T)] == ['there:2', 'elsewhere:1']
+
+
+# Monitored calls and last users
+
+
+def test_a_monitored_call_is_a_heartbeat_and_makes_the_last_user(rules: SessionRules) -> None:
+    session = rules.start(T)
+    assert rules.use(LAST, 'base', [session]) == session
+    assert rules.last_user('base') == session
+    assert rules.next_deadline() == LAST + WINDOW
+
+
+@pytest.mark.parametrize('ids', [[], [NIL], [NIL.replace('-', '')]])
+def test_a_monitored_call_without_a_session_clears_the_last_user(
+    rules: SessionRules, ids: list[str]
+) -> None:
+    session = rules.start(T)
+    rules.use(T, 'base', [session])
+    assert rules.use(T, 'base', ids) is None
+    assert rules.last_user('base') is None
+    assert rules.expire(T + WINDOW) == (Lapse(session, ()),)
+
+
+def test_several_ids_are_refused_even_if_they_are_the_same(rules: SessionRules) -> None:
+    session = rules.start(T)
+    rules.use(T, 'base', [session])
+    before = facts(rules, T)
+    several = ('UNKNOWN', 'found more than one session id in metadata')
+    assert refusal(lambda: rules.use(LAST, 'base', [session, session])) == several
+    assert facts(rules, T) == before
+
+
+def test_a_refused_id_leaves_the_last_user(rules: SessionRules) -> None:
+    session = rules.start(T)
+    rules.use(T, 'base', [session])
+    assert refusal(lambda: rules.use(T, 'base', [UNKNOWN_ID])) == EXPIRED
+    assert rules.last_user('base') == session
+
+
+def test_a_call_to_an_unknown_base_is_a_heartbeat_and_uses_nothing(rules: SessionRules) -> None:
+    session = rules.start(T)
+    assert rules.use(LAST, None, [session]) == session
+    assert rules.expire(LAST + WINDOW) == (Lapse(session, ()),)
+
+
+# Expiry
+
+
+def test_a_drives_then_b_drives_then_a_lapses_and_the_base_goes_on(rules: SessionRules) -> None:
+    a, b = rules.start(T), rules.start(T)
+    rules.use(T, 'base', [a])
+    rules.use(T + 0.1, 'base', [b])
+    assert rules.expire(T + WINDOW) == (Lapse(a, ()),)
+    assert rules.last_user('base') == b
+    assert rules.expire(T + 0.1 + WINDOW) == (Lapse(b, ('base',)),)
+
+
+def test_a_lapse_stops_all_bases_that_the_session_used_last_and_no_other(
+    rules: SessionRules,
+) -> None:
+    a, b = rules.start(T), rules.start(T + 0.1)
+    for base in ('one', 'two', 'three'):
+        rules.use(T, base, [a])
+    rules.use(T, 'two', [])
+    rules.use(T + 0.1, 'four', [b])
+    assert rules.expire(T + WINDOW) == (Lapse(a, ('one', 'three')),)
+
+
+def test_a_base_that_is_taken_over_between_deadline_and_expiry_is_not_stopped(
+    rules: SessionRules,
+) -> None:
+    a, b = rules.start(T), rules.start(T + 0.1)
+    rules.use(T, 'base', [a])
+    rules.use(T + WINDOW, 'base', [b])
+    assert rules.expire(T + WINDOW) == (Lapse(a, ()),)
+
+
+def test_a_session_lapses_once_and_first_the_first_that_is_due(rules: SessionRules) -> None:
+    a, b = rules.start(T), rules.start(T + 0.1)
+    rules.heartbeat(T + 0.2, a)
+    assert rules.expire(T + 9) == (Lapse(b, ()), Lapse(a, ()))
+    assert rules.expire(T + 9) == ()
+    assert rules.next_deadline() is None
+
+
+def test_expiry_is_due_exactly_at_the_next_deadline(rules: SessionRules) -> None:
+    session = rules.start(T)
+    due = rules.next_deadline()
+    assert due == T + WINDOW
+    assert rules.expire(math.nextafter(due, 0)) == ()
+    assert rules.expire(due) == (Lapse(session, ()),)
+
+
+# Bases
+
+
+@pytest.fixture
+def base() -> SimulatedBase:
+    return SimulatedBase(T)
+
+
+def test_linear_y_is_forward(base: SimulatedBase) -> None:
+    base.set_velocity(T, (0.0, 500.0, 0.0), ZERO)
+    state = base.state(T + 2)
+    assert (state.x, state.y, state.heading) == pytest.approx((1.0, 0.0, 0.0))
+    assert state.moving
+
+
+def test_angular_z_turns_left_on_an_exact_arc(base: SimulatedBase) -> None:
+    # A quarter circle of 1 m radius.
+    base.set_velocity(T, (0.0, 500.0 * math.pi, 0.0), (0.0, 0.0, 90.0))
+    state = base.state(T + 1)
+    assert (state.x, state.y) == pytest.approx((1.0, 1.0))
+    assert state.heading == pytest.approx(math.pi / 2)
+
+
+def test_the_other_axes_move_nothing(base: SimulatedBase) -> None:
+    base.set_velocity(T, (1.0, 0.0, 1.0), (1.0, 1.0, 0.0))
+    state = base.state(T + 1)
+    assert (state.x, state.y, state.heading, state.moving) == (0.0, 0.0, 0.0, False)
+    assert state.linear == (1.0, 0.0, 1.0)
+
+
+def test_power_is_a_fraction_of_the_maxima(base: SimulatedBase) -> None:
+    base.set_power(T, (0.0, -0.5, 0.0), (0.0, 0.0, 7.0))
+    state = base.state(T)
+    assert state.linear[1] == -0.5 * MAX_LINEAR
+    assert state.angular[2] == MAX_ANGULAR
+
+
+@pytest.mark.parametrize('by_stop', [True, False])
+def test_a_stop_and_a_zero_velocity_stand_still_where_the_base_is(
+    base: SimulatedBase, by_stop: bool
+) -> None:
+    base.set_velocity(T, (0.0, 1000.0, 0.0), ZERO)
+    if by_stop:
+        base.stop(T + 1)
+    else:
+        base.set_velocity(T + 1, ZERO, ZERO)
+    assert not base.state(T + 1).moving
+    assert base.state(T + 9).x == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(('distance', 'speed', 'x'), [
+    (500, 250.0, 0.5), (-500, 250.0, -0.5), (500, -250.0, -0.5), (-500, -250.0, 0.5),
+    (0, 250.0, 0.0), (500, 0.0, 0.0),
+])  # fmt: skip
+def test_move_straight_arrives_and_stands_still(
+    base: SimulatedBase, distance: int, speed: float, x: float
+) -> None:
+    base.move_straight(T, distance, speed)
+    assert base.state(T + 1.99).moving == (x != 0)
+    assert not base.state(T + 2.01).moving
+    assert base.state(T + 9).x == pytest.approx(x)
+
+
+def test_spin_turns_by_the_angle(base: SimulatedBase) -> None:
+    base.spin(T, -90.0, 45.0)
+    assert base.state(T + 1).heading == pytest.approx(-math.pi / 4)
+    assert base.state(T + 9).heading == pytest.approx(-math.pi / 2)
+
+
+@pytest.mark.parametrize('number', [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_not_finite_is_refused_and_changes_nothing(
+    base: SimulatedBase, number: float
+) -> None:
+    base.set_velocity(T, (0.0, 1.0, 0.0), ZERO)
+    before = base.state(T)
+    calls: list[Callable[[], None]] = [
+        lambda: base.set_velocity(T, (number, 0.0, 0.0), ZERO),
+        lambda: base.set_power(T, ZERO, (0.0, 0.0, number)),
+        lambda: base.move_straight(T, 1, number),
+        lambda: base.spin(T, number, 1.0),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match='not a finite number'):
+            call()
+    assert base.state(T) == before
+
+
+_any = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(_any, _any, st.floats(0, 1e9), st.booleans())
+def test_no_finite_number_hinders_a_stop(a: float, b: float, elapsed: float, spin: bool) -> None:
+    base = SimulatedBase(T)
+    base.set_velocity(T, (0.0, a, 0.0), (0.0, 0.0, b))
+    base.state(T + elapsed)
+    (base.spin if spin else base.move_straight)(T + elapsed, a, b)
+    base.state(T + 2 * elapsed)
+    base.stop(T + 3 * elapsed)
+    state = base.state(T + 4 * elapsed)
+    assert not state.moving
+    assert all(map(math.isfinite, (state.x, state.y, state.heading)))

@@ -1,0 +1,371 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The simulated machine over real gRPC: in this process, and once as an executable."""
+
+from collections.abc import Callable, Iterator
+import json
+import os
+from pathlib import Path
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import grpc
+import pytest
+
+from viam_session_bridge.machine import wire
+from viam_session_bridge.simulation.main import main
+from viam_session_bridge.simulation.server import SimulatedMachine
+
+WINDOW = 0.2  # s
+LATE = 0.1  # s that a stop may be late on a busy computer
+PATIENCE = 10.0  # s
+FORWARD = {'y': 200.0}
+
+
+class Client:
+    """Calls a machine as a Viam client does."""
+
+    def __init__(self, address: str):
+        self.channel = grpc.insecure_channel(address)
+
+    def start(self, method: wire.Method, sids: tuple[str, ...] = (), **fields: Any) -> Any:
+        """Start a call and return its future."""
+        return self.channel.unary_unary(
+            method.path,
+            request_serializer=method.request.SerializeToString,
+            response_deserializer=method.response.FromString,
+        ).future(
+            method.request(**fields),
+            timeout=PATIENCE,
+            metadata=[(wire.SESSION_KEY, sid) for sid in sids],
+            wait_for_ready=True,
+        )
+
+    def call(self, method: wire.Method, *sids: str, **fields: Any) -> Any:
+        return self.start(method, sids, **fields).result()
+
+    def refused(self, method: wire.Method, *sids: str, **fields: Any) -> tuple[Any, str]:
+        with pytest.raises(grpc.RpcError) as caught:
+            self.call(method, *sids, **fields)
+        return caught.value.code(), caught.value.details()
+
+    def session(self) -> str:
+        return str(self.call(wire.START_SESSION).id)
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    return tmp_path / 'record.jsonl'
+
+
+@pytest.fixture
+def machine(record: Path) -> Iterator[SimulatedMachine]:
+    with SimulatedMachine(bases=('base', 'arm'), window=WINDOW, record=record) as machine:
+        yield machine
+
+
+@pytest.fixture
+def client(machine: SimulatedMachine) -> Iterator[Client]:
+    client = Client(machine.address)
+    yield client
+    client.channel.close()
+
+
+def lines(record: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in record.read_text().splitlines()]
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    """Return what the condition gives once that is true."""
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < end, 'it did not happen'
+        time.sleep(0.002)
+    return found
+
+
+def session_stops(record: Path) -> list[dict[str, Any]]:
+    return [
+        line for line in lines(record) if line.get('cause') == 'session' and line['phase'] == 'end'
+    ]
+
+
+def test_a_session_start_tells_the_window(client: Client) -> None:
+    response = client.call(wire.START_SESSION)
+    assert wire.to_seconds(response.heartbeat_window) == pytest.approx(WINDOW)
+    assert client.call(wire.START_SESSION, resume=response.id).id == response.id
+
+
+def test_a_command_moves_the_base_and_a_stop_ends_that(
+    client: Client, machine: SimulatedMachine
+) -> None:
+    client.call(wire.SET_VELOCITY, name='base', linear=FORWARD, angular={'z': 30.0})
+    state = machine.state('base')
+    assert (state.linear, state.angular) == ((0.0, 200.0, 0.0), (0.0, 0.0, 30.0))
+    assert client.call(wire.IS_MOVING, name='base').is_moving
+    assert not client.call(wire.IS_MOVING, name='arm').is_moving
+    client.call(wire.STOP, name='base')
+    assert not client.call(wire.IS_MOVING, name='base').is_moving
+    client.call(wire.SET_POWER, name='base', linear={'y': 0.5})
+    assert machine.state('base').linear == (0.0, 500.0, 0.0)
+
+
+def test_when_a_session_lapses_its_bases_stop_on_time(client: Client, record: Path) -> None:
+    session, other = client.session(), client.session()
+    for base in ('arm', 'base'):
+        client.call(wire.SET_VELOCITY, session, name=base, linear=FORWARD)
+    client.call(wire.SET_VELOCITY, name='arm', linear=FORWARD)
+    client.call(wire.SEND_SESSION_HEARTBEAT, id=other)
+    stop = wait_for(lambda: session_stops(record))[0]
+    assert (stop['base'], stop['call'], stop['session']) == ('base', 'stop', session)
+    driven = next(line for line in lines(record) if line['base'] == 'base')
+    assert WINDOW <= stop['t'] - driven['t'] + 0.001 <= WINDOW + LATE
+    wait_for(lambda: not client.call(wire.GET_SESSIONS).sessions)
+    assert client.call(wire.IS_MOVING, name='arm').is_moving
+    assert len(session_stops(record)) == 1
+
+
+def test_all_bases_of_a_session_stop_in_the_same_instant(tmp_path: Path) -> None:
+    names = [f'base{number}' for number in range(80)]
+    record = tmp_path / 'record'
+    with SimulatedMachine(bases=names, window=1.0, record=record) as machine:
+        client = Client(machine.address)
+        session = client.session()
+        for name in names:
+            client.call(wire.SET_VELOCITY, session, name=name, linear=FORWARD)
+        wait_for(lambda: len(session_stops(record)) == 80)
+        times = [stop['t'] for stop in session_stops(record)]
+        client.channel.close()
+    assert max(times) - min(times) < LATE
+
+
+def test_an_expired_session_is_refused_and_moves_nothing(
+    client: Client, machine: SimulatedMachine
+) -> None:
+    session = client.session()
+    wait_for(lambda: not client.call(wire.GET_SESSIONS).sessions)
+    expired = (grpc.StatusCode.INVALID_ARGUMENT, wire.SESSION_EXPIRED)
+    assert client.refused(wire.SEND_SESSION_HEARTBEAT, id=session) == expired
+    assert client.refused(wire.SET_VELOCITY, session, name='base', linear=FORWARD) == expired
+    assert not machine.state('base').moving
+    assert client.call(wire.START_SESSION, resume=session).id != session
+
+
+@pytest.mark.parametrize(('sids', 'details'), [
+    (['nonsense'], 'invalid UUID length: 8'),
+    ([''], 'invalid UUID length: 0'),
+    (['x' * 36], 'invalid UUID format'),
+    (['a', 'a'], 'found more than one session id in metadata'),
+])  # fmt: skip
+def test_malformed_and_repeated_ids_are_unknown(
+    client: Client, machine: SimulatedMachine, record: Path, sids: list[str], details: str
+) -> None:
+    refused = client.refused(wire.SET_VELOCITY, *sids, name='base', linear=FORWARD)
+    assert refused == (grpc.StatusCode.UNKNOWN, details)
+    assert not machine.state('base').moving
+    assert lines(record) == []
+
+
+def test_a_stop_and_is_moving_look_at_no_session(client: Client) -> None:
+    client.call(wire.STOP, 'nonsense', 'twice', name='base')
+    client.call(wire.IS_MOVING, 'nonsense', name='base')
+
+
+@pytest.mark.parametrize(
+    'method',
+    [wire.SET_VELOCITY, wire.SET_POWER, wire.MOVE_STRAIGHT, wire.SPIN, wire.STOP, wire.IS_MOVING],
+    ids=lambda method: str(method.path),
+)
+def test_an_unknown_base_is_not_found_in_viam_servers_words(
+    client: Client, method: wire.Method
+) -> None:
+    details = 'no node found with api rdk:component:base and name nobody'
+    assert client.refused(method, name='nobody') == (grpc.StatusCode.UNKNOWN, details)
+
+
+@pytest.mark.parametrize('path', [
+    '/viam.component.base.v1.BaseService/GetProperties',
+    '/viam.component.arm.v1.ArmService/Stop',
+])  # fmt: skip
+def test_what_is_not_there_is_unimplemented(client: Client, path: str) -> None:
+    method = wire.Method(path, wire.STOP.request, wire.STOP.response)
+    assert client.refused(method, name='base')[0] == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_sessions_are_listed_with_their_peers(client: Client) -> None:
+    session = client.session()
+    (listed,) = client.call(wire.GET_SESSIONS).sessions
+    assert listed.id == session
+    assert listed.peer_connection_info.type == wire.PEER_GRPC
+    host, _, port = listed.peer_connection_info.remote_address.rpartition(':')
+    assert host == '127.0.0.1'
+    assert int(port)
+
+
+def test_the_bases_are_listed(client: Client) -> None:
+    resources = client.call(wire.RESOURCE_NAMES).resources
+    listed = [(r.namespace, r.type, r.subtype, r.name) for r in resources]
+    assert listed == [('rdk', 'component', 'base', name) for name in ('base', 'arm')]
+
+
+def test_a_spin_answers_when_it_is_over(client: Client, record: Path) -> None:
+    client.call(wire.SPIN, name='base', angle_deg=9.0, degs_per_sec=90.0)
+    begin, end = lines(record)
+    assert (begin['call'], begin['phase'], end['phase']) == ('spin', 'begin', 'end')
+    assert 0.1 <= end['t'] - begin['t'] < 0.1 + LATE
+    assert begin['angular'] == [0.0, 0.0, 90.0]
+
+
+@pytest.mark.parametrize('ended_by', ['stop', 'command', 'lapse', 'caller'])
+def test_a_move_that_is_ended_before_is_cancelled(
+    client: Client, record: Path, machine: SimulatedMachine, ended_by: str
+) -> None:
+    sids = (client.session(),) if ended_by == 'lapse' else ()
+    fields = {'name': 'base', 'distance_mm': 10**9, 'mm_per_sec': 1.0}
+    move = client.start(wire.MOVE_STRAIGHT, sids, **fields)
+    wait_for(lambda: machine.state('base').moving)
+    if ended_by == 'stop':
+        client.call(wire.STOP, name='base')
+    elif ended_by == 'command':
+        client.call(wire.SET_VELOCITY, name='base', linear=FORWARD)
+    elif ended_by == 'caller':
+        move.cancel()
+    if ended_by != 'caller':
+        assert move.exception().code() == grpc.StatusCode.CANCELLED
+    end = wait_for(lambda: [line for line in lines(record) if 'error' in line])[0]
+    assert (end['call'], end['error']) == ('move_straight', 'context canceled')
+    assert machine.state('base').moving == (ended_by == 'command')
+
+
+def test_a_record_has_all_calls_in_the_order_of_time(client: Client, record: Path) -> None:
+    session = client.session()
+    client.call(wire.SET_VELOCITY, session, name='base', linear=FORWARD, angular={'x': 1.5})
+    client.call(wire.SET_POWER, name='base', linear={'y': -1.0})
+    nan = client.refused(wire.SET_VELOCITY, session, name='arm', linear={'z': float('nan')})
+    client.call(wire.IS_MOVING, name='base')
+    client.call(wire.STOP, name='base')
+    vectors = {'linear': [0.0, 200.0, 0.0], 'angular': [1.5, 0.0, 0.0]}
+    noted = lines(record)
+    assert [(line.pop('call'), line.pop('phase')) for line in noted] == [
+        (call, phase)
+        for call in ('set_velocity', 'set_power', 'set_velocity', 'is_moving', 'stop')
+        for phase in ('begin', 'end')
+    ]
+    times = [line.pop('t') for line in noted]
+    assert times == sorted(times)
+    assert time.monotonic() - PATIENCE < times[0] <= time.monotonic()
+    assert noted[0] == noted[1] == {'base': 'base', 'session': session, **vectors}
+    assert 'session' not in noted[2]
+    assert nan == (grpc.StatusCode.UNKNOWN, 'nan is not a finite number')
+    assert noted[5]['error'] == nan[1]
+    assert noted[9] == {'base': 'base'}
+
+
+def test_calls_of_many_threads_leave_whole_lines_in_order(client: Client, record: Path) -> None:
+    calls = [client.start(wire.SET_VELOCITY, name='base', linear=FORWARD) for _ in range(200)]
+    for call in calls:
+        call.result()
+    times = [line['t'] for line in lines(record)]
+    assert len(times) == 400
+    assert times == sorted(times)
+
+
+def test_a_stopped_machine_leaves_no_thread_and_its_port_is_free() -> None:
+    before = set(threading.enumerate())
+    machine = SimulatedMachine()
+    client = Client(machine.address)
+    move = client.start(wire.SPIN, name='base', angle_deg=1e9, degs_per_sec=1.0)
+    wait_for(lambda: machine.state('base').moving)
+    assert 'simulated-machine-expiry' in [thread.name for thread in threading.enumerate()]
+    machine.stop()
+    machine.stop()
+    assert move.exception() is not None
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+    assert not [name for name in left if 'simulated-machine' in name]
+    with SimulatedMachine(machine.address) as again:
+        assert again.port == machine.port
+        assert client.session()
+    client.channel.close()
+
+
+def test_a_unix_socket_will_do(tmp_path: Path) -> None:
+    with SimulatedMachine(f'unix:{tmp_path}/socket') as machine:
+        client = Client(machine.address)
+        assert client.session()
+        client.channel.close()
+
+
+def test_a_port_in_use_is_an_error_that_says_so(machine: SimulatedMachine) -> None:
+    with pytest.raises(OSError, match=rf'{machine.address}: Address already in use'):
+        SimulatedMachine(machine.address)
+
+
+@pytest.mark.parametrize(('arguments', 'said'), [
+    ('--window 5ms', "argument --window: must be 0.03 to 60 seconds, not '5ms'"),
+    ('--window 61', "argument --window: must be 0.03 to 60 seconds, not '61'"),
+    ('--address 8080', "HOST:PORT (0 to 65535) or unix:PATH, not '8080'"),
+    ('--address localhost:65536', "not 'localhost:65536'"),
+    ('--bases a b a', "argument --bases: bases must be one or more different names, not ['a', "),
+    ('--record /nowhere/record', 'argument --record: cannot append to /nowhere/record: No such'),
+    ('--windows 1', '--windows'),
+])  # fmt: skip
+def test_a_bad_argument_gets_one_line_and_exit_status_2(
+    capsys: pytest.CaptureFixture[str], arguments: str, said: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments.split())
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said in error
+    assert error.count('\n') == 1
+
+
+def executable(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, '-m', 'viam_session_bridge.simulation', *arguments],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))},
+    )
+
+
+@pytest.mark.parametrize(
+    'signals', [[signal.SIGINT], [signal.SIGTERM] * 2, [signal.SIGINT, signal.SIGTERM] * 9]
+)
+def test_the_executable_serves_until_it_is_told_to_end(
+    signals: list[int], record: Path
+) -> None:
+    arguments = ['--bases', 'left', 'right', '--window', '0.1', '--record', str(record)]
+    with executable('--address', '127.0.0.1:0', *arguments, '--ros-args', '-r', 'x:=y') as process:
+        try:
+            assert process.stdout
+            said = process.stdout.readline()
+            client = Client(said.split('listening on ')[1].split(',')[0])
+            client.call(wire.SET_VELOCITY, client.session(), name='left', linear=FORWARD)
+            wait_for(lambda: session_stops(record))
+            client.channel.close()
+            for number in signals:
+                process.send_signal(number)
+            rest, errors = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert said.startswith('simulated machine listening on 127.0.0.1:')
+    assert 'bases left, right; heartbeat window 0.1 s' in said
+    assert (process.returncode, rest, errors) == (0, '', '')
+
+
+def test_the_executable_says_in_one_line_that_its_port_is_in_use() -> None:
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        address = f'127.0.0.1:{taken.getsockname()[1]}'
+        process = executable('--address', address)
+        said, errors = process.communicate(timeout=PATIENCE)
+    expected = f'cannot listen on address {address}: Address already in use; choose another one'
+    assert (process.returncode, said, errors) == (1, '', f'simulated_machine: {expected}\n')

@@ -1,0 +1,101 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Where a machine listens: ``host:port`` or ``unix:PATH``.
+
+Only the notation is judged here; no name is looked up. Whether an address is local is therefore
+a matter of how it is written, and a name other than ``localhost`` is never taken for local.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import ipaddress
+import re
+
+FORMS = "host:port such as 'localhost:8080', '[::1]:8080' with IPv6, or unix:PATH"
+
+_LABEL = r'[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?'
+_NAME = re.compile(rf'{_LABEL}(?:\.{_LABEL})*\.?')
+_HOST_AND_PORT = re.compile(r'(?P<host>\[[^\[\]]*\]|[^\[\]:]*):(?P<port>[0-9]{1,5})')
+_LOOPBACK_4 = ipaddress.IPv4Network('127.0.0.0/8')
+_LOOPBACK_6 = ipaddress.IPv6Address('::1')
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address taken apart: a host (without brackets) and a port, or the path of a socket."""
+
+    host: str = ''
+    port: int = 0
+    path: str = ''
+
+    @property
+    def is_local(self) -> bool:
+        """
+        Tell whether nobody on a network can listen in or pretend to be the machine.
+
+        So say 127.0.0.0/8, ``::1``, ``localhost`` and any unix socket. ``0.0.0.0`` is none of
+        them, nor is a name that merely resolves to one of them today.
+        """
+        if self.path:
+            return True
+        if self.host.lower() == 'localhost':
+            return True
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return address == _LOOPBACK_6 or address in _LOOPBACK_4
+
+
+def parse_address(text: str) -> Address:
+    """
+    Take an address apart.
+
+    Raises ValueError that says what is wrong with it, and nothing else, whatever the text.
+    """
+    if any(character.isspace() or not character.isprintable() for character in text):
+        raise ValueError('it holds a blank or an unprintable character')
+    if text.startswith('unix:'):
+        return _parse_socket(text[len('unix:') :])
+    if '://' in text:
+        raise ValueError('it has a scheme, which an address is written without')
+    match = _HOST_AND_PORT.fullmatch(text)
+    if match is None:
+        raise ValueError('it is not of that form')
+    port = int(match['port'])
+    if not 1 <= port <= 65535:
+        raise ValueError('the port is not from 1 to 65535')
+    return Address(host=_check_host(match['host']), port=port)
+
+
+def _parse_socket(path: str) -> Address:
+    # gRPC reads unix:PATH and, for absolute paths, unix:///PATH.
+    if path.startswith('//'):
+        path = path[2:]
+        if not path.startswith('/'):
+            raise ValueError('unix:// needs an absolute path')
+    if path in ('', '/'):
+        raise ValueError('the path of the socket is missing')
+    return Address(path=path)
+
+
+def _check_host(host: str) -> str:
+    if host.startswith('['):
+        try:
+            ipaddress.IPv6Address(host[1:-1])
+        except ValueError:
+            raise ValueError('what stands in brackets is not an IPv6 address') from None
+        return host[1:-1]
+    if not host:
+        raise ValueError('the host is missing')
+    if re.fullmatch(r'[0-9.]+', host):
+        # The system's resolver would read 127.1 or 1 as addresses too; people do not.
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            raise ValueError('the host is not an IPv4 address') from None
+    elif len(host) > 253 or _NAME.fullmatch(host) is None:
+        raise ValueError('the host is not a valid name')
+    return host

@@ -1,0 +1,202 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The whole bridge without I/O: the core's decisions, carried to the machines' protocols.
+
+Everything that happens is fed in by one of the methods, each with ``now`` (s, steady); then
+:meth:`Bridge.drain` returns the calls to hand to gRPC and what is worth telling. The shell
+(:mod:`viam_session_bridge.shell`) does that under one lock, and the calls outside it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from viam_session_bridge.configuration import BaseConfiguration, Configuration, SessionsMode
+from viam_session_bridge.core.core import Core
+from viam_session_bridge.core.said import Forward, Refusal, Refused, Said, SessionEnded, Stop
+from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.machine.calls import Answer, Call
+from viam_session_bridge.machine.happened import Happened
+from viam_session_bridge.machine.protocol import Protocol
+
+Event = Said | Happened
+
+REFUSALS_TOLD_EVERY = 1.0  # s, for each base and reason; all are counted
+
+
+@dataclass(frozen=True)
+class Out:
+    """What a feed led to: calls to hand over, what to tell, and when to wake next."""
+
+    calls: list[Call]
+    events: list[Event]
+    wake_at: float | None
+
+
+class Bridge:
+    """Sessions, last users and machines of one configuration."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        """Start inactive: commands are refused until :meth:`activate`."""
+        window = configuration.heartbeat_window
+        self.core = Core(window, {base.name: base.sessions for base in configuration.bases})
+        self.active = False
+        self.refusals: Counter[tuple[str, Refusal]] = Counter()
+        self._bases = {base.name: base for base in configuration.bases}
+        self._by_topic: dict[str, list[BaseConfiguration]] = {}
+        for base in configuration.bases:
+            for topic in (*base.command_topics, *base.stamped_command_topics):
+                self._by_topic.setdefault(topic, []).append(base)
+        self.machines = {
+            machine.name: Protocol(
+                machine.name,
+                [base.name for base in configuration.bases if base.machine == machine.name],
+                window=window,
+                call_timeout=machine.call_timeout,
+                max_sessions=machine.max_sessions,
+                allow_unsupervised=machine.allow_unsupervised,
+            )
+            for machine in configuration.machines
+        }
+        self._touched: set[str] = set()
+        self._events: list[Event] = []
+        self._refusal_told: dict[tuple[str, Refusal], float] = {}
+
+    # From the publishers
+
+    def command(
+        self, client: str, topic: str, velocity: Velocity, stamp_age: float | None, now: float
+    ) -> None:
+        """
+        Take a command for every base that listens to the topic.
+
+        :param stamp_age: s since the message's stamp, negative for one in the future; None where
+            the message has none
+        """
+        self._take(self.core.expire(now))
+        for base in self._by_topic[topic]:
+            limited = velocity.limited(base.max_linear_speed, base.max_angular_speed)
+            refusal = self._refusal(client, base, stamp_age, now)
+            self._take(self.core.command(client, base.name, limited, now, refusal))
+
+    def heartbeat(self, client: str, topic: str, own: bool, now: float) -> None:
+        """Take a heartbeat for a client of the topic; ``own``: from the client's own node."""
+        if self.active:
+            mode = self._by_topic[topic][0].sessions
+            self._take(self.core.heartbeat(client, mode, own, now))
+
+    def left(self, client: str, now: float) -> None:
+        """Take that a client's publisher left the graph."""
+        self._take(self.core.left(client, now))
+
+    def seen(self, client: str) -> None:
+        """Take that the graph shows a client's publisher."""
+        self.core.seen(client)
+
+    # From the machines
+
+    def channel(self, machine: str, ready: bool, now: float) -> None:
+        """Take that the channel to a machine became ready or is so no longer."""
+        self._touch(machine).channel(ready, now)
+
+    def answered(self, call: Call, answer: Answer, now: float) -> None:
+        """Take the end of a call."""
+        self._take(self.core.expire(now))
+        self._touch(call.machine).answered(call.number, answer, now)
+
+    # From the node
+
+    def activate(self) -> None:
+        """Accept commands."""
+        self.active = True
+
+    def deactivate(self, now: float) -> None:
+        """End all sessions, stop every base commanded since its last final stop (R19)."""
+        self.active = False
+        self._take(self.core.end_all(now))
+        for machine in self.machines:
+            self._touch(machine).stop_commanded(now)
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """Do what time alone brings about; for the lapse clock only (R12)."""
+        self._take(self.core.expire(now))
+        for machine in self.machines:
+            self._touch(machine).tick(now)
+
+    def drain(self, now: float) -> Out:
+        """Return what the feeds since the last call led to."""
+        calls: list[Call] = []
+        events, self._events = self._events, []
+        for machine in self._touched:
+            handed_over, happened = self.machines[machine].drain(now)
+            calls += handed_over
+            events += happened
+        wake_at = [self.core.next_deadline()]
+        wake_at += [self.machines[machine].next_deadline() for machine in self._touched]
+        self._touched.clear()
+        return Out(calls, events, min((at for at in wake_at if at is not None), default=None))
+
+    # For the node and the overview
+
+    def topics(self) -> Iterable[str]:
+        """Return all command topics."""
+        return self._by_topic.keys()
+
+    def not_final(self) -> tuple[list[str], list[str]]:
+        """Return the bases whose stop is not final, and those of them never acknowledged (R19)."""
+        stopping = [
+            (base, sender.stopping)
+            for protocol in self.machines.values()
+            for base, sender in protocol.senders.items()
+            if sender.stopping is not None
+        ]
+        return (
+            [base for base, _ in stopping],
+            [base for base, stop in stopping if not stop.acknowledged],
+        )
+
+    def _refusal(
+        self, client: str, base: BaseConfiguration, stamp_age: float | None, now: float
+    ) -> Refusal | None:
+        if not self.active:
+            return Refusal.INACTIVE
+        if stamp_age is not None and 0.0 < base.max_stamp_age < abs(stamp_age):
+            return Refusal.STAMP
+        session = self.core.session(client)
+        return self.machines[base.machine].refusal(
+            client,
+            None if session is None else session.number,
+            base.sessions is not SessionsMode.DISABLED,
+            now,
+        )
+
+    def _take(self, said: list[Said]) -> None:
+        for one in said:
+            if isinstance(one, Forward):
+                self._touch(self._bases[one.base].machine).forward(one)
+                continue
+            if isinstance(one, Stop):
+                self._touch(self._bases[one.base].machine).stop(one)
+            elif isinstance(one, SessionEnded):
+                for machine in self.machines.values():
+                    machine.ended(one.session)
+            elif isinstance(one, Refused) and not self._worth_telling(one):
+                continue
+            self._events.append(one)
+
+    def _worth_telling(self, refused: Refused) -> bool:
+        key = refused.base, refused.reason
+        self.refusals[key] += 1
+        if refused.at < self._refusal_told.get(key, float('-inf')) + REFUSALS_TOLD_EVERY:
+            return False
+        self._refusal_told[key] = refused.at
+        return True
+
+    def _touch(self, machine: str) -> Protocol:
+        self._touched.add(machine)
+        return self.machines[machine]

@@ -1,0 +1,85 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the bridge is told to do, as plain values.
+
+Nothing here knows ROS: :mod:`viam_session_bridge.ros.parameters` fills these in, and
+:mod:`viam_session_bridge.configuration_checks` tells whether they make sense. Times are in
+seconds, speeds in m/s and rad/s, topics are resolved names (``/robot/cmd_vel``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from viam_session_bridge.core.session import SessionsMode
+
+__all__ = [
+    'BaseConfiguration',
+    'Configuration',
+    'ConfigurationError',
+    'DriveMode',
+    'MachineConfiguration',
+    'SessionsMode',
+]
+
+
+class DriveMode(str, Enum):
+    """What is sent to a base: a velocity, or fractions of its full power (R21)."""
+
+    VELOCITY = 'velocity'
+    POWER = 'power'
+
+
+@dataclass(frozen=True)
+class MachineConfiguration:
+    """One Viam machine; ``call_timeout`` is the deadline of every call, in seconds."""
+
+    name: str
+    address: str
+    insecure: bool
+    call_timeout: float
+    max_sessions: int
+    allow_unsupervised: bool
+
+
+@dataclass(frozen=True)
+class BaseConfiguration:
+    """
+    One Viam base and the resolved topics that command it.
+
+    ``max_linear_speed`` is in m/s, ``max_angular_speed`` in rad/s and ``max_stamp_age`` in
+    seconds; zero means no limit.
+    """
+
+    name: str
+    machine: str
+    resource: str
+    command_topics: tuple[str, ...]
+    stamped_command_topics: tuple[str, ...]
+    sessions: SessionsMode
+    drive_mode: DriveMode
+    max_linear_speed: float
+    max_angular_speed: float
+    max_stamp_age: float
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything together; times in seconds, ``event_log`` a path or empty for none."""
+
+    heartbeat_window: float
+    shutdown_timeout: float
+    event_log: str
+    machines: tuple[MachineConfiguration, ...]
+    bases: tuple[BaseConfiguration, ...]
+
+
+class ConfigurationError(ValueError):
+    """The parameters cannot be used; ``problems`` has one message for each reason."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__('\n'.join(self.problems))

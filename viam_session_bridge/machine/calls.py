@@ -1,0 +1,97 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of a machine, and what became of it. No I/O: the channel turns these into gRPC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from viam_session_bridge.core.velocity import Velocity
+
+
+@dataclass(frozen=True)
+class Move:
+    """Send a velocity (or, by the base's ``drive_mode``, a power) under a machine session."""
+
+    base: str
+    velocity: Velocity
+    sid: str
+
+
+@dataclass(frozen=True)
+class StopBase:
+    """Send ``Stop``."""
+
+    base: str
+
+
+@dataclass(frozen=True)
+class StartSession:
+    """Start a machine session, resuming ``resume`` if the machine still has it."""
+
+    resume: str
+
+
+@dataclass(frozen=True)
+class SendHeartbeat:
+    """Keep a machine session alive."""
+
+    sid: str
+
+
+@dataclass(frozen=True)
+class GetSessions:
+    """Ask for the machine's sessions: in viam-server it waits its turn behind all commands."""
+
+
+Request = Move | StopBase | StartSession | SendHeartbeat | GetSessions
+
+
+@dataclass(frozen=True)
+class Call:
+    """
+    One call to hand to gRPC.
+
+    :param number: unique in its machine, ascending in the order of handing over
+    :param timeout: s, its deadline
+    """
+
+    number: int
+    machine: str
+    request: Request
+    timeout: float
+
+
+class Outcome(Enum):
+    """What became of a call: its status came from the machine, or it timed out or was cut."""
+
+    OK = 'ok'
+    FAILED = 'failed'
+    SESSION_EXPIRED = 'session expired'
+    UNIMPLEMENTED = 'not implemented'
+    TIMED_OUT = 'timed out'
+    CUT = 'cut'
+
+    @property
+    def answered(self) -> bool:
+        """Whether the status came from the machine (glossary)."""
+        return self not in (Outcome.TIMED_OUT, Outcome.CUT)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """
+    The end of a call.
+
+    :param detail: the error in words, empty where there is none
+    :param sid: of ``StartSession``, the machine session
+    :param window: of ``StartSession``, the machine's window in s
+    :param sids: of ``GetSessions``, every session the machine lists
+    """
+
+    outcome: Outcome
+    detail: str = ''
+    sid: str = ''
+    window: float = 0.0
+    sids: tuple[str, ...] = ()

@@ -1,0 +1,162 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The gRPC channel to one machine: calls out, answers and readiness in.
+
+Every call has a deadline and is asynchronous: handing one over never waits for the machine, so
+that a hung machine delays no other (R8). Answers come on gRPC's own threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from viam_session_bridge.configuration import (
+    BaseConfiguration,
+    DriveMode,
+    MachineConfiguration,
+)
+from viam_session_bridge.machine import wire
+from viam_session_bridge.machine.calls import (
+    Answer,
+    Call,
+    GetSessions,
+    Move,
+    Outcome,
+    SendHeartbeat,
+    StartSession,
+    StopBase,
+)
+
+OPTIONS = [
+    # Reconnect quickly: a machine that comes back is driven again within a second or so.
+    ('grpc.initial_reconnect_backoff_ms', 100),
+    ('grpc.min_reconnect_backoff_ms', 1000),
+    ('grpc.max_reconnect_backoff_ms', 1000),
+    # Bases of one robot may share an address with other programs' channels; never their sockets.
+    ('grpc.use_local_subchannel_pool', 1),
+    # A proxy from the environment is no way to a robot's own machine.
+    ('grpc.enable_http_proxy', 0),
+]
+
+# Statuses that gRPC makes up itself when no answer came. A server may send them too; then the
+# command counts as unanswered all the same, which only makes its stop final later.
+_TIMED_OUT = grpc.StatusCode.DEADLINE_EXCEEDED
+_CUT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL)
+
+
+class Channel:
+    """The channel to one machine."""
+
+    def __init__(
+        self,
+        machine: MachineConfiguration,
+        bases: dict[str, BaseConfiguration],
+        ready: Callable[[bool], None],
+    ) -> None:
+        """
+        Begin to connect.
+
+        :param bases: those of the machine, by name
+        :param ready: called on a thread of gRPC's whenever the channel becomes ready or unready
+        """
+        self._bases = bases
+        self._ready = ready
+        self._closed = False
+        self._channel = grpc.insecure_channel(machine.address, options=OPTIONS)
+        self._start_session = self._callable(wire.START_SESSION)
+        self._heartbeat = self._callable(wire.SEND_SESSION_HEARTBEAT)
+        self._get_sessions = self._callable(wire.GET_SESSIONS)
+        self._set_velocity = self._callable(wire.SET_VELOCITY)
+        self._set_power = self._callable(wire.SET_POWER)
+        self._stop = self._callable(wire.STOP)
+        self._channel.subscribe(self._connectivity_changed, try_to_connect=True)
+
+    def hand_over(self, call: Call, done: Callable[[Call, Answer], None]) -> None:
+        """Hand a call to gRPC; ``done`` is called once, on a thread of gRPC's or this one."""
+        method, message, metadata = self._compose(call)
+        try:
+            future = method.future(message, timeout=call.timeout, metadata=metadata)
+        except ValueError as error:  # the channel was closed
+            done(call, Answer(Outcome.CUT, str(error)))
+            return
+        future.add_done_callback(lambda future: done(call, _answer(future)))
+
+    def close(self) -> None:
+        """Cut what is open, disconnect and end the channel's threads."""
+        self._closed = True
+        self._channel.unsubscribe(self._connectivity_changed)
+        self._channel.close()
+
+    def _compose(self, call: Call) -> tuple[Any, Any, tuple[tuple[str, str], ...] | None]:
+        request = call.request
+        if isinstance(request, Move):
+            base = self._bases[request.base]
+            metadata = ((wire.SESSION_KEY, request.sid),) if request.sid else None
+            if base.drive_mode is DriveMode.POWER:
+                method, kind = self._set_power, wire.SET_POWER.request
+                linear, angular = request.velocity.to_viam_power(
+                    base.max_linear_speed, base.max_angular_speed
+                )
+            else:
+                method, kind = self._set_velocity, wire.SET_VELOCITY.request
+                linear, angular = request.velocity.to_viam()
+            message = kind(
+                name=base.resource,
+                linear=wire.Vector3(x=linear.x, y=linear.y, z=linear.z),
+                angular=wire.Vector3(x=angular.x, y=angular.y, z=angular.z),
+            )
+            return method, message, metadata
+        if isinstance(request, StopBase):
+            return self._stop, wire.STOP.request(name=self._bases[request.base].resource), None
+        if isinstance(request, StartSession):
+            return self._start_session, wire.START_SESSION.request(resume=request.resume), None
+        if isinstance(request, SendHeartbeat):
+            return self._heartbeat, wire.SEND_SESSION_HEARTBEAT.request(id=request.sid), None
+        assert isinstance(request, GetSessions)
+        return self._get_sessions, wire.GET_SESSIONS.request(), None
+
+    def _callable(self, method: wire.Method) -> Any:
+        return self._channel.unary_unary(
+            method.path,
+            request_serializer=method.request.SerializeToString,
+            response_deserializer=method.response.FromString,
+        )
+
+    def _connectivity_changed(self, connectivity: grpc.ChannelConnectivity) -> None:
+        if self._closed:
+            return
+        self._ready(connectivity is grpc.ChannelConnectivity.READY)
+        if connectivity is grpc.ChannelConnectivity.IDLE:
+            # gRPC rests after a disconnect until somebody calls; the robot's machine is wanted
+            # back before that. Subscribing anew is the public way to say so.
+            self._channel.unsubscribe(self._connectivity_changed)
+            self._channel.subscribe(self._connectivity_changed, try_to_connect=True)
+
+
+def _answer(future: Any) -> Answer:
+    code = future.code()
+    if code is grpc.StatusCode.OK:
+        return _result(future.result())
+    detail = f'{code.name}: {future.details()}'
+    if code is _TIMED_OUT:
+        return Answer(Outcome.TIMED_OUT, detail)
+    if code in _CUT:
+        return Answer(Outcome.CUT, detail)
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return Answer(Outcome.UNIMPLEMENTED, detail)
+    if code is grpc.StatusCode.INVALID_ARGUMENT and future.details() == wire.SESSION_EXPIRED:
+        return Answer(Outcome.SESSION_EXPIRED, detail)
+    return Answer(Outcome.FAILED, detail)
+
+
+def _result(response: Any) -> Answer:
+    if isinstance(response, wire.START_SESSION.response):
+        window = wire.to_seconds(response.heartbeat_window)
+        return Answer(Outcome.OK, sid=response.id, window=window)
+    if isinstance(response, wire.GET_SESSIONS.response):
+        return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))
+    return Answer(Outcome.OK)

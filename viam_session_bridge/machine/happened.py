@@ -1,0 +1,107 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""What happened between the bridge and a machine, for logs, diagnostics and the event log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from viam_session_bridge.core.said import Stop
+
+
+@dataclass(frozen=True)
+class StopAcknowledged:
+    """A machine acknowledged a stop for the first time, after so many tries."""
+
+    stop: Stop
+    tries: int
+    at: float
+
+
+@dataclass(frozen=True)
+class StopFinal:
+    """A stop is final (R7)."""
+
+    stop: Stop
+    tries: int
+    at: float
+
+
+@dataclass(frozen=True)
+class CommandFailed:
+    """A command failed; its base is being stopped (R10)."""
+
+    base: str
+    client: str
+    detail: str
+    at: float
+
+
+@dataclass(frozen=True)
+class CommandsTimeOut:
+    """So many commands in a row timed out: ``call_timeout`` may be too short (R10)."""
+
+    base: str
+    count: int
+    at: float
+
+
+@dataclass(frozen=True)
+class MachineSessionStarted:
+    """A client's machine session was started, or resumed with the same id (R11)."""
+
+    machine: str
+    client: str
+    sid: str
+    resumed: bool
+    at: float
+
+
+@dataclass(frozen=True)
+class MachineSessionExpired:
+    """The machine no longer knows a session that the bridge held to be alive (R13)."""
+
+    machine: str
+    client: str
+    sid: str
+    at: float
+
+
+@dataclass(frozen=True)
+class MachineSessionFailed:
+    """A machine session could not be started: no motion (R15)."""
+
+    machine: str
+    client: str
+    detail: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Unsupervised:
+    """The machine has no sessions; it is driven without the second layer (R15)."""
+
+    machine: str
+    at: float
+
+
+@dataclass(frozen=True)
+class ChannelChanged:
+    """The channel to a machine became ready, or is so no longer."""
+
+    machine: str
+    ready: bool
+    at: float
+
+
+Happened = (
+    StopAcknowledged
+    | StopFinal
+    | CommandFailed
+    | CommandsTimeOut
+    | MachineSessionStarted
+    | MachineSessionExpired
+    | MachineSessionFailed
+    | Unsupervised
+    | ChannelChanged
+)

@@ -1,0 +1,246 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+All that is between the bridge and one machine: its bases' senders and its machine sessions.
+
+Pure: what the core decided, answers and time are fed in; :meth:`Protocol.drain` returns the
+calls to hand to gRPC, in order. Only :meth:`Protocol.tick`, which the lapse clock calls, ever
+heartbeats a machine session (R12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from viam_session_bridge.core.said import Cause, Forward, Refusal, Stop
+from viam_session_bridge.core.velocity import ZERO
+from viam_session_bridge.machine.calls import (
+    Answer,
+    Call,
+    GetSessions,
+    Move,
+    Outcome,
+    Request,
+    SendHeartbeat,
+    StartSession,
+    StopBase,
+)
+from viam_session_bridge.machine.happened import ChannelChanged, Happened
+from viam_session_bridge.machine.machine_sessions import MachineSessions
+from viam_session_bridge.machine.sender import Sender
+from viam_session_bridge.machine.unanswered import Probe
+
+
+class Protocol:
+    """One machine, as the bridge deals with it."""
+
+    def __init__(
+        self,
+        machine: str,
+        bases: Iterable[str],
+        *,
+        window: float,
+        call_timeout: float,
+        max_sessions: int = 256,
+        allow_unsupervised: bool = False,
+    ) -> None:
+        """
+        Start with a channel that is not ready.
+
+        :param window: s, the bridge's ``heartbeat_window``
+        :param call_timeout: s, the deadline of every call
+        """
+        self.machine = machine
+        self.ready = False
+        self.senders = {base: Sender(base, window) for base in bases}
+        self.sessions = MachineSessions(machine, max_sessions, call_timeout, allow_unsupervised)
+        self._call_timeout = call_timeout
+        self._probe = Probe()
+        self._calls: list[Call] = []
+        self._requests: dict[int, Request] = {}  # in flight
+        self._number = 0
+        self._happened: list[Happened] = []
+        self._touched: dict[str, Sender] = {}  # since the last drain
+        self._unanswered = False  # some command of some base may be
+
+    # From the core
+
+    def refusal(
+        self, client: str, session: int | None, needs_session: bool, now: float
+    ) -> Refusal | None:
+        """
+        Return why a command of the client's cannot be taken now, None if it can (R11, R17).
+
+        :param session: the client's, None where the command would start one
+        :param needs_session: False where the base's ``sessions`` are disabled
+        """
+        if not self.ready:
+            return Refusal.NOT_READY
+        if needs_session and not self.sessions.has_room(client, session, self._is_stopped, now):
+            return Refusal.TOO_MANY_SESSIONS
+        return None
+
+    def forward(self, forward: Forward) -> None:
+        """Take an accepted command."""
+        self._touch(forward.base).forward(forward)
+        if forward.session:
+            self.sessions.open(forward.client, forward.session, self._is_stopped)
+
+    def stop(self, stop: Stop) -> None:
+        """Take a stop."""
+        self._touch(stop.base).stop(stop)
+
+    def ended(self, session: int) -> None:
+        """Take that a client session ended."""
+        self.sessions.ended(session)
+
+    def stop_commanded(self, now: float) -> None:
+        """Stop every base that was commanded since its last final stop (R19)."""
+        for base, sender in self.senders.items():
+            if sender.commanded and sender.stopping is None:
+                self.stop(Stop(base, Cause.DEACTIVATED, '', now))
+
+    # From the channel
+
+    def channel(self, ready: bool, now: float) -> None:
+        """Take that the channel is ready, or is so no longer: nothing is replayed (R13)."""
+        if ready == self.ready:
+            return
+        self.ready = ready
+        self._happened.append(ChannelChanged(self.machine, ready, now))
+        self.sessions.forget_unsupervised()
+        for base in self.senders:
+            sender = self._touch(base)
+            if ready and sender.stopping is not None:
+                sender.stopping.due_at = now
+            elif not ready:
+                sender.fail_waiting(Cause.FAILED, 'the machine cannot be reached', now)
+
+    def answered(self, number: int, answer: Answer, now: float) -> None:
+        """Take the end of a call."""
+        request = self._requests.pop(number)
+        if isinstance(request, StartSession):
+            self._start_answered(number, answer, now)
+        elif isinstance(request, SendHeartbeat):
+            client = self.sessions.beat_answered(number, request.sid, answer, now)
+            if client is not None:
+                self._stop_bases_of(request.sid, client, '', now)
+        elif isinstance(request, GetSessions):
+            bases = [sender.unanswered for sender in self.senders.values()]
+            self._probe.answered(number, answer.outcome, bases, now)
+        else:
+            if answer.outcome is Outcome.SESSION_EXPIRED and isinstance(request, Move):
+                client = self.sessions.expired(request.sid, now)
+                if client is not None:
+                    self._stop_bases_of(request.sid, client, request.base, now)
+            sender = self._touch(request.base)
+            sender.answered(number, answer.outcome, answer.detail, now)
+            self._unanswered |= not answer.outcome.answered
+
+    # Time, and what is due
+
+    def tick(self, now: float) -> None:
+        """Do what time alone brings about; called by the lapse clock only (R12)."""
+        for base in self.senders:
+            self._touch(base).tick(now)
+        for machine_session in self.sessions.beats_due(now):
+            number = self._call(SendHeartbeat(machine_session.sid))
+            self.sessions.beat(machine_session, number, now)
+
+    def next_deadline(self) -> float | None:
+        """Return when :meth:`tick` and :meth:`drain` are to be called next."""
+        times = [sender.next_deadline() for sender in self.senders.values()]
+        times += [self.sessions.next_beat(), self._probe_due_at()]
+        return min((at for at in times if at is not None), default=None)
+
+    def drain(self, now: float) -> tuple[list[Call], list[Happened]]:
+        """Return the calls to hand over now, stops first, and what happened since."""
+        happened, self._happened = self._happened, []
+        touched, self._touched = self._touched, {}
+        for sender in touched.values():
+            if not self._hand_over_command(sender, now):
+                self._hand_over_stop(sender, now)
+            happened += sender.happened
+            sender.happened = []
+        happened += self.sessions.happened
+        self.sessions.happened = []
+        probe_due_at = self._probe_due_at()
+        if probe_due_at is not None and probe_due_at <= now:
+            self._probe.sent(self._call(GetSessions()), now)
+        calls, self._calls = self._calls, []
+        calls.sort(key=lambda call: not isinstance(call.request, StopBase))
+        return calls, happened
+
+    def _hand_over_command(self, sender: Sender, now: float) -> bool:
+        command = sender.sendable()
+        if command is None:
+            return False
+        sid = ''
+        if command.forward.session and not self.sessions.unsupervised:
+            machine_session = self.sessions.of(command.forward.session)
+            if machine_session is None:
+                sender.fail_waiting(Cause.NO_SESSION, 'its session ended', now)
+                return False
+            sid = machine_session.sid
+            if not sid:
+                if not machine_session.starting:
+                    number = self._call(StartSession(machine_session.resume))
+                    self.sessions.start(machine_session, number, now)
+                return False
+            self.sessions.used(sid, now)
+        number = self._call(Move(sender.base, command.forward.velocity, sid))
+        sender.sent(number, sid, now + self._call_timeout)
+        return True
+
+    def _hand_over_stop(self, sender: Sender, now: float) -> None:
+        if sender.stop_due(now):
+            sender.stop_sent(self._call(StopBase(sender.base)), now)
+        if sender.zero_due():
+            sid = sender.last_sid
+            if self.sessions.is_valid(sid, now):
+                number = self._call(Move(sender.base, ZERO, sid))
+                self.sessions.used(sid, now)
+                sender.zero_sent(number, now + self._call_timeout)
+            else:
+                sender.skip_zero()
+
+    def _start_answered(self, number: int, answer: Answer, now: float) -> None:
+        machine_session = self.sessions.start_answered(number, answer, now)
+        if machine_session is None:
+            return
+        started = machine_session.sid or self.sessions.unsupervised
+        for base, sender in self.senders.items():
+            waiting = sender.waiting
+            if waiting is None or waiting.forward.session != machine_session.session:
+                continue
+            self._touch(base)
+            if not started:
+                sender.fail_waiting(Cause.NO_SESSION, answer.detail, now)
+
+    def _stop_bases_of(self, sid: str, client: str, except_base: str, now: float) -> None:
+        for base, sender in self.senders.items():
+            if sender.last_sid == sid and base != except_base and sender.commanded:
+                self.stop(Stop(base, Cause.EXPIRED, client, now))
+
+    def _is_stopped(self, sid: str) -> bool:
+        return not any(
+            sender.last_sid == sid and (sender.stopping or sender.in_flight)
+            for sender in self.senders.values()
+        )
+
+    def _probe_due_at(self) -> float | None:
+        if not self._unanswered:
+            return None
+        unanswered = [s.unanswered for s in self.senders.values() if s.unanswered]
+        self._unanswered = bool(unanswered)
+        return self._probe.due_at(unanswered)
+
+    def _touch(self, base: str) -> Sender:
+        sender = self._touched[base] = self.senders[base]
+        return sender
+
+    def _call(self, request: Request) -> int:
+        self._number += 1
+        self._requests[self._number] = request
+        self._calls.append(Call(self._number, self.machine, request, self._call_timeout))
+        return self._number

@@ -1,0 +1,178 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+From messages to clients: who sent this command, and whom does this heartbeat mean (R1, R3).
+
+Runs on the receiving loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from geometry_msgs.msg import TwistStamped
+
+from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.ros.messages import unused_axes, velocity_of
+from viam_session_bridge.ros.publishers import Publisher, Publishers, same_node
+
+NAMES_KEPT = 1024  # of publishers, those that left included: logs and the overview name them
+
+
+class Feed(Protocol):
+    """What is fed: the shell."""
+
+    def command(
+        self, client: str, topic: str, velocity: Velocity, stamp_age: float | None
+    ) -> None: ...
+
+    def heartbeat(self, client: str, topic: str, own: bool) -> None: ...
+
+    def left(self, client: str) -> None: ...
+
+    def seen(self, client: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Client:
+    """What is known of a client: its topic, and its node ('' where not known)."""
+
+    topic: str
+    node: str
+
+
+class Clients:
+    """The receiving loop's sink: names the client of each message and feeds the shell."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        publishers: Callable[[], Publishers],
+        command_topics: frozenset[str],
+        ros_time: Callable[[], float],
+        report: Callable[[str], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """
+        Prepare.
+
+        :param publishers: the receiving loop's view of the graph
+        :param command_topics: fully resolved
+        :param ros_time: s, the clock that message stamps are held against
+        :param report: takes a warning for the user's log, once for each kind
+        """
+        self._feed = feed
+        self._publishers = publishers
+        self._topics = command_topics
+        self._ros_time = ros_time
+        self._report = report
+        self._failed = failed
+        self._names: OrderedDict[str, Client] = OrderedDict()
+        self._reported: set[str] = set()
+        self.discards: Counter[str] = Counter()
+        self.refused_heartbeats: Counter[str] = Counter()
+
+    def describe(self, client: str) -> Client:
+        """Return what is known of a client; from any thread."""
+        return self._names.get(client) or Client(client if client in self._topics else '', '')
+
+    # The receiving loop's sink
+
+    def command(self, topic: str, gid: str | None, message: Any, now: float) -> None:
+        """Feed a command of the publisher, or, where rclpy names none, of the topic (R1)."""
+        stamp_age = None
+        if isinstance(message, TwistStamped):
+            stamp = message.header.stamp
+            stamp_age = self._ros_time() - (stamp.sec + stamp.nanosec * 1e-9)
+            message = message.twist
+        client = gid or topic
+        if client not in self._names:
+            self._name(client, Client(topic, ''))
+        self._feed.command(client, topic, velocity_of(message), stamp_age)
+        for axis in unused_axes(message):
+            self._report_once(
+                f'{topic}: {axis} is not forwarded, no base on the ground follows it; '
+                'publish linear.x, linear.y and angular.z'
+            )
+
+    def heartbeat(self, gid: str | None, data: str, now: float) -> None:
+        """Feed a heartbeat to the clients it names."""
+        if gid is None:
+            self._heartbeat_for_topic(data)
+            return
+        sender = self._publishers().by_gid(gid)
+        own = data == ''
+        name = (sender.node if sender else '') if own else f'/{data.lstrip("/")}'
+        named = self._publishers().named(name) if name else []
+        if own and sender is not None:
+            named = [publisher for publisher in named if same_node(publisher, sender)]
+        if not named:
+            self._refuse_heartbeat('unknown', name, 'no publisher of that node is on a command '
+                                   'topic; heartbeats name a node as `ros2 node list` does')
+        elif any(not same_node(named[0], other) for other in named):
+            self._refuse_heartbeat('ambiguous', name, 'several nodes have that name; '
+                                   'give each its own, or let each send its own heartbeats')
+        else:
+            for publisher in named:
+                self._feed.heartbeat(
+                    publisher.gid,
+                    publisher.topic,
+                    sender is not None and same_node(sender, publisher),
+                )
+
+    def publishers_changed(
+        self, topic: str, appeared: list[Publisher], left: list[Publisher], now: float
+    ) -> None:
+        """Feed who came and who left; the heartbeat topic's publishers are no clients."""
+        if topic not in self._topics:
+            return
+        for publisher in appeared:
+            self._name(publisher.gid, Client(topic, publisher.node))
+            self._feed.seen(publisher.gid)
+        for publisher in left:
+            self._feed.left(publisher.gid)
+        # Where rclpy names no publishers the topic is the client: there while one of them is.
+        if self._publishers().on(topic):
+            self._feed.seen(topic)
+        else:
+            self._feed.left(topic)
+
+    def discarded(self, count: int, late: float) -> None:
+        """Count what a late wake-up cost (R2)."""
+        self.discards['messages'] += count
+        self.discards['times'] += 1
+        self._report(
+            f'the receiving loop was {late:.3f} s late and discarded the {count} messages that '
+            'waited (R2): was the process stopped, or is the machine overloaded?'
+        )
+
+    def failed(self, exception: BaseException) -> None:
+        """Pass on that nothing will be received any more."""
+        self._failed(exception)
+
+    def _heartbeat_for_topic(self, data: str) -> None:
+        topic = f'/{data.lstrip("/")}'
+        if topic in self._topics:
+            self._feed.heartbeat(topic, topic, own=False)
+        else:
+            self._refuse_heartbeat('unknown', topic, 'this ROS distribution does not tell '
+                                   'publishers apart; heartbeats name a command topic here: '
+                                   + ', '.join(sorted(self._topics)))
+
+    def _refuse_heartbeat(self, reason: str, name: str, remedy: str) -> None:
+        self.refused_heartbeats[reason] += 1
+        self._report_once(f'~/heartbeat for {name!r} refused ({reason}): {remedy}')
+
+    def _report_once(self, text: str) -> None:
+        if text not in self._reported and len(self._reported) < NAMES_KEPT:
+            self._reported.add(text)
+            self._report(text)
+
+    def _name(self, client: str, what: Client) -> None:
+        self._names[client] = what
+        self._names.move_to_end(client)
+        while len(self._names) > NAMES_KEPT:
+            self._names.popitem(last=False)

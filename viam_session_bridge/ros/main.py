@@ -1,0 +1,82 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The executable ``bridge``: one node, its executor on a thread, signals on the main one.
+
+Exit status: 0 after an orderly end, 1 where the parameters are wrong, a base's stop was never
+acknowledged (R19), or the bridge failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+
+from viam_session_bridge.ros.node import BridgeNode
+from viam_session_bridge.ros.parameters import autostart
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until a signal, the shutdown transition or a failure ends it."""
+    # rclpy's own handlers would shut the context down at once, and with it the way to say so.
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # rcl's parser refuses a parameter file as a whole
+        print(f'viam_session_bridge: {error}', file=sys.stderr)
+        return 1
+    finished = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Ctrl-C in a terminal sends SIGINT, and launch sends it once more: both are one wish.
+        signal.signal(number, lambda *_: finished.set())
+    node = BridgeNode(finished.set)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    spinning = threading.Thread(target=_spin, args=(executor,), name='executor')
+    try:
+        if autostart(node) and not _bring_up(node):
+            return 1
+        spinning.start()
+        finished.wait()
+        executor.shutdown()
+        return _bring_down(node)
+    finally:
+        executor.shutdown()
+        if spinning.ident is not None:
+            spinning.join()
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    with contextlib.suppress(ExternalShutdownException):
+        executor.spin()
+
+
+def _bring_up(node: BridgeNode) -> bool:
+    done = TransitionCallbackReturn.SUCCESS
+    return node.trigger_configure() == done and node.trigger_activate() == done
+
+
+def _bring_down(node: BridgeNode) -> int:
+    if not node.finalized:
+        node.trigger_shutdown()
+    if node.failure is not None:
+        node.get_logger().fatal(f'the bridge failed: {node.failure!r}')
+        return 1
+    return 1 if node.never_stopped else 0
+
+
+def entry() -> None:
+    """Run :func:`main` as a process."""
+    sys.exit(main())
+
+
+if __name__ == '__main__':
+    entry()

@@ -1,0 +1,171 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The lifecycle node: parameters in, a running bridge, overview and log out.
+
+Configure reads and checks the parameters; activate connects and accepts commands; deactivate ends
+all sessions and stops their bases, going on until the stops are final (R19); shutdown does the
+same and waits for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import json
+
+from geometry_msgs.msg import Twist, TwistStamped
+from rclpy.lifecycle import LifecycleState, Node, TransitionCallbackReturn
+from std_srvs.srv import Trigger
+
+from viam_session_bridge.configuration import Configuration, ConfigurationError, SessionsMode
+from viam_session_bridge.ros.clients import Clients
+from viam_session_bridge.ros.parameters import Parameters
+from viam_session_bridge.ros.receiver import Receiver
+from viam_session_bridge.ros.reporter import Reporter
+from viam_session_bridge.ros.wait import gids_available
+from viam_session_bridge.shell import Shell
+
+HEARTBEAT_TOPIC = '~/heartbeat'
+
+
+class BridgeNode(Node):
+    """The node ``viam_session_bridge``."""
+
+    def __init__(self, finished: Callable[[], None]) -> None:
+        """
+        Construct an unconfigured node.
+
+        :param finished: called, on any thread, when the node is not to run on: after the shutdown
+            transition, or when the bridge failed
+        """
+        super().__init__('viam_session_bridge')
+        self._finished = finished
+        self._settings = Parameters(self)
+        self._configuration: Configuration | None = None
+        self._shell: Shell | None = None
+        self._receiver: Receiver | None = None
+        self._reporter: Reporter | None = None
+        self.problems: tuple[str, ...] = ()
+        self.failure: BaseException | None = None
+        self.never_stopped: list[str] = []
+        self.finalized = False
+        self.create_service(Trigger, '~/get_sessions', self._get_sessions)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Read and check the parameters; each problem is one line in the log."""
+        try:
+            configuration = self._settings.read()
+            self._reporter = Reporter(self, configuration)
+        except (ConfigurationError, OSError) as error:
+            self.problems = getattr(error, 'problems', (f'event_log: {error}',))
+            for problem in self.problems:
+                self.get_logger().error(problem)
+            return TransitionCallbackReturn.FAILURE
+        self._settings.lock()
+        self._configuration = configuration
+        self._shell = Shell(configuration, self._reporter.wake, self._fail)
+        self._shell.start()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Accept commands."""
+        assert self._configuration and self._shell and self._reporter
+        types: dict[str, type] = {}
+        for base in self._configuration.bases:
+            types.update(dict.fromkeys(base.command_topics, Twist))
+            types.update(dict.fromkeys(base.stamped_command_topics, TwistStamped))
+            if base.sessions is SessionsMode.DISABLED:
+                self._warn(f'bases.{base.name}.sessions is disabled: no lapse stops this base')
+        if not gids_available():
+            self._warn(
+                'this ROS distribution does not tell publishers apart: all publishers of a topic '
+                'are one client, and heartbeats are permissions only'
+            )
+        clients = Clients(
+            self._shell,
+            lambda: receiver.publishers,
+            frozenset(types),
+            lambda: self.get_clock().now().nanoseconds * 1e-9,
+            self._warn,
+            self._fail,
+        )
+        receiver = Receiver(
+            self,
+            types,
+            HEARTBEAT_TOPIC,
+            self._configuration.heartbeat_window,
+            clients,
+            self._warn,
+        )
+        self._receiver = receiver
+        self._reporter.observe(self._shell, clients)
+        self._shell.activate()
+        receiver.start()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End all sessions and stop their bases."""
+        self._stop_driving()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Wait for the stops, disconnect, and let the parameters be set again."""
+        self._disconnect()
+        self._settings.unlock()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop as in deactivate, wait for it, and let the process end."""
+        self._stop_driving()
+        self._disconnect()
+        self.finalized = True
+        self._finished()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and give up: what could not be foreseen is not worked around."""
+        self._stop_driving()
+        self._disconnect()
+        self._fail(self.failure or RuntimeError('a transition failed'))
+        return TransitionCallbackReturn.FAILURE
+
+    def _stop_driving(self) -> None:
+        if self._shell is not None:
+            self._shell.deactivate()
+        if self._receiver is not None:
+            self._receiver.stop()
+            self._receiver = None
+
+    def _disconnect(self) -> None:
+        if self._shell is None:
+            return
+        assert self._configuration and self._reporter
+        timeout = self._configuration.shutdown_timeout
+        not_final, self.never_stopped = self._shell.wait_final(timeout)
+        self._shell.close()
+        self._reporter.close()
+        for base in not_final:
+            acknowledged = 'never' if base in self.never_stopped else 'but not as the last call'
+            self.get_logger().error(
+                f'{base}: its stop was acknowledged {acknowledged} within shutdown_timeout '
+                f'({timeout} s): see to the base itself'
+            )
+        self._shell = self._reporter = None
+
+    def _warn(self, text: str) -> None:
+        self.get_logger().warning(text)
+
+    def _fail(self, error: BaseException) -> None:
+        """Take an unexpected exception of any thread: the process ends, its bases stopped."""
+        self.failure = self.failure or error
+        self._finished()
+
+    def _get_sessions(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        response.success = self._reporter is not None
+        if self._reporter is not None:
+            response.message = json.dumps(self._reporter.overview().as_dict())
+        else:
+            response.message = 'the node is not configured'
+        return response

@@ -1,0 +1,183 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Who publishes on the topics the bridge hears (R1, R3), and when to ask the graph.
+
+Pure: what the graph says comes in as objects shaped like rclpy's `TopicEndpointInfo`, and time
+as an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+DDS_IMPLEMENTATIONS = ('rmw_fastrtps', 'rmw_cyclonedds', 'rmw_connextdds', 'rmw_gurumdds')
+"""Beginnings of the names of rmw implementations whose GIDs are DDS GUIDs."""
+
+GUID_PREFIX = 12
+"""Bytes of a DDS GUID that name the participant (RTPS specification, 8.2.4.1)."""
+
+UNKNOWN = ('_NODE_NAME_UNKNOWN_', '_NODE_NAMESPACE_UNKNOWN_')
+"""What rmw_dds_common calls the node of a publisher whose participant is not announced yet."""
+
+
+class EndpointInfo(Protocol):
+    """The part of rclpy's `TopicEndpointInfo` that tells who publishes."""
+
+    @property
+    def node_name(self) -> str: ...
+
+    @property
+    def node_namespace(self) -> str: ...
+
+    @property
+    def endpoint_gid(self) -> Iterable[int]: ...
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """One publisher as the graph shows it, one client of the bridge (R1)."""
+
+    gid: str
+    """The publisher's GID, hexadecimal."""
+    topic: str
+    """The fully resolved topic."""
+    node: str
+    """The fully qualified node, '/ns/name'; empty where not known (yet)."""
+    participant: str
+    """What tells two nodes of one name apart, one value a process; empty: cannot tell."""
+
+
+def gid_of(message_info: Mapping[str, Any]) -> str | None:
+    """
+    Return the hexadecimal GID of a message's publisher, the same as in the graph (R1).
+
+    None where rclpy gives none: Jazzy's message info has no such key.
+    """
+    gid = message_info.get('publisher_gid')
+    return bytes(gid['data']).hex() if gid else None
+
+
+def same_node(one: Publisher, other: Publisher) -> bool:
+    """
+    Tell whether two publishers belong to one node (R3).
+
+    Two nodes of one name in two processes are two nodes; where the rmw implementation does not
+    tell processes apart, the name decides. A publisher without a known node is only itself.
+    """
+    if one.gid == other.gid:
+        return True
+    if not one.node or one.node != other.node:
+        return False
+    return one.participant == other.participant or not (one.participant and other.participant)
+
+
+class Publishers:
+    """
+    The publishers of all topics, as last seen in the graph.
+
+    One thread updates, any thread may ask: dictionaries are replaced, never changed.
+    """
+
+    def __init__(self, command_topics: Collection[str], rmw: str) -> None:
+        """
+        Start with nobody known.
+
+        :param command_topics: fully resolved topics whose publishers are clients
+        :param rmw: the rmw implementation's identifier, such as 'rmw_fastrtps_cpp'
+        """
+        self._command_topics = frozenset(command_topics)
+        self._has_participants = rmw.startswith(DDS_IMPLEMENTATIONS)
+        self._topics: dict[str, dict[str, Publisher]] = {}
+        self._by_gid: dict[str, Publisher] = {}
+
+    def update(
+        self, topic: str, infos: Iterable[EndpointInfo]
+    ) -> tuple[list[Publisher], list[Publisher]]:
+        """
+        Take over what the graph says of a topic and return (appeared, left).
+
+        A publisher whose node becomes known only later (Fast DDS announces it 20 to 100 ms after
+        the publisher) appears a second time, with its node, without having left.
+        """
+        before = self._topics.get(topic, {})
+        there = {seen.gid: seen for seen in (self._seen(topic, info) for info in infos)}
+        # A node is not renamed; a name that was known can only be hidden by a lagging graph.
+        for gid, seen in there.items():
+            if not seen.node and gid in before:
+                there[gid] = before[gid]
+        appeared = [seen for gid, seen in there.items() if before.get(gid) != seen]
+        left = [gone for gid, gone in before.items() if gid not in there]
+        if appeared or left:
+            self._topics = {**self._topics, topic: there}
+            self._by_gid = {
+                gid: seen for seen_there in self._topics.values()
+                for gid, seen in seen_there.items()
+            }
+        return appeared, left
+
+    def by_gid(self, gid: str) -> Publisher | None:
+        """Return the publisher with that GID on any topic, None where the graph has none."""
+        return self._by_gid.get(gid)
+
+    def on(self, topic: str) -> list[Publisher]:
+        """Return the publishers of one fully resolved topic."""
+        return list(self._topics.get(topic, {}).values())
+
+    def named(self, node: str) -> list[Publisher]:
+        """Return the publishers on command topics of every node with that qualified name."""
+        return [
+            seen for seen in self._by_gid.values()
+            if node and seen.node == node and seen.topic in self._command_topics
+        ]
+
+    def _seen(self, topic: str, info: EndpointInfo) -> Publisher:
+        gid = bytes(info.endpoint_gid)
+        known = bool(info.node_name) and info.node_name not in UNKNOWN
+        node = f'{info.node_namespace.rstrip("/")}/{info.node_name}' if known else ''
+        participant = gid[:GUID_PREFIX].hex() if self._has_participants else ''
+        return Publisher(gid.hex(), topic, node, participant)
+
+
+class Looks:
+    """
+    When to look at the graph: at once where it changed, never too often, never for the last time.
+
+    A look costs some 25 us a publisher, the graph lags behind the event that tells of a change,
+    and a node's name comes later still. So a change is followed by looks after 20, 40, 80, ... ms,
+    and by one every 2 s for good.
+    """
+
+    PAUSE = 0.02
+    """Seconds between two looks at one topic, at least."""
+    SHARE = 0.1
+    """Share of the time that looks may take, which spaces them under thousands of publishers."""
+    SLOWEST = 2.0
+    """Seconds between two looks at one topic, at most (but for `SHARE`)."""
+
+    def __init__(self, topics: Iterable[str], now: float) -> None:
+        self._at = dict.fromkeys(topics, now)
+        self._free = dict(self._at)
+        self._delay = dict.fromkeys(self._at, self.PAUSE)
+
+    @property
+    def next_at(self) -> float:
+        """When the next look is due, on the caller's clock."""
+        return min(self._at.values())
+
+    def due(self, now: float) -> list[str]:
+        """Return the topics to look at now."""
+        return [topic for topic, at in self._at.items() if at <= now]
+
+    def changed(self, topic: str, now: float) -> None:
+        """Note that publishers of a topic came or went: look as soon as the pause allows."""
+        self._at[topic] = max(now, self._free[topic])
+        self._delay[topic] = self.PAUSE
+
+    def looked(self, topic: str, began: float, now: float) -> None:
+        """Note a look that lasted from `began` to `now`."""
+        self._free[topic] = now + max(self.PAUSE, (now - began) / self.SHARE)
+        self._at[topic] = max(self._free[topic], now + self._delay[topic])
+        self._delay[topic] = min(2 * self._delay[topic], self.SLOWEST)

@@ -1,0 +1,290 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The receiving loop: commands, heartbeats and the publishers behind them (R1, R2).
+
+A thread of its own takes the messages, so that a busy executor delays none.
+
+Guaranteed: what waited while the loop was frozen (SIGSTOP, a debugger, a starved machine) for
+longer than R2 allows is discarded, never handed on. Not guaranteed: anything about the time that
+the sink takes; a sink frozen between being called and acting has to look at the clock itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+import threading
+from time import monotonic
+from typing import Any, Protocol, TYPE_CHECKING
+
+from rclpy.exceptions import InvalidHandle
+from rclpy.utilities import get_rmw_implementation_identifier
+from std_msgs.msg import String
+
+from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers
+from viam_session_bridge.ros.wait import DEPTH, Inlet, subscribe, WaitSet
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+SETTLE = 0.1
+"""Seconds after a freeze in which all messages are discarded still: the middleware's threads
+were frozen too, and only now hand over what waits in their sockets."""
+
+LEAST_LATE = 0.02
+"""Seconds by which a wake-up may always be late (R2)."""
+
+EMPTYING = 1.0
+"""Seconds after which emptying the subscriptions gives up against a faster publisher."""
+
+UNREADABLE: tuple[Any, Mapping[str, Any]] = (None, {})
+"""Stands for a message that waited and could not be read."""
+
+REPORT_EVERY = 5.0
+"""Seconds between two reports of one kind."""
+
+
+class Sink(Protocol):
+    """
+    What the loop tells, always on its own thread; `now` is `time.monotonic()` in seconds.
+
+    Exceptions are reported and end nothing. Topics are fully resolved.
+    """
+
+    def command(self, topic: str, gid: str | None, message: Any, now: float) -> None:
+        """Handle a command; `gid` is None where rclpy gives none (Jazzy, R1)."""
+
+    def heartbeat(self, gid: str | None, data: str, now: float) -> None:
+        """Handle a heartbeat; `gid` is its sender's, who may not be in the graph yet."""
+
+    def publishers_changed(
+        self, topic: str, appeared: list[Publisher], left: list[Publisher], now: float
+    ) -> None:
+        """Handle what `Publishers.update` returned for a command or the heartbeat topic."""
+
+    def discarded(self, count: int, late: float) -> None:
+        """Note that the loop was `late` seconds late and discarded `count` messages (R2)."""
+
+    def failed(self, exception: BaseException) -> None:
+        """Handle the end of the loop without `stop`: nothing will be received any more."""
+
+
+class Punctuality:
+    """R2's watch on the loop itself: pure, one check after each wait and after each take."""
+
+    def __init__(self, window: float, now: float) -> None:
+        """
+        Start watching.
+
+        :param window: heartbeat window, s
+        """
+        self.period = window / 4
+        """Seconds between two checks, at most, of a loop that is on time."""
+        self._limit = max(window / 2, LEAST_LATE)
+        self._checked = now
+
+    def late(self, now: float) -> float:
+        """Return by how many seconds this check is late; 0.0 where R2 allows it."""
+        late = now - self._checked - self.period
+        self._checked = now
+        return late if late > self._limit else 0.0
+
+
+class Receiver:
+    """Command and heartbeat subscriptions of a node, and the thread that takes from them."""
+
+    def __init__(
+        self,
+        node: Node,
+        topics: Mapping[str, type],
+        heartbeat_topic: str,
+        window: float,
+        sink: Sink,
+        report: Callable[[str], None],
+    ) -> None:
+        """
+        Subscribe; nothing is received before `start`, and what came before it is dropped.
+
+        :param node: stays the owner of the subscriptions; its executor never sees them
+        :param topics: message type of each command topic; relative names and remappings are
+            resolved here, names that resolve to one topic are one subscription
+        :param heartbeat_topic: topic of std_msgs/String
+        :param window: heartbeat window, s
+        :param report: takes a line of text for the user's log, from the receiving thread
+        :raises ValueError: two message types for one topic
+        :raises RCLError: a topic that another subscription of this process has with another type
+        """
+        self._node = node
+        self._sink = sink
+        self._report = report
+        self._reported: dict[str, float] = {}
+        self._window = window
+        self._stopping = False
+        self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
+        # The heartbeat first, so that in each round it is taken before the commands.
+        self._inlets = subscribe(
+            node, [(heartbeat_topic, String), *topics.items()], self._matched, self._refused)
+        self._wait_set = WaitSet(node, self._inlets)
+        self._heartbeats = self._inlets[0]
+        self.publishers = Publishers(
+            [inlet.topic for inlet in self._inlets[1:]], get_rmw_implementation_identifier())
+        """Who publishes; up to date before the sink is told."""
+        self._thread = threading.Thread(target=self._run, name='receiver')
+
+    def start(self) -> None:
+        """Start receiving; once. After `stop` a new Receiver is needed."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 1.0) -> bool:
+        """
+        End the thread and unsubscribe; not from the sink, and again without effect.
+
+        :param timeout: seconds to wait for a sink that is busy
+        :return: False where the thread still runs then; it ends as soon as the sink returns
+        """
+        self._stopping = True
+        self._wait_set.wake()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        # While the thread runs rclpy keeps these alive, and destroys them when it leaves them.
+        for inlet in self._inlets:
+            inlet.destroy()
+        self._inlets = []
+        self._wait_set.destroy()
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            with self._wait_set:
+                self._loop(list(self._inlets))
+        except BaseException as error:
+            if not self._stopping:
+                self._tell('failed', self._sink.failed, error)
+
+    def _loop(self, inlets: list[Inlet]) -> None:
+        self._empty(inlets)
+        now = monotonic()
+        self._looks = Looks([inlet.topic for inlet in inlets], now)
+        self._punctuality = Punctuality(self._window, now)
+        while not self._stopping:
+            wake_at = min(now + self._punctuality.period, self._looks.next_at)
+            if self._settled_at:
+                wake_at = min(wake_at, self._settled_at)
+            self._wait_set.wait(wake_at - monotonic())
+            now = monotonic()
+            self._check(inlets, now)
+            self._look(inlets, now)
+            self._receive(inlets)
+            if not self._wait_set.alive():
+                raise RuntimeError('the ROS context was shut down while commands were received')
+            # Of an interpreter whose main thread is gone nothing can be stopped any more.
+            if not threading.main_thread().is_alive():
+                raise RuntimeError('the main thread ended while commands were received')
+
+    def _check(self, inlets: list[Inlet], now: float) -> bool:
+        """Tell whether messages may be handed on now, and discard what waits where not."""
+        late = self._punctuality.late(now)
+        if late:
+            self._late = max(self._late, late)
+            self._settled_at = now + SETTLE
+            self._discarded += self._empty(inlets)
+        elif self._settled_at and now >= self._settled_at:
+            self._tell('discarded', self._sink.discarded, self._discarded, self._late)
+            self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
+        return not self._settled_at
+
+    def _empty(self, inlets: list[Inlet]) -> int:
+        """Take and drop all that waits; return how many messages that were."""
+        count, end = 0, monotonic() + EMPTYING
+        for inlet in inlets:
+            while self._take(inlet) is not None and monotonic() < end:
+                count += 1
+        return count
+
+    def _receive(self, inlets: list[Inlet]) -> None:
+        """Hand on what waits: in turns, so that a fast publisher delays nobody else's."""
+        ready = [inlet for inlet in inlets if inlet.ready]
+        for _ in range(DEPTH):
+            if not ready or self._stopping:
+                return
+            ready = [inlet for inlet in ready if self._hand_on(inlet, inlets)]
+
+    def _hand_on(self, inlet: Inlet, inlets: list[Inlet]) -> bool:
+        taken = self._take(inlet)
+        if taken is None:
+            return False
+        if taken is UNREADABLE:
+            return True
+        message, info = taken
+        # A freeze can end right here: the clock is read after the take, not before.
+        now = monotonic()
+        if not self._check(inlets, now):
+            self._discarded += 1
+        elif inlet is self._heartbeats:
+            self._tell('heartbeat', self._sink.heartbeat, gid_of(info), message.data, now)
+        else:
+            self._tell('command', self._sink.command, inlet.topic, gid_of(info), message, now)
+        return True
+
+    def _take(self, inlet: Inlet) -> tuple[Any, Mapping[str, Any]] | None:
+        try:
+            return inlet.take()
+        except InvalidHandle:
+            raise
+        except Exception as error:
+            # Text that is not UTF-8, for one: that message is gone, others may wait behind it.
+            self._say(f'take {inlet.topic}', f'{inlet.topic}: unreadable message: {error!r}')
+            return UNREADABLE
+
+    def _look(self, inlets: list[Inlet], now: float) -> None:
+        """Look at the graph where that is due, and tell what changed."""
+        for topic in self._looks.due(now):
+            inlet = next(inlet for inlet in inlets if inlet.topic == topic)
+            began = monotonic()
+            appeared: list[Publisher] = []
+            left: list[Publisher] = []
+            try:
+                infos = inlet.publishers()
+                self._report_types(inlet, infos)
+                appeared, left = self.publishers.update(
+                    topic, [info for info in infos if info.topic_type == inlet.type_name])
+            except Exception as error:
+                self._say(f'graph {topic}', f'{topic}: its publishers are not known: {error!r}')
+            self._looks.looked(topic, began, monotonic())
+            if not inlet.tells_matches:
+                self._matched(inlet)
+            if appeared or left:
+                self._tell('publishers_changed', self._sink.publishers_changed,
+                           topic, appeared, left, now)
+
+    def _matched(self, inlet: Inlet) -> None:
+        self._looks.changed(inlet.topic, monotonic())
+
+    def _refused(self, inlet: Inlet, policy: str) -> None:
+        self._say(f'qos {inlet.topic}', (
+            f'{inlet.topic}: a publisher is not heard, its QoS ({policy}) is incompatible; '
+            f'set qos_overrides.{inlet.topic}.subscription.* or change the publisher'))
+
+    def _report_types(self, inlet: Inlet, infos: list[Any]) -> None:
+        for info in infos:
+            if info.topic_type != inlet.type_name:
+                self._say(f'type {inlet.topic} {info.topic_type}', (
+                    f'{inlet.topic}: node {info.node_name} is not heard, it publishes '
+                    f'{info.topic_type} where {inlet.type_name} is expected (Twist belongs in '
+                    'command_topics, TwistStamped in stamped_command_topics)'))
+
+    def _tell(self, what: str, callback: Callable[..., None], *arguments: Any) -> None:
+        try:
+            callback(*arguments)
+        except Exception as error:
+            self._say(what, f'internal error in {what}: {error!r}')
+
+    def _say(self, kind: str, text: str) -> None:
+        """Report, but not the same kind over and over."""
+        now = monotonic()
+        if now >= self._reported.get(kind, now):
+            self._reported[kind] = now + REPORT_EVERY
+            # Receiving goes on, for the robot's sake, even where the log is broken.
+            with suppress(Exception):
+                self._report(text)

@@ -1,0 +1,139 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What users see: log lines, the event log, ``~/sessions`` and ``/diagnostics``.
+
+Runs on the executor's thread, off the hot path; a busy executor delays nothing but these.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.lifecycle import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from viam_session_bridge.bridge import Event
+from viam_session_bridge.configuration import Configuration
+from viam_session_bridge.core.said import SessionEnded, SessionStarted, TakenOver
+from viam_session_bridge.event_log import EventLog
+from viam_session_bridge.machine.happened import StopAcknowledged
+from viam_session_bridge.ros.clients import Clients
+from viam_session_bridge.ros.overview import Ended, look, Overview
+from viam_session_bridge.ros.statuses import (
+    diagnostic_statuses,
+    session_statuses,
+    StopLatency,
+)
+from viam_session_bridge.ros.telling import tell
+from viam_session_bridge.shell import Shell
+
+PERIOD = 1.0  # s
+
+
+class Reporter:
+    """Reports on a shell, from when it is observed until it is closed."""
+
+    def __init__(self, node: Node, configuration: Configuration) -> None:
+        """Open the event log (OSError where that cannot be done) and the publishers."""
+        self._log = EventLog(configuration.event_log) if configuration.event_log else None
+        self._node = node
+        self._bases = {base.name: base for base in configuration.bases}
+        self._shell: Shell | None = None
+        self._clients: Clients | None = None
+        self._ended = Ended()
+        self._latencies: defaultdict[str, StopLatency] = defaultdict(StopLatency)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._sessions = node.create_publisher(DiagnosticArray, '~/sessions', latched)
+        self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._woken = node.create_guard_condition(self._take_events)
+        # The node's own clock may be simulated, and stand still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(PERIOD, self._publish_all, clock=steady)
+
+    def observe(self, shell: Shell, clients: Clients) -> None:
+        """Report on this shell."""
+        self._shell, self._clients = shell, clients
+
+    def wake(self) -> None:
+        """Have the executor take the shell's events; from any thread."""
+        self._woken.trigger()
+
+    def overview(self) -> Overview:
+        """Return the overview, with the sessions that ended last."""
+        if self._shell is None:
+            return Overview(False, 0.0, [], [], [])
+        overview = self._shell.look(lambda bridge, now: look(bridge, now, self._describe))
+        return replace(overview, sessions=[*overview.sessions, *self._ended])
+
+    def close(self) -> None:
+        """Report what is left, and let go of everything."""
+        self._take_events()
+        self._publish_all()
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_guard_condition(self._woken)
+        self._node.destroy_publisher(self._sessions)
+        self._node.destroy_publisher(self._diagnostics)
+        if self._log is not None:
+            self._log.close()
+
+    def _take_events(self) -> None:
+        if self._shell is None:
+            return
+        changed = False
+        for event in self._shell.events():
+            self._note(event)
+            changed |= isinstance(event, (SessionStarted, SessionEnded, TakenOver))
+        if changed:
+            self._publish_sessions(self.overview())
+
+    def _note(self, event: Event) -> None:
+        if self._log is not None:
+            self._log.write(event)
+        if isinstance(event, StopAcknowledged):
+            self._latencies[event.stop.base].add(event.at - event.stop.at)
+        elif isinstance(event, SessionEnded):
+            self._ended.add(event, *self._describe(event.client))
+        told = tell(event, self._name)
+        if told is not None:
+            warning, line = told
+            if warning:
+                self._node.get_logger().warning(line)
+            else:
+                self._node.get_logger().info(line)
+
+    def _publish_all(self) -> None:
+        overview = self.overview()
+        self._publish_sessions(overview)
+        counts = {}
+        if self._clients is not None:
+            for what, count in self._clients.discards.items():
+                counts[f'discarded_{what}'] = count
+            for reason, count in self._clients.refused_heartbeats.items():
+                counts[f'refused_heartbeats_{reason}'] = count
+        name = self._node.get_fully_qualified_name()
+        statuses = diagnostic_statuses(name, overview, self._bases, self._latencies, counts)
+        self._diagnostics.publish(self._array(statuses))
+
+    def _publish_sessions(self, overview: Overview) -> None:
+        name = self._node.get_fully_qualified_name()
+        self._sessions.publish(self._array(session_statuses(name, overview.sessions)))
+
+    def _array(self, statuses: list[object]) -> DiagnosticArray:
+        array = DiagnosticArray(status=statuses)
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        return array
+
+    def _describe(self, client: str) -> tuple[str, str]:
+        if self._clients is None:
+            return '', ''
+        known = self._clients.describe(client)
+        return known.node, known.topic
+
+    def _name(self, client: str) -> str:
+        node, topic = self._describe(client)
+        return node or topic or client or 'nobody'

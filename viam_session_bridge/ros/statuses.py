@@ -1,0 +1,128 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""The overview as ``diagnostic_msgs``: ``~/sessions`` and ``/diagnostics``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from viam_session_bridge.configuration import BaseConfiguration, SessionsMode
+from viam_session_bridge.ros.overview import BaseRow, MachineRow, Overview, SessionRow
+
+
+@dataclass
+class StopLatency:
+    """How long stops took from the decision to the acknowledgement, s."""
+
+    count: int = 0
+    last: float = 0.0
+    worst: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Take one more."""
+        self.count += 1
+        self.last = seconds
+        self.worst = max(self.worst, seconds)
+
+
+def session_statuses(node: str, rows: Iterable[SessionRow]) -> list[DiagnosticStatus]:
+    """Return one status a session, for ``~/sessions``."""
+    return [
+        _status(
+            DiagnosticStatus.OK,
+            f'{node}: session {row.id}',
+            row.state,
+            row.client,
+            {
+                'id': row.id,
+                'node': row.node,
+                'gid': row.client if row.client != row.topic else '',
+                'topic': row.topic,
+                'state': row.state,
+                'machine_sessions': _pairs(row.machine_sessions),
+                'last_user_of': ', '.join(row.bases),
+                'age': f'{row.age:.3f}',
+                'time_to_lapse': f'{row.to_lapse:.3f}',
+                'commands': row.commands,
+                'refusals': _pairs(row.refusals),
+            },
+        )
+        for row in rows
+    ]
+
+
+def diagnostic_statuses(
+    node: str,
+    overview: Overview,
+    bases: Mapping[str, BaseConfiguration],
+    latencies: Mapping[str, StopLatency],
+    counts: Mapping[str, int],
+) -> list[DiagnosticStatus]:
+    """
+    Return what ``/diagnostics`` gets: the node, each machine and each base.
+
+    :param counts: of the node: discarded messages, refused heartbeats by reason
+    """
+    level, message = DiagnosticStatus.OK, 'active' if overview.active else 'inactive'
+    if counts.get('discarded_messages'):
+        level, message = DiagnosticStatus.WARN, 'messages were discarded after a late wake-up'
+    return [
+        _status(level, f'{node}: bridge', message, node,
+                {'sessions': len(overview.sessions), **counts}),
+        *(_machine_status(node, row) for row in overview.machines),
+        *(
+            _base_status(node, row, bases[row.base], latencies.get(row.base, StopLatency()))
+            for row in overview.bases
+        ),
+    ]  # fmt: skip
+
+
+def _machine_status(node: str, row: MachineRow) -> DiagnosticStatus:
+    level, message = DiagnosticStatus.OK, 'connected'
+    if not row.ready:
+        level, message = DiagnosticStatus.ERROR, 'not connected'
+    elif not row.supervised:
+        level, message = DiagnosticStatus.WARN, 'UNSUPERVISED: the machine has no sessions'
+    values = {'ready': row.ready, 'machine_window': row.window}
+    return _status(level, f'{node}: machine {row.machine}', message, row.machine, values)
+
+
+def _base_status(
+    node: str, row: BaseRow, base: BaseConfiguration, latency: StopLatency
+) -> DiagnosticStatus:
+    level, message = DiagnosticStatus.OK, f'last user: session {row.session}'
+    if row.stopping:
+        level, message = DiagnosticStatus.WARN, 'stopping'
+    elif base.sessions is SessionsMode.DISABLED:
+        level, message = DiagnosticStatus.WARN, 'sessions are disabled: no lapse stops this base'
+    elif not row.session:
+        message = 'nobody drives'
+    values = {
+        'machine': row.machine,
+        'resource': base.resource,
+        'last_user': row.session,
+        'refusals': _pairs(row.refusals),
+        'stops': latency.count,
+        'stop_latency_last': f'{latency.last:.4f}',
+        'stop_latency_worst': f'{latency.worst:.4f}',
+    }
+    return _status(level, f'{node}: base {row.base}', message, row.base, values)
+
+
+def _status(
+    level: bytes, name: str, message: str, hardware_id: str, values: Mapping[str, object]
+) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        message=message,
+        hardware_id=hardware_id,
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+    )
+
+
+def _pairs(mapping: Mapping[str, object]) -> str:
+    return ', '.join(f'{key}: {value}' for key, value in sorted(mapping.items()))

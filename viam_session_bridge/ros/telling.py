@@ -1,0 +1,86 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""What happened, in one line for the log: what it means and what can be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from viam_session_bridge.bridge import Event
+from viam_session_bridge.core.said import Cause, Refused, SessionEnded, SessionStarted, TakenOver
+from viam_session_bridge.machine.happened import (
+    ChannelChanged,
+    CommandFailed,
+    CommandsTimeOut,
+    MachineSessionExpired,
+    MachineSessionFailed,
+    StopAcknowledged,
+    StopFinal,
+    Unsupervised,
+)
+
+REMEDIES = {
+    'non_finite': 'a number is NaN or infinite; mend the publisher',
+    'stamp': 'its stamp is out of max_stamp_age; synchronise the clocks, or raise it',
+    'not_ready': 'the machine is not connected; see its address and the machine itself',
+    'too_many_sessions': 'max_sessions of the machine is reached; publishers come and go too fast',
+    'no_session': 'sessions is manual and there is no heartbeat for it on ~/heartbeat',
+    'left': 'its publisher has left the graph',
+    'inactive': 'the node is not active',
+}
+
+
+def tell(event: Event, name: Callable[[str], str]) -> tuple[bool, str] | None:
+    """
+    Put an event in words.
+
+    :param name: how to call a client
+    :return: whether it is a warning, and the line; None for what only the event log keeps
+    """
+    if isinstance(event, SessionStarted):
+        return False, f'session {event.session} of {name(event.client)} started'
+    if isinstance(event, SessionEnded):
+        what = f'stopping {", ".join(event.bases)}' if event.bases else 'it was no last user'
+        return False, (
+            f'session {event.session} of {name(event.client)} ended ({event.cause.value}) '
+            f'{event.at - event.sign:.3f} s after its last sign of life: {what}'
+        )
+    if isinstance(event, TakenOver) and event.previous and event.session:
+        return False, f'{event.base}: {name(event.client)} took over'
+    if isinstance(event, Refused):
+        return True, (
+            f'{event.base}: refused a command of {name(event.client)} ({event.reason.value}): '
+            f'{REMEDIES[event.reason.value]}'
+        )
+    if isinstance(event, CommandFailed):
+        return True, (
+            f'{event.base}: a command of {name(event.client)} failed, stopping: {event.detail}'
+        )
+    if isinstance(event, CommandsTimeOut):
+        return True, (
+            f'{event.base}: {event.count} commands in a row timed out; if the base is slow and '
+            'the machine well, raise call_timeout'
+        )
+    if isinstance(event, StopAcknowledged):
+        return False, (
+            f'{event.stop.base}: stopped ({event.stop.cause.value}), acknowledged '
+            f'{1e3 * (event.at - event.stop.at):.1f} ms later, tries: {event.tries}'
+        )
+    if isinstance(event, StopFinal) and event.stop.cause is not Cause.LAPSE and event.tries > 1:
+        return False, f'{event.stop.base}: its stop is final, tries: {event.tries}'
+    if isinstance(event, MachineSessionExpired):
+        return True, f'{event.machine}: the machine session of {name(event.client)} expired'
+    if isinstance(event, MachineSessionFailed):
+        return True, (
+            f'{event.machine}: no machine session for {name(event.client)}, no motion: '
+            f'{event.detail} (a machine that has no sessions needs allow_unsupervised)'
+        )
+    if isinstance(event, Unsupervised):
+        return True, (
+            f'{event.machine}: it has no sessions; driven UNSUPERVISED (allow_unsupervised): if '
+            'the bridge dies, nothing stops its bases'
+        )
+    if isinstance(event, ChannelChanged):
+        state = 'connected' if event.ready else 'not connected'
+        return not event.ready, f'{event.machine}: {state}'
+    return None

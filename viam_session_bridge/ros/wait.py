@@ -1,0 +1,235 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Waiting for messages outside the executor, on a thread of one's own.
+
+The one module that leans on rclpy's less public parts: the wait set, a subscription's
+`handle.take_message` and its event handlers, which `rclpy.wait_for_message` and the executors
+use as well. It works with rclpy 7.1 (Jazzy) and 9.1 (Kilted).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from typing import Any, cast, TYPE_CHECKING
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.exceptions import InvalidHandle
+from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    qos_policy_name_from_kind,
+    QoSProfile,
+    ReliabilityPolicy,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+import rclpy.subscription
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+DEPTH = 10
+"""Messages that wait in a subscription, where `qos_overrides` say nothing else."""
+
+
+def gids_available() -> bool:
+    """Tell whether this rclpy names the publisher of a message (Kilted; Jazzy does not, R1)."""
+    info = getattr(rclpy.subscription, 'MessageInfo', None)
+    return 'publisher_gid' in getattr(info, '__annotations__', {})
+
+
+def name_of(message_type: type) -> str:
+    """Return a message type's name as the graph writes it, 'geometry_msgs/msg/Twist'."""
+    return '/'.join([*message_type.__module__.split('.')[:2], message_type.__name__])
+
+
+class OutsideExecutor(CallbackGroup):
+    """A group whose entities no executor waits for, though they belong to its node."""
+
+    def can_execute(self, entity: object) -> bool:
+        return False
+
+    def beginning_execution(self, entity: object) -> bool:
+        return False
+
+    def ending_execution(self, entity: object) -> None:
+        pass
+
+
+class Inlet:
+    """One subscription of which messages are taken by hand."""
+
+    def __init__(
+        self,
+        node: Node,
+        message_type: type,
+        topic: str,
+        matched: Callable[[Inlet], None],
+        refused: Callable[[Inlet, str], None],
+    ) -> None:
+        """
+        Subscribe, with `qos_overrides` parameters for the QoS.
+
+        :param topic: as configured; relative names and remappings are resolved here
+        :param matched: called in the waiting thread when publishers came or went
+        :param refused: called there with the QoS policy that keeps a publisher from being heard
+        :raises RCLError: among others where the topic has another type (Fast DDS)
+        """
+        self.asked = topic
+        self.topic = node.resolve_topic_name(topic)
+        self.message_type = message_type
+        self.type_name = name_of(message_type)
+        self.ready = False
+        """Whether a message waited after the last `WaitSet.wait`."""
+        self.tells_matches = True
+        """Whether `matched` is ever called; not every rmw implementation has that event."""
+        self._node = node
+
+        def policy(event: Any) -> None:
+            refused(self, qos_policy_name_from_kind(event.last_policy_kind))
+
+        # Best effort hears every publisher; a reliable subscription misses best-effort ones.
+        qos = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST, depth=DEPTH,
+            reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
+
+        def create(**callbacks: Callable[[Any], None]) -> Any:
+            return node.create_subscription(
+                message_type, topic, _never, qos, callback_group=OutsideExecutor(),
+                event_callbacks=SubscriptionEventCallbacks(
+                    use_default_callbacks=False, **callbacks),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies())
+
+        try:
+            self._subscription = create(matched=lambda _: matched(self), incompatible_qos=policy)
+        except UnsupportedEventTypeError:
+            self.tells_matches = False
+            self._subscription = create()
+        self._handle = self._subscription.handle
+        self._handlers = list(self._subscription.event_handlers)
+
+    def take(self) -> tuple[Any, Mapping[str, Any]] | None:
+        """Take the oldest waiting message with its info; None: none waits."""
+        taken = self._handle.take_message(self.message_type, False)
+        return cast('tuple[Any, Mapping[str, Any]] | None', taken)
+
+    def publishers(self) -> list[Any]:
+        """
+        Return the graph's `TopicEndpointInfo` of all publishers, of other message types too.
+
+        Some 12 us and 25 us a publisher.
+        """
+        # By the name before remapping: rclpy remaps what it is asked, whatever its docs say.
+        return list(self._node.get_publishers_info_by_topic(self.asked))
+
+    def destroy(self) -> None:
+        """Unsubscribe; while a wait set is entered, at the end of that."""
+        self._node.destroy_subscription(self._subscription)
+
+
+def subscribe(
+    node: Node,
+    wanted: Iterable[tuple[str, type]],
+    matched: Callable[[Inlet], None],
+    refused: Callable[[Inlet, str], None],
+) -> list[Inlet]:
+    """
+    Create an inlet for each (topic, message type), or none at all.
+
+    Names that resolve to one topic share the inlet; the rest is as in `Inlet`.
+
+    :raises ValueError: two message types for one topic
+    """
+    inlets: dict[str, Inlet] = {}
+    try:
+        for topic, message_type in wanted:
+            resolved = node.resolve_topic_name(topic)
+            there = inlets.get(resolved)
+            if there is None:
+                inlets[resolved] = Inlet(node, message_type, topic, matched, refused)
+            elif there.message_type is not message_type:
+                raise ValueError(
+                    f'topic {resolved} (from {there.asked!r} and {topic!r}) cannot carry both '
+                    f'{there.type_name} and {name_of(message_type)}: use two topics')
+    except BaseException:
+        for inlet in inlets.values():
+            inlet.destroy()
+        raise
+    return list(inlets.values())
+
+
+class WaitSet:
+    """
+    A wait set of one's own that is built once, as a context manager of the waiting thread.
+
+    Entered, it keeps what it waits for from being destroyed under it, even by
+    `rclpy.shutdown()`.
+    """
+
+    def __init__(self, node: Node, inlets: Sequence[Inlet]) -> None:
+        self._node = node
+        self._context = node.context
+        self._inlets = inlets
+        self._guard = node.create_guard_condition(_never, OutsideExecutor())
+        events = sum(len(inlet._handlers) for inlet in inlets)
+        self._wait_set = _rclpy.WaitSet(
+            len(inlets), 1, 0, 0, 0, events, self._context_handle())
+        self._context.on_shutdown(self.wake)
+        self._in_use = ExitStack()
+
+    def __enter__(self) -> WaitSet:
+        use = self._in_use.enter_context
+        use(self._context_handle())
+        use(self._guard.handle)
+        for inlet in self._inlets:
+            use(inlet._handle)
+            for handler in inlet._handlers:
+                use(handler)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._in_use.close()
+
+    def wait(self, timeout: float) -> None:
+        """
+        Wait for a message, an event or `wake`, `timeout` seconds (0 or more) at most.
+
+        Sets every inlet's `ready` and calls its callbacks for the events that came.
+        """
+        # rcl removes from the set what was not ready: it is filled anew, but not built anew.
+        wait_set = self._wait_set
+        wait_set.clear_entities()
+        wait_set.add_guard_condition(self._guard.handle)
+        for inlet in self._inlets:
+            wait_set.add_subscription(inlet._handle)
+            for handler in inlet._handlers:
+                handler.add_to_wait_set(wait_set)
+        wait_set.wait(int(max(timeout, 0.0) * 1e9))
+        for index, inlet in enumerate(self._inlets):
+            inlet.ready = wait_set.is_ready('subscription', index)
+            for handler in inlet._handlers:
+                if handler.is_ready(wait_set):
+                    handler.callback(handler.take_data())
+
+    def wake(self) -> None:
+        """End the current or next `wait`; from any thread, and without effect after `destroy`."""
+        with suppress(InvalidHandle):
+            self._guard.trigger()
+
+    def alive(self) -> bool:
+        """Tell whether the ROS context still runs."""
+        return self._context.ok()
+
+    def destroy(self) -> None:
+        """Destroy the guard condition; while entered, at the end of that."""
+        self._node.destroy_guard_condition(self._guard)
+
+    def _context_handle(self) -> Any:
+        return self._context.handle
+
+
+def _never(*_: object) -> None:
+    """Stand in for a callback that the executor never gets to call."""

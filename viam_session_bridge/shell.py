@@ -1,0 +1,147 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The shell around the bridge: feed, drain, re-arm.
+
+One lock guards the bridge's state; nothing under it does I/O. Whoever feeds (the receiving loop,
+the lapse clock, gRPC's threads, the node) hands over the calls that follow, after the lock was
+released. Calls of two threads may so reach gRPC in another order than they were decided in; the
+protocol assumes no order between a stop and a command in flight, so nothing depends on it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+import threading
+import time
+from typing import TypeVar
+
+from viam_session_bridge.bridge import Bridge, Event
+from viam_session_bridge.configuration import Configuration
+from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.lapse_clock import LapseClock
+from viam_session_bridge.machine.calls import Answer, Call
+from viam_session_bridge.machine.channel import Channel
+
+T = TypeVar('T')
+
+EVENTS_KEPT = 10_000  # should the node be too busy to take them; the oldest go first
+
+
+class Shell:
+    """The running bridge."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        wake: Callable[[], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """
+        Prepare; nothing runs before :meth:`start`.
+
+        :param wake: called, on whichever thread, when :meth:`events` has something; must be quick
+        :param failed: is told of an unexpected exception on any thread; the bridge is then not
+            to be trusted any more
+        """
+        self._configuration = configuration
+        self._wake = wake
+        self._failed = failed
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._bridge = Bridge(configuration)
+        self._channels: dict[str, Channel] = {}
+        self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._clock = LapseClock(self._tick, failed)
+
+    def start(self) -> None:
+        """Start the lapse clock and connect to the machines."""
+        self._clock.start()
+        for machine in self._configuration.machines:
+            bases = {b.name: b for b in self._configuration.bases if b.machine == machine.name}
+            changed = partial(self._channel_changed, machine.name)
+            self._channels[machine.name] = Channel(machine, bases, changed)
+
+    def activate(self) -> None:
+        """Accept commands."""
+        self._feed(lambda now: self._bridge.activate())
+
+    def deactivate(self) -> None:
+        """End all sessions and stop their bases; the stops go on until they are final (R19)."""
+        self._feed(self._bridge.deactivate)
+
+    def command(
+        self, client: str, topic: str, velocity: Velocity, stamp_age: float | None = None
+    ) -> None:
+        """Take a command; see :meth:`Bridge.command`."""
+        self._feed(lambda now: self._bridge.command(client, topic, velocity, stamp_age, now))
+
+    def heartbeat(self, client: str, topic: str, own: bool) -> None:
+        """Take a heartbeat; see :meth:`Bridge.heartbeat`."""
+        self._feed(lambda now: self._bridge.heartbeat(client, topic, own, now))
+
+    def left(self, client: str) -> None:
+        """Take that a client's publisher left the graph."""
+        self._feed(lambda now: self._bridge.left(client, now))
+
+    def seen(self, client: str) -> None:
+        """Take that the graph shows a client's publisher."""
+        self._feed(lambda now: self._bridge.seen(client))
+
+    def look(self, at: Callable[[Bridge, float], T]) -> T:
+        """Return what ``at`` makes of the bridge's state; it must be quick and change nothing."""
+        with self._lock:
+            return at(self._bridge, time.monotonic())
+
+    def events(self) -> Iterator[Event]:
+        """Take what happened since the last call, in order."""
+        while self._events:
+            yield self._events.popleft()
+
+    def wait_final(self, timeout: float) -> tuple[list[str], list[str]]:
+        """
+        Wait until every stop is final, at most ``timeout`` seconds.
+
+        :return: the bases whose stop is not, and those of them where none was acknowledged
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._bridge.not_final()[0], timeout)
+            return self._bridge.not_final()
+
+    def close(self) -> None:
+        """End the threads and the channels."""
+        self._clock.end()
+        for channel in self._channels.values():
+            channel.close()
+
+    def _tick(self) -> float | None:
+        return self._feed(self._bridge.tick)
+
+    def _channel_changed(self, machine: str, ready: bool) -> None:
+        self._guarded(lambda now: self._bridge.channel(machine, ready, now))
+
+    def _answered(self, call: Call, answer: Answer) -> None:
+        self._guarded(lambda now: self._bridge.answered(call, answer, now))
+
+    def _guarded(self, feed: Callable[[float], None]) -> None:
+        """Feed on a thread of gRPC's, which would swallow an exception."""
+        try:
+            self._feed(feed)
+        except BaseException as error:
+            self._failed(error)
+
+    def _feed(self, feed: Callable[[float], None]) -> float | None:
+        with self._lock:
+            now = time.monotonic()
+            feed(now)
+            out = self._bridge.drain(now)
+            self._events.extend(out.events)
+            self._changed.notify_all()
+        for call in out.calls:
+            self._channels[call.machine].hand_over(call, self._answered)
+        self._clock.arm(out.wake_at)
+        if out.events:
+            self._wake()
+        return out.wake_at

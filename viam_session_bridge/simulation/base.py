@@ -1,0 +1,132 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+A simulated wheeled base: pure, with the time handed in.
+
+As in viam-server's wheeled base, linear Y is forward and angular Z turns left, and the other axes
+are ignored. It follows at once, and where it is follows REP 103: x and y in m, the heading in rad,
+counter-clockwise, all 0 at the start.
+"""
+
+from dataclasses import dataclass, replace
+import math
+
+Vector = tuple[float, float, float]
+ZERO: Vector = (0.0, 0.0, 0.0)
+
+MAX_LINEAR = 1000.0  # mm/s at full power
+MAX_ANGULAR = 180.0  # deg/s at full power
+# A faster base than this is taken for one that runs this fast, so that no number overflows.
+_FASTEST = 1e6
+
+
+@dataclass(frozen=True)
+class BaseState:
+    """
+    Where a base is (m, rad within +-pi) and how it moves.
+
+    `linear` (mm/s) and `angular` (deg/s) are Viam's: the velocity as it was received, ignored
+    axes too. `motion` counts the calls that changed them, `until` is when a MoveStraight or Spin
+    is over.
+    """
+
+    x: float = 0.0
+    y: float = 0.0
+    heading: float = 0.0
+    linear: Vector = ZERO
+    angular: Vector = ZERO
+    motion: int = 0
+    until: float = math.inf
+
+    @property
+    def moving(self) -> bool:
+        """Tell whether the wheels turn, which the ignored axes do not make them do."""
+        return self.linear[1] != 0 or self.angular[2] != 0
+
+
+class SimulatedBase:
+    """One base; not thread-safe. ValueError for numbers that are not finite."""
+
+    def __init__(self, now: float):
+        self._state = BaseState()
+        self._at = now
+
+    def set_velocity(self, now: float, linear: Vector, angular: Vector) -> None:
+        """Move at this velocity (mm/s, deg/s) until told otherwise."""
+        _check_finite(*linear, *angular)
+        self._begin(now, linear, angular)
+
+    def set_power(self, now: float, linear: Vector, angular: Vector) -> None:
+        """Move at these fractions (-1 to 1, what is beyond counts as that) of the maxima."""
+        _check_finite(*linear, *angular)
+        x, y, z = (_within(1.0, fraction) * MAX_LINEAR for fraction in linear)
+        roll, pitch, yaw = (_within(1.0, fraction) * MAX_ANGULAR for fraction in angular)
+        self._begin(now, (x, y, z), (roll, pitch, yaw))
+
+    def move_straight(self, now: float, distance: float, speed: float) -> None:
+        """Move so many mm at a speed (mm/s; backwards if one of both is negative), then stop."""
+        signed, until = _journey(now, distance, speed)
+        self._begin(now, (0.0, signed, 0.0), ZERO, until)
+
+    def spin(self, now: float, angle: float, speed: float) -> None:
+        """Turn by so many deg at a speed (deg/s; right if one of both is negative), then stop."""
+        signed, until = _journey(now, angle, speed)
+        self._begin(now, ZERO, (0.0, 0.0, signed), until)
+
+    def stop(self, now: float) -> None:
+        """Stand still. Never fails."""
+        self._begin(now, ZERO, ZERO)
+
+    def state(self, now: float) -> BaseState:
+        """Return where the base is now and how it moves."""
+        if self._state.until <= now:
+            self._integrate(self._state.until)
+            self._state = replace(self._state, linear=ZERO, angular=ZERO, until=math.inf)
+        self._integrate(now)
+        return self._state
+
+    def _begin(
+        self, now: float, linear: Vector, angular: Vector, until: float = math.inf
+    ) -> None:
+        state = self.state(now)
+        self._state = replace(
+            state, linear=linear, angular=angular, until=until, motion=state.motion + 1
+        )
+
+    def _integrate(self, now: float) -> None:
+        """Follow the arc of a constant velocity, exactly, up to now."""
+        elapsed = max(now - self._at, 0.0)
+        self._at += elapsed
+        state = self._state
+        if not elapsed or not state.moving:
+            return
+        way = _within(_FASTEST, state.linear[1]) / 1000.0 * elapsed
+        half = math.radians(_within(_FASTEST, state.angular[2])) * elapsed / 2
+        # The chord of the arc, and its direction.
+        chord = way * math.sin(half) / half if half else way
+        direction = state.heading + half
+        self._state = replace(
+            state,
+            x=state.x + chord * math.cos(direction),
+            y=state.y + chord * math.sin(direction),
+            heading=math.remainder(direction + half, math.tau),
+        )
+
+
+def _journey(now: float, way: float, speed: float) -> tuple[float, float]:
+    """Return the speed with its sign, and when it is over."""
+    _check_finite(way, speed)
+    if not way or not speed:
+        return 0.0, now
+    return math.copysign(speed, way * math.copysign(1.0, speed)), now + abs(way / speed)
+
+
+def _check_finite(*numbers: float) -> None:
+    for number in numbers:
+        if not math.isfinite(number):
+            raise ValueError(f'{number} is not a finite number')
+
+
+def _within(limit: float, value: float) -> float:
+    return max(-limit, min(limit, value))

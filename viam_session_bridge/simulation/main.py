@@ -1,0 +1,109 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The executable `simulated_machine`."""
+
+import argparse
+from collections.abc import Sequence
+import signal
+import sys
+from typing import Any, NoReturn
+
+from .server import check_address, check_bases, SimulatedMachine
+from .session_rules import check_window, MAX_WINDOW, MIN_WINDOW
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Serve until SIGINT or SIGTERM and return 0; 1 if the address cannot be used.
+
+    Exits with 2 and one line on stderr for a bad argument.
+    """
+    parser = _parser()
+    arguments = parser.parse_args(_without_ros(sys.argv[1:] if argv is None else argv))
+    # Blocked here and in all threads to come, and for good: a second one cuts no ending short.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        machine = SimulatedMachine(
+            arguments.address, arguments.bases, arguments.window, arguments.record
+        )
+    except OSError as error:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if error.filename is not None:
+            parser.error(f'argument --record: cannot append to {error.filename}: {error.strerror}')
+        print(f'{parser.prog}: {error}', file=sys.stderr)
+        return 1
+    with machine:
+        print(
+            f'simulated machine listening on {machine.address}, without TLS:'
+            f' bases {", ".join(arguments.bases)}; heartbeat window {arguments.window:g} s',
+            flush=True,
+        )
+        signal.sigwait(_ENDING)
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f'{self.prog}: {message}; see --help\n')
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog='simulated_machine',
+        description='A Viam machine with simulated bases: real gRPC, real sessions, no hardware.',
+    )
+    parser.add_argument(
+        '--address', type=_address, default='127.0.0.1:8080', metavar='HOST:PORT',
+        help='where to listen, or unix:PATH; port 0 takes a free one (default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--bases', nargs='+', action=_Bases, default=['base'], metavar='NAME',
+        help='the names of the bases (default: base)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--window', type=_window, default=2.0, metavar='SECONDS',
+        help=f'heartbeat window, {MIN_WINDOW:g} to {MAX_WINDOW:g} (default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--record', metavar='FILE', help='append every call to this file, as JSON Lines'
+    )
+    return parser
+
+
+def _address(text: str) -> str:
+    try:
+        return check_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _window(text: str) -> float:
+    try:
+        return check_window(float(text))
+    except ValueError as error:
+        # Also of what is no number at all.
+        allowed = f'{MIN_WINDOW:g} to {MAX_WINDOW:g} seconds'
+        raise argparse.ArgumentTypeError(f'must be {allowed}, not {text!r}') from error
+
+
+class _Bases(argparse.Action):
+    """Looks at all the names together."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any
+    ) -> None:
+        try:
+            setattr(namespace, self.dest, check_bases(values))
+        except ValueError as error:
+            parser.error(f'argument --bases: {error}')
+
+
+def _without_ros(argv: Sequence[str]) -> list[str]:
+    """Leave out what a launch file's Node adds: --ros-args and all after it."""
+    arguments = list(argv)
+    return arguments[: arguments.index('--ros-args')] if '--ros-args' in arguments else arguments
