@@ -111,36 +111,38 @@ class Shell:
             return self._bridge.not_final()
 
     def close(self) -> None:
-        """End the threads and the channels."""
+        """End the lapse clock and the channels."""
         self._clock.end()
         for channel in self._channels.values():
             channel.close()
+        self._channels.clear()
 
     def _tick(self) -> float | None:
         return self._feed(self._bridge.tick)
 
     def _channel_changed(self, machine: str, ready: bool) -> None:
-        self._guarded(lambda now: self._bridge.channel(machine, ready, now))
+        self._feed(lambda now: self._bridge.channel(machine, ready, now))
 
     def _answered(self, call: Call, answer: Answer) -> None:
-        self._guarded(lambda now: self._bridge.answered(call, answer, now))
-
-    def _guarded(self, feed: Callable[[float], None]) -> None:
-        """Feed on a thread of gRPC's, which would swallow an exception."""
-        try:
-            self._feed(feed)
-        except BaseException as error:
-            self._failed(error)
+        self._feed(lambda now: self._bridge.answered(call, answer, now))
 
     def _feed(self, feed: Callable[[float], None]) -> float | None:
-        with self._lock:
-            now = time.monotonic()
-            feed(now)
-            out = self._bridge.drain(now)
-            self._events.extend(out.events)
-            self._changed.notify_all()
+        try:
+            with self._lock:
+                now = time.monotonic()
+                feed(now)
+                out = self._bridge.drain(now)
+                self._events.extend(out.events)
+                self._changed.notify_all()
+        except BaseException as error:
+            # Whatever thread this is, and whether or not it would say so: a bridge whose state
+            # is half changed is not to be trusted with a moving base.
+            self._failed(error)
+            raise
         for call in out.calls:
-            self._channels[call.machine].hand_over(call, self._answered)
+            channel = self._channels.get(call.machine)
+            if channel is not None:  # closed: whatever was not final has been reported
+                channel.hand_over(call, self._answered)
         self._clock.arm(out.wake_at)
         if out.events:
             self._wake()

@@ -5,7 +5,7 @@ The record of what reached a base, as the real viam-server and the simulated mac
 
 JSON Lines, appended, one write a line. A call leaves two lines:
 
-=========  ========================================================================
+=========  =========================================================================
 `t`        seconds of CLOCK_MONOTONIC: `time.monotonic()` of the same host
 `base`     the name of the base on its machine
 `call`     set_velocity, set_power, stop, move_straight, spin or is_moving
@@ -14,7 +14,8 @@ JSON Lines, appended, one write a line. A call leaves two lines:
 `angular`  [x, y, z] as received, deg/s or fractions of the power; motions only
 `error`    at the `end`, why the call failed; a failed call changes no motion
 `session`  the id of the machine session that the call came with, if with any
-=========  ========================================================================
+`cause`    `session`: the machine itself stopped the base, for a session of its own had lapsed
+=========  =========================================================================
 
 Fields without a value are left out. A base takes up a motion right before the `end` of its
 set_velocity or set_power, and ends it right before the `end` of a stop; move_straight and spin
@@ -49,6 +50,7 @@ class Entry:
     angular: Vector | None = None
     error: str | None = None
     session: str | None = None
+    cause: str | None = None
 
     @property
     def takes_effect(self) -> bool:

@@ -5,8 +5,8 @@
 //
 //	viam_server CONFIG.json --record FILE.jsonl [--webrtc] [--parent PID]
 //
-// It prints "serving ADDRESS" once it listens. It leaves out the stock entry point's network checks. TLS is on exactly when the
-// configuration names a certificate (network.tls_cert_file).
+// It prints "serving ADDRESS" once it listens. It leaves out the stock entry point's network
+// checks. TLS is on exactly when the configuration names a certificate (network.tls_cert_file).
 package main
 
 import (

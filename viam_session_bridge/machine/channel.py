@@ -77,19 +77,23 @@ class Channel:
 
     def hand_over(self, call: Call, done: Callable[[Call, Answer], None]) -> None:
         """Hand a call to gRPC; ``done`` is called once, on a thread of gRPC's or this one."""
-        method, message, metadata = self._compose(call)
-        try:
-            future = method.future(message, timeout=call.timeout, metadata=metadata)
-        except ValueError as error:  # the channel was closed
-            done(call, Answer(Outcome.CUT, str(error)))
+        if self._closed:
+            done(call, Answer(Outcome.CUT, 'the channel was closed'))
             return
+        method, message, metadata = self._compose(call)
+        future = method.future(message, timeout=call.timeout, metadata=metadata)
         future.add_done_callback(lambda future: done(call, _answer(future)))
 
     def close(self) -> None:
-        """Cut what is open, disconnect and end the channel's threads."""
+        """
+        Take no more calls and say no more; let go of this object then.
+
+        gRPC disconnects when the last reference has gone, with the answer or deadline of the last
+        call. Its own ``close`` would cut those calls, and its thread that watches connectivity,
+        which polls five times a second, may trip over it.
+        """
         self._closed = True
         self._channel.unsubscribe(self._connectivity_changed)
-        self._channel.close()
 
     def _compose(self, call: Call) -> tuple[Any, Any, tuple[tuple[str, str], ...] | None]:
         request = call.request

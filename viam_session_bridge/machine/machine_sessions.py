@@ -47,6 +47,7 @@ class MachineSession:
     used: float = 0.0
     ended: bool = False
     starting: bool = False
+    beat_entry: int = 0  # which of the heap's entries counts
 
 
 class MachineSessions:
@@ -82,25 +83,31 @@ class MachineSessions:
         :param session: None where the command would start one
         :param stopped: see :meth:`open`
         """
-        if self.unsupervised or (session is not None and session in self._of):
+        place = self._of.get(session or 0)
+        if place is not None and (place.sid or place.starting):
             return True
         self._forget_lapsed(now)
         taken = len(self._of) + len(self._resting) + len(self._lost_starts)
-        return taken < self._max_sessions or self._resumable(client, stopped) is not None
+        if place is not None or self._resumable(client, stopped) is not None:
+            return taken <= self._max_sessions  # its place is among those taken
+        return taken < self._max_sessions
 
     def open(self, client: str, session: int, stopped: Stopped) -> None:
         """
-        Make a place for a client session, resuming an ended machine session of its client's.
+        Make a place for a client session: an ended machine session of its client's, or a new one.
 
         :param stopped: whether the stops of all bases that an id used last are final (R11)
         """
         if session in self._of:
             return
-        machine_session = self._of[session] = MachineSession(client, session)
-        resumable = self._resumable(client, stopped)
-        if resumable is not None:
-            self._forget(resumable)
-            machine_session.resume = resumable.sid
+        place = self._resumable(client, stopped)
+        if place is None:
+            place = MachineSession(client, session)
+        else:
+            self._forget(place)
+            place.session, place.ended = session, False
+            place.sid, place.resume = '', place.sid or place.resume
+        self._of[session] = place
 
     def ended(self, session: int) -> None:
         """Take that a client session ended: its machine session is left to lapse."""
@@ -108,7 +115,7 @@ class MachineSessions:
         if machine_session is None:
             return
         machine_session.ended = True
-        if machine_session.sid or machine_session.starting:
+        if machine_session.sid or machine_session.resume or machine_session.starting:
             self._resting.append(machine_session)
 
     def start(self, machine_session: MachineSession, number: int, now: float) -> None:
@@ -123,6 +130,7 @@ class MachineSessions:
         if answer.outcome is Outcome.OK:
             resumed = answer.sid == machine_session.resume
             machine_session.sid, machine_session.resume = answer.sid, ''
+            machine_session.used = max(machine_session.used, now - self._call_timeout)
             self._by_sid[answer.sid] = machine_session
             self.window = answer.window
             self._push_beat(machine_session, number)
@@ -138,7 +146,7 @@ class MachineSessions:
         else:
             if not answer.outcome.answered:
                 self._lost_starts.append(self._lapses_at(now))
-            if machine_session.ended:
+            if machine_session.ended and not machine_session.resume:
                 self._forget(machine_session)
             self.happened.append(
                 MachineSessionFailed(self.machine, machine_session.client, answer.detail, now)
@@ -151,7 +159,9 @@ class MachineSessions:
         while self._beats and self._beats[0][0] <= now:
             _, number, sid = heapq.heappop(self._beats)
             machine_session = self._by_sid.get(sid)
-            if machine_session is None or machine_session.ended:
+            if machine_session is None or machine_session.beat_entry != number:
+                continue
+            if machine_session.ended:
                 continue
             if self._beat_at(machine_session) <= now:
                 due.append(machine_session)
@@ -211,7 +221,8 @@ class MachineSessions:
 
     def _resumable(self, client: str, stopped: Stopped) -> MachineSession | None:
         for resting in self._resting:
-            if resting.client == client and resting.sid and stopped(resting.sid):
+            sid = resting.sid or resting.resume
+            if resting.client == client and not resting.starting and stopped(sid):
                 return resting
         return None
 
@@ -219,6 +230,7 @@ class MachineSessions:
         return machine_session.used + self.window / BEATS_PER_WINDOW
 
     def _push_beat(self, machine_session: MachineSession, number: int) -> None:
+        machine_session.beat_entry = number
         entry = (self._beat_at(machine_session), number, machine_session.sid)
         heapq.heappush(self._beats, entry)
 
@@ -230,6 +242,7 @@ class MachineSessions:
         return used + (self.window or LONGEST_WINDOW) + self._call_timeout
 
     def _forget_lapsed(self, now: float) -> None:
-        for resting in [r for r in self._resting if self._lapses_at(r.used) <= now]:
-            self._forget(resting)
+        for resting in [r for r in self._resting if not r.starting]:
+            if self._lapses_at(resting.used) <= now:
+                self._forget(resting)
         self._lost_starts = [at for at in self._lost_starts if at > now]

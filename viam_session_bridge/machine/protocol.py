@@ -97,7 +97,7 @@ class Protocol:
     def stop_commanded(self, now: float) -> None:
         """Stop every base that was commanded since its last final stop (R19)."""
         for base, sender in self.senders.items():
-            if sender.commanded and sender.stopping is None:
+            if sender.commanded and (sender.stopping is None or sender.waiting is not None):
                 self.stop(Stop(base, Cause.DEACTIVATED, '', now))
 
     # From the channel
@@ -142,7 +142,7 @@ class Protocol:
     def tick(self, now: float) -> None:
         """Do what time alone brings about; called by the lapse clock only (R12)."""
         for base in self.senders:
-            self._touch(base).tick(now)
+            self._touch(base)
         for machine_session in self.sessions.beats_due(now):
             number = self._call(SendHeartbeat(machine_session.sid))
             self.sessions.beat(machine_session, number, now)
@@ -158,6 +158,7 @@ class Protocol:
         happened, self._happened = self._happened, []
         touched, self._touched = self._touched, {}
         for sender in touched.values():
+            sender.tick(now)
             if not self._hand_over_command(sender, now):
                 self._hand_over_stop(sender, now)
             happened += sender.happened

@@ -109,7 +109,9 @@ class Sender:
 
     def sendable(self) -> Command | None:
         """Return the waiting command if it may be sent now."""
-        if self.waiting is None or self.in_flight is not None or self._superseded:
+        if self.waiting is None or self.in_flight is not None:
+            return None
+        if self._zeros or self._superseded:
             return None
         if self.stopping is not None and self.stopping.holds_motion:
             return None

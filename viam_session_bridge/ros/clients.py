@@ -18,6 +18,7 @@ from geometry_msgs.msg import TwistStamped
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.ros.messages import unused_axes, velocity_of
 from viam_session_bridge.ros.publishers import Publisher, Publishers, same_node
+from viam_session_bridge.ros.wait import gids_available
 
 NAMES_KEPT = 1024  # of publishers, those that left included: logs and the overview name them
 
@@ -134,11 +135,11 @@ class Clients:
             self._feed.seen(publisher.gid)
         for publisher in left:
             self._feed.left(publisher.gid)
-        # Where rclpy names no publishers the topic is the client: there while one of them is.
-        if self._publishers().on(topic):
-            self._feed.seen(topic)
-        else:
-            self._feed.left(topic)
+        if not gids_available():  # the topic is the client: there while one of them is (R1)
+            if self._publishers().on(topic):
+                self._feed.seen(topic)
+            else:
+                self._feed.left(topic)
 
     def discarded(self, count: int, late: float) -> None:
         """Count what a late wake-up cost (R2)."""

@@ -10,6 +10,7 @@ acknowledged (R19), or the bridge failed.
 from __future__ import annotations
 
 import contextlib
+import queue
 import signal
 import sys
 import threading
@@ -31,11 +32,12 @@ def main(args: list[str] | None = None) -> int:
     except RuntimeError as error:  # rcl's parser refuses a parameter file as a whole
         print(f'viam_session_bridge: {error}', file=sys.stderr)
         return 1
-    finished = threading.Event()
+    # Not an Event: its lock is not one that a signal handler may find taken by its own thread.
+    finished: queue.SimpleQueue[None] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
         # Ctrl-C in a terminal sends SIGINT, and launch sends it once more: both are one wish.
-        signal.signal(number, lambda *_: finished.set())
-    node = BridgeNode(finished.set)
+        signal.signal(number, lambda *_: finished.put(None))
+    node = BridgeNode(lambda: finished.put(None))
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     spinning = threading.Thread(target=_spin, args=(executor,), name='executor')
@@ -43,7 +45,7 @@ def main(args: list[str] | None = None) -> int:
         if autostart(node) and not _bring_up(node):
             return 1
         spinning.start()
-        finished.wait()
+        finished.get()
         executor.shutdown()
         return _bring_down(node)
     finally:
@@ -69,6 +71,7 @@ def _bring_down(node: BridgeNode) -> int:
         node.trigger_shutdown()
     if node.failure is not None:
         node.get_logger().fatal(f'the bridge failed: {node.failure!r}')
+        node.abandon()
         return 1
     return 1 if node.never_stopped else 0
 

@@ -129,6 +129,13 @@ class BridgeNode(Node):
         self._fail(self.failure or RuntimeError('a transition failed'))
         return TransitionCallbackReturn.FAILURE
 
+    def abandon(self) -> None:
+        """End what threads there are after a shutdown that failed itself."""
+        if self._shell is not None:
+            self._shell.close()
+        if self._receiver is not None:
+            self._receiver.stop()
+
     def _stop_driving(self) -> None:
         if self._shell is not None:
             self._shell.deactivate()

@@ -158,26 +158,27 @@ class Looks:
     """Seconds between two looks at one topic, at most (but for `SHARE`)."""
 
     def __init__(self, topics: Iterable[str], now: float) -> None:
+        self.next_at = now
+        """When the next look is due, on the caller's clock."""
         self._at = dict.fromkeys(topics, now)
         self._free = dict(self._at)
         self._delay = dict.fromkeys(self._at, self.PAUSE)
 
-    @property
-    def next_at(self) -> float:
-        """When the next look is due, on the caller's clock."""
-        return min(self._at.values())
-
     def due(self, now: float) -> list[str]:
         """Return the topics to look at now."""
+        if now < self.next_at:
+            return []
         return [topic for topic, at in self._at.items() if at <= now]
 
     def changed(self, topic: str, now: float) -> None:
         """Note that publishers of a topic came or went: look as soon as the pause allows."""
         self._at[topic] = max(now, self._free[topic])
         self._delay[topic] = self.PAUSE
+        self.next_at = min(self._at.values())
 
     def looked(self, topic: str, began: float, now: float) -> None:
         """Note a look that lasted from `began` to `now`."""
         self._free[topic] = now + max(self.PAUSE, (now - began) / self.SHARE)
         self._at[topic] = max(self._free[topic], now + self._delay[topic])
         self._delay[topic] = min(2 * self._delay[topic], self.SLOWEST)
+        self.next_at = min(self._at.values())

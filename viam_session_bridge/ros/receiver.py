@@ -124,7 +124,7 @@ class Receiver:
         self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
         # The heartbeat first, so that in each round it is taken before the commands.
         self._inlets = subscribe(
-            node, [(heartbeat_topic, String), *topics.items()], self._matched, self._refused)
+            node, [(heartbeat_topic, String), *topics.items()], self._matched)
         self._wait_set = WaitSet(node, self._inlets)
         self._heartbeats = self._inlets[0]
         self.publishers = Publishers(
@@ -167,20 +167,26 @@ class Receiver:
         now = monotonic()
         self._looks = Looks([inlet.topic for inlet in inlets], now)
         self._punctuality = Punctuality(self._window, now)
+        alive_at = now
         while not self._stopping:
             wake_at = min(now + self._punctuality.period, self._looks.next_at)
             if self._settled_at:
                 wake_at = min(wake_at, self._settled_at)
-            self._wait_set.wait(wake_at - monotonic())
+            woken = self._wait_set.wait(wake_at - monotonic())
             now = monotonic()
             self._check(inlets, now)
             self._look(inlets, now)
             self._receive(inlets)
-            if not self._wait_set.alive():
-                raise RuntimeError('the ROS context was shut down while commands were received')
-            # Of an interpreter whose main thread is gone nothing can be stopped any more.
-            if not threading.main_thread().is_alive():
-                raise RuntimeError('the main thread ended while commands were received')
+            if woken or now >= alive_at:
+                self._check_alive()
+                alive_at = now + self._punctuality.period
+
+    def _check_alive(self) -> None:
+        if not self._wait_set.alive():
+            raise RuntimeError('the ROS context was shut down while commands were received')
+        # A forgotten thread would keep the interpreter, and the base, going for ever.
+        if not threading.main_thread().is_alive():
+            raise RuntimeError('the main thread ended while commands were received')
 
     def _check(self, inlets: list[Inlet], now: float) -> bool:
         """Tell whether messages may be handed on now, and discard what waits where not."""
@@ -245,10 +251,8 @@ class Receiver:
             appeared: list[Publisher] = []
             left: list[Publisher] = []
             try:
-                infos = inlet.publishers()
-                self._report_types(inlet, infos)
                 appeared, left = self.publishers.update(
-                    topic, [info for info in infos if info.topic_type == inlet.type_name])
+                    topic, [info for info in inlet.publishers() if self._heard(inlet, info)])
             except Exception as error:
                 self._say(f'graph {topic}', f'{topic}: its publishers are not known: {error!r}')
             self._looks.looked(topic, began, monotonic())
@@ -261,18 +265,14 @@ class Receiver:
     def _matched(self, inlet: Inlet) -> None:
         self._looks.changed(inlet.topic, monotonic())
 
-    def _refused(self, inlet: Inlet, policy: str) -> None:
-        self._say(f'qos {inlet.topic}', (
-            f'{inlet.topic}: a publisher is not heard, its QoS ({policy}) is incompatible; '
-            f'set qos_overrides.{inlet.topic}.subscription.* or change the publisher'))
-
-    def _report_types(self, inlet: Inlet, infos: list[Any]) -> None:
-        for info in infos:
-            if info.topic_type != inlet.type_name:
-                self._say(f'type {inlet.topic} {info.topic_type}', (
-                    f'{inlet.topic}: node {info.node_name} is not heard, it publishes '
-                    f'{info.topic_type} where {inlet.type_name} is expected (Twist belongs in '
-                    'command_topics, TwistStamped in stamped_command_topics)'))
+    def _heard(self, inlet: Inlet, info: Any) -> bool:
+        why = inlet.unheard(info)
+        if why:
+            self._say(f'{inlet.topic} {why}', (
+                f'{inlet.topic}: node {info.node_name} is not heard, {why} (Twist belongs in '
+                'command_topics, TwistStamped in stamped_command_topics, QoS in '
+                f'qos_overrides.{inlet.topic}.subscription)'))
+        return not why
 
     def _tell(self, what: str, callback: Callable[..., None], *arguments: Any) -> None:
         try:

@@ -21,7 +21,8 @@ from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
-    qos_policy_name_from_kind,
+    qos_check_compatible,
+    QoSCompatibility,
     QoSProfile,
     ReliabilityPolicy,
 )
@@ -68,14 +69,12 @@ class Inlet:
         message_type: type,
         topic: str,
         matched: Callable[[Inlet], None],
-        refused: Callable[[Inlet, str], None],
     ) -> None:
         """
         Subscribe, with `qos_overrides` parameters for the QoS.
 
         :param topic: as configured; relative names and remappings are resolved here
         :param matched: called in the waiting thread when publishers came or went
-        :param refused: called there with the QoS policy that keeps a publisher from being heard
         :raises RCLError: among others where the topic has another type (Fast DDS)
         """
         self.asked = topic
@@ -85,14 +84,12 @@ class Inlet:
         self.ready = False
         """Whether a message waited after the last `WaitSet.wait`."""
         self.tells_matches = True
-        """Whether `matched` is ever called; not every rmw implementation has that event."""
+        """Whether `matched` is ever called; an rmw implementation may lack that event."""
         self._node = node
 
-        def policy(event: Any) -> None:
-            refused(self, qos_policy_name_from_kind(event.last_policy_kind))
-
         # Best effort hears every publisher; a reliable subscription misses best-effort ones.
-        qos = QoSProfile(
+        # rclpy writes the overrides into the profile.
+        self._qos = qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST, depth=DEPTH,
             reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
 
@@ -104,7 +101,7 @@ class Inlet:
                 qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
         try:
-            self._subscription = create(matched=lambda _: matched(self), incompatible_qos=policy)
+            self._subscription = create(matched=lambda _: matched(self))
         except UnsupportedEventTypeError:
             self.tells_matches = False
             self._subscription = create()
@@ -125,6 +122,16 @@ class Inlet:
         # By the name before remapping: rclpy remaps what it is asked, whatever its docs say.
         return list(self._node.get_publishers_info_by_topic(self.asked))
 
+    def unheard(self, info: Any) -> str:
+        """Return why the publisher of a `TopicEndpointInfo` is not heard; empty: it is."""
+        if info.topic_type != self.type_name:
+            return f'it publishes {info.topic_type}, not {self.type_name}'
+        # As subscribed by default every QoS is heard, and thousands are not compared in vain.
+        if self._qos.reliability == ReliabilityPolicy.BEST_EFFORT:
+            return ''
+        compatibility, reason = qos_check_compatible(info.qos_profile, self._qos)
+        return f'QoS: {reason}' if compatibility == QoSCompatibility.ERROR else ''
+
     def destroy(self) -> None:
         """Unsubscribe; while a wait set is entered, at the end of that."""
         self._node.destroy_subscription(self._subscription)
@@ -134,7 +141,6 @@ def subscribe(
     node: Node,
     wanted: Iterable[tuple[str, type]],
     matched: Callable[[Inlet], None],
-    refused: Callable[[Inlet, str], None],
 ) -> list[Inlet]:
     """
     Create an inlet for each (topic, message type), or none at all.
@@ -149,7 +155,7 @@ def subscribe(
             resolved = node.resolve_topic_name(topic)
             there = inlets.get(resolved)
             if there is None:
-                inlets[resolved] = Inlet(node, message_type, topic, matched, refused)
+                inlets[resolved] = Inlet(node, message_type, topic, matched)
             elif there.message_type is not message_type:
                 raise ValueError(
                     f'topic {resolved} (from {there.asked!r} and {topic!r}) cannot carry both '
@@ -193,11 +199,13 @@ class WaitSet:
     def __exit__(self, *_: object) -> None:
         self._in_use.close()
 
-    def wait(self, timeout: float) -> None:
+    def wait(self, timeout: float) -> bool:
         """
         Wait for a message, an event or `wake`, `timeout` seconds (0 or more) at most.
 
         Sets every inlet's `ready` and calls its callbacks for the events that came.
+
+        :return: whether `wake` was called, which a ROS context that shuts down does as well
         """
         # rcl removes from the set what was not ready: it is filled anew, but not built anew.
         wait_set = self._wait_set
@@ -213,6 +221,7 @@ class WaitSet:
             for handler in inlet._handlers:
                 if handler.is_ready(wait_set):
                     handler.callback(handler.take_data())
+        return bool(wait_set.is_ready('guard_condition', 0))
 
     def wake(self) -> None:
         """End the current or next `wait`; from any thread, and without effect after `destroy`."""

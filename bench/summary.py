@@ -1,0 +1,105 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers made readable: percentiles, tables, and what must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+import json
+import math
+import os
+from pathlib import Path
+import platform
+from statistics import median
+import sys
+import time
+from typing import Any
+
+BUSY = 0.5  # load average of a minute above which numbers say little
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the smallest value that so many percent of all are not above; NaN of none."""
+    if not values:
+        return math.nan
+    return sorted(values)[max(math.ceil(len(values) * percent / 100) - 1, 0)]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How values are distributed, in their unit."""
+
+    count: int
+    min: float
+    median: float
+    p99: float
+    max: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Summary:
+        """Summarise; NaN where there are no values."""
+        if not values:
+            return cls(0, *[math.nan] * 4)
+        return cls(len(values), min(values), median(values), percentile(values, 99), max(values))
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that must hold on an idle machine."""
+
+    what: str
+    held: bool
+    measured: str
+
+    def line(self) -> str:
+        """Return the line for the user."""
+        return f'{"PASS" if self.held else "FAIL"}  {self.what}: {self.measured}'
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a table: texts to the left, numbers to the right, with two digits."""
+    texts = [list(header), *([_text(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    right = [not isinstance(cell, str) for cell in rows[0]] if rows else [False] * len(header)
+    return '\n'.join(
+        '  '.join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in texts
+    )
+
+
+def conditions() -> dict[str, Any]:
+    """Return what the numbers depend on; says so where the machine is busy."""
+    import google.protobuf
+    import grpc
+
+    load = os.getloadavg()[0]
+    if load > BUSY:
+        print(f'note: the load average is {load:.1f}, this machine is not idle', file=sys.stderr)
+    return {
+        'at': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
+        'load_average': load,
+        'cores': os.cpu_count(),
+        'kernel': platform.release(),
+        'python': platform.python_version(),
+        'grpcio': grpc.__version__,
+        'protobuf': google.protobuf.__version__,
+    }
+
+
+def finish(checks: Sequence[Check], results: dict[str, Any], path: Path | None) -> int:
+    """Print the checks, write everything to a file if wanted, and return the exit status."""
+    print()
+    for check in checks:
+        print(check.line())
+    if path is not None:
+        results = {**results, 'checks': [asdict(check) for check in checks]}
+        path.write_text(json.dumps(results, indent=2) + '\n')
+    return 0 if all(check.held for check in checks) else 1
+
+
+def _text(cell: Any) -> str:
+    return f'{cell:.2f}' if isinstance(cell, float) else str(cell)

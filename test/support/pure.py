@@ -1,0 +1,246 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The bridge without I/O on a bench: time is handed in, and the test plays the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+import os
+from typing import TypeVar
+
+from hypothesis import HealthCheck, settings
+
+from viam_session_bridge.bridge import Bridge, Event
+from viam_session_bridge.configuration import (
+    BaseConfiguration,
+    Configuration,
+    DriveMode,
+    MachineConfiguration,
+    SessionsMode,
+)
+from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.machine.calls import (
+    Answer,
+    Call,
+    GetSessions,
+    Move,
+    Outcome,
+    Request,
+    SendHeartbeat,
+    StartSession,
+    StopBase,
+)
+
+T = TypeVar('T')
+R = TypeVar('R', Move, StopBase, StartSession, SendHeartbeat, GetSessions)
+
+WINDOW = 0.5
+CALL_TIMEOUT = 0.25
+MACHINE_WINDOW = 60.0  # so long that heartbeats stay out of tests that are not about them
+
+THOROUGH = os.environ.get('HYPOTHESIS_PROFILE') == 'thorough'
+
+
+def model_settings(examples: int, steps: int) -> settings:
+    """Return settings for a stateful test; HYPOTHESIS_PROFILE=thorough tries 20 times as much."""
+    return settings(
+        max_examples=examples * 20 if THOROUGH else examples,
+        stateful_step_count=steps * 2 if THOROUGH else steps,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def machine(
+    name: str = 'main',
+    *,
+    call_timeout: float = CALL_TIMEOUT,
+    max_sessions: int = 256,
+    allow_unsupervised: bool = False,
+) -> MachineConfiguration:
+    return MachineConfiguration(
+        name=name,
+        address='localhost:8080',
+        insecure=True,
+        call_timeout=call_timeout,
+        max_sessions=max_sessions,
+        allow_unsupervised=allow_unsupervised,
+    )
+
+
+def base(
+    name: str = 'base',
+    *topics: str,
+    machine: str = 'main',
+    sessions: SessionsMode = SessionsMode.AUTO,
+    max_linear_speed: float = 0.0,
+    max_angular_speed: float = 0.0,
+    max_stamp_age: float = 0.0,
+) -> BaseConfiguration:
+    return BaseConfiguration(
+        name=name,
+        machine=machine,
+        resource=name,
+        command_topics=topics or (f'/{name}',),
+        stamped_command_topics=(),
+        sessions=sessions,
+        drive_mode=DriveMode.VELOCITY,
+        max_linear_speed=max_linear_speed,
+        max_angular_speed=max_angular_speed,
+        max_stamp_age=max_stamp_age,
+    )
+
+
+def configuration(
+    *bases: BaseConfiguration,
+    machines: Iterable[MachineConfiguration] = (),
+    window: float = WINDOW,
+) -> Configuration:
+    return Configuration(
+        heartbeat_window=window,
+        shutdown_timeout=2.0,
+        event_log='',
+        machines=tuple(machines) or (machine(),),
+        bases=bases or (base(),),
+    )
+
+
+def forward(x: float) -> Velocity:
+    return Velocity(x, 0.0, 0.0)
+
+
+class Rig:
+    """
+    An active bridge whose machines are ready, at time 0.
+
+    Every feed returns the requests that it led to. Calls wait for the test's answer; :meth:`until`
+    lets those time out whose deadline comes.
+    """
+
+    def __init__(self, *bases: BaseConfiguration, **options: object) -> None:
+        self.bridge = Bridge(configuration(*bases, **options))  # type: ignore[arg-type]
+        self.now = 0.0
+        self.wake_at: float | None = None
+        self.calls: list[tuple[Call, float]] = []  # in flight, with their deadlines
+        self.happened: list[Event] = []
+        self.machine_window = MACHINE_WINDOW
+        self._sids = 0
+        for name in self.bridge.machines:
+            self.feed(lambda name=name: self.bridge.channel(name, True, self.now))  # type: ignore[misc]
+        self.feed(self.bridge.activate)
+        self.happened.clear()
+
+    def feed(self, *feeds: Callable[[], None]) -> list[Request]:
+        """Feed, all before the one drain, and return what is handed over."""
+        for feed in feeds:
+            feed()
+        out = self.bridge.drain(self.now)
+        self.happened += out.events
+        self.calls += [(call, self.now + call.timeout) for call in out.calls]
+        if out.wake_at is not None:
+            self.wake_at = out.wake_at if self.wake_at is None else min(out.wake_at, self.wake_at)
+        return [call.request for call in out.calls]
+
+    # The publishers
+
+    def command(self, client: str, x: float = 0.3, topic: str = '/base') -> list[Request]:
+        return self.feed(
+            lambda: self.bridge.command(client, topic, forward(x), None, self.now)
+        )
+
+    def heartbeat(self, client: str, topic: str = '/base', own: bool = True) -> list[Request]:
+        return self.feed(lambda: self.bridge.heartbeat(client, topic, own, self.now))
+
+    def left(self, client: str) -> list[Request]:
+        return self.feed(lambda: self.bridge.left(client, self.now))
+
+    def deactivate(self) -> list[Request]:
+        return self.feed(lambda: self.bridge.deactivate(self.now))
+
+    # The machine
+
+    def channel(self, ready: bool, machine: str = 'main') -> list[Request]:
+        return self.feed(lambda: self.bridge.channel(machine, ready, self.now))
+
+    def pending(self, kind: type[R]) -> list[R]:
+        """Return the requests in flight of a kind, oldest first."""
+        return [call.request for call, _ in self.calls if isinstance(call.request, kind)]
+
+    def answer(
+        self,
+        kind: type[Request],
+        outcome: Outcome = Outcome.OK,
+        *,
+        sid: str = '',
+        newest: bool = False,
+        where: Callable[[Request], bool] = lambda request: True,
+    ) -> list[Request]:
+        """Answer the oldest (or newest) call in flight of a kind."""
+        matching = [
+            entry
+            for entry in self.calls
+            if isinstance(entry[0].request, kind) and where(entry[0].request)
+        ]
+        assert matching, f'no {kind.__name__} in flight, only {self.calls}'
+        entry = matching[-1 if newest else 0]
+        self.calls.remove(entry)
+        answer = Answer(outcome, '' if outcome is Outcome.OK else outcome.value)
+        if kind is StartSession and outcome is Outcome.OK:
+            self._sids += 1
+            sid = sid or f'sid-{self._sids}'
+            answer = Answer(outcome, sid=sid, window=self.machine_window)
+        return self.feed(lambda: self.bridge.answered(entry[0], answer, self.now))
+
+    def drive(self, client: str, x: float = 0.3, topic: str = '/base') -> None:
+        """Let a client drive: all calls that its command takes are answered OK."""
+        self.command(client, x, topic)
+        if self.pending(StartSession):
+            self.answer(StartSession)
+        while self.pending(Move):
+            self.answer(Move)
+
+    def acknowledge(self) -> list[Request]:
+        """Answer all stops in flight, and the zeros beside them."""
+        led_to: list[Request] = []
+        while self.pending(StopBase):
+            led_to += self.answer(StopBase)
+        return led_to
+
+    # Time
+
+    def until(self, when: float, *, times_out: bool = True) -> list[tuple[float, Request]]:
+        """Let time pass, with ticks and timeouts where they fall due; return what was sent."""
+        sent: list[tuple[float, Request]] = []
+        while True:
+            deadlines = [deadline for _, deadline in self.calls] if times_out else []
+            times = [*deadlines, *([] if self.wake_at is None else [self.wake_at])]
+            due = min((at for at in times if at <= when), default=None)
+            if due is None:
+                break
+            self.now = max(self.now, due)
+            overdue = next((e for e in self.calls if e[1] <= self.now), None)
+            if times_out and overdue is not None:
+                self.calls.remove(overdue)
+                answer = Answer(Outcome.TIMED_OUT, 'timed out')
+                requests = self.feed(
+                    lambda call=overdue[0], answer=answer: self.bridge.answered(  # type: ignore[misc]
+                        call, answer, self.now
+                    )
+                )
+            else:
+                requests = self.tick()
+            sent += [(round(self.now, 6), request) for request in requests]
+        self.now = when
+        return sent
+
+    def tick(self) -> list[Request]:
+        """Let the lapse clock tick now."""
+        self.wake_at = None
+        return self.feed(lambda: self.bridge.tick(self.now))
+
+    # What is told
+
+    def told(self, kind: type[T]) -> list[T]:
+        """Return what happened of a kind."""
+        return [event for event in self.happened if isinstance(event, kind)]

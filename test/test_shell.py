@@ -1,0 +1,168 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""The running bridge without ROS: real gRPC to simulated machines, real time, the lapse clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from support.ports import free_port
+from support.record import Record
+from viam_session_bridge.bridge import Bridge
+from viam_session_bridge.configuration import (
+    BaseConfiguration,
+    Configuration,
+    DriveMode,
+    MachineConfiguration,
+    SessionsMode,
+)
+from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.shell import Shell
+from viam_session_bridge.simulation.server import SimulatedMachine
+
+WINDOW = 0.3
+BOUND = 10.0  # s, for what has to happen but whose time is not the point
+
+
+def configuration(*addresses: str) -> Configuration:
+    machines = tuple(
+        MachineConfiguration(f'm{number}', address, True, 0.25, 256, False)
+        for number, address in enumerate(addresses)
+    )
+    bases = tuple(
+        BaseConfiguration(
+            f'b{number}', f'm{number}', 'base', (f'/cmd_vel{number}',), (), SessionsMode.AUTO,
+            DriveMode.VELOCITY, 0.0, 0.0, 0.0,
+        )
+        for number, _ in enumerate(addresses)
+    )  # fmt: skip
+    return Configuration(WINDOW, 1.0, '', machines, bases)
+
+
+class Running:
+    """A shell, active and connected."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.failures: list[BaseException] = []
+        self.woken = threading.Event()
+        self.shell = Shell(configuration(*addresses), self.woken.set, self.failures.append)
+        self.shell.start()
+        self.shell.activate()
+        self.wait_for(lambda bridge: all(machine.ready for machine in bridge.machines.values()))
+
+    def wait_for(self, state: Callable[[Bridge], bool]) -> None:
+        end = time.monotonic() + BOUND
+        while not self.shell.look(lambda bridge, now: state(bridge)):
+            assert time.monotonic() < end, 'the bridge did not get there'
+            time.sleep(0.001)
+
+    def drive(self, number: int, times: int = 5) -> float:
+        """Command as a 50 Hz publisher; return when the last command was handed in."""
+        for _ in range(times):
+            time.sleep(0.02)
+            last = time.monotonic()
+            self.shell.command(f'client {number}', f'/cmd_vel{number}', Velocity(x=0.2))
+        return last
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[tuple[str, Record]]:
+    record = tmp_path / 'record.jsonl'
+    with SimulatedMachine(bases=('base',), window=2.0, record=str(record)) as simulated:
+        yield simulated.address, Record(record)
+
+
+def stop_of(record: Record) -> float:
+    entries = record.wait_for(lambda entries: any(e.call == 'stop' for e in entries), BOUND)
+    return next(entry.t for entry in entries if entry.call == 'stop')
+
+
+def test_silence_stops_the_base_one_window_after_the_last_command(
+    machine: tuple[str, Record],
+) -> None:
+    address, record = machine
+    running = Running(address)
+    last = running.drive(0)
+    late = stop_of(record) - last - WINDOW
+    running.shell.close()
+    assert late >= -0.005
+    assert late <= 0.2  # on an idle machine some 2 ms, see bench/
+    assert not record.moving('base')
+    assert running.failures == []
+
+
+def test_a_hung_machine_delays_no_other_machines_stop(
+    machine: tuple[str, Record], tmp_path: Path
+) -> None:
+    address, record = machine
+    hung_address = f'127.0.0.1:{free_port()}'
+    hung = subprocess.Popen(
+        [sys.executable, '-m', 'viam_session_bridge.simulation', '--address', hung_address]
+    )
+    try:
+        running = Running(address, hung_address)
+        running.drive(1)
+        os.kill(hung.pid, signal.SIGSTOP)
+        running.shell.command('client 1', '/cmd_vel1', Velocity(x=0.2))
+        last = running.drive(0)
+        late = stop_of(record) - last - WINDOW
+        assert -0.005 <= late <= 0.2
+        running.shell.deactivate()
+        assert running.shell.wait_final(0.5) == (['b1'], ['b1'])
+        os.kill(hung.pid, signal.SIGCONT)
+        # The command without an answer settles a second after the machine spoke again (R7).
+        assert running.shell.wait_final(BOUND) == ([], [])
+        running.shell.close()
+        assert running.failures == []
+    finally:
+        hung.kill()
+        hung.wait()
+
+
+def test_deactivation_stops_what_was_commanded_and_refuses_what_follows(
+    machine: tuple[str, Record],
+) -> None:
+    address, record = machine
+    running = Running(address)
+    running.drive(0)
+    running.shell.deactivate()
+    assert running.shell.wait_final(BOUND) == ([], [])
+    before = len(record.commands('base'))
+    running.drive(0, times=2)
+    running.shell.close()
+    assert len(record.commands('base')) == before
+    assert not record.moving('base')
+
+
+def test_closing_ends_every_thread_of_ours(machine: tuple[str, Record]) -> None:
+    before = set(threading.enumerate())
+    running = Running(machine[0])
+    running.drive(0)
+    running.shell.close()
+    assert not [t for t in threading.enumerate() if t not in before and t.name == 'lapse clock']
+
+
+def test_an_exception_in_a_feed_is_told_whatever_thread_it_comes_up_on(
+    machine: tuple[str, Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(machine[0])
+    told = threading.Event()
+
+    def broken(self: Bridge, now: float) -> None:
+        told.set()
+        raise RuntimeError('broken')
+
+    monkeypatch.setattr(Bridge, 'tick', broken)
+    running.drive(0, times=1)
+    assert told.wait(BOUND)
+    running.shell.close()
+    assert [str(failure) for failure in running.failures][:1] == ['broken']
