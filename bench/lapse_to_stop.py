@@ -20,13 +20,12 @@ import sys
 import time
 from typing import Any
 
-from support.ports import free_port
-from support.viam_server import ViamServer
-
 from bench.driving import arrivals, Driver, is_begin
 from bench.processes import Workbench
 from bench.summary import Check, conditions, finish, Summary, table
 from bench.tail import Tail
+from support.ports import free_port
+from support.viam_server import ViamServer
 
 WINDOW = 0.5  # s
 MACHINE_WINDOW = 2.0  # s, the second layer's: its stop is none of the bridge's
@@ -87,19 +86,22 @@ class Target:
     def _judge(
         self, lines: list[dict[str, Any]], sent: dict[int, float], window: float, events: Tail
     ) -> Kill | None:
-        # A stop before this publisher's first command would be of an earlier one's.
-        ours = [one for one in arrivals(lines, self.base) if one.number in sent]
-        last = max(ours, key=lambda one: one.number)
+        last = max(
+            (one for one in arrivals(lines, self.base) if one.number in sent),
+            key=lambda one: one.at,
+        )
+        # One before the last command would not have stopped the base.
         stops = [
             line['t']
             for line in lines
-            if is_begin(line, self.base, 'stop') and line['t'] > ours[0].at
+            if is_begin(line, self.base, 'stop') and line['t'] > last.at
         ]
         if not stops:
             return None
         total = stops[0] - sent[last.number] - window
         decided: list[dict[str, Any]] = []
-        events.collect(decided, self._is_stop, time.monotonic() + 1.0)
+        if not events.collect(decided, self._is_stop, time.monotonic() + 5.0):
+            raise RuntimeError(f'{self.base}: the Stop is not in the event log within 5 s')
         event = next(filter(self._is_stop, reversed(decided)))
         ms = 1e3
         return Kill(
@@ -152,9 +154,10 @@ def main() -> int:
     """Run the measurement; exit status 1 where something did not hold."""
     options = _options()
     results = conditions()
-    with Workbench(options.domain) as bench, ViamServer(
-        bench.path, ['real'], options.machine_window
-    ) as server:
+    with (
+        Workbench(options.domain) as bench,
+        ViamServer(bench.path, ['real'], options.machine_window) as server,
+    ):
         simulated, record = f'127.0.0.1:{free_port()}', bench.path / 'simulated.jsonl'
         bench.start(
             'simulation', 'viam_session_bridge.simulation', '--address', simulated,
@@ -192,6 +195,7 @@ def _run(
         for target, driver in zip(batch, drivers, strict=True):
             target.kill(driver, first, options.window, events)
             first += NUMBERS
+        bench.tidy()
         print(f'{start + len(batch)} of {len(turns)} kills', file=sys.stderr, flush=True)
 
 

@@ -15,6 +15,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+from bench import shared_memory
 from bench.tail import Tail
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +30,8 @@ class Process:
     def __init__(self, log: Path, environment: Mapping[str, str], *arguments: str) -> None:
         """Start `python -m ARGUMENTS`."""
         self._log = log
+        self.left_behind: set[Path] = set()
+        """The locks of the shared memory that it had when it was killed."""
         with log.open('ab') as errors:
             self._popen = subprocess.Popen(
                 [sys.executable, '-m', *arguments],
@@ -70,7 +73,8 @@ class Process:
         return self._popen.poll() is None
 
     def kill(self) -> None:
-        """End the process at once."""
+        """End the process at once; its shared memory stays until :meth:`Workbench.tidy`."""
+        self.left_behind = shared_memory.segment_locks(self.pid)
         self._popen.kill()
         self._reap()
 
@@ -123,7 +127,14 @@ class Workbench:
         for process in reversed(self._processes):
             if process.running():
                 process.interrupt()
+        self.tidy()
         self._scratch.cleanup()
+
+    def tidy(self) -> None:
+        """Remove what killed processes left in /dev/shm."""
+        for process in self._processes:
+            shared_memory.remove(process.left_behind)
+            process.left_behind = set()
 
     def start(self, name: str, *arguments: str) -> Process:
         """Start `python -m ARGUMENTS`; its errors go to NAME.log."""

@@ -37,7 +37,9 @@ IMPURE = {
     'rclpy', 'sched', 'select', 'selectors', 'signal', 'socket', 'subprocess', 'threading', 'time',
     'viam', 'yaml',
 }  # fmt: skip
-PURE_OF_MACHINE = ('sender', 'stopping', 'machine_sessions', 'protocol')
+PURE_OF_MACHINE = (
+    'calls', 'happened', 'machine_sessions', 'protocol', 'sender', 'stopping', 'unanswered',
+)  # fmt: skip
 
 
 class Import(NamedTuple):
@@ -73,7 +75,7 @@ def _imports(nodes: Iterable[ast.AST], *, lazy: bool) -> Iterator[Import]:
 
 
 def is_third_party(module: str) -> bool:
-    own = {NAME, 'support', 'conftest', '__future__'}
+    own = {NAME, '__future__', *(path.stem for path in (ROOT / 'test').iterdir())}
     return module not in own and module not in sys.stdlib_module_names
 
 

@@ -10,9 +10,7 @@ from itertools import pairwise
 import json
 import os
 from pathlib import Path
-import random
 import signal
-import socket
 from statistics import median
 import subprocess
 import sys
@@ -159,9 +157,10 @@ class Recorder:
 class Ros:
     """A node in a ROS domain of the test's own, and processes that publish there."""
 
-    def __init__(self) -> None:
+    def __init__(self, domain: int) -> None:
+        self.domain = domain
         self.context = rclpy.Context()
-        rclpy.init(context=self.context, args=[], domain_id=int(os.environ['ROS_DOMAIN_ID']))
+        rclpy.init(context=self.context, args=[], domain_id=domain)
         self.node = rclpy.create_node('bridge', context=self.context)
         self.sink = Recorder()
         self.processes: list[subprocess.Popen[str]] = []
@@ -197,24 +196,9 @@ class Ros:
         self.context.try_shutdown()
 
 
-def free_domain() -> int:
-    for domain in random.SystemRandom().sample(range(1, 100), 99):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                # The first participant's port (RTPS specification, 9.6.2.3).
-                probe.bind(('', 7410 + 250 * domain))
-            except OSError:
-                continue
-        return domain
-    raise OSError('no free ROS domain')
-
-
 @pytest.fixture
-def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ros]:
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(free_domain()))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
-    ros = Ros()
+def ros(own_ros_domain: int) -> Iterator[Ros]:
+    ros = Ros(own_ros_domain)
     try:
         yield ros
     finally:
@@ -481,7 +465,7 @@ def test_a_forgotten_receiver_does_not_outlive_the_main_thread(ros: Ros) -> None
 
 def test_a_publisher_of_another_type_is_reported(ros: Ros) -> None:
     context = rclpy.Context()
-    rclpy.init(context=context, args=[], domain_id=int(os.environ['ROS_DOMAIN_ID']))
+    rclpy.init(context=context, args=[], domain_id=ros.domain)
     try:
         node = rclpy.create_node('nav', context=context)
         node.create_publisher(TwistStamped, '/cmd_vel', 1)

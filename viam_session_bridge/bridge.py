@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from viam_session_bridge.configuration import BaseConfiguration, Configuration, SessionsMode
 from viam_session_bridge.core.core import Core
 from viam_session_bridge.core.said import Forward, Refusal, Refused, Said, SessionEnded, Stop
+from viam_session_bridge.core.session import tolerated_lateness
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.machine.calls import Answer, Call
 from viam_session_bridge.machine.happened import Happened
@@ -44,7 +45,9 @@ class Bridge:
         window = configuration.heartbeat_window
         self.core = Core(window, {base.name: base.sessions for base in configuration.bases})
         self.active = False
+        self.discarded = 0  # commands that were taken from ROS and fed too late
         self.refusals: Counter[tuple[str, Refusal]] = Counter()
+        self._latest = tolerated_lateness(window)
         self._bases = {base.name: base for base in configuration.bases}
         self._by_topic: dict[str, list[BaseConfiguration]] = {}
         for base in configuration.bases:
@@ -68,15 +71,26 @@ class Bridge:
     # From the publishers
 
     def command(
-        self, client: str, topic: str, velocity: Velocity, stamp_age: float | None, now: float
+        self,
+        client: str,
+        topic: str,
+        velocity: Velocity,
+        stamp_age: float | None,
+        now: float,
+        taken_at: float | None = None,
     ) -> None:
         """
         Take a command for every base that listens to the topic.
 
         :param stamp_age: s since the message's stamp, negative for one in the future; None where
             the message has none
+        :param taken_at: when the message was taken from ROS: a process that was frozen between
+            there and here must not act on it (R2)
         """
         self._take(self.core.expire(now))
+        if taken_at is not None and now - taken_at > self._latest:
+            self.discarded += 1
+            return
         for base in self._by_topic[topic]:
             limited = velocity.limited(base.max_linear_speed, base.max_angular_speed)
             refusal = self._refusal(client, base, stamp_age, now)

@@ -73,10 +73,16 @@ class Shell:
         self._feed(self._bridge.deactivate)
 
     def command(
-        self, client: str, topic: str, velocity: Velocity, stamp_age: float | None = None
+        self,
+        client: str,
+        topic: str,
+        velocity: Velocity,
+        stamp_age: float | None = None,
+        taken_at: float | None = None,
     ) -> None:
         """Take a command; see :meth:`Bridge.command`."""
-        self._feed(lambda now: self._bridge.command(client, topic, velocity, stamp_age, now))
+        command = self._bridge.command
+        self._feed(lambda now: command(client, topic, velocity, stamp_age, now, taken_at))
 
     def heartbeat(self, client: str, topic: str, own: bool) -> None:
         """Take a heartbeat; see :meth:`Bridge.heartbeat`."""

@@ -8,6 +8,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 
+LEAST_LATE = 0.02  # s
+
+
+def tolerated_lateness(window: float) -> float:
+    """
+    Return by how many seconds the receiving side may be late before it discards (R2).
+
+    A bridge that was frozen for longer must not act on what a publisher, dead by now, once said.
+    """
+    return max(window / 2, LEAST_LATE)
+
 
 class SessionsMode(str, Enum):
     """The parameter ``sessions`` of a base: what starts a session and keeps it alive."""

@@ -119,7 +119,11 @@ class Sender:
 
     def stop_due(self, now: float) -> bool:
         """Whether a stop is to be handed over now (R7)."""
-        return self.stopping is not None and self.stopping.due_at <= now
+        return (
+            self.stopping is not None
+            and self.stopping.due_at <= now
+            and not self._about_to_move(self.stopping)
+        )
 
     def zero_due(self) -> bool:
         """Whether the one zero velocity that follows a stop's first error is due (R7)."""
@@ -128,7 +132,7 @@ class Sender:
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and the questions above are to be asked next."""
         times = []
-        if self.stopping is not None:
+        if self.stopping is not None and not self._about_to_move(self.stopping):
             times.append(self.stopping.due_at)
         if self.waiting is not None:
             times.append(self.waiting.forward.at + self._window)
@@ -138,11 +142,21 @@ class Sender:
         return min(times, default=None)
 
     def tick(self, now: float) -> None:
-        """Let a command fail that waited a whole window (R14), and unanswered ones settle (R7)."""
+        """
+        Do what time brings about, and decide what a waiting zero is.
+
+        A command fails that waited a whole window (R14); unanswered ones count as answered (R7).
+        A zero proves nothing while a command is unanswered, which may run after it and live on
+        (R10): it is a stop then, and a stop goes on until it is final.
+        """
         if self.waiting is not None and self.waiting.forward.at + self._window <= now:
             self.fail_waiting(Cause.FAILED, 'it waited a whole window', now)
         if self.unanswered.settle(now):
             self._all_answered_now(now)
+        if self.unanswered and self.waiting is not None:
+            forward = self.waiting.forward
+            if forward.velocity.is_zero:
+                self.stop(Stop(self.base, Cause.ZERO, forward.client, now, forward.session))
 
     # What was handed over, and its answers
 
@@ -228,6 +242,16 @@ class Sender:
         forward = command.forward
         self.happened.append(CommandFailed(self.base, forward.client, detail, now))
         self.stop(Stop(self.base, cause, forward.client, now, forward.session))
+
+    def _about_to_move(self, stopping: Stopping) -> bool:
+        """Whether nothing but stops in flight holds a command back: no more are sent (R9)."""
+        return (
+            self.waiting is not None
+            and self.in_flight is None
+            and not self._zeros
+            and bool(stopping.calls)
+            and (stopping.acknowledged or not stopping.motion_after_ack)
+        )
 
     def _all_answered_now(self, now: float) -> None:
         if self.stopping is not None and self._all_answered:

@@ -27,7 +27,12 @@ class Feed(Protocol):
     """What is fed: the shell."""
 
     def command(
-        self, client: str, topic: str, velocity: Velocity, stamp_age: float | None
+        self,
+        client: str,
+        topic: str,
+        velocity: Velocity,
+        stamp_age: float | None,
+        taken_at: float,
     ) -> None: ...
 
     def heartbeat(self, client: str, topic: str, own: bool) -> None: ...
@@ -92,7 +97,7 @@ class Clients:
         client = gid or topic
         if client not in self._names:
             self._name(client, Client(topic, ''))
-        self._feed.command(client, topic, velocity_of(message), stamp_age)
+        self._feed.command(client, topic, velocity_of(message), stamp_age, now)
         for axis in unused_axes(message):
             self._report_once(
                 f'{topic}: {axis} is not forwarded, no base on the ground follows it; '

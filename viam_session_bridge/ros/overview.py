@@ -59,10 +59,11 @@ class MachineRow:
 
 @dataclass(frozen=True)
 class Overview:
-    """All of it; ``window`` is the bridge's, in s."""
+    """All of it; ``window`` is the bridge's, in s, ``discarded`` counts commands (R2)."""
 
     active: bool
     window: float
+    discarded: int
     sessions: list[SessionRow]
     bases: list[BaseRow]
     machines: list[MachineRow]
@@ -118,7 +119,7 @@ def look(bridge: Bridge, now: float, describe: Callable[[str], tuple[str, str]])
                 BaseRow(base, name, user.number if user else 0, sender.stopping is not None,
                         dict(refusals))
             )
-    return Overview(bridge.active, window, sessions, bases, machines)
+    return Overview(bridge.active, window, bridge.discarded, sessions, bases, machines)
 
 
 class Ended:

@@ -22,6 +22,7 @@ from rclpy.exceptions import InvalidHandle
 from rclpy.utilities import get_rmw_implementation_identifier
 from std_msgs.msg import String
 
+from viam_session_bridge.core.session import tolerated_lateness
 from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers
 from viam_session_bridge.ros.wait import DEPTH, Inlet, subscribe, WaitSet
 
@@ -32,11 +33,10 @@ SETTLE = 0.1
 """Seconds after a freeze in which all messages are discarded still: the middleware's threads
 were frozen too, and only now hand over what waits in their sockets."""
 
-LEAST_LATE = 0.02
-"""Seconds by which a wake-up may always be late (R2)."""
-
 EMPTYING = 1.0
 """Seconds after which emptying the subscriptions gives up against a faster publisher."""
+
+GONE = 'the node was destroyed or its ROS context shut down while commands were received'
 
 UNREADABLE: tuple[Any, Mapping[str, Any]] = (None, {})
 """Stands for a message that waited and could not be read."""
@@ -81,7 +81,7 @@ class Punctuality:
         """
         self.period = window / 4
         """Seconds between two checks, at most, of a loop that is on time."""
-        self._limit = max(window / 2, LEAST_LATE)
+        self._limit = tolerated_lateness(window)
         self._checked = now
 
     def late(self, now: float) -> float:
@@ -160,7 +160,9 @@ class Receiver:
                 self._loop(list(self._inlets))
         except BaseException as error:
             if not self._stopping:
-                self._tell('failed', self._sink.failed, error)
+                # `rclpy.shutdown()` destroys the nodes first (Kilted).
+                gone = RuntimeError(GONE) if isinstance(error, InvalidHandle) else error
+                self._tell('failed', self._sink.failed, gone)
 
     def _loop(self, inlets: list[Inlet]) -> None:
         self._empty(inlets)
@@ -183,7 +185,7 @@ class Receiver:
 
     def _check_alive(self) -> None:
         if not self._wait_set.alive():
-            raise RuntimeError('the ROS context was shut down while commands were received')
+            raise RuntimeError(GONE)
         # A forgotten thread would keep the interpreter, and the base, going for ever.
         if not threading.main_thread().is_alive():
             raise RuntimeError('the main thread ended while commands were received')

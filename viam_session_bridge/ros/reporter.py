@@ -66,7 +66,7 @@ class Reporter:
     def overview(self) -> Overview:
         """Return the overview, with the sessions that ended last."""
         if self._shell is None:
-            return Overview(False, 0.0, [], [], [])
+            return Overview(False, 0.0, 0, [], [], [])
         overview = self._shell.look(lambda bridge, now: look(bridge, now, self._describe))
         return replace(overview, sessions=[*overview.sessions, *self._ended])
 
@@ -109,7 +109,7 @@ class Reporter:
     def _publish_all(self) -> None:
         overview = self.overview()
         self._publish_sessions(overview)
-        counts = {}
+        counts = {'discarded_commands': overview.discarded}
         if self._clients is not None:
             for what, count in self._clients.discards.items():
                 counts[f'discarded_{what}'] = count

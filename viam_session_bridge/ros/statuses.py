@@ -38,8 +38,8 @@ def session_statuses(node: str, rows: Iterable[SessionRow]) -> list[DiagnosticSt
             row.client,
             {
                 'id': row.id,
-                'node': row.node,
-                'gid': row.client if row.client != row.topic else '',
+                'node': row.node if by_gid(row) else f'all publishers of {row.topic}',
+                'gid': row.client if by_gid(row) else '',
                 'topic': row.topic,
                 'state': row.state,
                 'machine_sessions': _pairs(row.machine_sessions),
@@ -52,6 +52,11 @@ def session_statuses(node: str, rows: Iterable[SessionRow]) -> list[DiagnosticSt
         )
         for row in rows
     ]
+
+
+def by_gid(row: SessionRow) -> bool:
+    """Whether the client is a publisher; on Jazzy it is a topic, with all its publishers (R1)."""
+    return row.client != row.topic
 
 
 def diagnostic_statuses(
@@ -67,7 +72,7 @@ def diagnostic_statuses(
     :param counts: of the node: discarded messages, refused heartbeats by reason
     """
     level, message = DiagnosticStatus.OK, 'active' if overview.active else 'inactive'
-    if counts.get('discarded_messages'):
+    if counts.get('discarded_messages') or counts.get('discarded_commands'):
         level, message = DiagnosticStatus.WARN, 'messages were discarded after a late wake-up'
     return [
         _status(level, f'{node}: bridge', message, node,

@@ -1,0 +1,84 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The bridge, with the parameters of a file.
+
+    ros2 launch viam_session_bridge bridge.launch.py params_file:=/path/to/my_base.yaml
+
+Ctrl-C is an orderly end: launch sends SIGINT, the bridge stops its bases within its
+``shutdown_timeout`` (2 s), and SIGTERM would follow after 5 s only.
+"""
+
+from __future__ import annotations
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+PACKAGE = 'viam_session_bridge'
+RESPAWN_DELAY = 1.0  # s
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the arguments and the node; ``ros2 launch`` asks for it."""
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'params_file',
+                default_value=PathJoinSubstitution(
+                    [FindPackageShare(PACKAGE), 'config', 'one_base.yaml']
+                ),
+                description='parameters; default: one base of a viam-server at localhost:8080',
+            ),
+            DeclareLaunchArgument(
+                'namespace',
+                default_value='',
+                description='of the node, its topics and its relative command topics',
+            ),
+            DeclareLaunchArgument(
+                'autostart',
+                default_value='',
+                choices=['', 'true', 'false'],
+                description='whether the node configures and activates itself; '
+                'default: as params_file says, else true',
+            ),
+            DeclareLaunchArgument(
+                'log_level',
+                default_value='info',
+                description='debug, info, warn, error, fatal, or LOGGER:=LEVEL',
+            ),
+            DeclareLaunchArgument(
+                'respawn',
+                default_value='false',
+                choices=['true', 'false'],
+                description='start the node anew whenever it ends, in order too; '
+                'the machine stops its bases meanwhile',
+            ),
+            OpaqueFunction(function=_bridge),
+        ]
+    )
+
+
+def _bridge(context: LaunchContext) -> list[Node]:
+    parameters: list[object] = [LaunchConfiguration('params_file')]
+    # Only what was asked for: a file's `autostart: false` is an operator's lock.
+    if LaunchConfiguration('autostart').perform(context):
+        autostart = ParameterValue(LaunchConfiguration('autostart'), value_type=bool)
+        parameters.append({'autostart': autostart})
+    return [
+        Node(
+            package=PACKAGE,
+            executable='bridge',
+            # Named, so that these parameters win over those of a file for any namespace.
+            name=PACKAGE,
+            namespace=LaunchConfiguration('namespace'),
+            parameters=parameters,
+            ros_arguments=['--log-level', LaunchConfiguration('log_level')],
+            output='screen',
+            respawn=LaunchConfiguration('respawn').perform(context) == 'true',
+            respawn_delay=RESPAWN_DELAY,
+        )
+    ]

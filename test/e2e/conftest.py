@@ -1,0 +1,178 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Real processes over real DDS, against both machines: the real viam-server and the simulated one.
+
+A module names its bases (`BASES`: the parameters of each); its machine has all of them and serves
+all its tests, each of which drives bases of its own. `MACHINE_WINDOW` is the machine's heartbeat
+window in s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from support.bounds import Load
+from support.bridge_process import BridgeProcess, parameters
+from support.domains import own_domain
+from support.drive import Drive
+from support.observer import Observer
+from support.publisher_process import PublisherProcess
+from support.simulated import SimulatedMachineProcess
+
+if TYPE_CHECKING:
+    from support.viam_server import ViamServer
+
+    Machine = ViamServer | SimulatedMachineProcess
+
+StartBridge = Callable[..., BridgeProcess]
+StartPublisher = Callable[..., PublisherProcess]
+
+MACHINE_WINDOW = 0.5  # s, longer than the bridge's, which so comes first
+
+
+def make_machine(kind: str, directory: Path, bases: list[str], window: float) -> Machine:
+    """Make a machine of a kind; it is to be started."""
+    if kind == 'simulated':
+        return SimulatedMachineProcess(directory, bases, window)
+    pytest.importorskip('viam', reason='viam-sdk is an extra')
+    from support.viam_server import ViamServer
+
+    return ViamServer(directory, bases, window)
+
+
+@pytest.fixture(scope='module')
+def shared_domain() -> Iterator[int]:
+    """Return the ROS domain of the module's bridge."""
+    with own_domain() as domain:
+        yield domain
+
+
+@pytest.fixture
+def domain(request: pytest.FixtureRequest, own_ros_domain: int) -> int:
+    """Return the ROS domain of the test's processes: for a bridge of its own one of its own."""
+    shared = 'bridge' in request.fixturenames
+    domain: int = request.getfixturevalue('shared_domain') if shared else own_ros_domain
+    return domain
+
+
+@pytest.fixture(scope='module', params=['viam_server', 'simulated'])
+def machine_kind(request: pytest.FixtureRequest) -> str:
+    """Return which machine the tests are run against."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture(scope='module')
+def machine(
+    request: pytest.FixtureRequest, machine_kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machine]:
+    """Return the module's machine, which runs."""
+    window = getattr(request.module, 'MACHINE_WINDOW', MACHINE_WINDOW)
+    bases = list(request.module.BASES)
+    directory = tmp_path_factory.mktemp(machine_kind)
+    with make_machine(machine_kind, directory, bases, window) as machine:
+        yield machine
+
+
+@pytest.fixture
+def load(machine: Machine) -> Iterator[Load]:
+    """Return what measures how busy the computer is while a test runs."""
+    with Load() as load:
+        load.watch(lambda: machine.pid)
+        yield load
+
+
+@pytest.fixture
+def drive(machine: Machine, load: Load) -> Callable[[str], Drive]:
+    """Return what reads a base's record."""
+    return lambda base: Drive(machine.record, base, load)
+
+
+@pytest.fixture
+def start_publisher(domain: int, load: Load, tmp_path: Path) -> Iterator[StartPublisher]:
+    """Return what starts a publisher's process, given its node's name."""
+    with ExitStack() as processes:
+
+        def start(node: str, *, name: str = '') -> PublisherProcess:
+            publisher = PublisherProcess(tmp_path, node, domain, name=name)
+            publisher.start()
+            processes.enter_context(publisher)
+            load.watch(lambda: publisher.pid)
+            return publisher
+
+        yield start
+
+
+@pytest.fixture
+def start_bridge(
+    machine: Machine, domain: int, load: Load, tmp_path: Path
+) -> Iterator[StartBridge]:
+    """Return what starts a bridge of the test's own, given the parameters of its bases."""
+    bridges: list[BridgeProcess] = []
+    with ExitStack() as processes:
+
+        def start(
+            bases: dict[str, dict[str, Any]],
+            *,
+            address: str | None = None,
+            ready: bool = True,
+            **others: Any,
+        ) -> BridgeProcess:
+            settings = parameters(address or machine.address, bases, **others)
+            bridge = BridgeProcess(tmp_path, domain, settings, name=f'bridge{len(bridges)}')
+            bridge.start(ready)
+            processes.enter_context(bridge)
+            bridges.append(bridge)
+            load.watch(lambda: bridge.pid)
+            return bridge
+
+        yield start
+    for bridge in bridges:
+        check_output(bridge.output())
+
+
+@pytest.fixture(scope='module')
+def shared_bridge(
+    request: pytest.FixtureRequest,
+    machine: Machine,
+    shared_domain: int,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[BridgeProcess]:
+    """Return a bridge for all bases of the module."""
+    directory = tmp_path_factory.mktemp('bridge')
+    settings = parameters(machine.address, request.module.BASES)
+    with BridgeProcess(directory, shared_domain, settings) as bridge:
+        yield bridge
+
+
+@pytest.fixture
+def bridge(shared_bridge: BridgeProcess, load: Load) -> Iterator[BridgeProcess]:
+    """Return the bridge of the module's tests, which has to outlive each of them."""
+    if not shared_bridge.running:
+        shared_bridge.start()
+    load.watch(lambda: shared_bridge.pid)
+    before = len(shared_bridge.output())
+    yield shared_bridge
+    assert shared_bridge.running, f'the bridge ended{shared_bridge.log_end()}'
+    check_output(shared_bridge.output()[before:])
+
+
+@pytest.fixture
+def observer(domain: int) -> Iterator[Observer]:
+    """Return a node that asks the bridge and listens to it."""
+    with Observer(domain) as observer:
+        yield observer
+
+
+def check_output(output: str) -> None:
+    """Assert that nothing went wrong unforeseen."""
+    for sign in ('Traceback', 'internal error', 'the bridge failed', 'Fatal Python error'):
+        assert sign not in output, output

@@ -1,0 +1,67 @@
+
+"""Numbers that are none: the base stops at once, whatever heartbeats say (R10, R17)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import math
+from typing import Any
+
+import pytest
+
+from e2e.conftest import StartPublisher
+from support.bridge_process import BridgeProcess, WINDOW
+from support.drive import Drive, wait_for
+from support.observer import Observer
+
+BAD: dict[str, dict[str, Any]] = {
+    'nan': {'forward': math.nan},
+    'infinite': {'forward': 0.1, 'turn': -math.inf},
+}
+BEATS = {'silent': False, 'with_heartbeats': True}
+BASES = {
+    f'{bad}_{beats}': {'command_topics': [f'/{bad}_{beats}/cmd_vel']}
+    for bad in BAD
+    for beats in BEATS
+} | {'other': {'command_topics': ['/other/cmd_vel']}}
+
+Drives = Callable[[str], Drive]
+
+
+@pytest.mark.parametrize('beats', BEATS)
+@pytest.mark.parametrize('bad', BAD)
+def test_bad_number_stops_the_base_at_once_and_nobody_else(
+    bad: str,
+    beats: str,
+    bridge: BridgeProcess,
+    drive: Drives,
+    observer: Observer,
+    start_publisher: StartPublisher,
+) -> None:
+    name = f'{bad}_{beats}'
+    topic = f'/{name}/cmd_vel'
+    base, other = drive(name), drive('other')
+    broken, healthy = start_publisher('broken'), start_publisher('healthy')
+    healthy.stream('/other/cmd_vel', forward=0.1)
+    if BEATS[beats]:
+        broken.heartbeat()
+    broken.stream(topic, forward=0.2)
+    began = base.wait_driven(times=25)[0].t
+    other_began = other.wait_driven(began)[0].t
+    sent = broken.stream(topic, **BAD[bad])
+    stop = base.stopped_within(sent)
+    base.not_stopped(began, sent)
+    base.stands_still(stop.t, 3 * WINDOW)
+    other.keeps_moving(other_began, WINDOW)
+    rows = [row for row in observer.overview()['sessions'] if row['topic'] == topic]
+    assert rows[0]['refusals']['non_finite'] > 0
+    if BEATS[beats]:
+        assert rows[0]['state'] == 'active'
+    else:
+        # A refused command is no sign of life.
+        wait_for(lambda: bridge.events('session_ended', client=rows[0]['client']), 'it lapses')
+
+    broken.stream(topic, forward=0.2)
+    again = base.wait_driven(stop.t)[0].t
+    base.keeps_moving(again, WINDOW)
+    other.not_stopped(other_began)

@@ -1,0 +1,178 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a base gets for what is published: units, limits, stamps; and what the overview says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import math
+from typing import Any, TYPE_CHECKING
+
+import pytest
+
+from e2e.conftest import MACHINE_WINDOW, StartPublisher
+from support.bridge_process import BridgeProcess, WINDOW
+from support.drive import Drive, wait_for
+from support.observer import NODE, Observer
+from support.publisher_process import PublisherProcess
+from support.record import Entry
+
+if TYPE_CHECKING:
+    from e2e.conftest import Machine
+
+STAMPED = ('stamped', 'old', 'future')
+BASES: dict[str, dict[str, Any]] = {
+    'plain': {},
+    'stamped': {},
+    'power': {'drive_mode': 'power', 'max_linear_speed': 1.0, 'max_angular_speed': 2.0},
+    'limited': {'max_linear_speed': 0.5, 'max_angular_speed': 1.0},
+    'old': {'max_stamp_age': 0.2},
+    'future': {'max_stamp_age': 0.2},
+    'shown': {},
+}
+for _name, _base in BASES.items():
+    _topics = 'stamped_command_topics' if _name in STAMPED else 'command_topics'
+    _base[_topics] = [f'/{_name}/cmd_vel']
+
+Drives = Callable[[str], Drive]
+
+
+def driven(base: Drive, publisher: PublisherProcess, **what: Any) -> list[Entry]:
+    """Stream to a base's topic and return its motions; until then nothing else reached it."""
+    publisher.stream(f'/{base.base}/cmd_vel', stamped=base.base in STAMPED, **what)
+    motions = base.wait_driven()
+    base.keeps_moving(motions[0].t, 0.2)
+    assert len({motion.session for motion in motions}) == 1
+    assert motions[0].session
+    return motions
+
+
+@pytest.mark.parametrize('name', ['plain', 'stamped'])
+def test_velocity_in_rep_103_arrives_in_viams_units(
+    name: str, bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
+) -> None:
+    base = drive(name)
+    publisher = start_publisher('teleop')
+    motions = driven(base, publisher, forward=0.5, left=0.1, turn=math.pi / 2)
+    for motion in motions:
+        assert motion.call == 'set_velocity'
+        assert motion.linear == pytest.approx((-100.0, 500.0, 0.0))
+        assert motion.angular == pytest.approx((0.0, 0.0, 90.0))
+
+
+def test_power_mode_sends_fractions_of_the_maximum(
+    bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
+) -> None:
+    base = drive('power')
+    for motion in driven(base, start_publisher('teleop'), forward=0.5, turn=-0.5):
+        assert motion.call == 'set_power'
+        assert motion.linear == pytest.approx((0.0, 0.5, 0.0))
+        assert motion.angular == pytest.approx((0.0, 0.0, -0.25))
+    assert not [entry for entry in base.calls() if entry.call == 'set_velocity']
+
+
+def test_speed_above_the_limit_is_scaled_with_its_ratio_kept(
+    bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
+) -> None:
+    base = drive('limited')
+    for motion in driven(base, start_publisher('teleop'), forward=1.0, turn=0.5):
+        assert motion.linear == pytest.approx((0.0, 500.0, 0.0))
+        assert motion.angular == pytest.approx((0.0, 0.0, math.degrees(0.25)))
+
+
+@pytest.mark.parametrize(('name', 'age'), [('old', 1.0), ('future', -1.0)])
+def test_stamp_out_of_bounds_stops_the_base_at_once(
+    name: str,
+    age: float,
+    bridge: BridgeProcess,
+    drive: Drives,
+    observer: Observer,
+    start_publisher: StartPublisher,
+) -> None:
+    base = drive(name)
+    topic = f'/{name}/cmd_vel'
+    publisher = start_publisher('teleop')
+    driven(base, publisher, forward=0.2)
+    sent = publisher.stream(topic, stamped=True, forward=0.2, age=age)
+    stop = base.stopped_within(sent)
+    base.stands_still(stop.t, 2 * WINDOW)
+    wait_for(lambda: refusals_of(observer, name).get('stamp', 0), 'they are counted')
+
+    publisher.stream(topic, stamped=True, forward=0.2, age=0.1)
+    again = base.wait_driven(stop.t)[0].t
+    base.keeps_moving(again, WINDOW)
+
+
+def refusals_of(observer: Observer, base: str) -> dict[str, int]:
+    """Return how many commands for a base were refused, by reason."""
+    rows = [row for row in observer.overview()['bases'] if row['base'] == base]
+    refusals: dict[str, int] = rows[0]['refusals']
+    return refusals
+
+
+def test_overview_and_diagnostics_tell_who_drives(
+    bridge: BridgeProcess,
+    drive: Drives,
+    machine: Machine,
+    observer: Observer,
+    start_publisher: StartPublisher,
+) -> None:
+    base = drive('shown')
+    observer.listen(f'{NODE}/sessions')
+    observer.listen('/diagnostics')
+    motions = driven(base, start_publisher('teleop'), forward=0.2)
+    sid = motions[0].session or ''
+
+    def row_of_teleop() -> dict[str, Any] | None:
+        rows = observer.overview()['sessions']
+        named = [row for row in rows if row['node'] == '/teleop' and row['bases'] == ['shown']]
+        return named[0] if named else None
+
+    # The graph tells a node's name later than its messages come.
+    row = wait_for(row_of_teleop, 'the session of /teleop')
+    assert len(bytes.fromhex(row['client'])) == 16
+    assert row['topic'] == '/shown/cmd_vel'
+    assert row['state'] == 'active'
+    assert sid.startswith(row['machine_sessions']['main'])
+    assert 4 <= len(row['machine_sessions']['main']) < len(sid)
+    assert 0.0 < row['to_lapse'] <= WINDOW
+    assert row['commands'] > 0
+    assert not row['refusals']
+
+    overview = observer.overview()
+    assert overview['active']
+    assert overview['window'] == WINDOW
+    (main,) = overview['machines']
+    assert (main['ready'], main['supervised']) == (True, True)
+    assert main['window'] == pytest.approx(MACHINE_WINDOW)
+    (shown,) = [one for one in overview['bases'] if one['base'] == 'shown']
+    assert (shown['session'], shown['stopping']) == (row['id'], False)
+
+    _, values = observer.wait_status(
+        f'{NODE}/sessions',
+        lambda status, values: (
+            values['id'] == str(row['id'])
+            and values['node'] == '/teleop'
+            and values['machine_sessions'] != ''
+        ),
+    )
+    assert values['gid'] == row['client']
+    assert values['topic'] == '/shown/cmd_vel'
+    assert values['state'] == 'active'
+    assert values['last_user_of'] == 'shown'
+    assert values['machine_sessions'] == f'main: {row["machine_sessions"]["main"]}'
+    assert 0.0 < float(values['time_to_lapse']) <= WINDOW
+    assert sid not in str(values)
+
+    status, values = observer.wait_status(
+        '/diagnostics',
+        lambda status, values: (
+            status.name.endswith('base shown') and values['last_user'] == str(row['id'])
+        ),
+    )
+    assert status.level == b'\x00'
+    assert (values['machine'], values['resource']) == ('main', 'shown')
+    status, values = observer.wait_status(
+        '/diagnostics', lambda status, values: status.name.endswith('machine main')
+    )
+    assert (status.level, values['ready']) == (b'\x00', 'True')

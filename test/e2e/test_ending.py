@@ -1,0 +1,159 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""How the bridge ends and pauses: signals, lifecycle, and what it promises then (R19)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from lifecycle_msgs.msg import Transition
+import pytest
+
+from e2e.conftest import StartBridge, StartPublisher
+from support.bounds import AT_ONCE, EXIT, Load
+from support.bridge_process import BridgeProcess, WINDOW
+from support.drive import Drive
+from support.observer import Observer
+from support.publisher_process import PublisherProcess
+
+if TYPE_CHECKING:
+    from e2e.conftest import Machine
+
+SHUTDOWN_TIMEOUT = 0.7  # s
+BASES = {
+    name: {'command_topics': [f'/{name}/cmd_vel']}
+    for name in ('SIGTERM', 'SIGINT', 'idle', 'hung', 'deactivated', 'unconfigured')
+}
+
+Drives = Callable[[str], Drive]
+
+
+def driving(
+    name: str, start_bridge: StartBridge, start_publisher: StartPublisher, drive: Drives
+) -> tuple[BridgeProcess, PublisherProcess, Drive]:
+    """Start a bridge and a publisher that streams through it."""
+    base = drive(name)
+    bridge = start_bridge({name: BASES[name]}, shutdown_timeout=SHUTDOWN_TIMEOUT)
+    teleop = start_publisher('teleop')
+    teleop.stream(f'/{name}/cmd_vel', forward=0.2)
+    base.wait_driven()
+    return bridge, teleop, base
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT], ids=['SIGTERM', 'SIGINT'])
+def test_signal_stops_the_base_and_ends_the_bridge_in_order(
+    number: signal.Signals,
+    drive: Drives,
+    load: Load,
+    start_bridge: StartBridge,
+    start_publisher: StartPublisher,
+) -> None:
+    bridge, teleop, base = driving(number.name, start_bridge, start_publisher, drive)
+    began = base.motions()[0].t
+    wished = time.monotonic()
+    bridge.send_signal(number)
+    if number is signal.SIGINT:
+        # A terminal sends it and launch sends it once more.
+        bridge.send_signal(number)
+    assert bridge.wait_exit() == 0
+    assert time.monotonic() - wished <= EXIT + load.since(wished)
+    stop = base.stopped_within(wished)
+    base.not_stopped(began, wished)
+    base.stands_still(stop.t)
+    assert teleop.running
+
+
+def test_bridge_that_nobody_uses_ends_without_a_call(
+    drive: Drives, load: Load, start_bridge: StartBridge
+) -> None:
+    base = drive('idle')
+    bridge = start_bridge({'idle': BASES['idle']})
+    wished = time.monotonic()
+    assert bridge.terminate() == 0
+    assert time.monotonic() - wished <= EXIT + load.since(wished)
+    assert not base.calls()
+
+
+@pytest.fixture
+def frozen_machine(machine: Machine) -> Iterator[Machine]:
+    """Return a machine that may be frozen, and go on afterwards."""
+    yield machine
+    machine.resume()
+
+
+def test_hung_machine_is_waited_for_no_longer_than_shutdown_timeout_and_named(
+    drive: Drives,
+    frozen_machine: Machine,
+    load: Load,
+    start_bridge: StartBridge,
+    start_publisher: StartPublisher,
+) -> None:
+    bridge, _, base = driving('hung', start_bridge, start_publisher, drive)
+    frozen_machine.pause()
+    frozen = time.monotonic()
+    bridge.send_signal(signal.SIGTERM)
+    assert bridge.wait_exit() == 1
+    took = time.monotonic() - frozen
+    assert took >= SHUTDOWN_TIMEOUT
+    assert took <= SHUTDOWN_TIMEOUT + EXIT + load.since(frozen)
+    assert 'hung: its stop was acknowledged never within shutdown_timeout' in bridge.output()
+    # Nothing but the machine itself can stop its base now.
+    frozen_machine.resume()
+    stop = base.wait_stopped(frozen)
+    base.stands_still(stop.t)
+
+
+def test_deactivated_bridge_stops_its_base_and_refuses_commands_until_activated(
+    drive: Drives,
+    observer: Observer,
+    start_bridge: StartBridge,
+    start_publisher: StartPublisher,
+) -> None:
+    bridge, teleop, base = driving('deactivated', start_bridge, start_publisher, drive)
+    began = base.motions()[0].t
+    observer.wait_services()
+    locked = time.monotonic()
+    assert observer.change_state(Transition.TRANSITION_DEACTIVATE)
+    # The call has to reach the node first, whose executor may be busy with its log.
+    stop = base.stopped_within(locked, AT_ONCE + 0.1)
+    assert observer.state() == 'inactive'
+    base.not_stopped(began, locked)
+    (ended,) = bridge.events('session_ended') or [bridge.wait_event('session_ended')]
+    assert (ended['cause'], ended['bases']) == ('deactivated', ['deactivated'])
+    assert not observer.overview()['active']
+    base.stands_still(stop.t, 3 * WINDOW)
+    assert teleop.running
+
+    assert observer.change_state(Transition.TRANSITION_ACTIVATE)
+    assert observer.state() == 'active'
+    again = base.wait_driven(stop.t)[0].t
+    base.keeps_moving(again, 2 * WINDOW)
+
+
+def test_without_autostart_the_bridge_waits_to_be_configured(
+    drive: Drives,
+    observer: Observer,
+    start_bridge: StartBridge,
+    start_publisher: StartPublisher,
+) -> None:
+    base = drive('unconfigured')
+    bridge = start_bridge({'unconfigured': BASES['unconfigured']}, ready=False, autostart=False)
+    assert observer.state() == 'unconfigured'
+    assert not bridge.events()
+    assert observer.change_state(Transition.TRANSITION_CONFIGURE)
+    assert observer.state() == 'inactive'
+    assert not base.calls()
+    assert observer.change_state(Transition.TRANSITION_ACTIVATE)
+    assert observer.state() == 'active'
+    start_publisher('teleop').stream('/unconfigured/cmd_vel', forward=0.2)
+    began = base.wait_driven()[0].t
+    base.keeps_moving(began, WINDOW)
+
+    wished = time.monotonic()
+    assert observer.change_state(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert bridge.wait_exit() == 0
+    stop = base.stopped_within(wished, AT_ONCE + 0.1)
+    base.stands_still(stop.t)

@@ -1,0 +1,123 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""Calls that fail and hang on a real viam-server: no older command lives on (R7, R10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from e2e.conftest import StartPublisher
+from support.bounds import EARLY, LATE, Load
+from support.bridge_process import BridgeProcess, WINDOW
+from support.drive import Drive, kill, wait_for
+
+if TYPE_CHECKING:
+    from support.viam_server import ViamServer
+
+pytestmark = pytest.mark.parametrize('machine_kind', ['viam_server'], indirect=True)
+
+MACHINE_WINDOW = 2.0  # s
+CALL_TIMEOUT = 0.25  # s, the default
+REPEATED = 0.05  # s after a stop's first try; then it doubles
+BASES = {
+    name: {'command_topics': [f'/{name}/cmd_vel']} for name in ('fails', 'hangs', 'stops_fail')
+}
+
+Drives = Callable[[str], Drive]
+
+
+@pytest.fixture
+def faulty(machine: ViamServer) -> Iterator[ViamServer]:
+    """Return a machine whose bases may be told to fail; what hangs is released afterwards."""
+    yield machine
+    for base in BASES:
+        machine.control(base, release=True)
+
+
+def test_command_that_fails_stops_the_base_before_it_moves_again(
+    faulty: ViamServer, bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
+) -> None:
+    base = drive('fails')
+    teleop = start_publisher('teleop')
+    teleop.stream('/fails/cmd_vel', forward=0.2)
+    began = base.wait_driven()[0].t
+    faulty.control('fails', set_velocity_failures=1)
+    wait_for(lambda: [entry for entry in base.calls() if entry.error], 'it fails')
+    (failed,) = [entry for entry in base.calls() if entry.error]
+    stop = base.stopped_within(failed.t)
+    base.not_stopped(began, failed.t)
+    again = base.wait_driven(stop.t)[0].t
+    # The stop is the next call to reach the base, and motion waits for it.
+    assert base.calls(failed.t)[1].call == 'stop'
+    assert base.motions(failed.t)[0].t == again
+    base.keeps_moving(again, WINDOW)
+    # The session lived on.
+    assert not bridge.events('session_ended', bases=['fails'])
+
+
+def test_command_that_hangs_is_stopped_at_its_deadline_and_motion_waits_for_the_stop(
+    faulty: ViamServer,
+    bridge: BridgeProcess,
+    drive: Drives,
+    load: Load,
+    start_publisher: StartPublisher,
+) -> None:
+    base = drive('hangs')
+    teleop = start_publisher('teleop')
+    teleop.stream('/hangs/cmd_vel', forward=0.2)
+    began = base.wait_driven()[0].t
+    faulty.control('hangs', set_velocity_hang=True)
+    wait_for(lambda: bridge.events('command_failed', base='hangs'), 'it times out')
+    hanging = next(
+        one for one, after in pairwise(base.calls()) if one.is_motion and after.call != one.call
+    )
+    stop = base.stopped_within(hanging.t, CALL_TIMEOUT + REPEATED)
+    assert stop.t - hanging.t >= CALL_TIMEOUT - EARLY - 0.02
+    base.not_stopped(began, hanging.t)
+
+    faulty.control('hangs', release=True)
+    released = time.monotonic()
+    motions = base.wait_driven(released)
+    stopped = base.stops()[-1].t
+    assert stopped < motions[-1].t
+    base.keeps_moving(motions[-1].t, WINDOW)
+    last = base.stopped_one_window_after(kill(teleop, '/hangs/cmd_vel'))
+    base.stands_still(last.t, 1.5)
+
+
+def test_stop_that_fails_is_repeated_until_it_is_acknowledged(
+    faulty: ViamServer,
+    bridge: BridgeProcess,
+    drive: Drives,
+    load: Load,
+    start_publisher: StartPublisher,
+) -> None:
+    base = drive('stops_fail')
+    teleop = start_publisher('teleop')
+    teleop.stream('/stops_fail/cmd_vel', forward=0.2)
+    base.wait_driven()
+    faulty.control('stops_fail', stop_failures=3)
+    last, _ = kill(teleop, '/stops_fail/cmd_vel')
+    stop = base.wait_stopped(last)
+    widened = load.since(last)
+    tries = [e for e in base.calls(last) if e.call == 'stop' and e.phase == 'begin']
+    ends = [e for e in base.calls(last) if e.call == 'stop' and e.phase == 'end']
+    assert len(tries) == 4
+    assert [bool(end.error) for end in ends] == [True, True, True, False]
+    assert tries[0].t - last >= WINDOW - EARLY
+    for number, (one, other) in enumerate(pairwise(tries)):
+        # Sooner is allowed: the answer of the zero velocity makes the next one worth sending.
+        assert other.t - one.t <= REPEATED * 2**number + LATE + widened
+    # After the first error one zero velocity follows, which stops the base as well.
+    zeros = [e for e in base.calls(last) if e.linear == (0.0, 0.0, 0.0) and e.phase == 'begin']
+    assert len(zeros) == 1
+    assert ends[0].t < zeros[0].t < tries[1].t
+    final = bridge.wait_event('stop_final', since=last)
+    assert (final['tries'], final['stop']['cause']) == (4, 'lapse')
+    base.stands_still(last + WINDOW, 1.0)
+    assert base.stops(last) == [stop]

@@ -1,0 +1,132 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""Publishers that die, freeze, leave and take over: whose silence stops which base (R2 to R6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from e2e.conftest import MACHINE_WINDOW, StartPublisher
+from support.bounds import LEFT, Load
+from support.bridge_process import BridgeProcess, WINDOW
+from support.drive import Drive, kill
+
+BASES = {
+    name: {'command_topics': [f'/{name}/cmd_vel']}
+    for name in ('killed', 'frozen', 'handed_over', 'first', 'second', 'left')
+} | {name: {'command_topics': [f'/{name}/cmd_vel', '/both/cmd_vel']} for name in ('west', 'east')}
+
+Drives = Callable[[str], Drive]
+
+
+def test_killed_publisher_stops_its_base_after_the_window(
+    bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
+) -> None:
+    base = drive('killed')
+    teleop = start_publisher('teleop')
+    teleop.stream('/killed/cmd_vel', forward=0.2)
+    began = base.wait_driven()[0].t
+    stop = base.stopped_one_window_after(kill(teleop, '/killed/cmd_vel'))
+    base.not_stopped(began, base.motions()[-1].t)
+    base.stands_still(stop.t)
+    ended = bridge.wait_event('session_ended', bases=['killed'])
+    assert ended['cause'] == 'lapse'
+
+
+def test_frozen_publisher_stops_its_base_and_drives_again_in_a_new_session(
+    bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
+) -> None:
+    base = drive('frozen')
+    teleop = start_publisher('teleop')
+    teleop.stream('/frozen/cmd_vel', forward=0.2)
+    began = base.wait_driven()[0].t
+    teleop.pause()
+    stop = base.stopped_one_window_after(teleop.last_sent('/frozen/cmd_vel'))
+    base.not_stopped(began, base.motions()[-1].t)
+    base.stands_still(stop.t)
+    ended = bridge.wait_event('session_ended', bases=['frozen'])
+    assert ended['cause'] == 'lapse'
+
+    teleop.resume()
+    again = base.wait_driven(stop.t)[0].t
+    started = bridge.wait_event('session_started', client=ended['client'], since=ended['at'])
+    assert started['session'] > ended['session']
+    base.keeps_moving(again, 2 * WINDOW)
+
+
+def test_last_user_alone_stops_the_base(
+    bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
+) -> None:
+    base = drive('handed_over')
+    one, two = start_publisher('one'), start_publisher('two')
+    one.stream('/handed_over/cmd_vel', forward=0.1)
+    began = base.wait_driven(forward=0.1)[0].t
+    two.stream('/handed_over/cmd_vel', forward=0.2)
+    base.wait_driven(forward=0.2)
+    # Not later than its end one is no last user any more, for two goes on.
+    last = kill(one, '/handed_over/cmd_vel')[1]
+    after = base.wait_driven(last + 0.05, forward=0.2)[0].t
+    # Long enough for the machine session of one to lapse as well.
+    base.keeps_moving(began, WINDOW + MACHINE_WINDOW + 0.3)
+    ended = bridge.wait_event('session_ended', since=last)
+    assert (ended['cause'], ended['bases']) == ('lapse', [])
+    assert all(motion.linear == (0.0, 200.0, 0.0) for motion in base.motions(after))
+
+    stop = base.stopped_one_window_after(kill(two, '/handed_over/cmd_vel'))
+    base.not_stopped(began, base.motions()[-1].t)
+    base.stands_still(stop.t)
+
+
+def test_each_of_two_publishers_stops_its_own_base(
+    bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
+) -> None:
+    first, second = drive('first'), drive('second')
+    one, two = start_publisher('one'), start_publisher('two')
+    one.stream('/first/cmd_vel', forward=0.1)
+    two.stream('/second/cmd_vel', forward=0.2)
+    began = second.wait_driven()[0].t
+    first.wait_driven()
+    stop = first.stopped_one_window_after(kill(one, '/first/cmd_vel'))
+    first.stands_still(stop.t)
+    second.keeps_moving(began, MACHINE_WINDOW)
+    stop = second.stopped_one_window_after(kill(two, '/second/cmd_vel'))
+    second.stands_still(stop.t)
+    first.stands_still(stop.t)
+
+
+def test_publisher_of_two_bases_stops_only_the_one_that_nobody_took_over(
+    bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
+) -> None:
+    west, east = drive('west'), drive('east')
+    both, taker = start_publisher('both'), start_publisher('taker')
+    both.stream('/both/cmd_vel', forward=0.1)
+    began = west.wait_driven(forward=0.1)[0].t
+    east.wait_driven(forward=0.1)
+    taker.stream('/east/cmd_vel', forward=0.2)
+    east.wait_driven(forward=0.2)
+    last = kill(both, '/both/cmd_vel')
+    stop = west.stopped_one_window_after(last)
+    ended = bridge.wait_event('session_ended', since=last[0])
+    assert (ended['cause'], ended['bases']) == ('lapse', ['west'])
+    east.keeps_moving(began, MACHINE_WINDOW + 0.3)
+    west.stands_still(stop.t)
+    west.not_stopped(began, stop.t - WINDOW)
+
+    stop = east.stopped_one_window_after(kill(taker, '/east/cmd_vel'))
+    east.stands_still(stop.t)
+    west.stands_still(stop.t)
+
+
+def test_publisher_that_leaves_stops_its_base_sooner_than_the_window(
+    bridge: BridgeProcess, drive: Drives, load: Load, start_publisher: StartPublisher
+) -> None:
+    base = drive('left')
+    teleop = start_publisher('teleop')
+    teleop.stream('/left/cmd_vel', forward=0.2)
+    began = base.wait_driven()[0].t
+    teleop.leave()
+    last, _ = teleop.last_sent('/left/cmd_vel')
+    stop = base.stopped_within(last, LEFT)
+    assert bridge.wait_event('session_ended', bases=['left'])['cause'] == 'left'
+    base.not_stopped(began, last)
+    base.stands_still(stop.t)

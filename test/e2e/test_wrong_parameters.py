@@ -1,0 +1,54 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""Wrong parameters: the bridge says what is wrong and what would be right, and does not start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.conftest import check_output
+from support.bridge_process import BridgeProcess, parameters
+
+BASE: dict[str, Any] = {'command_topics': ['/cmd_vel']}
+ADDRESS = 'localhost:8080'
+
+
+@pytest.mark.parametrize(
+    ('settings', 'said'),
+    [
+        (
+            parameters(ADDRESS, {'base': BASE}, heartbeat_window=0.001),
+            ['heartbeat_window', '0.001', '0.03', '60'],
+        ),
+        (
+            parameters(ADDRESS, {'base': {**BASE, 'sessions': 'sometimes'}}),
+            ['bases.base.sessions', 'sometimes', 'auto', 'manual', 'disabled'],
+        ),
+        (
+            parameters(ADDRESS, {'base': {**BASE, 'machine': 'mian'}}),
+            ['bases.base.machine', 'mian', 'main'],
+        ),
+        (
+            parameters(ADDRESS, {'base': BASE}, heartbeat_windw=0.5),
+            ['heartbeat_windw', 'heartbeat_window'],
+        ),
+        (
+            parameters('robot.example.com:8080', {'base': BASE}),
+            ['machines.main.insecure', 'robot.example.com:8080', 'localhost'],
+        ),
+    ],
+    ids=['range', 'choice', 'reference', 'name', 'insecure'],
+)
+def test_wrong_parameter_is_named_with_its_value_and_what_is_allowed(
+    settings: dict[str, Any], said: list[str], own_ros_domain: int, tmp_path: Path
+) -> None:
+    bridge = BridgeProcess(tmp_path, own_ros_domain, settings)
+    bridge.start(ready=False)
+    with bridge:
+        assert bridge.wait_exit() == 1
+    output = bridge.output()
+    check_output(output)
+    assert any(all(word in line for word in said) for line in output.splitlines()), output

@@ -1,0 +1,117 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The bounds that the end-to-end tests hold the bridge to, in one place.
+
+They are meant for an idle computer. On a busy one a thread that is due waits for a core, which is
+no fault of the bridge's: a :class:`Load` measures that and widens a bound by what was measured
+while the bound ran, and by nothing else.
+
+- What the kernel counts as run delay (`/proc/PID/task/TID/schedstat`: ready to run, but without a
+  core) of every thread of the processes under test, from the sample before the event to the
+  sample after it. It sums delays that overlap, so it is an upper bound.
+- What a sibling thread overslept at worst in that time, which shows what the kernel cannot know:
+  a hypervisor that gave the cores to somebody else.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+import contextlib
+from itertools import chain
+import os
+import threading
+import time
+
+EARLY = 0.005
+"""s before the window's end at which a stop is allowed: clocks are read at two ends."""
+
+LATE = 0.050
+"""s after a deadline, at most, until the base got its stop."""
+
+AT_ONCE = 0.050
+"""s from what makes a stop due at once to the base having got it."""
+
+LEFT = 0.200
+"""s until a publisher that said goodbye is noticed and its base has got the stop."""
+
+EXIT = 1.0
+"""s from the wish to end to the end of the process, on top of what it may wait for."""
+
+RECOVERY = 3.0
+"""s until a streaming publisher drives again after a machine came back."""
+
+PATIENCE = 20.0
+"""s to wait for what is certain to come and is not timed."""
+
+_PERIOD = 0.01  # s between two looks at the clock
+_SAMPLED_EVERY = 5  # looks
+
+
+class Load:
+    """Measures, on a thread of its own, how long the watched processes waited for a core."""
+
+    def __init__(self) -> None:
+        self._pids: list[Callable[[], int]] = []
+        self._delays: dict[tuple[int, int], int] = {}  # ns, by process and thread
+        self._samples: list[tuple[float, float]] = []  # s: when, run delays until then
+        self._overslept: list[tuple[float, float]] = []  # s: when, by how much
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name='load', daemon=True)
+
+    def __enter__(self) -> Load:
+        self._sample()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def watch(self, pid: Callable[[], int]) -> None:
+        """Measure a process; `pid` is asked each time, as a process may be restarted."""
+        with self._lock:
+            self._pids.append(pid)
+        self._sample()
+
+    def since(self, start: float) -> float:
+        """Return the seconds by which a bound that began to run at `start` is to be widened."""
+        self._sample()
+        with self._lock:
+            samples = list(self._samples)
+            overslept = [late for when, late in self._overslept if when >= start]
+        before = max(bisect_right(samples, (start, float('inf'))) - 1, 0)
+        return samples[-1][1] - samples[before][1] + max(overslept, default=0.0)
+
+    def _run(self) -> None:
+        before = time.monotonic()
+        looks = 0
+        while not self._ended.wait(_PERIOD):
+            now = time.monotonic()
+            self._overslept.append((now, now - before - _PERIOD))
+            looks += 1
+            if looks % _SAMPLED_EVERY == 0:
+                self._sample()
+                now = time.monotonic()
+            before = now
+
+    def _sample(self) -> None:
+        with self._lock:
+            for pid in self._pids:
+                with contextlib.suppress(AssertionError, OSError):
+                    self._sample_process(pid())
+            total = sum(chain((0,), self._delays.values())) * 1e-9
+            self._samples.append((time.monotonic(), total))
+
+    def _sample_process(self, pid: int) -> None:
+        for thread in _threads(pid):
+            with contextlib.suppress(OSError), open(
+                f'/proc/{pid}/task/{thread}/schedstat', 'rb'
+            ) as file:
+                self._delays[pid, thread] = int(file.read().split()[1])
+
+
+def _threads(pid: int) -> Iterable[int]:
+    return [int(name) for name in os.listdir(f'/proc/{pid}/task')]

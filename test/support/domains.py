@@ -1,0 +1,58 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""ROS domains that no other suite on this computer uses, as long as one holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+import random
+import tempfile
+
+DOMAINS = range(1, 90)  # those up to 101, the last that DDS has ports for, are of the benchmarks
+_FIRST_PORT, _PORTS = 7400, 250  # of DDS: domain 0's first UDP port, and how many a domain has
+
+
+@contextlib.contextmanager
+def own_domain() -> Iterator[int]:
+    """
+    Hold a domain that no process of this computer is in.
+
+    It is held by a locked file, which the kernel lets go should this process crash.
+    """
+    directory = Path(tempfile.gettempdir()) / f'viam_session_bridge_domains.{os.getuid()}'
+    directory.mkdir(exist_ok=True)
+    # An own generator, as tests seed the common one.
+    for domain in random.SystemRandom().sample(DOMAINS, len(DOMAINS)):
+        with (directory / str(domain)).open('w') as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            if domain in _busy():
+                continue
+            yield domain
+            return
+    raise RuntimeError(f'all ROS domains are taken, see {directory}')
+
+
+def _busy() -> set[int]:
+    """Return the domains that somebody is in who knows nothing of these locks."""
+    busy = set()
+    for table in (Path('/proc/net/udp'), Path('/proc/net/udp6')):
+        for line in table.read_text().splitlines()[1:] if table.exists() else []:
+            port = int(line.split()[1].rpartition(':')[2], 16)
+            busy.add((port - _FIRST_PORT) // _PORTS)
+    return busy
+
+
+def ros_environment(domain: int) -> dict[str, str]:
+    """Return the variables that keep a ROS process in that domain of this computer."""
+    return {
+        'ROS_DOMAIN_ID': str(domain),
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp',
+    }

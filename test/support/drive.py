@@ -1,0 +1,149 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the end-to-end tests read off a base's record, and how they wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import time
+from typing import Any
+
+from support.bounds import AT_ONCE, EARLY, LATE, Load, PATIENCE
+from support.bridge_process import WINDOW
+from support.publisher_process import PublisherProcess
+from support.record import Entry, Record
+
+_POLL = 0.005  # s
+
+
+class Drive:
+    """One base, as its machine recorded it."""
+
+    def __init__(self, record: Record, base: str, load: Load) -> None:
+        self.base = base
+        self._record = record
+        self._load = load
+
+    def calls(self, since: float = 0.0) -> list[Entry]:
+        """Return what reached the base, both ends of each call."""
+        return [entry for entry in self._record.calls(self.base) if entry.t >= since]
+
+    def motions(self, since: float = 0.0) -> list[Entry]:
+        """Return the nonzero commands that reached the base, as they began."""
+        return [e for e in self.calls(since) if e.is_motion and e.phase == 'begin']
+
+    def stops(self, since: float = 0.0) -> list[Entry]:
+        """Return the stops that took effect; a zero velocity is none."""
+        return [e for e in self.calls(since) if e.call == 'stop' and e.takes_effect]
+
+    @property
+    def moving(self) -> bool:
+        """Whether the base moves now."""
+        return self._record.moving(self.base)
+
+    def wait_driven(
+        self,
+        since: float = 0.0,
+        times: int = 5,
+        forward: float | None = None,
+        timeout: float = PATIENCE,
+    ) -> list[Entry]:
+        """Wait for so many motions (with that m/s forward, where given); return them."""
+
+        def fitting(_: list[Entry]) -> list[Entry]:
+            return [
+                motion
+                for motion in self.motions(since)
+                if forward is None or (motion.linear or (0.0, 0.0, 0.0))[1] == 1000.0 * forward
+            ]
+
+        self._record.wait_for(
+            lambda entries: len(fitting(entries)) >= times, timeout, f'{self.base} is driven'
+        )
+        return fitting([])
+
+    def wait_stopped(self, since: float, timeout: float = PATIENCE) -> Entry:
+        """Wait for the first stop at `since` or later that took effect, and return it."""
+        self._record.wait_for(
+            lambda _: self.stops(since), timeout, f'{self.base} is stopped'
+        )
+        return self.stops(since)[0]
+
+    def stopped_one_window_after(self, sent: tuple[float, float], window: float = WINDOW) -> Entry:
+        """
+        Wait for the stop and hold it to a window after the last sign of life.
+
+        :param sent: the bounds of when that left, as of `PublisherProcess.last_sent`
+        """
+        stop = self.wait_stopped(sent[0])
+        widened = self._load.since(sent[0])
+        assert stop.t - sent[0] >= window - EARLY, (
+            f'{self.base} was stopped {stop.t - sent[0]:.4f} s after the last sign of life'
+        )
+        assert stop.t - sent[1] <= window + LATE + widened, (
+            f'{self.base} was stopped {stop.t - sent[1]:.4f} s after the last sign of life '
+            f'(bound widened by {widened:.4f} s for load)'
+        )
+        return stop
+
+    def stopped_within(self, since: float, seconds: float = AT_ONCE) -> Entry:
+        """Wait for the stop and hold it to so many seconds after `since`."""
+        stop = self.wait_stopped(since)
+        widened = self._load.since(since)
+        assert stop.t - since <= seconds + widened, (
+            f'{self.base} was stopped {stop.t - since:.4f} s later '
+            f'(bound widened by {widened:.4f} s for load)'
+        )
+        return stop
+
+    def not_stopped(self, since: float, until: float | None = None) -> None:
+        """Assert that no stop reached the base, nor a zero, in a time that is over."""
+        until = time.monotonic() if until is None else until
+        halts = [
+            entry
+            for entry in self.calls(since)
+            if entry.t < until
+            and (entry.call == 'stop' or (entry.linear is not None and not entry.is_motion))
+        ]
+        assert not halts, f'{self.base} was not to be stopped: {halts}'
+
+    def keeps_moving(self, since: float, seconds: float) -> None:
+        """Watch for so many seconds that nothing stops the base; it was told to move before."""
+        assert self.moving, f'{self.base} does not move'
+        observe(seconds, lambda: self.not_stopped(since))
+        assert self.moving, f'{self.base} does not move any more'
+
+    def stands_still(self, since: float, seconds: float = WINDOW) -> None:
+        """Watch for so many seconds that no motion reaches the base; none did from `since` on."""
+
+        def check() -> None:
+            assert not self.motions(since), f'{self.base} was not to move: {self.motions(since)}'
+
+        observe(seconds, check)
+        assert not self.moving, f'{self.base} moves'
+
+
+def observe(seconds: float, check: Callable[[], Any]) -> None:
+    """Check again and again for so many seconds, the last time at their end."""
+    deadline = time.monotonic() + seconds
+    while True:
+        over = time.monotonic() >= deadline
+        check()
+        if over:
+            return
+        time.sleep(_POLL)
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
+    """Wait until a condition holds and return what it returned."""
+    deadline = time.monotonic() + timeout
+    while not (held := condition()):
+        assert time.monotonic() < deadline, f'not within {timeout:.3f} s: {what}'
+        time.sleep(_POLL)
+    return held
+
+
+def kill(publisher: PublisherProcess, topic: str) -> tuple[float, float]:
+    """Kill a publisher and return when its last message left, as bounds."""
+    publisher.kill()
+    return publisher.last_sent(topic)

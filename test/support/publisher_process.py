@@ -1,0 +1,153 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""A publisher in a process of its own: commands, heartbeats, and what it really sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import json
+from pathlib import Path
+import select
+import subprocess
+import sys
+import time
+from typing import Any
+
+from support.bounds import PATIENCE
+from support.domains import ros_environment
+from support.process import ProcessUnderTest
+from support.publisher import HEARTBEATS, MARK
+
+RATE = 50.0  # Hz
+_PROGRAM = Path(__file__).with_name('publisher.py')
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One publish; `after` is None where the publisher died in the middle of it."""
+
+    number: int
+    before: float
+    after: float | None
+
+
+class PublisherProcess(ProcessUnderTest):
+    """
+    A node that publishes on as many topics as it is told to.
+
+    Each order is carried out when its method returns: after `silence` nothing more is published.
+    A topic is heard by someone before its first message is sent.
+    """
+
+    def __init__(self, directory: Path, node: str, domain: int, *, name: str = '') -> None:
+        super().__init__(directory, name or node, ros_environment(domain))
+        self._node = node
+        self._file = directory / f'{self.name}.sent.jsonl'
+
+    def command(self) -> list[str]:
+        """Return what to run."""
+        return [sys.executable, str(_PROGRAM), self._node, str(self._file)]
+
+    def stream(self, topic: str, *, rate: float = RATE, publisher: str = '', **what: Any) -> float:
+        """
+        Publish a velocity again and again, instead of what went to that topic before.
+
+        Returns when the first left.
+
+        :param what: forward, left (m/s), turn (rad/s); `stamped` for TwistStamped, `age` (s) for
+            its stamp; `marked` adds the message's number, see :func:`number_of`
+        :param publisher: a name, where the node is to have several publishers of one topic
+        """
+        return self._order('stream', topic, publisher, rate=rate, **what)
+
+    def once(self, topic: str, *, publisher: str = '', **what: Any) -> float:
+        """Publish one velocity, as in :meth:`stream`."""
+        return self._order('once', topic, publisher, **what)
+
+    def silence(self, topic: str, *, publisher: str = '') -> None:
+        """Publish no more on a topic."""
+        self._tell(do='silence', key=topic + publisher)
+
+    def heartbeat(self, data: str = '', *, rate: float = RATE) -> None:
+        """Send heartbeats again and again."""
+        self._tell(
+            do='stream', key=HEARTBEATS, topic=HEARTBEATS, type='String', data=data, rate=rate
+        )
+
+    def end_heartbeat(self) -> None:
+        """Send no more heartbeats."""
+        self.silence(HEARTBEATS)
+
+    def leave(self) -> None:
+        """End as a good publisher does, and wait for that."""
+        self._write(do='exit')
+        assert self.wait_exit() == 0, self.log_end()
+
+    def sent(self, topic: str) -> list[Sent]:
+        """Return what was published on a topic so far."""
+        befores: dict[int, float] = {}
+        afters: dict[int, float] = {}
+        for line in self._file.read_bytes().splitlines() if self._file.exists() else []:
+            # A killed publisher may leave half a line.
+            if not line.endswith(b'}'):
+                continue
+            note = json.loads(line)
+            if note['topic'] == topic and 'before' in note:
+                befores[note['n']] = note['before']
+            elif note['topic'] == topic:
+                afters[note['n']] = note['after']
+        return [Sent(n, before, afters.get(n)) for n, before in sorted(befores.items())]
+
+    def last_sent(self, topic: str) -> tuple[float, float]:
+        """
+        Return when the last message left, as two bounds.
+
+        Those differ where the publisher was killed in the middle of publishing: the one before
+        has left for sure, that one may have.
+        """
+        sent = self.sent(topic)
+        return [one for one in sent if one.after is not None][-1].before, sent[-1].before
+
+    def _order(self, do: str, topic: str, publisher: str, **what: Any) -> float:
+        kind = 'TwistStamped' if what.pop('stamped', False) else 'Twist'
+        velocity = {'forward': 0.0, 'left': 0.0, 'turn': 0.0, 'age': 0.0, 'marked': False}
+        assert not what.keys() - velocity.keys() - {'rate'}
+        what = {**velocity, **what}
+        return self._tell(do=do, key=topic + publisher, topic=topic, type=kind, **what)
+
+    def _tell(self, **order: Any) -> float:
+        self._write(**order)
+        assert self._process is not None and self._process.stdout is not None
+        deadline = time.monotonic() + PATIENCE
+        while not select.select([self._process.stdout], [], [], 0.1)[0]:
+            assert time.monotonic() < deadline, f'{self.name} does not answer{self.log_end()}'
+        answer = self._process.stdout.readline()
+        assert answer, f'{self.name} ended{self.log_end()}'
+        at: float = json.loads(answer)['at']
+        return at
+
+    def _write(self, **order: Any) -> None:
+        assert self._process is not None and self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b'\n')
+        self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        super().kill()
+        if self._process is not None:
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    def _pipes(self, log: Any) -> dict[str, Any]:
+        return {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE}
+
+
+def number_of(speed: float, forward: float) -> int:
+    """
+    Return the number of the message of a marked stream that led to a motion.
+
+    :param speed: mm/s, as the base got it
+    :param forward: m/s, as the stream was given it
+    """
+    return round((speed / 1000.0 - forward) / MARK)

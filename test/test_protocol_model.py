@@ -1,0 +1,548 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The bridge against a machine that is as awkward as the rules allow (R4 to R17, R19).
+
+The machine runs overlapping calls in any order, answers late or never, fails, forgets its
+sessions, and runs commands that were given up long after. What must hold all the same is
+checked from the machine's own record, at each hand-over and after each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import math
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant, precondition, rule, RuleBasedStateMachine
+from support.pure import base, CALL_TIMEOUT, configuration, machine, model_settings, WINDOW
+
+from viam_session_bridge.bridge import Bridge
+from viam_session_bridge.configuration import SessionsMode
+from viam_session_bridge.core.said import Cause, Forward, Stop
+from viam_session_bridge.core.velocity import Velocity, ZERO
+from viam_session_bridge.machine.calls import (
+    Answer,
+    Call,
+    GetSessions,
+    Move,
+    Outcome,
+    SendHeartbeat,
+    StartSession,
+    StopBase,
+)
+from viam_session_bridge.machine.happened import CommandFailed, MachineSessionStarted, StopFinal
+
+TOPICS = {'A': '/ab', 'B': '/a', 'C': '/b', 'M': '/m', 'D': '/d', 'E': '/d'}
+BASES = [
+    base('a', '/a', '/ab'),
+    base('b', '/b', '/ab'),
+    base('m', '/m', sessions=SessionsMode.MANUAL),
+    base('d', '/d', sessions=SessionsMode.DISABLED),
+]
+NAMES = [one.name for one in BASES]
+clients = st.sampled_from(['A', 'A', 'B', 'B', 'C', 'M', 'D', 'E'])
+NEVER = math.inf
+
+
+@dataclass
+class Pending:
+    """A call that the bridge waits for; its answer is there once the machine ran it."""
+
+    call: Call
+    handed_at: float
+    deadline: float
+    answer: Answer | None = None
+
+
+@dataclass
+class Late:
+    """What the bridge gave up and the machine still runs, before ``bound``."""
+
+    request: Move | StopBase
+    deadline: float
+    bound: float = NEVER
+
+
+class Machine:
+    """viam-server's rules, in the order in which the test runs the calls."""
+
+    def __init__(self, window: float, sessions: bool, probes: bool, obeys: bool) -> None:
+        self.window, self.has_sessions, self.probes, self.obeys = window, sessions, probes, obeys
+        self.sessions: dict[str, float] = {}
+        self.last_user: dict[str, str] = {}
+        self.moving: dict[str, Velocity] = dict.fromkeys(NAMES, ZERO)
+        self.late: list[Late] = []
+        self._ids = 0
+
+    def run(self, call: Call, fails: bool, now: float) -> Answer:
+        request = call.request
+        if isinstance(request, GetSessions):
+            return Answer(Outcome.OK if self.probes else Outcome.UNIMPLEMENTED)
+        if isinstance(request, StartSession):
+            return self._start(request.resume, fails, now)
+        if isinstance(request, SendHeartbeat):
+            return Answer(Outcome.OK if self.beat(request.sid, now) else Outcome.SESSION_EXPIRED)
+        if isinstance(request, StopBase):
+            if not fails:
+                self.moving[request.base] = ZERO
+            return Answer(Outcome.FAILED if fails else Outcome.OK)
+        if not self.admit(request, now):
+            return Answer(Outcome.SESSION_EXPIRED)
+        if not (fails and call.number % 2):  # every other failing command moves the base first
+            self.moving[request.base] = request.velocity
+        return Answer(Outcome.FAILED if fails else Outcome.OK)
+
+    def _start(self, resume: str, fails: bool, now: float) -> Answer:
+        if not self.has_sessions:
+            return Answer(Outcome.UNIMPLEMENTED)
+        if fails:
+            return Answer(Outcome.FAILED)
+        if not self.beat(resume, now):
+            self._ids += 1
+            resume = f'sid-{self._ids}'
+            self.sessions[resume] = now + self.window
+        return Answer(Outcome.OK, sid=resume, window=self.window)
+
+    def beat(self, sid: str, now: float) -> bool:
+        if sid not in self.sessions:
+            return False
+        self.sessions[sid] = now + self.window
+        return True
+
+    def admit(self, move: Move, now: float) -> bool:
+        if move.sid and not self.beat(move.sid, now):
+            return False
+        self.last_user.pop(move.base, None)
+        if move.sid:
+            self.last_user[move.base] = move.sid
+        return True
+
+    def run_late(self, late: Late) -> None:
+        self.late.remove(late)
+        velocity = late.request.velocity if isinstance(late.request, Move) else ZERO
+        self.moving[late.request.base] = velocity
+
+    def expire(self, now: float) -> None:
+        for sid in [sid for sid, deadline in self.sessions.items() if deadline <= now]:
+            del self.sessions[sid]
+            for name in [name for name, user in self.last_user.items() if user == sid]:
+                del self.last_user[name]
+                if self.obeys:
+                    self.moving[name] = ZERO
+
+
+@dataclass
+class Record:
+    """What was decided and handed over for one base."""
+
+    newest: Forward | None = None  # accepted, and not stopped since
+    last: int = 0  # the newest call of any kind
+    moved: int = 0  # the newest motion
+    stopped: int = 0  # the newest stop
+    acknowledged: int = 0  # the newest stop that was
+    needed: int = 0  # motion needs an acknowledged stop newer than this
+    final: int = 0  # the newest motion when a stop became final
+    stopping: bool = False  # a stop was decided since the newest motion
+    sends: int = 0  # of `newest`
+
+
+class BridgeAgainstMachine(RuleBasedStateMachine):
+    @initialize(
+        window=st.sampled_from([0.4, 2.0]),
+        max_sessions=st.sampled_from([1, 2, 8]),
+        sessions=st.sampled_from([True, True, True, False]),
+        probes=st.sampled_from([True, True, False]),
+        obeys=st.booleans(),
+        unsupervised=st.booleans(),
+    )
+    def begin(
+        self,
+        window: float,
+        max_sessions: int,
+        sessions: bool,
+        probes: bool,
+        obeys: bool,
+        unsupervised: bool,
+    ) -> None:
+        main = machine(max_sessions=max_sessions, allow_unsupervised=unsupervised)
+        self.bridge = Bridge(configuration(*BASES, machines=[main]))
+        self.machine = Machine(window, sessions, probes, obeys)
+        self.max_sessions = max_sessions
+        self.now = 0.0
+        self.wake_at: float | None = None
+        self.up = False
+        self.commands = 0
+        self.pending: list[Pending] = []
+        self.record = {name: Record() for name in NAMES}
+        self.owner: dict[str, str] = {}  # of machine sessions: the client
+        self.decided: list[Forward | Stop] = []
+        self.listen()
+        self.feed(self.bridge.activate)
+        self.channel_up()
+
+    def listen(self) -> None:
+        """Hear what the core and the protocol decide."""
+        protocol = self.bridge.machines['main']
+        forward, stop = protocol.forward, protocol.stop
+
+        def heard_forward(said: Forward) -> None:
+            self.decided.append(said)
+            forward(said)
+
+        def heard_stop(said: Stop) -> None:
+            self.decided.append(said)
+            stop(said)
+
+        protocol.forward = heard_forward  # type: ignore[method-assign]
+        protocol.stop = heard_stop  # type: ignore[method-assign]
+
+    # One feed, and what must hold of what it leads to
+
+    def feed(self, feed: Callable[[], None], ticks: bool = False, failing: str = '') -> None:
+        """Feed and drain; ``failing``: the base whose command is answered by this."""
+        feed()
+        out = self.bridge.drain(self.now)
+        if out.wake_at is not None:
+            self.wake_at = out.wake_at if self.wake_at is None else min(self.wake_at, out.wake_at)
+        to_stop = self.take_decisions()
+        for event in out.events:
+            if isinstance(event, MachineSessionStarted):
+                self.owner[event.sid] = event.client
+            elif isinstance(event, CommandFailed):
+                record = self.record[event.base]
+                record.needed = record.last if event.base == failing else record.moved
+                record.stopping = True
+            elif isinstance(event, StopFinal):
+                self.record[event.stop.base].final = self.record[event.stop.base].moved
+                self.record[event.stop.base].stopping = False
+        for call in out.calls:
+            self.handed_over(call, ticks)
+        for name in to_stop:  # I4, R7: at once, whatever is in flight
+            record = self.record[name]
+            assert record.stopped > record.moved or record.moved <= record.final, name
+
+    def take_decisions(self) -> set[str]:
+        """Take note of what was decided; return the bases to be stopped."""
+        to_stop = set()
+        decided, self.decided = self.decided, []
+        for said in decided:
+            record = self.record[said.base]
+            if isinstance(said, Forward):
+                record.newest, record.sends = said, 0
+                to_stop.discard(said.base)
+                continue
+            anothers = record.newest is not None and record.newest.client != said.client
+            if not (said.cause is Cause.EXPIRED and anothers):
+                record.newest = None
+                to_stop.add(said.base)
+            if said.motion_after_ack:
+                record.needed = max(record.needed, record.moved)
+            record.stopping = record.moved > record.final
+        return to_stop
+
+    def handed_over(self, call: Call, ticks: bool) -> None:
+        request = call.request
+        if isinstance(request, SendHeartbeat):
+            assert ticks  # I8, R12
+            assert self.is_alive(self.owner[request.sid])  # I8, R11
+        elif isinstance(request, Move) and not self.is_stop(call):
+            self.check_motion(request)
+            self.record[request.base].moved = call.number
+            self.record[request.base].stopping = False
+        elif isinstance(request, Move):
+            self.zero_handed_over(self.record[request.base])
+        elif isinstance(request, StopBase):
+            self.record[request.base].stopped = call.number
+        if isinstance(request, (Move, StopBase)):
+            self.record[request.base].last = call.number
+        self.pending.append(Pending(call, self.now, self.now + call.timeout))
+
+    def zero_handed_over(self, record: Record) -> None:
+        """Take a client's zero or a stop's: it ends no stop that is not final (R7)."""
+
+    def is_stop(self, call: Call) -> bool:
+        return isinstance(call.request, StopBase) or (
+            isinstance(call.request, Move) and call.request.velocity == ZERO
+        )
+
+    def is_alive(self, client: str) -> bool:
+        session = self.bridge.core.session(client)
+        return session is not None and session.deadline(WINDOW) > self.now
+
+    def check_motion(self, move: Move) -> None:
+        record = self.record[move.base]
+        command = record.newest
+        # R10, R14: the newest, not stopped since, and not older than a window
+        assert command is not None and command.velocity == move.velocity
+        assert command.at + WINDOW > self.now
+        record.sends += 1
+        assert record.sends <= 2  # R13
+        # I3, I2: no command, stop or zero beside it
+        assert not [
+            other
+            for other in self.pending
+            if isinstance(other.call.request, (Move, StopBase))
+            and other.call.request.base == move.base
+        ]
+        # R10: only after an acknowledged stop
+        assert record.acknowledged >= record.needed
+        # I6: under the session that it was accepted under, which lives
+        if command.session:
+            session = self.bridge.core.session(command.client)
+            assert session is not None and session.number == command.session
+            assert self.is_alive(command.client)
+        unsupervised = self.bridge.machines['main'].sessions.unsupervised
+        assert bool(move.sid) == (bool(command.session) and not unsupervised)
+        if move.sid:
+            assert self.owner[move.sid] == command.client
+
+    # Publishers and operators
+
+    @rule(client=clients, kind=st.sampled_from(['go', 'go', 'go', 'zero', 'nan']))
+    def command(self, client: str, kind: str) -> None:
+        self.commands += 1
+        x = {'go': 0.001 * self.commands, 'zero': 0.0, 'nan': math.nan}[kind]
+        topic = TOPICS[client]
+        self.feed(lambda: self.bridge.command(client, topic, Velocity(x), None, self.now))
+
+    @rule(client=clients, own=st.booleans())
+    def heartbeat(self, client: str, own: bool) -> None:
+        self.feed(lambda: self.bridge.heartbeat(client, TOPICS[client], own, self.now))
+
+    @rule(client=clients)
+    def leave_and_appear(self, client: str) -> None:
+        self.feed(lambda: self.bridge.left(client, self.now))
+        self.bridge.seen(client)
+
+    @rule(client=clients, other=clients)
+    def leave_and_be_followed(self, client: str, other: str) -> None:
+        """Both before a stop can be handed over (R9)."""
+        self.commands += 1
+        velocity = Velocity(0.001 * self.commands)
+
+        def both() -> None:
+            self.bridge.left(client, self.now)
+            self.bridge.seen(client)
+            self.bridge.command(other, TOPICS[other], velocity, None, self.now)
+
+        self.feed(both)
+
+    @precondition(lambda self: self.bridge.active)
+    @rule(again=st.booleans())
+    def deactivate(self, again: bool) -> None:
+        self.feed(lambda: self.bridge.deactivate(self.now))
+        if again:
+            self.feed(self.bridge.activate)
+
+    @precondition(lambda self: not self.bridge.active)
+    @rule()
+    def activate(self) -> None:
+        self.feed(self.bridge.activate)
+
+    # The machine
+
+    @precondition(lambda self: self.pending)
+    @rule(
+        number=st.integers(0, 3),
+        fails=st.sampled_from([False, False, False, True]),
+        answers=st.sampled_from([True, True, False]),
+    )
+    def run_call(self, number: int, fails: bool, answers: bool) -> None:
+        """Run one of the calls, in any order, and answer it now or later."""
+        pending = self.pending[number % len(self.pending)]
+        self.run(pending, fails)
+        if answers:
+            self.end(pending, pending.answer)
+
+    @precondition(lambda self: self.pending)
+    @rule()
+    def run_all(self) -> None:
+        """Run and answer all that is in flight, and what that leads to."""
+        for _ in range(20):
+            if self.pending:
+                self.run(self.pending[0], False)
+                self.end(self.pending[0], self.pending[0].answer)
+
+    @precondition(lambda self: self.machine.late)
+    @rule(number=st.integers(0, 3))
+    def run_late(self, number: int) -> None:
+        self.machine.run_late(self.machine.late[number % len(self.machine.late)])
+
+    @precondition(lambda self: self.up)
+    @rule(still_run=st.booleans(), told_first=st.booleans())
+    def channel_down(self, still_run: bool, told_first: bool) -> None:
+        self.up = False
+        if told_first:
+            self.feed(lambda: self.bridge.channel('main', False, self.now))
+        for pending in list(self.pending):
+            self.give_up(pending, Outcome.CUT, still_run)
+        if not told_first:
+            self.feed(lambda: self.bridge.channel('main', False, self.now))
+
+    @precondition(lambda self: not self.up)
+    @rule()
+    def channel_up(self) -> None:
+        self.cut_all()
+        self.up = True
+        self.feed(lambda: self.bridge.channel('main', True, self.now))
+
+    @rule()
+    def restart(self) -> None:
+        self.machine.sessions.clear()
+        self.machine.last_user.clear()
+        self.machine.late.clear()
+
+    def run(self, pending: Pending, fails: bool) -> None:
+        if pending.answer is None and self.up:
+            pending.answer = self.machine.run(pending.call, fails, self.now)
+
+    def end(self, pending: Pending, answer: Answer | None) -> None:
+        """Hand an answer to the bridge."""
+        answer = answer or Answer(Outcome.CUT)
+        self.pending.remove(pending)
+        request, failing = pending.call.request, ''
+        if isinstance(request, (Move, StopBase)):
+            record = self.record[request.base]
+            if isinstance(request, StopBase) and answer.outcome is Outcome.OK:
+                record.acknowledged = max(record.acknowledged, pending.call.number)
+            elif isinstance(request, Move) and not self.is_stop(pending.call):
+                failing = request.base
+                if answer.outcome is not Outcome.SESSION_EXPIRED and (
+                    record.newest is not None and record.newest.velocity == request.velocity
+                ):
+                    record.sends = 2  # only an expired session allows it once more (R13)
+        if isinstance(request, GetSessions) and answer.outcome is Outcome.OK:
+            for late in self.machine.late:
+                if late.deadline <= pending.handed_at:
+                    late.bound = min(late.bound, self.now + 1.0)
+        call = pending.call
+        self.feed(lambda: self.bridge.answered(call, answer, self.now), failing=failing)
+
+    def give_up(self, pending: Pending, outcome: Outcome, still_run: bool) -> None:
+        """Let a call end without an answer; what did not run may still run later."""
+        request = pending.call.request
+        if pending.answer is None and still_run and isinstance(request, (Move, StopBase)):
+            bound = NEVER if self.machine.probes else pending.deadline + 10.0
+            if isinstance(request, StopBase) or self.machine.admit(request, self.now):
+                self.machine.late.append(Late(request, pending.deadline, bound))
+        self.end(pending, Answer(outcome))
+
+    def cut_all(self) -> None:
+        """While the channel is down every call ends at once."""
+        while not self.up and self.pending:
+            self.end(self.pending[0], Answer(Outcome.CUT))
+
+    # Time
+
+    @rule(
+        step=st.sampled_from([0.001, 0.01, 0.05, 0.1, 0.25, 0.5]),
+        still_run=st.booleans(),
+        answers_first=st.booleans(),
+    )
+    def advance(self, step: float, still_run: bool, answers_first: bool) -> None:
+        self.advance_to(self.now + step, still_run, answers_first)
+
+    @rule(still_run=st.booleans(), answers_first=st.booleans())
+    def jump_to_the_next_deadline(self, still_run: bool, answers_first: bool) -> None:
+        due = self.next_due()
+        if due is not None:
+            self.advance_to(max(self.now, due), still_run, answers_first)
+
+    @rule(step=st.sampled_from([0.001, 0.02, 0.1]))
+    def advance_with_a_late_lapse_clock(self, step: float) -> None:
+        self.now += step
+        self.machine_time()
+
+    def next_due(self) -> float | None:
+        times = [pending.deadline for pending in self.pending]
+        times += [late.bound for late in self.machine.late if late.bound < NEVER]
+        times += list(self.machine.sessions.values())
+        if self.wake_at is not None:
+            times.append(self.wake_at)
+        return min(times, default=None)
+
+    def machine_time(self) -> None:
+        for late in list(self.machine.late):
+            if late.bound <= self.now:
+                self.machine.run_late(late)
+        self.machine.expire(self.now)
+
+    def advance_to(self, when: float, still_run: bool, answers_first: bool) -> None:
+        self.cut_all()
+        while (due := self.next_due()) is not None and due <= when:
+            self.now = max(self.now, due)
+            self.machine_time()
+            steps = [self.tick, lambda: self.time_out(still_run)]
+            for step in reversed(steps) if answers_first else steps:
+                step()
+            self.cut_all()
+        self.now = max(self.now, when)
+
+    def tick(self) -> None:
+        if self.wake_at is not None and self.wake_at <= self.now:
+            self.wake_at = None
+            self.feed(lambda: self.bridge.tick(self.now), ticks=True)
+            assert self.wake_at is None or self.wake_at > self.now, 'the clock spins'
+
+    def time_out(self, still_run: bool) -> None:
+        for pending in [one for one in self.pending if one.deadline <= self.now]:
+            self.give_up(pending, Outcome.TIMED_OUT, still_run)
+
+    # What holds after every step
+
+    @invariant()
+    def a_final_stop_is_one(self) -> None:
+        """I1: whatever the machine still ran, the base does not move."""
+        for name, record in self.record.items():
+            if record.moved <= record.final:
+                assert self.machine.moving[name] == ZERO, name
+
+    @invariant()
+    def no_more_machine_sessions_than_configured(self) -> None:
+        """I7, R11."""
+        assert len(self.machine.sessions) <= self.max_sessions
+
+    @invariant()
+    def a_stop_is_repeated_until_it_is_final(self) -> None:
+        """R7: one is in flight, or the next is due within the longest pause."""
+        for name, record in self.record.items():
+            if record.stopping and not any(p.call.request == StopBase(name) for p in self.pending):
+                assert self.wake_at is not None and self.wake_at <= self.now + 1.0 + 1e-9, name
+
+    def teardown(self) -> None:
+        """I5: when all is quiet, whatever was commanded is stopped for good."""
+        if not hasattr(self, 'bridge'):
+            return
+        if not self.up:
+            self.channel_up()
+        self.settle()
+        for name, record in self.record.items():
+            if name != 'd' or record.stopping:
+                assert record.final == record.moved, name
+        self.a_final_stop_is_one()
+        self.feed(lambda: self.bridge.deactivate(self.now))
+        self.settle()
+        assert self.record['d'].final == self.record['d'].moved
+        self.a_final_stop_is_one()
+        assert self.bridge.not_final() == ([], [])
+        assert list(self.bridge.core.sessions) == []
+        assert self.wake_at is None, 'a bridge at rest has nothing to do'
+
+    def settle(self) -> None:
+        """Let all calls be answered well and 20 s and more pass."""
+        end = self.now + 20.0
+        while self.now < end:
+            while self.pending:
+                self.run_all()
+            due = self.next_due()
+            self.advance_to(min(end, max(due, self.now)) if due is not None else end, True, True)
+            self.a_final_stop_is_one()
+
+
+# R7's ten seconds and the longest machine window of these tests are both shorter than `settle`.
+assert CALL_TIMEOUT < WINDOW
+BridgeAgainstMachine.TestCase.settings = model_settings(examples=200, steps=50)
+TestBridgeAgainstMachine = BridgeAgainstMachine.TestCase

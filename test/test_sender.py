@@ -1,0 +1,373 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What is sent to a base, and when: R9, R10, R13, R14."""
+
+import pytest
+from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
+
+from viam_session_bridge.configuration import SessionsMode
+from viam_session_bridge.core.velocity import Velocity, ZERO
+from viam_session_bridge.machine.calls import Move, Outcome, StartSession, StopBase
+from viam_session_bridge.machine.happened import CommandFailed, CommandsTimeOut, StopFinal
+
+STOP = StopBase('base')
+NAN = float('nan')
+
+
+def go(x: float, sid: str = 'sid-1', name: str = 'base') -> Move:
+    return Move(name, Velocity(x), sid)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """A base that A (sid-1) drives, and that B (sid-2) drove before."""
+    rig = Rig()
+    rig.command('A')
+    rig.answer(StartSession)
+    rig.command('B')
+    rig.answer(Move)
+    rig.answer(StartSession)
+    rig.answer(Move)
+    rig.drive('A')
+    assert rig.calls == []
+    return rig
+
+
+# At most one in flight, the newest waits (R14)
+
+
+def test_a_command_goes_out_at_once(rig: Rig) -> None:
+    assert rig.command('A', 0.4) == [go(0.4)]
+
+
+def test_the_next_waits_for_the_answer(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    assert rig.command('A', 0.5) == []
+    assert rig.answer(Move) == [go(0.5)]
+
+
+def test_the_newest_replaces_the_older(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    rig.command('A', 0.6)
+    assert rig.answer(Move) == [go(0.6)]
+    assert rig.answer(Move) == []
+
+
+def test_also_that_of_another_client(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    rig.command('B', 0.6)
+    assert rig.answer(Move) == [go(0.6, 'sid-2')]
+
+
+def test_another_base_does_not_wait() -> None:
+    rig = Rig(base('base'), base('other'))
+    rig.drive('A')
+    rig.command('A', 0.4)
+    rig.command('B', 0.4, '/other')
+    assert rig.answer(StartSession) == [go(0.4, 'sid-2', 'other')]
+
+
+def test_the_first_command_waits_for_its_machine_session() -> None:
+    rig = Rig()
+    assert rig.command('A', 0.4) == [StartSession('')]
+    assert rig.command('A', 0.5) == []
+    assert rig.answer(StartSession) == [go(0.5)]
+
+
+def waiting_for_a_slow_one() -> Rig:
+    """A command of time 0 waits; the client lives by its heartbeats."""
+    rig = Rig(machines=[machine(call_timeout=5.0)])
+    rig.drive('A')
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    rig.until(0.3)
+    rig.heartbeat('A')
+    return rig
+
+
+def test_one_that_waited_a_whole_window_has_failed() -> None:
+    rig = waiting_for_a_slow_one()
+    assert rig.until(WINDOW) == [(WINDOW, STOP)]
+    assert [failed.client for failed in rig.told(CommandFailed)] == ['A']
+    assert go(0.5) not in rig.answer(Move)
+
+
+def test_not_so_just_before() -> None:
+    rig = waiting_for_a_slow_one()
+    assert rig.until(WINDOW - 1e-6) == []
+    assert rig.answer(Move) == [go(0.5)]
+
+
+def test_not_even_an_answer_before_the_lapse_clocks_tick_lets_it_go() -> None:
+    rig = waiting_for_a_slow_one()
+    rig.now = WINDOW
+    assert rig.answer(Move) == [STOP]
+
+
+def test_after_the_channel_was_down_nothing_is_replayed(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    rig.channel(False)
+    rig.answer(Move, Outcome.CUT)
+    rig.channel(True)
+    rig.acknowledge()
+    assert rig.pending(Move) == []
+
+
+# The takeover race (R9)
+
+
+def test_b_before_as_stop_is_handed_over_and_no_stop_is_sent(rig: Rig) -> None:
+    sent = rig.feed(
+        lambda: rig.bridge.left('A', rig.now),
+        lambda: rig.bridge.command('B', '/base', Velocity(0.4), None, rig.now),
+    )
+    assert sent == [go(0.4, 'sid-2')]
+    rig.answer(Move)
+    assert rig.until(0.2) == []
+
+
+def test_unless_bs_command_then_fails(rig: Rig) -> None:
+    rig.feed(
+        lambda: rig.bridge.left('A', rig.now),
+        lambda: rig.bridge.command('B', '/base', Velocity(0.4), None, rig.now),
+    )
+    assert rig.answer(Move, Outcome.FAILED) == [STOP]
+
+
+def test_as_stop_is_waited_for_once_handed_over(rig: Rig) -> None:
+    rig.left('A')
+    assert rig.command('B', 0.4) == []
+    assert rig.answer(StopBase) == [go(0.4, 'sid-2')]
+
+
+def test_its_error_is_an_answer_too_and_its_zero_is_not_sent(rig: Rig) -> None:
+    rig.left('A')
+    rig.command('B', 0.4)
+    assert rig.answer(StopBase, Outcome.FAILED) == [go(0.4, 'sid-2')]
+
+
+def test_its_deadline_is_the_end_of_the_wait() -> None:
+    rig = Rig(machines=[machine(call_timeout=0.04)])
+    rig.drive('A')
+    rig.left('A')
+    rig.command('B', 0.4)
+    assert (0.04, StartSession('')) in rig.until(0.04)
+    rig.answer(StartSession)
+    assert rig.answer(Move) == [go(0.4, 'sid-2')]  # its zero is waited for as well
+
+
+def test_its_repetitions_are_waited_for_too(rig: Rig) -> None:
+    rig.left('A')
+    rig.until(0.05)
+    rig.command('B', 0.4)
+    rig.answer(StopBase, Outcome.FAILED, newest=True)
+    while rig.pending(StopBase):
+        assert go(0.4, 'sid-2') not in rig.pending(Move)
+        rig.answer(StopBase)
+    while ZERO in [move.velocity for move in rig.pending(Move)]:
+        assert go(0.4, 'sid-2') not in rig.pending(Move)
+        rig.answer(Move)
+    assert go(0.4, 'sid-2') in rig.pending(Move)
+
+
+def test_repetitions_left_over_from_a_final_stop_are_waited_for_too(rig: Rig) -> None:
+    rig.left('A')
+    rig.until(0.05)
+    rig.answer(StopBase, newest=True)
+    assert rig.told(StopFinal)
+    assert rig.command('B', 0.4) == []
+    assert rig.answer(StopBase) == [go(0.4, 'sid-2')]
+
+
+def test_the_zero_is_waited_for_too(rig: Rig) -> None:
+    rig.left('A')
+    rig.answer(StopBase, Outcome.FAILED)
+    assert rig.pending(Move) == [Move('base', ZERO, 'sid-1')]
+    assert rig.command('B', 0.4) == []
+    assert rig.answer(Move) == [go(0.4, 'sid-2')]
+
+
+def test_also_a_zero_left_over_from_a_final_stop(rig: Rig) -> None:
+    rig.left('A')
+    rig.until(0.05)
+    rig.answer(StopBase, Outcome.FAILED)
+    rig.answer(StopBase)
+    assert rig.told(StopFinal)
+    assert rig.command('B', 0.4) == []
+    assert rig.answer(Move) == [go(0.4, 'sid-2')]
+
+
+def test_when_b_drives_as_stop_is_not_repeated(rig: Rig) -> None:
+    rig.left('A')
+    rig.command('B', 0.4)
+    rig.answer(StopBase, Outcome.FAILED)
+    rig.answer(Move)
+    assert rig.until(0.4) == []
+
+
+def test_as_command_in_flight_is_waited_for_as_well(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.left('A')
+    rig.command('B', 0.5)
+    rig.answer(StopBase)
+    assert rig.pending(Move) == [go(0.4)]
+    rig.answer(Move)
+    rig.acknowledge()
+    assert rig.pending(Move) == [go(0.5, 'sid-2')]
+
+
+def test_a_stop_drops_what_waits(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    rig.left('A')
+    rig.answer(Move)
+    rig.acknowledge()
+    assert rig.calls == []
+
+
+# Motion follows only an acknowledged stop (R10)
+
+
+def test_after_a_failure_the_next_command_waits_for_an_acknowledged_stop(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.answer(Move, Outcome.FAILED)
+    assert rig.command('A', 0.5) == []
+    assert rig.answer(StopBase) == [go(0.5)]
+
+
+def test_an_error_does_not_do(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.answer(Move, Outcome.FAILED)
+    rig.command('B', 0.5)
+    rig.answer(StopBase, Outcome.FAILED)
+    rig.answer(Move)  # the zero
+    assert [one for _, one in rig.until(0.1) if isinstance(one, Move)] == []
+    assert rig.acknowledge() == [go(0.5, 'sid-2')]
+
+
+def test_a_newer_command_waiting_behind_the_failed_one_waits_on(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('B', 0.5)
+    assert rig.answer(Move, Outcome.FAILED) == [STOP]
+    assert rig.answer(StopBase) == [go(0.5, 'sid-2')]
+
+
+def test_a_refused_clients_waiting_command_is_dropped(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    assert rig.command('A', NAN) == [STOP]
+    rig.answer(Move)
+    rig.acknowledge()
+    assert rig.calls == []
+
+
+def test_after_a_refusal_motion_follows_only_an_acknowledged_stop(rig: Rig) -> None:
+    rig.command('A', NAN)
+    assert rig.command('A', 0.5) == []
+    assert rig.answer(StopBase) == [go(0.5)]
+
+
+def test_after_a_command_that_got_no_machine_session_too() -> None:
+    rig = Rig()
+    rig.command('A', 0.4)
+    assert rig.answer(StartSession, Outcome.FAILED) == [STOP]
+    assert rig.command('A', 0.5) == []
+    assert rig.answer(StopBase) == [StartSession('')]
+
+
+# Three timeouts in a row (R10)
+
+
+def time_out(rig: Rig, times: int) -> None:
+    for _ in range(times):
+        rig.command('A', 0.4)
+        rig.acknowledge()
+        rig.until(rig.now + CALL_TIMEOUT)
+        rig.acknowledge()
+
+
+def test_three_timeouts_in_a_row_are_reported_once(rig: Rig) -> None:
+    time_out(rig, 2)
+    assert rig.told(CommandsTimeOut) == []
+    time_out(rig, 1)
+    assert [(one.base, one.count) for one in rig.told(CommandsTimeOut)] == [('base', 3)]
+    time_out(rig, 1)
+    assert len(rig.told(CommandsTimeOut)) == 1
+
+
+def test_an_answer_ends_the_row(rig: Rig) -> None:
+    time_out(rig, 2)
+    rig.drive('A')
+    time_out(rig, 2)
+    assert rig.told(CommandsTimeOut) == []
+
+
+# The machine session expired (R13)
+
+
+def test_a_new_one_is_started_and_the_command_is_sent_once_more(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    assert rig.answer(Move, Outcome.SESSION_EXPIRED) == [StartSession('sid-1')]
+    assert rig.answer(StartSession) == [go(0.4, 'sid-3')]
+    assert rig.told(CommandFailed) == []
+
+
+def test_a_second_failure_stops_the_base(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.answer(Move, Outcome.SESSION_EXPIRED)
+    rig.answer(StartSession)
+    assert rig.answer(Move, Outcome.SESSION_EXPIRED) == [STOP]
+
+
+def test_so_does_a_start_that_fails(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.answer(Move, Outcome.SESSION_EXPIRED)
+    assert rig.answer(StartSession, Outcome.FAILED) == [STOP]
+
+
+def test_only_the_newest_is_sent(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    rig.answer(Move, Outcome.SESSION_EXPIRED)
+    assert rig.answer(StartSession) == [go(0.5, 'sid-3')]
+    assert rig.answer(Move) == []
+
+
+def test_anothers_newer_command_goes_out_instead(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('B', 0.5)
+    assert rig.answer(Move, Outcome.SESSION_EXPIRED) == [go(0.5, 'sid-2')]
+
+
+def test_an_ended_client_session_sends_nothing_more(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.left('A')
+    rig.answer(Move, Outcome.SESSION_EXPIRED)
+    rig.acknowledge()
+    assert rig.calls == []
+
+
+def test_nor_one_whose_deadline_has_come_without_a_tick(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.now = WINDOW
+    assert rig.answer(Move, Outcome.SESSION_EXPIRED) == [STOP]
+    rig.acknowledge()
+    assert rig.pending(StartSession) == []
+
+
+# Deactivation (R19)
+
+
+def test_deactivation_drops_what_waits_behind_a_failure_without_a_session_too() -> None:
+    rig = Rig(base(sessions=SessionsMode.DISABLED))
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    rig.answer(Move, Outcome.FAILED)
+    rig.deactivate()
+    rig.acknowledge()
+    assert rig.calls == []
+    assert rig.bridge.not_final() == ([], [])

@@ -1,0 +1,118 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A publisher for trying things out: drives at one speed until it is ended.
+
+    python -m viam_session_bridge.tools.scripted_publisher teleop --x 0.3 --rate 20
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+
+from geometry_msgs.msg import Twist
+import rclpy
+from rclpy.utilities import remove_ros_args
+from std_msgs.msg import String
+
+HEARD_WITHIN = 10.0  # s
+
+
+class Sends:
+    """
+    Writes what was sent to a file, a JSON line each: ``t`` (time.monotonic(), s) and ``what``.
+
+    One write a line, after the sending, with the time before it: a line that is there tells of a
+    message that went out, and whatever kills this process cuts no line.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        """Append to a file, or write nothing."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        self._file = None if path is None else os.open(path, flags, 0o644)
+
+    def add(self, at: float, what: str) -> None:
+        """Add a line."""
+        if self._file is not None:
+            os.write(self._file, json.dumps({'t': at, 'what': what}).encode() + b'\n')
+
+
+class Lines:
+    """Counts the lines that come on the standard input."""
+
+    def __init__(self) -> None:
+        """Begin to read, on a thread."""
+        self.count = 0
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for _ in sys.stdin:
+            self.count += 1
+
+
+def publish(arguments: argparse.Namespace) -> None:
+    """Publish until interrupted, or until the time is over."""
+    node = rclpy.create_node(arguments.name)
+    commands = node.create_publisher(Twist, arguments.topic, 10)
+    heartbeats = None
+    if arguments.heartbeat:
+        heartbeats = node.create_publisher(String, f'{arguments.heartbeat}/heartbeat', 10)
+    twist = Twist()
+    twist.linear.x, twist.angular.z = arguments.x, arguments.z
+    lines = Lines() if arguments.by_line else None
+    sends = Sends(arguments.sends)
+    heard = [publisher for publisher in (commands, heartbeats) if publisher is not None]
+    begun = time.monotonic()
+    while not all(publisher.get_subscription_count() for publisher in heard):
+        if time.monotonic() > begun + HEARD_WITHIN:
+            print(f'nobody subscribes to {commands.topic_name} yet; publishing', flush=True)
+            break
+        time.sleep(0.02)
+    print('ready', flush=True)
+    while lines is not None and not lines.count:
+        time.sleep(0.005)
+    begun = due = time.monotonic()
+    while time.monotonic() < begun + arguments.seconds:
+        at = time.monotonic()
+        if lines is None or lines.count < 2:
+            commands.publish(twist)
+            sends.add(at, 'command')
+        if heartbeats is not None:
+            at = time.monotonic()
+            heartbeats.publish(String())
+            sends.add(at, 'heartbeat')
+        due = max(due + 1.0 / arguments.rate, time.monotonic())
+        time.sleep(max(due - time.monotonic(), 0.0))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='scripted_publisher', description='Publishes one Twist again and again.'
+    )
+    add = parser.add_argument
+    add('name', help='of its node')
+    add('--topic', default='cmd_vel', help='(default: %(default)s)')
+    add('--x', type=float, default=0.0, help='forward, m/s')
+    add('--z', type=float, default=0.0, help='to the left, rad/s')
+    add('--rate', type=float, default=20.0, help='1/s (default: %(default)s)')
+    add('--seconds', type=float, default=float('inf'), help='(default: until Ctrl-C)')
+    add('--heartbeat', metavar='NODE', help='send heartbeats to this bridge as well')
+    add(
+        '--by-line', action='store_true',
+        help='begin at the first line on stdin, only send heartbeats from the second on',
+    )  # fmt: skip
+    add('--sends', metavar='FILE', help='append the time of each message, as JSON Lines')
+    return parser
+
+
+if __name__ == '__main__':
+    rclpy.init()
+    with contextlib.suppress(KeyboardInterrupt):
+        publish(_parser().parse_args(remove_ros_args(sys.argv[1:])))
