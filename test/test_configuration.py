@@ -54,6 +54,11 @@ def with_second(**changes: Any) -> Configuration:
     return dataclasses.replace(GOOD, bases=(BASE, dataclasses.replace(BASE, **second)))
 
 
+def with_parents(**parents: str) -> Configuration:
+    machines = (dataclasses.replace(MAIN, name=n, parent=p) for n, p in parents.items())
+    return dataclasses.replace(GOOD, machines=tuple(machines))
+
+
 def problems(configuration: Configuration) -> tuple[str, ...]:
     try:
         check(configuration)
@@ -80,6 +85,7 @@ GOOD_ONES = {
     'IPv6': with_machine(address='[::1]:8080'),
     'all of 127': with_machine(address='127.9.8.7:8080'),
     'a base behind a remote': with_base(resource='arm_pi:base'),
+    'sub-parts': with_parents(main='', arm='main', hand='arm', mast='main'),
 }
 
 
@@ -184,6 +190,22 @@ MISTAKES: dict[str, tuple[Configuration, tuple[str, ...]]] = {
     'types differ between bases': (
         with_second(command_topics=(), stamped_command_topics=('/cmd_vel',)),
         ('/cmd_vel', 'bases.base.command_topics and in bases.other.stamped_command_topics'),
+    ),
+    'unknown parent': (
+        with_parents(main='', arm='mian'),
+        ('machines.arm.parent', "'mian'", 'only main, arm', 'did you mean main?'),
+    ),
+    'its own parent': (
+        with_parents(main='', arm='arm'),
+        ('machines.arm.parent', "'arm'", 'arm -> arm', 'without a parent'),
+    ),
+    'a circle of parents': (
+        with_parents(main='', arm='hand', hand='mast', mast='arm'),
+        ('machines.arm.parent', 'arm -> hand -> mast -> arm'),
+    ),
+    'level_timeout': (
+        dataclasses.replace(GOOD, level_timeout=-0.5),
+        ('level_timeout', '-0.5', 'from 0 to 3600 s'),
     ),
     'sessions differ': (
         with_second(command_topics=('/cmd_vel',), sessions=SessionsMode.MANUAL),

@@ -112,9 +112,11 @@ def test_a_number_out_of_range_is_no_matter_for_construction(
         ('machines.other.address', 'a:1', "'other' is not in machine_names [main]: add it there"),
         ('bases.bse.resource', 'a', "'bse' is not in base_names [base]: add it there or remove "
          'this; did you mean base?'),
-        ('level_timeout', 1.0, 'is not supported yet: remove it'),
-        ('machines.main.ca_file', '', 'is not supported yet: remove it'),
-        ('machines.main.parent', 'a', 'is not supported yet: remove it'),
+        ('level_timeout', -1.0, 'is -1.0, but must be from 0 to 3600 s'),
+        ('machines.main.ca_file', 'ca.pem', 'is not supported yet: remove it'),
+        ('machines.main.allow_plaintext', True, 'is not supported yet: remove it'),
+        ('machines.main.parent', 'a', "is 'a', but machine_names has only main"),
+        ('machines.main.parent', 'main', 'closes a circle (main -> main)'),
     ],
 )  # fmt: skip
 def test_a_mistake_has_a_remedy(make_node: MakeNode, name: str, value: Any, words: str) -> None:

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from viam_session_bridge.configuration import BaseConfiguration, Configuration, SessionsMode
 from viam_session_bridge.core.core import Core
 from viam_session_bridge.core.said import Forward, Refusal, Refused, Said, SessionEnded, Stop
 from viam_session_bridge.core.session import tolerated_lateness
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import Answer, Call
+from viam_session_bridge.machine.calls import Answer, Call, StopBase
+from viam_session_bridge.machine.closing import Closing
 from viam_session_bridge.machine.happened import Happened
 from viam_session_bridge.machine.protocol import Protocol
 
@@ -30,11 +31,17 @@ REFUSALS_TOLD_EVERY = 1.0  # s, for each base and reason; all are counted
 
 @dataclass(frozen=True)
 class Out:
-    """What a feed led to: calls to hand over, what to tell, and when to wake next."""
+    """
+    What a feed led to: calls to hand over, what to tell, and when to wake next.
+
+    ``opened`` and ``closed`` name the machines to connect to and to let go of (R18).
+    """
 
     calls: list[Call]
     events: list[Event]
     wake_at: float | None
+    opened: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
 
 
 class Bridge:
@@ -64,6 +71,13 @@ class Bridge:
             )
             for machine in configuration.machines
         }
+        self._closing = Closing(
+            {machine.name: machine.parent for machine in configuration.machines},
+            configuration.level_timeout,
+        )
+        # A stop goes out to sub-parts first, the deepest before all (R18).
+        self._deepest_first = self._closing.deepest_first()
+        self._opened: list[str] = []
         self._touched: set[str] = set()
         self._events: list[Event] = []
         self._refusal_told: dict[tuple[str, Refusal], float] = {}
@@ -123,13 +137,21 @@ class Bridge:
 
     # From the node
 
-    def activate(self) -> None:
-        """Accept commands."""
+    def activate(self, now: float) -> None:
+        """Connect and accept commands."""
         self.active = True
+        for machine in self._closing.open_all():
+            self._opened.append(machine)
+            self._touch(machine).opened(now)
 
     def deactivate(self, now: float) -> None:
-        """End all sessions, stop every base commanded since its last final stop (R19)."""
+        """
+        End all sessions, stop every base commanded since its last final stop (R19).
+
+        Each machine closes when its stops are final and its sub-parts have closed (R18).
+        """
         self.active = False
+        self._closing.begin()
         self._take(self.core.end_all(now))
         for machine in self.machines:
             self._touch(machine).stop_commanded(now)
@@ -146,20 +168,33 @@ class Bridge:
         """Return what the feeds since the last call led to."""
         calls: list[Call] = []
         events, self._events = self._events, []
-        for machine in self._touched:
-            handed_over, happened = self.machines[machine].drain(now)
-            calls += handed_over
-            events += happened
         wake_at = [self.core.next_deadline()]
-        wake_at += [self.machines[machine].next_deadline() for machine in self._touched]
+        for machine in self._deepest_first:
+            if machine in self._touched:
+                handed_over, happened = self.machines[machine].drain(now)
+                calls += handed_over
+                events += happened
+                wake_at.append(self.machines[machine].next_deadline())
         self._touched.clear()
-        return Out(calls, events, min((at for at in wake_at if at is not None), default=None))
+        calls.sort(key=lambda call: not isinstance(call.request, StopBase))
+        closed = self._closing.step(lambda machine: self.machines[machine].is_final, now)
+        for machine in closed:
+            events.append(self.machines[machine].closed(now))
+        wake_at.append(self._closing.next_deadline())
+        opened, self._opened = self._opened, []
+        at = min((at for at in wake_at if at is not None), default=None)
+        return Out(calls, events, at, opened, closed)
 
     # For the node and the overview
 
     def topics(self) -> Iterable[str]:
         """Return all command topics."""
         return self._by_topic.keys()
+
+    @property
+    def closed(self) -> bool:
+        """Whether every machine has closed (R18)."""
+        return not self._closing.open
 
     def not_final(self) -> tuple[list[str], list[str]]:
         """Return the bases whose stop is not final, and those of them never acknowledged (R19)."""

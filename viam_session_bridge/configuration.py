@@ -35,7 +35,11 @@ class DriveMode(str, Enum):
 
 @dataclass(frozen=True)
 class MachineConfiguration:
-    """One Viam machine; ``call_timeout`` is the deadline of every call, in seconds."""
+    """
+    One Viam machine; ``call_timeout`` is the deadline of every call, in seconds.
+
+    ``parent`` names the machine that this one is a sub-part of, '' for none.
+    """
 
     name: str
     address: str
@@ -43,6 +47,7 @@ class MachineConfiguration:
     call_timeout: float
     max_sessions: int
     allow_unsupervised: bool
+    parent: str = ''
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Configuration:
     event_log: str
     machines: tuple[MachineConfiguration, ...]
     bases: tuple[BaseConfiguration, ...]
+    level_timeout: float = 1.0
 
 
 class ConfigurationError(ValueError):

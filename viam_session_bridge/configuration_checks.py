@@ -57,10 +57,14 @@ def _problems(configuration: Configuration) -> Iterator[Problem]:
     yield from _check_number(
         'shutdown_timeout', configuration.shutdown_timeout, limits.SHUTDOWN_TIMEOUT, ' s'
     )
+    yield from _check_number(
+        'level_timeout', configuration.level_timeout, limits.LEVEL_TIMEOUT, ' s'
+    )
     machines = [machine.name for machine in configuration.machines]
     yield from check_names('machine_names', machines)
     for machine in configuration.machines:
         yield from _check_machine(machine)
+    yield from _check_parents({m.name: m.parent for m in configuration.machines})
     yield from check_names('base_names', [base.name for base in configuration.bases])
     for base in configuration.bases:
         yield from _check_base(base, machines)
@@ -111,6 +115,29 @@ def _check_machine(machine: MachineConfiguration) -> Iterator[Problem]:
         f'{prefix}.call_timeout', machine.call_timeout, limits.CALL_TIMEOUT, ' s'
     )
     yield from _check_number(f'{prefix}.max_sessions', machine.max_sessions, limits.MAX_SESSIONS)
+
+
+def _check_parents(parents: dict[str, str]) -> Iterator[Problem]:
+    reported: set[str] = set()
+    for name, parent in parents.items():
+        parameter = f'machines.{name}.parent'
+        if parent and parent not in parents:
+            yield Problem(
+                f'{parameter} is {parent!r}, but machine_names has only '
+                f'{", ".join(parents)}{did_you_mean(parent, list(parents))}',
+                (parameter, 'machine_names'),
+            )
+        line, up = [name], parent
+        while up in parents and up not in line:
+            line.append(up)
+            up = parents[up]
+        if up == name and name not in reported:
+            reported.update(line)
+            yield Problem(
+                f'{parameter} is {parent!r}, which closes a circle '
+                f'({" -> ".join([*line, name])}): leave the main part without a parent',
+                tuple(f'machines.{one}.parent' for one in line),
+            )
 
 
 def _check_base(base: BaseConfiguration, machines: list[str]) -> Iterator[Problem]:

@@ -33,6 +33,7 @@ class Range:
 HEARTBEAT_WINDOW = Range(0.03, 60.0)
 # The upper end keeps a slip of the keyboard from holding up the exit for days.
 SHUTDOWN_TIMEOUT = Range(0.0, 3600.0, above_low=True)
+LEVEL_TIMEOUT = Range(0.0, 3600.0)
 CALL_TIMEOUT = Range(0.02, 5.0)
 MAX_SESSIONS = Range(1, 1024)
 NOT_NEGATIVE = Range(0.0)

@@ -22,7 +22,7 @@ from viam_session_bridge.bridge import Bridge, Event
 from viam_session_bridge.configuration import Configuration
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.lapse_clock import LapseClock
-from viam_session_bridge.machine.calls import Answer, Call
+from viam_session_bridge.machine.calls import Answer, Call, Outcome
 from viam_session_bridge.machine.channel import Channel
 
 T = TypeVar('T')
@@ -57,19 +57,19 @@ class Shell:
         self._clock = LapseClock(self._tick, failed)
 
     def start(self) -> None:
-        """Start the lapse clock and connect to the machines."""
+        """Start the lapse clock."""
         self._clock.start()
-        for machine in self._configuration.machines:
-            bases = {b.name: b for b in self._configuration.bases if b.machine == machine.name}
-            changed = partial(self._channel_changed, machine.name)
-            self._channels[machine.name] = Channel(machine, bases, changed)
 
     def activate(self) -> None:
-        """Accept commands."""
-        self._feed(lambda now: self._bridge.activate())
+        """Connect and accept commands."""
+        self._feed(self._bridge.activate)
 
     def deactivate(self) -> None:
-        """End all sessions and stop their bases; the stops go on until they are final (R19)."""
+        """
+        End all sessions and stop their bases (R19).
+
+        The stops go on until they are final; then the machines are disconnected (R18).
+        """
         self._feed(self._bridge.deactivate)
 
     def command(
@@ -106,25 +106,33 @@ class Shell:
         while self._events:
             yield self._events.popleft()
 
-    def wait_final(self, timeout: float) -> tuple[list[str], list[str]]:
+    def wait_closed(self, timeout: float) -> tuple[list[str], list[str]]:
         """
-        Wait until every stop is final, at most ``timeout`` seconds.
+        Wait after :meth:`deactivate` until every machine has closed, at most ``timeout`` seconds.
 
         :return: the bases whose stop is not, and those of them where none was acknowledged
         """
         with self._changed:
-            self._changed.wait_for(lambda: not self._bridge.not_final()[0], timeout)
+            self._changed.wait_for(lambda: self._bridge.closed, timeout)
             return self._bridge.not_final()
 
     def close(self) -> None:
         """End the lapse clock and the channels."""
         self._clock.end()
-        for channel in self._channels.values():
+        with self._lock:
+            channels, self._channels = self._channels, {}
+        for channel in channels.values():
             channel.close()
-        self._channels.clear()
 
     def _tick(self) -> float | None:
         return self._feed(self._bridge.tick)
+
+    def _open(self, name: str) -> None:
+        machine = next(m for m in self._configuration.machines if m.name == name)
+        bases = {b.name: b for b in self._configuration.bases if b.machine == name}
+        channel = Channel(machine, bases, partial(self._channel_changed, name))
+        with self._lock:
+            self._channels[name] = channel
 
     def _channel_changed(self, machine: str, ready: bool) -> None:
         self._feed(lambda now: self._bridge.channel(machine, ready, now))
@@ -139,6 +147,7 @@ class Shell:
                 feed(now)
                 out = self._bridge.drain(now)
                 self._events.extend(out.events)
+                closed = [self._channels.pop(machine, None) for machine in out.closed]
                 self._changed.notify_all()
         except BaseException as error:
             # Whatever thread this is, and whether or not it would say so: a bridge whose state
@@ -147,8 +156,15 @@ class Shell:
             raise
         for call in out.calls:
             channel = self._channels.get(call.machine)
-            if channel is not None:  # closed: whatever was not final has been reported
+            if channel is not None:
                 channel.hand_over(call, self._answered)
+            else:
+                self._answered(call, Answer(Outcome.CUT, 'the channel is closed'))
+        for channel in closed:
+            if channel is not None:
+                channel.close()
+        for machine in out.opened:
+            self._open(machine)
         self._clock.arm(out.wake_at)
         if out.events:
             self._wake()

@@ -21,6 +21,7 @@ class Cause(str, Enum):
     FAILED = 'failed'  # R10: a command failed, timed out or waited a whole window
     NO_SESSION = 'no machine session'  # R10, R15: the machine session could not be started
     EXPIRED = 'machine session expired'  # R13
+    STILL_MOVING = 'still moving'  # R20
 
 
 class Refusal(str, Enum):

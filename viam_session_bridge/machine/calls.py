@@ -42,10 +42,23 @@ class SendHeartbeat:
 
 @dataclass(frozen=True)
 class GetSessions:
-    """Ask for the machine's sessions: in viam-server it waits its turn behind all commands."""
+    """
+    Ask for the machine's sessions: in viam-server it waits its turn behind all commands.
+
+    :param about: the base that still moves, where that is why (R20); empty for a probe (R7)
+    """
+
+    about: str = ''
 
 
-Request = Move | StopBase | StartSession | SendHeartbeat | GetSessions
+@dataclass(frozen=True)
+class IsMoving:
+    """Ask whether a base moves (R20)."""
+
+    base: str
+
+
+Request = Move | StopBase | StartSession | SendHeartbeat | GetSessions | IsMoving
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,7 @@ class Answer:
     :param sid: of ``StartSession``, the machine session
     :param window: of ``StartSession``, the machine's window in s
     :param sids: of ``GetSessions``, every session the machine lists
+    :param moving: of ``IsMoving``
     """
 
     outcome: Outcome
@@ -95,3 +109,4 @@ class Answer:
     sid: str = ''
     window: float = 0.0
     sids: tuple[str, ...] = ()
+    moving: bool = False

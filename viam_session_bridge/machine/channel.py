@@ -24,6 +24,7 @@ from viam_session_bridge.machine.calls import (
     Answer,
     Call,
     GetSessions,
+    IsMoving,
     Move,
     Outcome,
     SendHeartbeat,
@@ -73,6 +74,7 @@ class Channel:
         self._set_velocity = self._callable(wire.SET_VELOCITY)
         self._set_power = self._callable(wire.SET_POWER)
         self._stop = self._callable(wire.STOP)
+        self._is_moving = self._callable(wire.IS_MOVING)
         self._channel.subscribe(self._connectivity_changed, try_to_connect=True)
 
     def hand_over(self, call: Call, done: Callable[[Call, Answer], None]) -> None:
@@ -120,6 +122,9 @@ class Channel:
             return self._start_session, wire.START_SESSION.request(resume=request.resume), None
         if isinstance(request, SendHeartbeat):
             return self._heartbeat, wire.SEND_SESSION_HEARTBEAT.request(id=request.sid), None
+        if isinstance(request, IsMoving):
+            resource = self._bases[request.base].resource
+            return self._is_moving, wire.IS_MOVING.request(name=resource), None
         assert isinstance(request, GetSessions)
         return self._get_sessions, wire.GET_SESSIONS.request(), None
 
@@ -163,4 +168,6 @@ def _result(response: Any) -> Answer:
         return Answer(Outcome.OK, sid=response.id, window=window)
     if isinstance(response, wire.GET_SESSIONS.response):
         return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))
+    if isinstance(response, wire.IS_MOVING.response):
+        return Answer(Outcome.OK, moving=response.is_moving)
     return Answer(Outcome.OK)

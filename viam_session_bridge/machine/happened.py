@@ -20,10 +20,26 @@ class StopAcknowledged:
 
 @dataclass(frozen=True)
 class StopFinal:
-    """A stop is final (R7)."""
+    """A stop is final (R7). ``timed_out``: a command went unanswered since the one before."""
 
     stop: Stop
     tries: int
+    timed_out: bool
+    at: float
+
+
+@dataclass(frozen=True)
+class StillMoving:
+    """
+    A base moves although its stop is final (R20).
+
+    ``foreign``: how many sessions of others the machine lists, None where that was not asked.
+    ``stopped``: whether it is stopped anew.
+    """
+
+    base: str
+    foreign: int | None
+    stopped: bool
     at: float
 
 
@@ -94,9 +110,26 @@ class ChannelChanged:
     at: float
 
 
+@dataclass(frozen=True)
+class MachineAbsent:
+    """The channel to a machine is not ready a while after activation: a wrong address, perhaps."""
+
+    machine: str
+    at: float
+
+
+@dataclass(frozen=True)
+class MachineClosed:
+    """The bridge disconnected from a machine after its stops were final (R18)."""
+
+    machine: str
+    at: float
+
+
 Happened = (
     StopAcknowledged
     | StopFinal
+    | StillMoving
     | CommandFailed
     | CommandsTimeOut
     | MachineSessionStarted
@@ -104,4 +137,6 @@ Happened = (
     | MachineSessionFailed
     | Unsupervised
     | ChannelChanged
+    | MachineAbsent
+    | MachineClosed
 )

@@ -215,6 +215,13 @@ class MachineSessions:
         self._forget_lapsed(now)
         return sid in self._by_sid
 
+    def foreign(self, sids: tuple[str, ...]) -> int:
+        """Return how many of the sessions that the machine lists are not this bridge's."""
+        own = set(self._by_sid)
+        own.update(place.resume for place in (*self._of.values(), *self._resting))
+        # A start without an answer may have made one whose id nobody told.
+        return max(sum(sid not in own for sid in sids) - len(self._lost_starts), 0)
+
     def forget_unsupervised(self) -> None:
         """Ask again whether the machine has sessions: after an outage it may be another."""
         self.unsupervised = False

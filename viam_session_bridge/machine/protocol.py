@@ -18,6 +18,7 @@ from viam_session_bridge.machine.calls import (
     Answer,
     Call,
     GetSessions,
+    IsMoving,
     Move,
     Outcome,
     Request,
@@ -25,10 +26,20 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.happened import ChannelChanged, Happened
+from viam_session_bridge.machine.happened import (
+    ChannelChanged,
+    Happened,
+    MachineAbsent,
+    MachineClosed,
+    StillMoving,
+    StopFinal,
+)
 from viam_session_bridge.machine.machine_sessions import MachineSessions
 from viam_session_bridge.machine.sender import Sender
 from viam_session_bridge.machine.unanswered import Probe
+from viam_session_bridge.machine.verifying import Verifying
+
+ABSENT_AFTER = 2.0  # s
 
 
 class Protocol:
@@ -54,7 +65,9 @@ class Protocol:
         self.ready = False
         self.senders = {base: Sender(base, window) for base in bases}
         self.sessions = MachineSessions(machine, max_sessions, call_timeout, allow_unsupervised)
+        self._verifying = {base: Verifying() for base in self.senders}
         self._call_timeout = call_timeout
+        self._absent_at: float | None = None  # when to tell, unless it is ready by then
         self._probe = Probe()
         self._calls: list[Call] = []
         self._requests: dict[int, Request] = {}  # in flight
@@ -83,6 +96,7 @@ class Protocol:
     def forward(self, forward: Forward) -> None:
         """Take an accepted command."""
         self._touch(forward.base).forward(forward)
+        self._verifying[forward.base].commanded()
         if forward.session:
             self.sessions.open(forward.client, forward.session, self._is_stopped)
 
@@ -93,6 +107,11 @@ class Protocol:
     def ended(self, session: int) -> None:
         """Take that a client session ended."""
         self.sessions.ended(session)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the stops of all bases are final."""
+        return all(sender.stopping is None for sender in self.senders.values())
 
     def stop_commanded(self, now: float) -> None:
         """Stop every base that was commanded since its last final stop (R19)."""
@@ -106,7 +125,7 @@ class Protocol:
         """Take that the channel is ready, or is so no longer: nothing is replayed (R13)."""
         if ready == self.ready:
             return
-        self.ready = ready
+        self.ready, self._absent_at = ready, None
         self._happened.append(ChannelChanged(self.machine, ready, now))
         self.sessions.forget_unsupervised()
         for base in self.senders:
@@ -115,6 +134,17 @@ class Protocol:
                 sender.stopping.due_at = now
             elif not ready:
                 sender.fail_waiting(Cause.FAILED, 'the machine cannot be reached', now)
+
+    def opened(self, now: float) -> None:
+        """Take that the channel is being opened."""
+        self._absent_at = now + ABSENT_AFTER
+
+    def closed(self, now: float) -> MachineClosed:
+        """Take that the channel is given up, all stops being final (R18)."""
+        self.ready, self._absent_at = False, None
+        for verifying in self._verifying.values():
+            verifying.commanded()
+        return MachineClosed(self.machine, now)
 
     def answered(self, number: int, answer: Answer, now: float) -> None:
         """Take the end of a call."""
@@ -125,6 +155,10 @@ class Protocol:
             client = self.sessions.beat_answered(number, request.sid, answer, now)
             if client is not None:
                 self._stop_bases_of(request.sid, client, '', now)
+        elif isinstance(request, IsMoving):
+            self._is_moving_answered(request.base, number, answer, now)
+        elif isinstance(request, GetSessions) and request.about:
+            self._still_moving(request.about, answer, now)
         elif isinstance(request, GetSessions):
             bases = [sender.unanswered for sender in self.senders.values()]
             self._probe.answered(number, answer.outcome, bases, now)
@@ -146,21 +180,31 @@ class Protocol:
         for machine_session in self.sessions.beats_due(now):
             number = self._call(SendHeartbeat(machine_session.sid))
             self.sessions.beat(machine_session, number, now)
+        if self._absent_at is not None and self._absent_at <= now:
+            self._absent_at = None
+            self._happened.append(MachineAbsent(self.machine, now))
+        for base, verifying in self._verifying.items():
+            if verifying.due_at is not None and verifying.due_at <= now:
+                verifying.asked(self._call(IsMoving(base)))
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and :meth:`drain` are to be called next."""
         times = [sender.next_deadline() for sender in self.senders.values()]
-        times += [self.sessions.next_beat(), self._probe_due_at()]
+        times += [verifying.due_at for verifying in self._verifying.values()]
+        times += [self.sessions.next_beat(), self._probe_due_at(), self._absent_at]
         return min((at for at in times if at is not None), default=None)
 
     def drain(self, now: float) -> tuple[list[Call], list[Happened]]:
-        """Return the calls to hand over now, stops first, and what happened since."""
+        """Return the calls to hand over now, and what happened since."""
         happened, self._happened = self._happened, []
         touched, self._touched = self._touched, {}
         for sender in touched.values():
             sender.tick(now)
             if not self._hand_over_command(sender, now):
                 self._hand_over_stop(sender, now)
+            for one in sender.happened:
+                if isinstance(one, StopFinal) and not sender.commanded:
+                    self._verifying[sender.base].final(one.timed_out, now)
             happened += sender.happened
             sender.happened = []
         happened += self.sessions.happened
@@ -169,7 +213,6 @@ class Protocol:
         if probe_due_at is not None and probe_due_at <= now:
             self._probe.sent(self._call(GetSessions()), now)
         calls, self._calls = self._calls, []
-        calls.sort(key=lambda call: not isinstance(call.request, StopBase))
         return calls, happened
 
     def _hand_over_command(self, sender: Sender, now: float) -> bool:
@@ -217,6 +260,25 @@ class Protocol:
             self._touch(base)
             if not started:
                 sender.fail_waiting(Cause.NO_SESSION, answer.detail, now)
+
+    def _is_moving_answered(self, base: str, number: int, answer: Answer, now: float) -> None:
+        verifying = self._verifying[base]
+        if not verifying.answered(number, now) or not answer.moving:
+            return
+        if verifying.distrusted:
+            self._call(GetSessions(about=base))
+        else:
+            self._happened.append(StillMoving(base, None, False, now))
+
+    def _still_moving(self, base: str, answer: Answer, now: float) -> None:
+        """A base moves after a command had timed out: whose motion is it (R20)?"""
+        if answer.outcome not in (Outcome.OK, Outcome.UNIMPLEMENTED):
+            return  # asked again in a second
+        foreign = self.sessions.foreign(answer.sids)
+        ours = foreign == 0 and not self.senders[base].commanded
+        if ours:
+            self.stop(Stop(base, Cause.STILL_MOVING, '', now))
+        self._happened.append(StillMoving(base, foreign, ours, now))
 
     def _stop_bases_of(self, sid: str, client: str, except_base: str, now: float) -> None:
         for base, sender in self.senders.items():

@@ -72,6 +72,7 @@ class Sender:
         self._window = window
         self._zeros: dict[int, float] = {}
         self._timeouts = 0
+        self._lost = False  # a command, since the last final stop (R20)
         self._last_call = 0
 
     # What the core decided
@@ -194,7 +195,7 @@ class Sender:
         elif number in self._zeros:
             deadline = self._zeros.pop(number)
             if not outcome.answered:
-                self.unanswered.add(deadline)
+                self._add_unanswered(deadline)
             self._all_answered_now(now)
         elif self.stopping is not None and number in self.stopping.calls:
             self._stop_answered(self.stopping, number, outcome, now)
@@ -210,7 +211,7 @@ class Sender:
     def _command_answered(self, sent: Sent, outcome: Outcome, detail: str, now: float) -> None:
         self.in_flight = None
         if not outcome.answered:
-            self.unanswered.add(sent.deadline)
+            self._add_unanswered(sent.deadline)
         self._timeouts = self._timeouts + 1 if outcome is Outcome.TIMED_OUT else 0
         if self._timeouts == TIMEOUTS_REPORTED:
             self.happened.append(CommandsTimeOut(self.base, self._timeouts, now))
@@ -233,7 +234,8 @@ class Sender:
         if stopping.acknowledged and not acknowledged_before:
             self.happened.append(StopAcknowledged(stopping.stop, stopping.tries, now))
         if final:
-            self.happened.append(StopFinal(stopping.stop, stopping.tries, now))
+            self.happened.append(StopFinal(stopping.stop, stopping.tries, self._lost, now))
+            self._lost = False
             self._superseded.update(stopping.calls)
             self.stopping = None
             self.commanded = self.waiting is not None
@@ -242,6 +244,10 @@ class Sender:
         forward = command.forward
         self.happened.append(CommandFailed(self.base, forward.client, detail, now))
         self.stop(Stop(self.base, cause, forward.client, now, forward.session))
+
+    def _add_unanswered(self, deadline: float) -> None:
+        self.unanswered.add(deadline)
+        self._lost = True
 
     def _about_to_move(self, stopping: Stopping) -> bool:
         """Whether nothing but stops in flight holds a command back: no more are sent (R9)."""

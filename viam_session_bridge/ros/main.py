@@ -9,8 +9,7 @@ acknowledged (R19), or the bridge failed.
 
 from __future__ import annotations
 
-import contextlib
-import queue
+import os
 import signal
 import sys
 import threading
@@ -23,29 +22,31 @@ from rclpy.signals import SignalHandlerOptions
 from viam_session_bridge.ros.node import BridgeNode
 from viam_session_bridge.ros.parameters import autostart
 
+ENDING = {signal.SIGINT, signal.SIGTERM}
+
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until a signal, the shutdown transition or a failure ends it."""
+    # Blocked in every thread to come and waited for here. A handler would not do: Python runs it
+    # only when the main thread comes by, and one that sleeps in a lock need not.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     # rclpy's own handlers would shut the context down at once, and with it the way to say so.
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # rcl's parser refuses a parameter file as a whole
         print(f'viam_session_bridge: {error}', file=sys.stderr)
         return 1
-    # Not an Event: its lock is not one that a signal handler may find taken by its own thread.
-    finished: queue.SimpleQueue[None] = queue.SimpleQueue()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Ctrl-C in a terminal sends SIGINT, and launch sends it once more: both are one wish.
-        signal.signal(number, lambda *_: finished.put(None))
-    node = BridgeNode(lambda: finished.put(None))
+    node = BridgeNode(finished=lambda: os.kill(os.getpid(), signal.SIGTERM))
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    spinning = threading.Thread(target=_spin, args=(executor,), name='executor')
+    spinning = threading.Thread(target=_spin, args=(executor, node), name='executor')
     try:
         if autostart(node) and not _bring_up(node):
+            _bring_down(node)
             return 1
         spinning.start()
-        finished.get()
+        # Ctrl-C in a terminal sends SIGINT, and launch sends it once more: both are one wish.
+        signal.sigwait(ENDING)
         executor.shutdown()
         return _bring_down(node)
     finally:
@@ -56,9 +57,13 @@ def main(args: list[str] | None = None) -> int:
         rclpy.try_shutdown()
 
 
-def _spin(executor: SingleThreadedExecutor) -> None:
-    with contextlib.suppress(ExternalShutdownException):
+def _spin(executor: SingleThreadedExecutor, node: BridgeNode) -> None:
+    try:
         executor.spin()
+    except ExternalShutdownException:
+        pass
+    except BaseException as error:  # a node that answers nobody is not to drive a base
+        node.fail(error)
 
 
 def _bring_up(node: BridgeNode) -> bool:

@@ -63,7 +63,7 @@ class BridgeNode(Node):
             return TransitionCallbackReturn.FAILURE
         self._settings.lock()
         self._configuration = configuration
-        self._shell = Shell(configuration, self._reporter.wake, self._fail)
+        self._shell = Shell(configuration, self._reporter.wake, self.fail)
         self._shell.start()
         return TransitionCallbackReturn.SUCCESS
 
@@ -87,7 +87,7 @@ class BridgeNode(Node):
             frozenset(types),
             lambda: self.get_clock().now().nanoseconds * 1e-9,
             self._warn,
-            self._fail,
+            self.fail,
         )
         receiver = Receiver(
             self,
@@ -126,7 +126,7 @@ class BridgeNode(Node):
         """Stop and give up: what could not be foreseen is not worked around."""
         self._stop_driving()
         self._disconnect()
-        self._fail(self.failure or RuntimeError('a transition failed'))
+        self.fail(self.failure or RuntimeError('a transition failed'))
         return TransitionCallbackReturn.FAILURE
 
     def abandon(self) -> None:
@@ -148,7 +148,7 @@ class BridgeNode(Node):
             return
         assert self._configuration and self._reporter
         timeout = self._configuration.shutdown_timeout
-        not_final, self.never_stopped = self._shell.wait_final(timeout)
+        not_final, self.never_stopped = self._shell.wait_closed(timeout)
         self._shell.close()
         self._reporter.close()
         for base in not_final:
@@ -162,7 +162,7 @@ class BridgeNode(Node):
     def _warn(self, text: str) -> None:
         self.get_logger().warning(text)
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
         """Take an unexpected exception of any thread: the process ends, its bases stopped."""
         self.failure = self.failure or error
         self._finished()

@@ -16,7 +16,7 @@ from viam_session_bridge.configuration import (
     SessionsMode,
 )
 from viam_session_bridge.configuration_checks import check_names, find_problems
-from viam_session_bridge.ros.parameter_table import BASE, LATER_MACHINE, LATER_NODE, MACHINE, NODE
+from viam_session_bridge.ros.parameter_table import BASE, LATER_MACHINE, MACHINE, NODE
 from viam_session_bridge.ros.parameter_values import convert, Entry, lay_out
 from viam_session_bridge.suggestion import did_you_mean
 
@@ -84,6 +84,7 @@ def _build(
     return Configuration(
         heartbeat_window=node['heartbeat_window'],
         shutdown_timeout=node['shutdown_timeout'],
+        level_timeout=node['level_timeout'],
         event_log=node['event_log'],
         machines=tuple(_build_machine(values, name) for name in machines),
         bases=tuple(_build_base(values, resolve, name) for name in bases),
@@ -130,8 +131,9 @@ def _find_unknown(
             continue
         kind, _, rest = name.partition('.')
         owner, _, row = rest.partition('.')
-        if name in LATER_NODE or (kind == 'machines' and row in LATER_MACHINE):
-            yield f'{name} is not supported yet: remove it'
+        if kind == 'machines' and row in LATER_MACHINE and owner in machines:
+            if given[name] != LATER_MACHINE[row]:
+                yield f'{name} is not supported yet: remove it'
         elif (kind == 'machines' and row and owner not in machines) or (
             kind == 'bases' and row and owner not in bases
         ):

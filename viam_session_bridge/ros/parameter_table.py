@@ -80,6 +80,11 @@ NODE = (
         'How long the exit waits for stops to be acknowledged.', 's', limits.SHUTDOWN_TIMEOUT,
     ),
     Row(
+        'level_timeout', Kind.NUMBER, 1.0,
+        'How long a machine that is done waits for its sub-parts before it is disconnected.',
+        's', limits.LEVEL_TIMEOUT,
+    ),
+    Row(
         'event_log', Kind.TEXT, '', 'Path of an event log in JSON Lines, rotated.',
         constraints='empty: none',
     ),
@@ -105,6 +110,10 @@ MACHINE = (
         'insecure', Kind.FLAG, False, 'Whether to speak without TLS.',
         constraints='true only with a loopback address or a unix socket; '
         'must be true, as TLS is not supported yet',
+    ),
+    Row(
+        'parent', Kind.TEXT, '', 'The machine that this one is a sub-part of.',
+        constraints='one of machine_names; empty: none',
     ),
     Row(
         'call_timeout', Kind.NUMBER, 0.25, 'The deadline of every call to the machine.',
@@ -168,7 +177,7 @@ BASE = (
 )  # fmt: skip
 
 # Of the design and not of this version: refused in other words than a slip of the keyboard.
-LATER_NODE = frozenset({'level_timeout'})
-LATER_MACHINE = frozenset(
-    {'allow_plaintext', 'ca_file', 'server_name', 'credentials_file', 'parent'}
-)
+# Given with the value that changes nothing they are let pass.
+LATER_MACHINE: dict[str, Value] = {
+    'allow_plaintext': False, 'ca_file': '', 'server_name': '', 'credentials_file': '',
+}  # fmt: skip

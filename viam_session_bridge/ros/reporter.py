@@ -42,6 +42,7 @@ class Reporter:
         """Open the event log (OSError where that cannot be done) and the publishers."""
         self._log = EventLog(configuration.event_log) if configuration.event_log else None
         self._node = node
+        self._addresses = {machine.name: machine.address for machine in configuration.machines}
         self._bases = {base.name: base for base in configuration.bases}
         self._shell: Shell | None = None
         self._clients: Clients | None = None
@@ -98,7 +99,7 @@ class Reporter:
             self._latencies[event.stop.base].add(event.at - event.stop.at)
         elif isinstance(event, SessionEnded):
             self._ended.add(event, *self._describe(event.client))
-        told = tell(event, self._name)
+        told = tell(event, self._name, self._addresses)
         if told is not None:
             warning, line = told
             if warning:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from viam_session_bridge.bridge import Event
 from viam_session_bridge.core.said import Cause, Refused, SessionEnded, SessionStarted, TakenOver
@@ -12,8 +12,11 @@ from viam_session_bridge.machine.happened import (
     ChannelChanged,
     CommandFailed,
     CommandsTimeOut,
+    MachineAbsent,
+    MachineClosed,
     MachineSessionExpired,
     MachineSessionFailed,
+    StillMoving,
     StopAcknowledged,
     StopFinal,
     Unsupervised,
@@ -30,11 +33,14 @@ REMEDIES = {
 }
 
 
-def tell(event: Event, name: Callable[[str], str]) -> tuple[bool, str] | None:
+def tell(
+    event: Event, name: Callable[[str], str], addresses: Mapping[str, str]
+) -> tuple[bool, str] | None:
     """
     Put an event in words.
 
     :param name: how to call a client
+    :param addresses: of the machines
     :return: whether it is a warning, and the line; None for what only the event log keeps
     """
     if isinstance(event, SessionStarted):
@@ -80,6 +86,18 @@ def tell(event: Event, name: Callable[[str], str]) -> tuple[bool, str] | None:
             f'{event.machine}: it has no sessions; driven UNSUPERVISED (allow_unsupervised): if '
             'the bridge dies, nothing stops its bases'
         )
+    if isinstance(event, StillMoving):
+        whose = 'another Viam client drives it, or it does not obey'
+        if event.stopped:
+            whose = 'a command that had timed out may have run late: stopping it again'
+        return True, f'{event.base}: it moves although its stop is final; {whose}'
+    if isinstance(event, MachineAbsent):
+        return True, (
+            f'{event.machine}: nothing answers at {addresses[event.machine]}, commands are '
+            f'refused until it does; see machines.{event.machine}.address and the machine itself'
+        )
+    if isinstance(event, MachineClosed):
+        return False, f'{event.machine}: disconnected'
     if isinstance(event, ChannelChanged):
         state = 'connected' if event.ready else 'not connected'
         return not event.ready, f'{event.machine}: {state}'

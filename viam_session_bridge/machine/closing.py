@@ -1,0 +1,85 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Which machine closes when, once the bridge is deactivated (R18).
+
+A machine closes when its stops are final and its sub-parts have closed; it waits for those
+``level_timeout`` at most, counted from when its own stops were final. Only closing is staged:
+stops go out to all machines at once. Pure: time is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+
+class Closing:
+    """The machines of one bridge, and which of them are still open."""
+
+    def __init__(self, parents: Mapping[str, str], level_timeout: float) -> None:
+        """
+        Start with all machines closed.
+
+        :param parents: for each machine the one that it is a sub-part of, '' for none
+        :param level_timeout: s
+        """
+        self._parents = dict(parents)
+        self._level_timeout = level_timeout
+        self._open: set[str] = set()
+        self._final_since: dict[str, float] = {}
+        self._closing = False
+
+    @property
+    def open(self) -> frozenset[str]:
+        """The machines that have not closed."""
+        return frozenset(self._open)
+
+    def depth(self, machine: str) -> int:
+        """Return how deep a machine is: 0 for a main part."""
+        parent = self._parents[machine]
+        return 1 + self.depth(parent) if parent else 0
+
+    def deepest_first(self) -> list[str]:
+        """Return all machines, sub-parts before what they are a part of."""
+        return sorted(self._parents, key=self.depth, reverse=True)
+
+    def begin(self) -> None:
+        """Close every machine as soon as it may."""
+        self._closing = True
+
+    def open_all(self) -> list[str]:
+        """Keep open what is, and open the rest; return the latter, main parts first."""
+        opened = sorted((m for m in self._parents if m not in self._open), key=self.depth)
+        self._closing = False
+        self._open = set(self._parents)
+        self._final_since.clear()
+        return opened
+
+    def step(self, is_final: Callable[[str], bool], now: float) -> list[str]:
+        """
+        Close what may close; return it, deepest first.
+
+        :param is_final: whether all stops of a machine's bases are final
+        """
+        closed: list[str] = []
+        if not self._closing:
+            return closed
+        for machine in self.deepest_first():
+            if machine not in self._open:
+                continue
+            if not is_final(machine):
+                self._final_since.pop(machine, None)
+                continue
+            since = self._final_since.setdefault(machine, now)
+            if not self._waits_for(machine) or since + self._level_timeout <= now:
+                self._open.remove(machine)
+                closed.append(machine)
+        return closed
+
+    def next_deadline(self) -> float | None:
+        """Return when :meth:`step` is to be called next, whatever else happens."""
+        waiting = (self._final_since[m] for m in self._open if m in self._final_since)
+        return min((since + self._level_timeout for since in waiting), default=None)
+
+    def _waits_for(self, machine: str) -> bool:
+        return any(self._parents[other] == machine for other in self._open)
