@@ -21,7 +21,7 @@ endif
 ALONE := env -u PYTHONPATH -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run test lint types unit test-oldest test-jazzy viam-server clean
+.PHONY: help venv demo run test lint types unit test-oldest test-jazzy bench viam-server clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ test-jazzy: viam-server ## the tests on ROS 2 Jazzy, with the oldest grpcio and 
 	@PYTHON='$(PYTHON)' scripts/venv .venv-jazzy
 	$(ALONE) RMW_IMPLEMENTATION=rmw_fastrtps_cpp \
 	  .venv-jazzy/bin/python -m pytest $(PYTEST_ARGS)
+
+bench: viam-server ## lapse to stop, latency and CPU for each command; on an idle machine
+	$(BIN)/python -m bench.lapse_to_stop
+	$(BIN)/python -m bench.command_latency
 
 clean: ## remove environments, caches and what building left
 	rm -rf .venv .venv-jazzy .venv-oldest .venv*.lock build install log *.egg-info

@@ -32,8 +32,6 @@ setup(
     license='Apache-2.0',
     extras_require={
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
-        'tools': ['rich', 'matplotlib'],
-        'webrtc': ['viam-sdk'],
     },
     entry_points={
         'console_scripts': [

@@ -12,9 +12,7 @@ import pytest
 
 from support.domains import own_domain, ros_environment
 
-settings.register_profile(
-    'default', deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile('default', deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile('thorough', settings.get_profile('default'), max_examples=2000)
 settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'default'))
 

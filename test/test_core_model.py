@@ -9,8 +9,8 @@ import math
 
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, RuleBasedStateMachine
-from support.pure import model_settings
 
+from support.pure import model_settings
 from viam_session_bridge.core.core import Core
 from viam_session_bridge.core.said import Cause, Forward, Refusal, Refused, Said, Stop
 from viam_session_bridge.core.session import SessionsMode

@@ -4,8 +4,8 @@
 """The machine sessions behind the client sessions: R11, R13, R15."""
 
 import pytest
-from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
 
+from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
 from viam_session_bridge.configuration import SessionsMode
 from viam_session_bridge.core.said import Cause, Refusal, Stop
 from viam_session_bridge.core.velocity import Velocity

@@ -4,8 +4,8 @@
 """What is sent to a base, and when: R9, R10, R13, R14."""
 
 import pytest
-from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
 
+from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
 from viam_session_bridge.configuration import SessionsMode
 from viam_session_bridge.core.velocity import Velocity, ZERO
 from viam_session_bridge.machine.calls import Move, Outcome, StartSession, StopBase

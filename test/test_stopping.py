@@ -4,8 +4,8 @@
 """How a base is stopped: at once, again, and until it is final (R7, R10)."""
 
 import pytest
-from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
 
+from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
 from viam_session_bridge.configuration import SessionsMode
 from viam_session_bridge.core.said import Cause
 from viam_session_bridge.core.velocity import Velocity, ZERO

@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a base stands still once its stop is final (R20), through the protocol of its machine."""
+"""Whether a base stands still once its stop is final (R20), through its machine's protocol."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 StartBridge = Callable[..., BridgeProcess]
 StartPublisher = Callable[..., PublisherProcess]
 
-MACHINE_WINDOW = 0.5  # s, longer than the bridge's, which so comes first
+MACHINE_WINDOW = 0.6  # s, longer than the bridge's, which so comes first
 
 
 def make_machine(kind: str, directory: Path, bases: list[str], window: float) -> Machine:

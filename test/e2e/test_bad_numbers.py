@@ -1,4 +1,3 @@
-
 """Numbers that are none: the base stops at once, whatever heartbeats say (R10, R17)."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-
 """A bridge that dies or hangs: the machine stops the base, nothing is replayed (R2, R12)."""
 
 from __future__ import annotations

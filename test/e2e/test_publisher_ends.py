@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import time
 
 from e2e.conftest import MACHINE_WINDOW, StartPublisher
-from support.bounds import LEFT, Load
+from support.bounds import EARLY, LEFT, Load
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, kill
 
 BASES = {
     name: {'command_topics': [f'/{name}/cmd_vel']}
-    for name in ('killed', 'frozen', 'handed_over', 'first', 'second', 'left')
+    for name in ('killed', 'frozen', 'handed_over', 'first', 'second', 'left', 'once', 'one_node')
 } | {name: {'command_topics': [f'/{name}/cmd_vel', '/both/cmd_vel']} for name in ('west', 'east')}
 
 Drives = Callable[[str], Drive]
@@ -130,3 +131,42 @@ def test_publisher_that_leaves_stops_its_base_sooner_than_the_window(
     assert bridge.wait_event('session_ended', bases=['left'])['cause'] == 'left'
     base.not_stopped(began, last)
     base.stands_still(stop.t)
+
+
+def test_single_command_moves_the_base_for_one_window(
+    bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
+) -> None:
+    base = drive('once')
+    teleop = start_publisher('teleop')
+    teleop.stream('/once/cmd_vel', forward=0.2)
+    base.wait_driven()
+    teleop.silence('/once/cmd_vel')
+    stop = base.stopped_one_window_after(teleop.last_sent('/once/cmd_vel'))
+    base.stands_still(stop.t)
+
+    sent = teleop.once('/once/cmd_vel', forward=0.1)
+    base.wait_driven(sent, times=1, forward=0.1)
+    stop = base.stopped_one_window_after((sent, sent))
+    base.not_stopped(sent, sent + WINDOW - EARLY)
+    base.stands_still(stop.t)
+    assert len(base.motions(sent)) == 1
+
+
+def test_two_publishers_of_one_node_are_two_clients(
+    bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
+) -> None:
+    base = drive('one_node')
+    node = start_publisher('behaviours')
+    node.stream('/one_node/cmd_vel', publisher='spin', turn=0.1)
+    base.wait_driven()
+    node.stream('/one_node/cmd_vel', publisher='drive', forward=0.2)
+    began = base.wait_driven(forward=0.2)[0].t
+    silent = time.monotonic()
+    node.silence('/one_node/cmd_vel', publisher='spin')
+    base.keeps_moving(began, WINDOW + MACHINE_WINDOW + 0.3)
+    ended = bridge.wait_event('session_ended', since=silent)
+    assert (ended['cause'], ended['bases']) == ('lapse', [])
+
+    node.silence('/one_node/cmd_vel', publisher='drive')
+    base.stopped_one_window_after(node.last_sent('/one_node/cmd_vel'))
+    base.stands_still(time.monotonic())

@@ -1,4 +1,3 @@
-
 """A base whose sessions are disabled: no lapse stops it, the end of the bridge does (R3, R19)."""
 
 from __future__ import annotations

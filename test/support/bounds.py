@@ -10,8 +10,8 @@ while the bound ran, and by nothing else.
 - What the kernel counts as run delay (`/proc/PID/task/TID/schedstat`: ready to run, but without a
   core) of every thread of the processes under test, from the sample before the event to the
   sample after it. It sums delays that overlap, so it is an upper bound.
-- What a sibling thread overslept at worst in that time, which shows what the kernel cannot know:
-  a hypervisor that gave the cores to somebody else.
+- What a sibling thread overslept at worst in that time.
+- The time that a hypervisor gave the cores to somebody else (steal, of all cores).
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 import contextlib
-from itertools import chain
 import os
 import threading
 import time
@@ -55,7 +54,7 @@ class Load:
     def __init__(self) -> None:
         self._pids: list[Callable[[], int]] = []
         self._delays: dict[tuple[int, int], int] = {}  # ns, by process and thread
-        self._samples: list[tuple[float, float]] = []  # s: when, run delays until then
+        self._samples: list[tuple[float, float]] = []  # s: when, delays and steal until then
         self._overslept: list[tuple[float, float]] = []  # s: when, by how much
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -102,15 +101,23 @@ class Load:
             for pid in self._pids:
                 with contextlib.suppress(AssertionError, OSError):
                     self._sample_process(pid())
-            total = sum(chain((0,), self._delays.values())) * 1e-9
-            self._samples.append((time.monotonic(), total))
+            total = sum(self._delays.values()) * 1e-9
+            self._samples.append((time.monotonic(), total + _stolen()))
 
     def _sample_process(self, pid: int) -> None:
         for thread in _threads(pid):
-            with contextlib.suppress(OSError), open(
-                f'/proc/{pid}/task/{thread}/schedstat', 'rb'
-            ) as file:
+            with (
+                contextlib.suppress(OSError),
+                open(f'/proc/{pid}/task/{thread}/schedstat', 'rb') as file,
+            ):
                 self._delays[pid, thread] = int(file.read().split()[1])
+
+
+def _stolen() -> float:
+    """Return the seconds that were stolen from all cores since the start of the computer."""
+    with open('/proc/stat', encoding='ascii') as file:
+        fields = file.readline().split()
+    return int(fields[8]) / os.sysconf('SC_CLK_TCK') if len(fields) > 8 else 0.0
 
 
 def _threads(pid: int) -> Iterable[int]:

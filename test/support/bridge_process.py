@@ -16,7 +16,7 @@ from support.bounds import PATIENCE
 from support.domains import ros_environment
 from support.process import ProcessUnderTest
 
-WINDOW = 0.3  # s, the heartbeat window of most tests
+WINDOW = 0.4  # s, the heartbeat window of most tests
 
 Event = dict[str, Any]
 
@@ -107,5 +107,3 @@ def _fits(event: Event, kind: str | None, fields: Mapping[str, Any]) -> bool:
     return kind in (None, event['event']) and all(
         event.get(name) == value for name, value in fields.items()
     )
-
-

@@ -64,9 +64,7 @@ class Drive:
 
     def wait_stopped(self, since: float, timeout: float = PATIENCE) -> Entry:
         """Wait for the first stop at `since` or later that took effect, and return it."""
-        self._record.wait_for(
-            lambda _: self.stops(since), timeout, f'{self.base} is stopped'
-        )
+        self._record.wait_for(lambda _: self.stops(since), timeout, f'{self.base} is stopped')
         return self.stops(since)[0]
 
     def stopped_one_window_after(self, sent: tuple[float, float], window: float = WINDOW) -> Entry:

@@ -37,7 +37,7 @@ class Observer:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._statuses: defaultdict[str, list[DiagnosticArray]] = defaultdict(list)
-        self._clients = {
+        self._clients: dict[str, Any] = {
             name: self._node.create_client(kind, f'{NODE}/{name}')
             for name, kind in (
                 ('get_sessions', Trigger),

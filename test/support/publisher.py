@@ -31,9 +31,10 @@ _MATCHING = 20.0  # s
 class Stream:
     """One publisher of the node, what it publishes, and when next (never: only once)."""
 
-    def __init__(self, node: Node, topic: str, kind: type, log: int) -> None:
+    def __init__(self, node: Node, key: str, topic: str, kind: type, log: int) -> None:
         self._node = node
         self._kind = kind
+        self._key = key
         self._topic = topic
         self._publisher: Any = node.create_publisher(kind, topic, 10)
         self._log = log
@@ -72,9 +73,9 @@ class Stream:
         self._number += 1
         message = self._message()
         before = time.monotonic()
-        self._note({'n': self._number, 'topic': self._topic, 'before': before})
+        self._note({'n': self._number, 'before': before})
         self._publisher.publish(message)
-        self._note({'n': self._number, 'topic': self._topic, 'after': time.monotonic()})
+        self._note({'n': self._number, 'after': time.monotonic()})
         return before
 
     def _message(self) -> Any:
@@ -94,6 +95,7 @@ class Stream:
         return stamped
 
     def _note(self, line: dict[str, Any]) -> None:
+        line = {'key': self._key, 'topic': self._topic, **line}
         os.write(self._log, json.dumps(line).encode() + b'\n')
 
 
@@ -144,7 +146,7 @@ class Publisher:
         if key not in self._streams:
             kinds = {'Twist': Twist, 'TwistStamped': TwistStamped, 'String': String}
             kind = kinds[order['type']]
-            self._streams[key] = Stream(self._node, order['topic'], kind, self._log)
+            self._streams[key] = Stream(self._node, key, order['topic'], kind, self._log)
             self._streams[key].await_match()
         return self._streams[key]
 

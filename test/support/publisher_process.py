@@ -85,18 +85,21 @@ class PublisherProcess(ProcessUnderTest):
 
     def sent(self, topic: str) -> list[Sent]:
         """Return what was published on a topic so far."""
-        befores: dict[int, float] = {}
-        afters: dict[int, float] = {}
+        befores: dict[tuple[str, int], float] = {}
+        afters: dict[tuple[str, int], float] = {}
         for line in self._file.read_bytes().splitlines() if self._file.exists() else []:
             # A killed publisher may leave half a line.
             if not line.endswith(b'}'):
                 continue
             note = json.loads(line)
             if note['topic'] == topic and 'before' in note:
-                befores[note['n']] = note['before']
+                befores[note['key'], note['n']] = note['before']
             elif note['topic'] == topic:
-                afters[note['n']] = note['after']
-        return [Sent(n, before, afters.get(n)) for n, before in sorted(befores.items())]
+                afters[note['key'], note['n']] = note['after']
+        return sorted(
+            (Sent(key[1], before, afters.get(key)) for key, before in befores.items()),
+            key=lambda sent: sent.before,
+        )
 
     def last_sent(self, topic: str) -> tuple[float, float]:
         """

@@ -128,7 +128,7 @@ class Rig:
         self._sids = 0
         for name in self.bridge.machines:
             self.feed(lambda name=name: self.bridge.channel(name, True, self.now))  # type: ignore[misc]
-        self.feed(self.bridge.activate)
+        self.feed(lambda: self.bridge.activate(self.now))
         self.happened.clear()
 
     def feed(self, *feeds: Callable[[], None]) -> list[Request]:

@@ -37,7 +37,7 @@ from viam_session_bridge.machine.happened import (
 from viam_session_bridge.machine.machine_sessions import MachineSessions
 from viam_session_bridge.machine.sender import Sender
 from viam_session_bridge.machine.unanswered import Probe
-from viam_session_bridge.machine.verifying import Verifying
+from viam_session_bridge.machine.verifying import Finding, Verifying
 
 ABSENT_AFTER = 2.0  # s
 
@@ -65,7 +65,7 @@ class Protocol:
         self.ready = False
         self.senders = {base: Sender(base, window) for base in bases}
         self.sessions = MachineSessions(machine, max_sessions, call_timeout, allow_unsupervised)
-        self._verifying = {base: Verifying() for base in self.senders}
+        self._verifying = Verifying(self.senders)
         self._call_timeout = call_timeout
         self._absent_at: float | None = None  # when to tell, unless it is ready by then
         self._probe = Probe()
@@ -96,7 +96,7 @@ class Protocol:
     def forward(self, forward: Forward) -> None:
         """Take an accepted command."""
         self._touch(forward.base).forward(forward)
-        self._verifying[forward.base].commanded()
+        self._verifying.commanded(forward.base)
         if forward.session:
             self.sessions.open(forward.client, forward.session, self._is_stopped)
 
@@ -137,13 +137,13 @@ class Protocol:
 
     def opened(self, now: float) -> None:
         """Take that the channel is being opened."""
-        self._absent_at = now + ABSENT_AFTER
+        if not self.ready:
+            self._absent_at = now + ABSENT_AFTER
 
     def closed(self, now: float) -> MachineClosed:
         """Take that the channel is given up, all stops being final (R18)."""
         self.ready, self._absent_at = False, None
-        for verifying in self._verifying.values():
-            verifying.commanded()
+        self._verifying.end()
         return MachineClosed(self.machine, now)
 
     def answered(self, number: int, answer: Answer, now: float) -> None:
@@ -156,9 +156,13 @@ class Protocol:
             if client is not None:
                 self._stop_bases_of(request.sid, client, '', now)
         elif isinstance(request, IsMoving):
-            self._is_moving_answered(request.base, number, answer, now)
+            finding = self._verifying.answered(request.base, number, answer.moving, now)
+            if finding is Finding.MOVES:
+                self._happened.append(StillMoving(request.base, None, False, now))
+            elif finding is Finding.SUSPECT:
+                self._call(GetSessions(about=request.base))
         elif isinstance(request, GetSessions) and request.about:
-            self._still_moving(request.about, answer, now)
+            self._suspected(request.about, answer, now)
         elif isinstance(request, GetSessions):
             bases = [sender.unanswered for sender in self.senders.values()]
             self._probe.answered(number, answer.outcome, bases, now)
@@ -183,15 +187,14 @@ class Protocol:
         if self._absent_at is not None and self._absent_at <= now:
             self._absent_at = None
             self._happened.append(MachineAbsent(self.machine, now))
-        for base, verifying in self._verifying.items():
-            if verifying.due_at is not None and verifying.due_at <= now:
-                verifying.asked(self._call(IsMoving(base)))
+        for base in self._verifying.due(now):
+            self._verifying.asked(base, self._call(IsMoving(base)))
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and :meth:`drain` are to be called next."""
         times = [sender.next_deadline() for sender in self.senders.values()]
-        times += [verifying.due_at for verifying in self._verifying.values()]
-        times += [self.sessions.next_beat(), self._probe_due_at(), self._absent_at]
+        times += [self.sessions.next_beat(), self._verifying.next_deadline()]
+        times += [self._probe_due_at(), self._absent_at]
         return min((at for at in times if at is not None), default=None)
 
     def drain(self, now: float) -> tuple[list[Call], list[Happened]]:
@@ -204,7 +207,7 @@ class Protocol:
                 self._hand_over_stop(sender, now)
             for one in sender.happened:
                 if isinstance(one, StopFinal) and not sender.commanded:
-                    self._verifying[sender.base].final(one.timed_out, now)
+                    self._verifying.final(sender.base, one.timed_out, now)
             happened += sender.happened
             sender.happened = []
         happened += self.sessions.happened
@@ -261,17 +264,8 @@ class Protocol:
             if not started:
                 sender.fail_waiting(Cause.NO_SESSION, answer.detail, now)
 
-    def _is_moving_answered(self, base: str, number: int, answer: Answer, now: float) -> None:
-        verifying = self._verifying[base]
-        if not verifying.answered(number, now) or not answer.moving:
-            return
-        if verifying.distrusted:
-            self._call(GetSessions(about=base))
-        else:
-            self._happened.append(StillMoving(base, None, False, now))
-
-    def _still_moving(self, base: str, answer: Answer, now: float) -> None:
-        """A base moves after a command had timed out: whose motion is it (R20)?"""
+    def _suspected(self, base: str, answer: Answer, now: float) -> None:
+        """Stop a base that moves anew, if the machine lists no sessions but ours (R20)."""
         if answer.outcome not in (Outcome.OK, Outcome.UNIMPLEMENTED):
             return  # asked again in a second
         foreign = self.sessions.foreign(answer.sids)

@@ -10,47 +10,83 @@ time is handed in, calls are named by numbers.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import Enum
+
 FIRST_AFTER = 0.1  # s after the final stop
 AGAIN_AFTER = 1.0  # s, after a command timed out
 AGAIN_FOR = 60.0  # s
 
 
-class Verifying:
+class Finding(Enum):
+    """What an answer to the question means."""
+
+    FINE = 'it stands still, or nobody can tell'
+    MOVES = 'it moves, and no command of ours can be why'
+    SUSPECT = 'it moves, and a command of ours that timed out may be why'
+
+
+class _Base:
     """The questions about one base."""
 
     def __init__(self) -> None:
-        """Start with nothing to ask."""
         self.due_at: float | None = None
+        self.call: int | None = None
         self.distrusted = False  # a command timed out before this stop
-        self._until = 0.0
-        self._call: int | None = None
+        self.until = 0.0
 
-    def final(self, timed_out: bool, now: float) -> None:
+
+class Verifying:
+    """The questions about the bases of one machine."""
+
+    def __init__(self, bases: Iterable[str]) -> None:
+        """Start with nothing to ask."""
+        self._bases = {base: _Base() for base in bases}
+
+    def final(self, base: str, timed_out: bool, now: float) -> None:
         """
         Take that a stop is final.
 
         :param timed_out: whether a command to the base timed out since the final stop before
         """
+        asking = self._bases[base]
         if timed_out:
-            self.distrusted, self._until = True, now + AGAIN_FOR
-        self.due_at = now + FIRST_AFTER
+            asking.distrusted, asking.until = True, now + AGAIN_FOR
+        asking.due_at = now + FIRST_AFTER
 
-    def commanded(self) -> None:
+    def commanded(self, base: str) -> None:
         """Take that somebody commands the base: there is nothing to verify."""
-        self.due_at = self._call = None
-        self.distrusted = False
+        asking = self._bases[base]
+        asking.due_at = asking.call = None
+        asking.distrusted = False
 
-    def asked(self, number: int) -> None:
+    def end(self) -> None:
+        """Ask no more."""
+        for base in self._bases:
+            self.commanded(base)
+
+    def due(self, now: float) -> list[str]:
+        """Return the bases to ask now."""
+        asking = self._bases.items()
+        return [base for base, one in asking if one.due_at is not None and one.due_at <= now]
+
+    def next_deadline(self) -> float | None:
+        """Return when to ask next."""
+        times = (asking.due_at for asking in self._bases.values())
+        return min((at for at in times if at is not None), default=None)
+
+    def asked(self, base: str, number: int) -> None:
         """Take that the question is handed over."""
-        self.due_at, self._call = None, number
+        self._bases[base].due_at, self._bases[base].call = None, number
 
-    def answered(self, number: int, now: float) -> bool:
-        """Take an answer or its absence; return whether it is that of the current question."""
-        if number != self._call:
-            return False
-        self._call = None
-        if self.distrusted and now < self._until:
-            self.due_at = now + AGAIN_AFTER
-        else:
-            self.distrusted = False
-        return True
+    def answered(self, base: str, number: int, moving: bool, now: float) -> Finding:
+        """Take an answer, or its absence as not moving, and say what it means."""
+        asking = self._bases[base]
+        if number != asking.call:
+            return Finding.FINE  # somebody commands the base by now
+        asking.call = None
+        if asking.distrusted and now < asking.until:
+            asking.due_at = now + AGAIN_AFTER
+            return Finding.SUSPECT if moving else Finding.FINE
+        asking.distrusted = False
+        return Finding.MOVES if moving else Finding.FINE

@@ -19,6 +19,9 @@ from std_srvs.srv import Trigger
 from viam_session_bridge.ros.overview import BaseRow, MachineRow, Overview, SessionRow
 
 _POLL = 0.05  # s
+_NOT_CONFIGURED = {
+    'active': False, 'window': 0.0, 'discarded': 0, 'sessions': [], 'bases': [], 'machines': [],
+}  # fmt: skip
 
 
 class Asking:
@@ -44,7 +47,7 @@ class Asking:
         self._own = rclpy.create_node(
             f'_sessions_{os.getpid()}', context=self._context, start_parameter_services=False
         )
-        self._client = self._own.create_client(Trigger, f'{self.node}/get_sessions')
+        self._client: Any = self._own.create_client(Trigger, f'{self.node}/get_sessions')
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._own)
 
@@ -65,7 +68,7 @@ class Asking:
             self._client.remove_pending_request(future)
         if response is None or not response.success:
             # It answers, and is not configured.
-            return Overview(False, 0.0, [], [], [])
+            return read(_NOT_CONFIGURED)
         return read(json.loads(response.message))
 
     def close(self) -> None:
@@ -88,10 +91,6 @@ class Asking:
 
 def read(overview: dict[str, Any]) -> Overview:
     """Return the overview that :meth:`Overview.as_dict` made a dictionary of."""
-    return Overview(
-        active=overview['active'],
-        window=overview['window'],
-        sessions=[SessionRow(**row) for row in overview['sessions']],
-        bases=[BaseRow(**row) for row in overview['bases']],
-        machines=[MachineRow(**row) for row in overview['machines']],
-    )
+    rows = {'sessions': SessionRow, 'bases': BaseRow, 'machines': MachineRow}
+    read = {name: [kind(**row) for row in overview[name]] for name, kind in rows.items()}
+    return Overview(**{**overview, **read})

@@ -62,9 +62,9 @@ def judge(written: Written) -> list[Finding]:
         _drove(written, taken),
         _took_over(written, taken, teleop),
         _teleop_without_effect(written, taken, ends.get(teleop)),
-        _stopped(written, taken),
+        _stopped(written),
         _decided(written, ends.get(navigator)),
-        _no_motion_after(written, taken),
+        _no_motion_after(written),
     ]
 
 
@@ -97,11 +97,12 @@ def _took_over(written: Written, taken: Line, teleop: int) -> Finding:
 
 
 def _teleop_without_effect(written: Written, taken: Line, ended: Line | None) -> Finding:
-    told = 'the teleop was killed, its session lapsed, and the base went on'
+    told = "the teleop's death stopped nothing"
     if ended is None or ended['at'] > written.navigator_killed:
-        return Finding(False, f'{told}: its session had not ended by then')
+        return Finding(False, f'{told}: its session had not ended when the navigator was killed')
     if ended['bases']:
-        return Finding(False, f'{told}: it was still the last user of {ended["bases"]}')
+        bases = ', '.join(ended['bases'])
+        return Finding(False, f'{told}: it was still the last user of {bases}')
     between = [
         call for call in _effects(written) if taken['at'] < call['t'] < written.navigator_killed
     ]
@@ -111,21 +112,20 @@ def _teleop_without_effect(written: Written, taken: Line, ended: Line | None) ->
     since = max(ended['at'], written.teleop_killed)
     went_on = [call for call in between if _moves(call) and call['t'] > since]
     return Finding(
-        len(went_on) >= ENOUGH, f'{told} (no stop, {len(went_on)} commands took effect after it)'
+        len(went_on) >= ENOUGH, f'{told} ({len(went_on)} commands took effect after it)'
     )
 
 
-def _stopped(written: Written, taken: Line) -> Finding:
-    told = 'the navigator was killed, and the base was stopped'
+def _stopped(written: Written) -> Finding:
+    told = "the navigator's death stopped it"
     stop, sent = stop_of(written), last_sent(written)
     if stop is None or sent is None:
-        return Finding(False, f'{told}: it was not')
+        return Finding(False, f'{told}: it did not')
     after = stop - sent
     least, most = written.window - EARLY, written.window + LATE
     return Finding(
         least <= after <= most,
-        f'{told}, {1e3 * after:.1f} ms after its last message'
-        f' (told: {1e3 * least:.0f} to {1e3 * most:.0f} ms)',
+        f'{told} after {1e3 * after:.1f} ms (expected: {1e3 * least:.0f} to {1e3 * most:.0f})',
     )
 
 
@@ -133,13 +133,13 @@ def _decided(written: Written, ended: Line | None) -> Finding:
     told = 'because its session lapsed as the last user of the base'
     if ended is None:
         return Finding(False, f'{told}: the session never ended')
-    return Finding(
-        ended['cause'] == 'lapse' and bool(ended['bases']),
-        f'{told} (cause: {ended["cause"]}; bases: {", ".join(ended["bases"]) or "none"})',
-    )
+    if ended['cause'] != 'lapse' or not ended['bases']:
+        bases = ', '.join(ended['bases']) or 'none'
+        return Finding(False, f'{told}: its end was {ended["cause"]}, last user of {bases}')
+    return Finding(True, told)
 
 
-def _no_motion_after(written: Written, taken: Line) -> Finding:
+def _no_motion_after(written: Written) -> Finding:
     told = 'it did not move again'
     stop = stop_of(written)
     if stop is None:

@@ -18,7 +18,7 @@ _POLL = 0.02  # s
 ORDERLY = 5.0  # s that a process has for an orderly end
 
 
-class Failure(Exception):
+class StageError(Exception):
     """Something did not come about; the message is for the user."""
 
 
@@ -64,6 +64,11 @@ class Process:
                 raise self._failure(f'did not say {text!r} within {timeout:g} s')
             time.sleep(_POLL)
 
+    def check(self) -> None:
+        """Raise StageError where it has ended."""
+        if self.popen.poll() is not None:
+            raise self._failure(f'has ended with {self.popen.returncode}')
+
     def kill(self) -> float:
         """Kill it, as kill -9 does, and return when (time.monotonic(), s)."""
         at = time.monotonic()
@@ -85,9 +90,9 @@ class Process:
                 with contextlib.suppress(OSError):
                     self.popen.stdin.close()
 
-    def _failure(self, what: str) -> Failure:
+    def _failure(self, what: str) -> StageError:
         said = self.log.read_text(errors='replace').splitlines()[-10:]
-        return Failure('\n'.join([f'{self.name} {what}; it said last:', *said]))
+        return StageError('\n'.join([f'{self.name} {what}; it said last:', *said]))
 
 
 class Processes:
@@ -118,6 +123,12 @@ class Processes:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for process in reversed(self._started):
-            if process.popen.poll() is None:
-                process.end()
+        # A second Ctrl-C must not keep any of them alive.
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        try:
+            for process in reversed(self._started):
+                if process.popen.poll() is None:
+                    process.end()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -9,16 +9,17 @@ A publisher for trying things out: drives at one speed until it is ended.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 import contextlib
 import json
 import os
+import signal
 import sys
 import threading
 import time
 
 from geometry_msgs.msg import Twist
 import rclpy
+from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from std_msgs.msg import String
 
@@ -45,16 +46,18 @@ class Sends:
 
 
 class Lines:
-    """Counts the lines that come on the standard input."""
+    """Counts the lines that come on the standard input, and tells its end."""
 
     def __init__(self) -> None:
         """Begin to read, on a thread."""
         self.count = 0
+        self.ended = False
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         for _ in sys.stdin:
             self.count += 1
+        self.ended = True
 
 
 def publish(arguments: argparse.Namespace) -> None:
@@ -76,10 +79,11 @@ def publish(arguments: argparse.Namespace) -> None:
             break
         time.sleep(0.02)
     print('ready', flush=True)
-    while lines is not None and not lines.count:
+    while lines is not None and not (lines.count or lines.ended):
         time.sleep(0.005)
     begun = due = time.monotonic()
-    while time.monotonic() < begun + arguments.seconds:
+    # Whoever sent the lines may have been killed: this publisher must not drive on alone.
+    while time.monotonic() < begun + arguments.seconds and not (lines and lines.ended):
         at = time.monotonic()
         if lines is None or lines.count < 2:
             commands.publish(twist)
@@ -113,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == '__main__':
-    rclpy.init()
+    # Either signal ends it as Ctrl-C does: it leaves the graph, and its session ends at once.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         publish(_parser().parse_args(remove_ros_args(sys.argv[1:])))
+    rclpy.try_shutdown()

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from viam_session_bridge.ros.overview import BaseRow, MachineRow, Overview, SessionRow
 
 ACTIVE = 'active'
-BAR = 8  # characters
+BAR = 6  # characters
 # In the order of the table, with what goes first where the terminal is narrow.
 _COLUMNS = ('id', 'publisher', 'drives', 'to lapse', 'commands', 'refused', 'state', 'topic')
 _DISPENSABLE = ('topic', 'refused', 'commands', 'state', 'to lapse')
 _LEFT = ('publisher', 'drives', 'to lapse', 'state', 'topic', 'refused')
-_NARROWEST, _GAP = 8, 2
+_NARROWEST, _GAP = 12, 2
 _CUT = '..'
 
 
@@ -100,16 +100,16 @@ def _cells(row: SessionRow, window: float) -> list[str]:
         bar(row.to_lapse, window) if active else '',
         str(row.commands),
         _refusals(row.refusals),
-        row.state,
+        row.state if active else f'ended ({row.state})',
         row.topic,
     ]
 
 
 def _lay_out(cells: Sequence[Sequence[str]], width: int) -> list[str]:
     """Return the rows as lines of at most width, leaving columns out and cutting as needed."""
-    widths = {
-        name: max(len(row[index]) for row in cells) for index, name in enumerate(_COLUMNS)
-    }
+    widths = {name: max(len(row[index]) for row in cells) for index, name in enumerate(_COLUMNS)}
+    # Columns that come and go with what is in them make the table restless.
+    widths['to lapse'] = len(bar(0.0, 1.0))
     dispensable = list(_DISPENSABLE)
     # Names are what the table is for: they are cut only when nothing is left to leave out.
     least = {name: min(widths[name], _NARROWEST) for name in ('publisher', 'drives')}
@@ -119,8 +119,9 @@ def _lay_out(cells: Sequence[Sequence[str]], width: int) -> list[str]:
         excess = max(_total(widths) - width, 0)
         widths[name] = max(widths[name] - excess, least[name])
     shown = [(index, name) for index, name in enumerate(_COLUMNS) if name in widths]
+    gap = ' ' * _GAP
     return [
-        (' ' * _GAP).join(
+        gap.join(
             f'{cut(row[index], widths[name]):{"<" if name in _LEFT else ">"}{widths[name]}}'
             for index, name in shown
         ).rstrip()

@@ -1,0 +1,208 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""The launch files for real: a bridge that launch starts, before a simulated machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import os
+from pathlib import Path
+import signal
+import sys
+import time
+
+import pytest
+
+from support.domains import ros_environment
+from support.process import ProcessUnderTest, ROOT
+from viam_session_bridge.simulation.server import SimulatedMachine
+
+for module in ('launch_ros', 'launch_xml'):
+    pytest.importorskip(module, reason=f'{module} comes with ROS installations only')
+
+NAME = 'viam_session_bridge'
+FILES = ('bridge.launch.py', 'bridge.launch.xml')
+# What `ros2 launch` does, without it: it may be missing where launch_ros is not. SIGINT is
+# ignored in what a shell starts in the background, and would be in here.
+RUN = """
+import signal, sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import AnyLaunchDescriptionSource
+signal.signal(signal.SIGINT, signal.default_int_handler)
+file, *arguments = sys.argv[1:]
+service = LaunchService()
+service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
+    AnyLaunchDescriptionSource(file),
+    launch_arguments=[argument.split(':=', 1) for argument in arguments],
+)]))
+sys.exit(service.run())
+"""
+BRIDGE = f"""#!{sys.executable}
+from {NAME}.ros.main import entry
+entry()
+"""
+
+
+class Launch(ProcessUnderTest):
+    """A launch file, run with arguments."""
+
+    def __init__(self, directory: Path, domain: int, file: str, *arguments: str) -> None:
+        prefix = installed(directory)
+        path = os.pathsep.join(filter(None, (str(prefix), os.environ.get('AMENT_PREFIX_PATH'))))
+        environment = {
+            **ros_environment(domain),
+            'AMENT_PREFIX_PATH': path,
+            'ROS_LOG_DIR': str(directory / 'log'),
+            'PYTHONUNBUFFERED': '1',
+        }
+        super().__init__(directory, 'launch', environment)
+        launch_file = prefix / 'share' / NAME / 'launch' / file
+        self._command = [sys.executable, '-c', RUN, str(launch_file), *arguments]
+
+    def command(self) -> list[str]:
+        """Return what to run."""
+        return self._command
+
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Wait until the output has a text so many times."""
+        self.wait_until(lambda: self.output().count(text) >= times, f'does not say {text!r}')
+
+    def bridge(self) -> int:
+        """Return the bridge's process id."""
+        children = Path(f'/proc/{self.pid}/task/{self.pid}/children')
+        self.wait_until(lambda: children.read_text().split(), 'has no child')
+        return int(children.read_text().split()[0])
+
+    def kill(self) -> None:
+        """End it at once where a test failed, and the bridge, which would live on."""
+        if self.running:
+            children = Path(f'/proc/{self.pid}/task/{self.pid}/children').read_text().split()
+            super().kill()
+            for child in children:
+                os.kill(int(child), signal.SIGKILL)
+
+    def interrupt(self) -> int:
+        """End it as Ctrl-C in a terminal does, which both get, and return the exit status."""
+        bridge = self.bridge()
+        self.send_signal(signal.SIGINT)
+        os.kill(bridge, signal.SIGINT)
+        return self.wait_exit()
+
+
+def installed(directory: Path) -> Path:
+    """Return a prefix in which this working copy is installed."""
+    prefix = directory / 'prefix'
+    share, program = prefix / 'share' / NAME, prefix / 'lib' / NAME / 'bridge'
+    for path in (share, program.parent, prefix / 'share/ament_index/resource_index/packages'):
+        path.mkdir(parents=True)
+    (prefix / 'share/ament_index/resource_index/packages' / NAME).touch()
+    for part in ('launch', 'config'):
+        (share / part).symlink_to(ROOT / part)
+    program.write_text(BRIDGE)
+    program.chmod(0o755)
+    return prefix
+
+
+@pytest.fixture
+def machine() -> Iterator[SimulatedMachine]:
+    with SimulatedMachine() as machine:
+        yield machine
+
+
+def parameters(directory: Path, machine: SimulatedMachine, more: str = '') -> str:
+    """Write a parameter file and return the argument that names it."""
+    path = directory / 'parameters.yaml'
+    path.write_text(
+        f'/**/{NAME}:\n  ros__parameters:\n    machines.main.address: "{machine.address}"\n'
+        f'    machines.main.insecure: true\n{more}'
+    )
+    return f'params_file:={path}'
+
+
+@pytest.mark.parametrize('file', FILES)
+def test_drives_in_a_namespace_and_ends_with_the_base_stopped(
+    tmp_path: Path, own_ros_domain: int, machine: SimulatedMachine, file: str
+) -> None:
+    from support.publisher_process import PublisherProcess
+
+    arguments = (parameters(tmp_path, machine), 'namespace:=robot')
+    with Launch(tmp_path, own_ros_domain, file, *arguments) as launch:
+        launch.wait_for('[robot.viam_session_bridge]: main: connected')
+        with PublisherProcess(tmp_path, 'teleop', own_ros_domain) as teleop:
+            teleop.stream('/robot/cmd_vel', forward=0.3)
+            launch.wait_until(lambda: machine.state('base').moving, 'the base does not move')
+            begun = time.monotonic()
+            status = launch.interrupt()
+    # By SIGINT alone: SIGTERM would come after 5 s.
+    assert (status, time.monotonic() - begun < 5.0) == (0, True), launch.log_end()
+    assert not machine.state('base').moving
+    assert 'process has finished cleanly' in launch.output()
+
+
+@pytest.mark.parametrize('file', FILES)
+@pytest.mark.parametrize(
+    ('in_file', 'argument', 'starts'),
+    [
+        ('', 'autostart:=false', False),
+        ('    autostart: false\n', '', False),
+        ('    autostart: false\n', 'autostart:=true', True),
+    ],
+)
+def test_autostart(
+    tmp_path: Path,
+    own_ros_domain: int,
+    machine: SimulatedMachine,
+    file: str,
+    in_file: str,
+    argument: str,
+    starts: bool,
+) -> None:
+    from support.observer import Observer
+
+    arguments = [parameters(tmp_path, machine, in_file), *filter(None, [argument])]
+    with (
+        Launch(tmp_path, own_ros_domain, file, *arguments) as launch,
+        Observer(own_ros_domain) as observer,
+    ):
+        launch.wait_for('process started with pid')
+        assert observer.state() == ('active' if starts else 'unconfigured')
+        assert launch.interrupt() == 0
+
+
+@pytest.mark.parametrize('file', FILES)
+def test_log_level(
+    tmp_path: Path, own_ros_domain: int, machine: SimulatedMachine, file: str
+) -> None:
+    arguments = (parameters(tmp_path, machine), 'log_level:=debug')
+    with Launch(tmp_path, own_ros_domain, file, *arguments) as launch:
+        launch.wait_for('[DEBUG]')
+        launch.wait_for('main: connected')
+        assert launch.interrupt() == 0
+
+
+@pytest.mark.parametrize('file', FILES)
+def test_respawn(
+    tmp_path: Path, own_ros_domain: int, machine: SimulatedMachine, file: str
+) -> None:
+    arguments = (parameters(tmp_path, machine), 'respawn:=true')
+    with Launch(tmp_path, own_ros_domain, file, *arguments) as launch:
+        launch.wait_for('main: connected')
+        os.kill(launch.bridge(), signal.SIGKILL)
+        launch.wait_for('main: connected', times=2)
+        assert launch.interrupt() == 0
+
+
+@pytest.mark.parametrize('file', FILES)
+def test_default_parameters_are_the_installed_ones(
+    tmp_path: Path, own_ros_domain: int, file: str
+) -> None:
+    from support.observer import Observer
+
+    with Launch(tmp_path, own_ros_domain, file) as launch, Observer(own_ros_domain) as observer:
+        # Whether or not anybody listens at the file's address.
+        assert observer.state() == 'active'
+        command = Path(f'/proc/{launch.bridge()}/cmdline').read_text().split('\0')
+        share = tmp_path / 'prefix' / 'share' / NAME
+        assert str(share / 'config' / 'one_base.yaml') in command
+        assert launch.interrupt() == 0
