@@ -27,6 +27,7 @@ from viam_session_bridge.machine.calls import (
     Answer,
     Call,
     GetSessions,
+    IsMoving,
     Move,
     Outcome,
     SendHeartbeat,
@@ -80,7 +81,10 @@ class Machine:
     def run(self, call: Call, fails: bool, now: float) -> Answer:
         request = call.request
         if isinstance(request, GetSessions):
-            return Answer(Outcome.OK if self.probes else Outcome.UNIMPLEMENTED)
+            sids = tuple(self.sessions)
+            return Answer(Outcome.OK if self.probes else Outcome.UNIMPLEMENTED, sids=sids)
+        if isinstance(request, IsMoving):
+            return Answer(Outcome.OK, moving=self.moving[request.base] != ZERO)
         if isinstance(request, StartSession):
             return self._start(request.resume, fails, now)
         if isinstance(request, SendHeartbeat):
@@ -174,6 +178,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.now = 0.0
         self.wake_at: float | None = None
         self.up = False
+        self.open = False
         self.commands = 0
         self.pending: list[Pending] = []
         self.record = {name: Record() for name in NAMES}
@@ -207,6 +212,8 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         out = self.bridge.drain(self.now)
         if out.wake_at is not None:
             self.wake_at = out.wake_at if self.wake_at is None else min(self.wake_at, out.wake_at)
+        self.open = (self.open or bool(out.opened)) and not out.closed
+        self.up = self.up and self.open
         to_stop = self.take_decisions()
         for event in out.events:
             if isinstance(event, MachineSessionStarted):
@@ -374,7 +381,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
     def trouble(self, kind: str, still_run: bool, told_first: bool) -> None:
         if kind in ('cut', 'down') and self.up:
             self.channel_down(still_run, told_first)
-        if kind == 'cut' and not self.up:
+        if kind == 'cut' and self.open:
             self.channel_up()
         if kind in ('restart', 'forget'):
             self.machine.sessions.clear()
@@ -386,6 +393,11 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         if kind == 'deactivate':
             self.feed(lambda: self.bridge.activate(self.now))
 
+    def recover(self) -> None:
+        if not self.bridge.active:
+            self.feed(lambda: self.bridge.activate(self.now))
+        self.channel_up()
+
     def channel_down(self, still_run: bool, told_first: bool) -> None:
         self.up = False
         if told_first:
@@ -396,6 +408,8 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             self.feed(lambda: self.bridge.channel('main', False, self.now))
 
     def channel_up(self) -> None:
+        if self.up:
+            return
         self.cut_all()
         self.up = True
         self.feed(lambda: self.bridge.channel('main', True, self.now))
@@ -419,7 +433,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
                     record.newest is not None and record.newest.velocity == request.velocity
                 ):
                     record.sends = 2  # only an expired session allows it once more (R13)
-        if isinstance(request, GetSessions) and answer.outcome is Outcome.OK:
+        if request == GetSessions() and answer.outcome is Outcome.OK:
             for late in self.machine.late:
                 if late.deadline <= pending.handed_at:
                     late.bound = min(late.bound, self.now + 1.0)
@@ -525,8 +539,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         """I5: when all is quiet, whatever was commanded is stopped for good."""
         if not hasattr(self, 'bridge'):
             return
-        if not self.up:
-            self.channel_up()
+        self.recover()
         self.settle()
         for name, record in self.record.items():
             if name != 'd' or record.stopping:

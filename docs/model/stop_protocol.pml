@@ -159,14 +159,20 @@ inline forward(client, zero_velocity)
 #ifdef MUT_STOP_NOT_WITHDRAWN
     taken = 1
 #else
+#ifdef SEE_STOP_WITHDRAWN
+    WITNESS;
+#endif
     forget_stopping()
 #endif
   :: else
   fi
 }
 
-#ifdef MUT_STOP_IN_FLIGHT_NOT_AWAITED
+/* Stopping.holds_motion */
+#if defined(MUT_STOP_IN_FLIGHT_NOT_AWAITED)
 #define HOLDS_MOTION (after_ack && !acknowledged)
+#elif defined(MUT_ACK_NOT_AWAITED)
+#define HOLDS_MOTION (CALLS > 0)
 #else
 #define HOLDS_MOTION (CALLS > 0 || (after_ack && !acknowledged))
 #endif
@@ -194,7 +200,9 @@ inline forward(client, zero_velocity)
 #define ABOUT_TO_MOVE (waiting != NOBODY && flying == NOBODY && zeros == 0 && CALLS > 0 \
                        && (acknowledged || !after_ack))
 
-#ifdef MUT_STOP_WAITS_FOR_COMMAND
+#if defined(MUT_REPEATED_DESPITE_TAKEOVER)
+#define STOP_MAY_GO true
+#elif defined(MUT_STOP_WAITS_FOR_COMMAND)
 #define STOP_MAY_GO (flying == NOBODY && !ABOUT_TO_MOVE)
 #else
 #define STOP_MAY_GO !ABOUT_TO_MOVE
@@ -222,10 +230,7 @@ inline hand_over_command()
   assert(commander == waiting);      /* R13, R14: never one that is not the newest ... */
   assert(lives);                     /* ... nor of a session that ended */
 #ifdef SEE_SENT_AGAIN
-  if :: waiting_again && last_sid == NOBODY -> WITNESS :: else fi;
-#endif
-#ifdef SEE_SENT_BESIDE_LATE
-  if :: lost_waits && commander == B -> WITNESS :: else fi;
+  if :: waiting_again -> WITNESS :: else fi;
 #endif
   older_flying = CALLS + superseded + zeros > 0;
   flying = waiting; flying_zero = waiting_zero; flying_again = waiting_again; ran = 0;
@@ -240,6 +245,7 @@ inline hand_over_stop()
   if
   :: stopping && due && STOP_MAY_GO ->
     assert(!taken);                  /* R9: a lapse's stop is withdrawn by a newer command */
+    assert(!ABOUT_TO_MOVE);          /* R9: no repetition when a command can go out */
     if
     :: SENT_CLEAN -> clean++
     :: else -> unclean++
@@ -297,8 +303,8 @@ inline final()
   assert(!moving);                                                /* R7 */
   assert(flying == NOBODY || ran);                                /* R7 */
   assert(MAY_ACT_LATE == 0);                                      /* R7 */
-#ifdef SEE_FINAL_SUPERSEDES
-  if :: CALLS > 0 && zeros > 0 && waiting == B -> WITNESS :: else fi;
+#ifdef SEE_TAKEOVER_AWAITS_ALL
+  if :: CALLS > 0 && zeros > 0 && waiting != NOBODY -> WITNESS :: else fi;
 #endif
   superseded = superseded + CALLS;
   forget_stopping();
@@ -432,6 +438,9 @@ end:
       flying != NOBODY && ran ->     /* OK */
       assert(!older_flying);         /* R9: a stop answered later may act later */
       assert(!(flying_zero && MAY_ACT_LATE)); /* R10: nothing older lives on */
+#ifdef SEE_OLDER_MOTION_ACTS_LAST
+      if :: MAY_ACT_LATE -> WITNESS :: else fi;
+#endif
       flying = NOBODY; flying_zero = 0; flying_again = 0; ran = 0;
       all_answered_now();
       drain()
@@ -495,6 +504,9 @@ end:
   :: d_step {
       fenced > 0 ->
       fenced--;
+#ifdef SEE_OLD_ACK
+      if :: waiting != NOBODY && CALLS == 0 -> WITNESS :: else fi;
+#endif
 #ifdef MUT_OLD_ACK_COUNTS
       acknowledged = 1;
 #endif
@@ -553,9 +565,19 @@ active proctype probe()
 {
 end:
   do
+#ifndef MUT_NO_PROBE
   :: d_step { lost_turn > 0 -> lost_turn--; probed_turn++ }
   :: d_step { lost_gone > 0 -> lost_gone--; probed_gone++ }
-  :: d_step { probed_gone > 0 -> probed_gone--; all_answered_now(); drain() }
+#endif
+  :: d_step {
+      probed_gone > 0 ->
+      probed_gone--;
+      all_answered_now();
+#ifdef SEE_SETTLED
+      if :: due && acknowledged && !lives -> WITNESS :: else fi;
+#endif
+      drain()
+    }
 #ifdef MUT_SETTLED_BY_PROBE_ALONE
   :: d_step { probed_turn > 0 -> probed_turn--; forgotten_turn++; all_answered_now(); drain() }
 #endif

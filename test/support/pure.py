@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 import os
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ from viam_session_bridge.machine.calls import (
     Answer,
     Call,
     GetSessions,
+    IsMoving,
     Move,
     Outcome,
     Request,
@@ -115,7 +117,8 @@ class Rig:
     An active bridge whose machines are ready, at time 0.
 
     Every feed returns the requests that it led to. Calls wait for the test's answer; :meth:`until`
-    lets those time out whose deadline comes.
+    lets those time out whose deadline comes. Whether a base moves (R20) is answered with no at
+    once, and shown to no test.
     """
 
     def __init__(self, *bases: BaseConfiguration, **options: object) -> None:
@@ -137,10 +140,15 @@ class Rig:
             feed()
         out = self.bridge.drain(self.now)
         self.happened += out.events
-        self.calls += [(call, self.now + call.timeout) for call in out.calls]
         if out.wake_at is not None:
             self.wake_at = out.wake_at if self.wake_at is None else min(out.wake_at, self.wake_at)
-        return [call.request for call in out.calls]
+        calls = [call for call in out.calls if not isinstance(call.request, IsMoving)]
+        self.calls += [(call, self.now + call.timeout) for call in calls]
+        still = Answer(Outcome.OK, moving=False)
+        for call in out.calls:
+            if isinstance(call.request, IsMoving):
+                self.feed(partial(self.bridge.answered, call, still, self.now))
+        return [call.request for call in calls]
 
     # The publishers
 
@@ -223,11 +231,7 @@ class Rig:
             if times_out and overdue is not None:
                 self.calls.remove(overdue)
                 answer = Answer(Outcome.TIMED_OUT, 'timed out')
-                requests = self.feed(
-                    lambda call=overdue[0], answer=answer: self.bridge.answered(  # type: ignore[misc]
-                        call, answer, self.now
-                    )
-                )
+                requests = self.feed(partial(self.bridge.answered, overdue[0], answer, self.now))
             else:
                 requests = self.tick()
             sent += [(round(self.now, 6), request) for request in requests]

@@ -9,8 +9,6 @@ acknowledged (R19), or the bridge failed.
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import threading
 
@@ -19,24 +17,21 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from viam_session_bridge.ros.ending import Ending
 from viam_session_bridge.ros.node import BridgeNode
 from viam_session_bridge.ros.parameters import autostart
-
-ENDING = {signal.SIGINT, signal.SIGTERM}
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until a signal, the shutdown transition or a failure ends it."""
-    # Blocked in every thread to come and waited for here. A handler would not do: Python runs it
-    # only when the main thread comes by, and one that sleeps in a lock need not.
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    ending = Ending()
     # rclpy's own handlers would shut the context down at once, and with it the way to say so.
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # rcl's parser refuses a parameter file as a whole
         print(f'viam_session_bridge: {error}', file=sys.stderr)
         return 1
-    node = BridgeNode(finished=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    node = BridgeNode(finished=ending.come)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     spinning = threading.Thread(target=_spin, args=(executor, node), name='executor')
@@ -45,8 +40,7 @@ def main(args: list[str] | None = None) -> int:
             _bring_down(node)
             return 1
         spinning.start()
-        # Ctrl-C in a terminal sends SIGINT, and launch sends it once more: both are one wish.
-        signal.sigwait(ENDING)
+        ending.wait()
         executor.shutdown()
         return _bring_down(node)
     finally:
