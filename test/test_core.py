@@ -31,12 +31,12 @@ WINDOW = 0.5
 AUTO, MANUAL, DISABLED = SessionsMode.AUTO, SessionsMode.MANUAL, SessionsMode.DISABLED
 GO = Velocity(0.3, 0.0, 0.1)
 NAN = Velocity(math.nan)
+MODES = {'base': AUTO, 'arm': AUTO, 'manual': MANUAL, 'manual2': MANUAL, 'free': DISABLED}
 
 
 @pytest.fixture
 def core() -> Core:
-    modes = {'base': AUTO, 'arm': AUTO, 'manual': MANUAL, 'manual2': MANUAL, 'free': DISABLED}
-    return Core(WINDOW, modes)
+    return Core(WINDOW, MODES)
 
 
 def lapse(core: Core) -> list[Said]:
@@ -243,15 +243,15 @@ def test_auto_permissions_are_not_needed(core: Core) -> None:
         assert not stops(core.command('A', 'base', GO, 1.0 + 0.4 * step))
 
 
-@pytest.mark.parametrize('mode', ['base', 'manual'])
-def test_a_refused_command_is_none(core: Core, mode: str) -> None:
-    core.heartbeat('A', core._modes[mode], True, 1.0)
-    core.command('A', mode, GO, 1.0)
-    core.command('A', mode, NAN, 1.4)
-    core.command('A', mode, GO, 1.4, Refusal.NOT_READY)
-    core.command('A', mode, ZERO, 1.4, Refusal.NOT_READY)
+@pytest.mark.parametrize('name', ['base', 'manual'])
+def test_a_refused_command_is_none(core: Core, name: str) -> None:
+    core.heartbeat('A', MODES[name], True, 1.0)
+    core.command('A', name, GO, 1.0)
+    core.command('A', name, NAN, 1.4)
+    core.command('A', name, GO, 1.4, Refusal.NOT_READY)
+    core.command('A', name, ZERO, 1.4, Refusal.NOT_READY)
     assert core.expire(1.5 - 1e-6) == []
-    assert stops(core.expire(1.5)) == [(mode, Cause.LAPSE)]
+    assert stops(core.expire(1.5)) == [(name, Cause.LAPSE)]
 
 
 def test_manual_commands_alone_do_not_keep_it(core: Core) -> None:

@@ -56,9 +56,7 @@ class Model:
     def start(self, client: str) -> None:
         self.sign[client] = self.heartbeat[client] = self.now
 
-    def command(
-        self, client: str, base: str, velocity: Velocity, outside: Refusal | None
-    ) -> bool:
+    def command(self, client: str, base: str, velocity: Velocity, outside: Refusal | None) -> bool:
         """Return whether it is forwarded."""
         refusal = outside
         if CLIENTS[client] is MANUAL and client not in self.sign:

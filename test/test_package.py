@@ -38,7 +38,8 @@ IMPURE = {
     'viam', 'yaml',
 }  # fmt: skip
 PURE_OF_MACHINE = (
-    'calls', 'happened', 'machine_sessions', 'protocol', 'sender', 'stopping', 'unanswered',
+    'calls', 'closing', 'happened', 'machine_sessions', 'outbox', 'protocol', 'sender', 'stopping',
+    'unanswered', 'verifying',
 )  # fmt: skip
 
 

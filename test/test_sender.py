@@ -21,7 +21,7 @@ def go(x: float, sid: str = 'sid-1', name: str = 'base') -> Move:
 
 @pytest.fixture
 def rig() -> Rig:
-    """A base that A (sid-1) drives, and that B (sid-2) drove before."""
+    """Let A (sid-1) drive a base that B (sid-2) drove before."""
     rig = Rig()
     rig.command('A')
     rig.answer(StartSession)
@@ -78,7 +78,7 @@ def test_the_first_command_waits_for_its_machine_session() -> None:
 
 
 def waiting_for_a_slow_one() -> Rig:
-    """A command of time 0 waits; the client lives by its heartbeats."""
+    """Let a command of time 0 wait; the client lives by its heartbeats."""
     rig = Rig(machines=[machine(call_timeout=5.0)])
     rig.drive('A')
     rig.command('A', 0.4)

@@ -3,6 +3,8 @@
 
 """How a base is stopped: at once, again, and until it is final (R7, R10)."""
 
+from collections.abc import Callable
+
 import pytest
 
 from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
@@ -25,14 +27,14 @@ NAN = float('nan')
 
 @pytest.fixture
 def rig() -> Rig:
-    """A base that A drives; all calls were answered."""
+    """Let A drive a base; all calls are answered."""
     rig = Rig()
     rig.drive('A')
     return rig
 
 
 def hung(rig: Rig) -> Rig:
-    """A's newest command is in flight."""
+    """Leave A's newest command in flight."""
     rig.command('A', 0.4)
     assert rig.pending(Move)
     return rig
@@ -56,13 +58,13 @@ def test_a_lapse_stops_the_base_at_its_deadline(rig: Rig) -> None:
 @pytest.mark.parametrize('cause', [Cause.LEFT, Cause.DEACTIVATED, Cause.REFUSED, Cause.LAPSE])
 def test_a_stop_never_waits_for_a_command_in_flight(rig: Rig, cause: Cause) -> None:
     hung(rig)
-    end = {
+    end: dict[Cause, Callable[[], list[Request]]] = {
         Cause.LEFT: lambda: rig.left('A'),
         Cause.DEACTIVATED: rig.deactivate,
         Cause.REFUSED: lambda: rig.command('A', NAN),
         Cause.LAPSE: lambda: [one for _, one in rig.until(WINDOW, times_out=False)],
-    }[cause]
-    assert end() == [STOP]
+    }
+    assert end[cause]() == [STOP]
     assert len(rig.pending(Move)) == 1
 
 
@@ -179,7 +181,7 @@ def test_any_of_several_that_were_sent_late_enough_makes_it_final(rig: Rig) -> N
 
 
 def unanswered(rig: Rig, outcome: Outcome = Outcome.TIMED_OUT) -> Rig:
-    """A's newest command, of time 0, got no answer, and A left; all stops are acknowledged."""
+    """Leave A's newest command, of time 0, without an answer; A left, its stops acknowledged."""
     hung(rig)
     rig.now = CALL_TIMEOUT
     rig.answer(Move, outcome)

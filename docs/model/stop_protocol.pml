@@ -228,7 +228,7 @@ inline hand_over_command()
   assert(flying == NOBODY);          /* R9, R14: at most one command in flight */
   assert(!needs_ack);                /* R10 */
   assert(commander == waiting);      /* R13, R14: never one that is not the newest ... */
-  assert(lives);                     /* ... nor of a session that ended */
+  assert(lives);                     /* R13: ... nor of a session that ended */
 #ifdef SEE_SENT_AGAIN
   if :: waiting_again -> WITNESS :: else fi;
 #endif
@@ -433,7 +433,7 @@ active proctype command()
 {
 end:
   do
-  :: d_step { flying != NOBODY && !ran -> ran = 1; moving = !flying_zero; assert(!quiet) }
+  :: d_step { flying != NOBODY && !ran -> ran = 1; moving = !flying_zero; assert(!quiet) /* R7 */ }
   :: d_step {
       flying != NOBODY && ran ->     /* OK */
       assert(!older_flying);         /* R9: a stop answered later may act later */
@@ -550,12 +550,12 @@ end:
   do
   :: d_step { lost_waits > 0 -> lost_waits--; lost_turn++ }
   :: d_step { lost_waits > 0 -> lost_waits--; lost_gone++ }
-  :: d_step { lost_turn > 0 -> lost_turn--; lost_gone++; moving = 1; assert(!quiet) }
+  :: d_step { lost_turn > 0 -> lost_turn--; lost_gone++; moving = 1; assert(!quiet) /* R7 */ }
   :: d_step { lost_turn > 0 -> lost_turn--; lost_gone++ }
-  :: d_step { probed_turn > 0 -> probed_turn--; probed_gone++; moving = 1; assert(!quiet) }
+  :: d_step { probed_turn > 0 -> probed_turn--; probed_gone++; moving = 1; assert(!quiet) /* R7 */ }
   :: d_step { probed_turn > 0 -> probed_turn--; probed_gone++ }
 #ifdef MUT_SETTLED_BY_PROBE_ALONE
-  :: d_step { forgotten_turn > 0 -> forgotten_turn--; moving = 1; assert(!quiet) }
+  :: d_step { forgotten_turn > 0 -> forgotten_turn--; moving = 1; assert(!quiet) /* R7 */ }
 #endif
   od
 }

@@ -13,6 +13,7 @@ import random
 import tempfile
 
 DOMAINS = range(1, 90)  # those up to 101, the last that DDS has ports for, are of the benchmarks
+_PROFILES = str(Path(__file__).with_name('fastdds.xml'))
 _FIRST_PORT, _PORTS = 7400, 250  # of DDS: domain 0's first UDP port, and how many a domain has
 
 
@@ -55,4 +56,6 @@ def ros_environment(domain: int) -> dict[str, str]:
         'ROS_DOMAIN_ID': str(domain),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
         'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp',
+        'FASTDDS_DEFAULT_PROFILES_FILE': _PROFILES,
+        'FASTRTPS_DEFAULT_PROFILES_FILE': _PROFILES,  # its name with Jazzy
     }

@@ -153,9 +153,7 @@ class Rig:
     # The publishers
 
     def command(self, client: str, x: float = 0.3, topic: str = '/base') -> list[Request]:
-        return self.feed(
-            lambda: self.bridge.command(client, topic, forward(x), None, self.now)
-        )
+        return self.feed(lambda: self.bridge.command(client, topic, forward(x), None, self.now))
 
     def heartbeat(self, client: str, topic: str = '/base', own: bool = True) -> list[Request]:
         return self.feed(lambda: self.bridge.heartbeat(client, topic, own, self.now))

@@ -21,7 +21,6 @@ from viam_session_bridge.machine.calls import (
     IsMoving,
     Move,
     Outcome,
-    Request,
     SendHeartbeat,
     StartSession,
     StopBase,
@@ -35,6 +34,7 @@ from viam_session_bridge.machine.happened import (
     StopFinal,
 )
 from viam_session_bridge.machine.machine_sessions import MachineSessions
+from viam_session_bridge.machine.outbox import Outbox
 from viam_session_bridge.machine.sender import Sender
 from viam_session_bridge.machine.unanswered import Probe
 from viam_session_bridge.machine.verifying import Finding, Verifying
@@ -66,12 +66,9 @@ class Protocol:
         self.senders = {base: Sender(base, window) for base in bases}
         self.sessions = MachineSessions(machine, max_sessions, call_timeout, allow_unsupervised)
         self._verifying = Verifying(self.senders)
-        self._call_timeout = call_timeout
         self._absent_at: float | None = None  # when to tell, unless it is ready by then
         self._probe = Probe()
-        self._calls: list[Call] = []
-        self._requests: dict[int, Request] = {}  # in flight
-        self._number = 0
+        self._outbox = Outbox(machine, call_timeout)
         self._happened: list[Happened] = []
         self._touched: dict[str, Sender] = {}  # since the last drain
         self._unanswered = False  # some command of some base may be
@@ -148,7 +145,7 @@ class Protocol:
 
     def answered(self, number: int, answer: Answer, now: float) -> None:
         """Take the end of a call."""
-        request = self._requests.pop(number)
+        request = self._outbox.answered(number)
         if isinstance(request, StartSession):
             self._start_answered(number, answer, now)
         elif isinstance(request, SendHeartbeat):
@@ -160,7 +157,7 @@ class Protocol:
             if finding is Finding.MOVES:
                 self._happened.append(StillMoving(request.base, None, False, now))
             elif finding is Finding.SUSPECT:
-                self._call(GetSessions(about=request.base))
+                self._outbox.call(GetSessions(about=request.base))
         elif isinstance(request, GetSessions) and request.about:
             self._suspected(request.about, answer, now)
         elif isinstance(request, GetSessions):
@@ -182,13 +179,13 @@ class Protocol:
         for base in self.senders:
             self._touch(base)
         for machine_session in self.sessions.beats_due(now):
-            number = self._call(SendHeartbeat(machine_session.sid))
+            number = self._outbox.call(SendHeartbeat(machine_session.sid))
             self.sessions.beat(machine_session, number, now)
         if self._absent_at is not None and self._absent_at <= now:
             self._absent_at = None
             self._happened.append(MachineAbsent(self.machine, now))
         for base in self._verifying.due(now):
-            self._verifying.asked(base, self._call(IsMoving(base)))
+            self._verifying.asked(base, self._outbox.call(IsMoving(base)))
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and :meth:`drain` are to be called next."""
@@ -214,9 +211,8 @@ class Protocol:
         self.sessions.happened = []
         probe_due_at = self._probe_due_at()
         if probe_due_at is not None and probe_due_at <= now:
-            self._probe.sent(self._call(GetSessions()), now)
-        calls, self._calls = self._calls, []
-        return calls, happened
+            self._probe.sent(self._outbox.call(GetSessions()), now)
+        return self._outbox.take(), happened
 
     def _hand_over_command(self, sender: Sender, now: float) -> bool:
         command = sender.sendable()
@@ -231,23 +227,23 @@ class Protocol:
             sid = machine_session.sid
             if not sid:
                 if not machine_session.starting:
-                    number = self._call(StartSession(machine_session.resume))
+                    number = self._outbox.call(StartSession(machine_session.resume))
                     self.sessions.start(machine_session, number, now)
                 return False
             self.sessions.used(sid, now)
-        number = self._call(Move(sender.base, command.forward.velocity, sid))
-        sender.sent(number, sid, now + self._call_timeout)
+        number = self._outbox.call(Move(sender.base, command.forward.velocity, sid))
+        sender.sent(number, sid, now + self._outbox.timeout)
         return True
 
     def _hand_over_stop(self, sender: Sender, now: float) -> None:
         if sender.stop_due(now):
-            sender.stop_sent(self._call(StopBase(sender.base)), now)
+            sender.stop_sent(self._outbox.call(StopBase(sender.base)), now)
         if sender.zero_due():
             sid = sender.last_sid
             if self.sessions.is_valid(sid, now):
-                number = self._call(Move(sender.base, ZERO, sid))
+                number = self._outbox.call(Move(sender.base, ZERO, sid))
                 self.sessions.used(sid, now)
-                sender.zero_sent(number, now + self._call_timeout)
+                sender.zero_sent(number, now + self._outbox.timeout)
             else:
                 sender.skip_zero()
 
@@ -295,9 +291,3 @@ class Protocol:
     def _touch(self, base: str) -> Sender:
         sender = self._touched[base] = self.senders[base]
         return sender
-
-    def _call(self, request: Request) -> int:
-        self._number += 1
-        self._requests[self._number] = request
-        self._calls.append(Call(self._number, self.machine, request, self._call_timeout))
-        return self._number
