@@ -36,6 +36,7 @@
 #define FAILED 3
 #define NO_SESSION 4
 #define EXPIRED 5
+#define STILL_MOVING 6
 
 #define IS_COVERED(cause) (cause == REFUSED || cause == NO_SESSION)
 #define IS_R10(cause) (cause == REFUSED || cause == FAILED || cause == NO_SESSION)
@@ -404,7 +405,7 @@ end:
   :: d_step { lives && !sid -> sid = 1; drain() }
   :: d_step { lives && !sid && waiting == commander -> fail_waiting(NO_SESSION); drain() }
   :: d_step { lives && sid && last_sid != commander -> sid = 0 }
-  :: d_step {
+  :: d_step { /* SESSION_EXPIRED on a heartbeat, or on another base's command */
       last_sid != NOBODY ->
       if :: last_sid == commander -> sid = 0 :: else fi;
       chosen = last_sid; last_sid = NOBODY;
@@ -413,6 +414,8 @@ end:
     }
     /* one that rests has lapsed by the bridge's reckoning (MachineSessions._forget_lapsed) */
   :: d_step { last_sid != NOBODY && !(lives && last_sid == commander) -> last_sid = NOBODY }
+    /* Protocol._suspected: it moves after a final stop (R20) */
+  :: d_step { commander != NOBODY && !commanded -> decide_stop(STILL_MOVING, NOBODY); drain() }
   :: d_step { moving -> moving = 0 }
   :: MAY_REST
   od
@@ -434,8 +437,8 @@ active proctype command()
 end:
   do
   :: d_step { flying != NOBODY && !ran -> ran = 1; moving = !flying_zero; assert(!quiet) /* R7 */ }
-  :: d_step {
-      flying != NOBODY && ran ->     /* OK */
+  :: d_step { /* OK */
+      flying != NOBODY && ran ->
       assert(!older_flying);         /* R9: a stop answered later may act later */
       assert(!(flying_zero && MAY_ACT_LATE)); /* R10: nothing older lives on */
 #ifdef SEE_OLDER_MOTION_ACTS_LAST
@@ -446,8 +449,8 @@ end:
       drain()
     }
   :: d_step { flying != NOBODY -> command_failed(); drain() } /* an error, whether it ran or not */
-  :: d_step {
-      flying != NOBODY && ALL_LOST < LOST -> /* no answer: TIMED_OUT, CUT */
+  :: d_step { /* no answer: TIMED_OUT, CUT */
+      flying != NOBODY && ALL_LOST < LOST ->
       if
       :: ran || flying_zero -> lost_gone++ /* a late zero harms nobody */
       :: else -> lost_waits++
@@ -455,8 +458,8 @@ end:
       command_failed();
       drain()
     }
-  :: d_step {
-      flying != NOBODY && !ran ->    /* SESSION_EXPIRED */
+  :: d_step { /* SESSION_EXPIRED */
+      flying != NOBODY && !ran ->
       if :: commander == flying -> sid = 0 :: else fi;
       if :: last_sid == flying -> last_sid = NOBODY :: else fi;
       if
@@ -501,7 +504,7 @@ end:
   :: d_step { clean > 0 -> clean--; clean_ran++; moving = 0 }
   :: d_step { unclean_ran > 0 -> unclean_ran--; stop_acknowledged(); drain() }
   :: d_step { clean_ran > 0 -> clean_ran--; stop_acknowledged(); final(); drain() }
-  :: d_step {
+  :: d_step { /* OK, of one handed over before a command failed */
       fenced > 0 ->
       fenced--;
 #ifdef SEE_OLD_ACK
@@ -527,14 +530,14 @@ active proctype zero()
 {
 end:
   do
-  :: d_step {
+  :: d_step { /* answered */
       zeros > 0 ->
       zeros--;
       if :: zeros == 0 -> older_flying = 0 :: else fi;
       all_answered_now();
       drain()
     }
-  :: d_step {
+  :: d_step { /* not answered */
       zeros > 0 && ALL_LOST < LOST ->
       zeros--; lost_gone++;
       if :: zeros == 0 -> older_flying = 0 :: else fi;
@@ -569,7 +572,7 @@ end:
   :: d_step { lost_turn > 0 -> lost_turn--; probed_turn++ }
   :: d_step { lost_gone > 0 -> lost_gone--; probed_gone++ }
 #endif
-  :: d_step {
+  :: d_step { /* it counts as answered */
       probed_gone > 0 ->
       probed_gone--;
       all_answered_now();

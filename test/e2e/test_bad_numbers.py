@@ -1,3 +1,5 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
 """Numbers that are none: the base stops at once, whatever heartbeats say (R10, R17)."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
 """A bridge that dies or hangs: the machine stops the base, nothing is replayed (R2, R12)."""
 
 from __future__ import annotations

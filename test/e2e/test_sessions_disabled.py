@@ -1,3 +1,5 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
 """A base whose sessions are disabled: no lapse stops it, the end of the bridge does (R3, R19)."""
 
 from __future__ import annotations

@@ -250,13 +250,13 @@ class Sender:
         self._lost = True
 
     def _about_to_move(self, stopping: Stopping) -> bool:
-        """Whether nothing but stops in flight holds a command back: no more are sent (R9)."""
+        """Whether nothing but repetitions of an acknowledged stop holds a command back (R9)."""
         return (
             self.waiting is not None
             and self.in_flight is None
             and not self._zeros
             and bool(stopping.calls)
-            and (stopping.acknowledged or not stopping.motion_after_ack)
+            and stopping.acknowledged
         )
 
     def _all_answered_now(self, now: float) -> None:
