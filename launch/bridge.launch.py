@@ -11,13 +11,12 @@ Ctrl-C is an orderly end: launch sends SIGINT, the bridge stops its bases within
 
 from __future__ import annotations
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
-
-from launch import LaunchContext, LaunchDescription
 
 PACKAGE = 'viam_session_bridge'
 RESPAWN_DELAY = 1.0  # s

@@ -371,20 +371,21 @@ inline take_command(client, zero_velocity)
   drain()
 }
 
-#define MAY_COMMAND (superseded < STOPS) /* a bound of the model's */
+/* A bound of the model's: what may lead to a new Stopping waits until few old stops are out. */
+#define MAY_BEGIN (superseded < STOPS)
 
 /* Publishers and the graph: nothing obliges them to do anything. */
 active proctype clients()
 {
 end:
   do
-  :: d_step { MAY_COMMAND -> take_command(A, 0) }
-  :: d_step { MAY_COMMAND -> take_command(A, 1) }
-  :: d_step { MAY_COMMAND -> take_command(B, 0) }
-  :: d_step { MAY_COMMAND -> take_command(B, 1) }
+  :: d_step { MAY_BEGIN -> take_command(A, 0) }
+  :: d_step { MAY_BEGIN -> take_command(A, 1) }
+  :: d_step { MAY_BEGIN -> take_command(B, 0) }
+  :: d_step { MAY_BEGIN -> take_command(B, 1) }
     /* what is due ends first, in the same feed (R2) */
-  :: d_step { MAY_COMMAND && lives -> last_user_ends(); take_command(A, 0) }
-  :: d_step { MAY_COMMAND && lives -> last_user_ends(); take_command(B, 0) }
+  :: d_step { MAY_BEGIN && lives -> last_user_ends(); take_command(A, 0) }
+  :: d_step { MAY_BEGIN && lives -> last_user_ends(); take_command(B, 0) }
   :: d_step { lives -> last_user_ends(); drain() }
 #ifdef MUT_LAPSE_OF_ANYBODY
   :: d_step { lives -> decide_stop(LAPSE, A + B - commander); drain() }
@@ -415,7 +416,11 @@ end:
     /* one that rests has lapsed by the bridge's reckoning (MachineSessions._forget_lapsed) */
   :: d_step { last_sid != NOBODY && !(lives && last_sid == commander) -> last_sid = NOBODY }
     /* Protocol._suspected: it moves after a final stop (R20) */
-  :: d_step { commander != NOBODY && !commanded -> decide_stop(STILL_MOVING, NOBODY); drain() }
+  :: d_step {
+      commander != NOBODY && !commanded && MAY_BEGIN ->
+      decide_stop(STILL_MOVING, NOBODY);
+      drain()
+    }
   :: d_step { moving -> moving = 0 }
   :: MAY_REST
   od

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import time
 from typing import Any
 
-from e2e.conftest import MACHINE_WINDOW, StartPublisher
+from e2e.conftest import MACHINE_WINDOW, needs_gids, StartPublisher
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, kill, wait_for
 from support.observer import Observer
@@ -31,6 +31,7 @@ def topic_of(base: str) -> str:
     return f'/{base}/cmd_vel'
 
 
+@needs_gids
 def test_own_heartbeats_keep_a_speed_that_is_not_repeated(
     bridge: BridgeProcess,
     drive: Drives,
@@ -97,6 +98,7 @@ def client_of(bridge: BridgeProcess, base: str) -> str:
     return client
 
 
+@needs_gids
 def test_manual_stops_when_the_heartbeats_end_though_commands_go_on(
     bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
 ) -> None:
@@ -116,6 +118,7 @@ def test_manual_stops_when_the_heartbeats_end_though_commands_go_on(
     base.keeps_moving(again, WINDOW)
 
 
+@needs_gids
 def test_manual_stops_when_the_commands_end_though_heartbeats_go_on(
     bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
 ) -> None:
@@ -129,6 +132,7 @@ def test_manual_stops_when_the_commands_end_though_heartbeats_go_on(
     base.stands_still(stop.t, 2 * WINDOW)
 
 
+@needs_gids
 def test_manual_takes_heartbeats_of_the_publishers_own(
     bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
 ) -> None:
@@ -143,6 +147,7 @@ def test_manual_takes_heartbeats_of_the_publishers_own(
     base.stands_still(stop.t, 2 * WINDOW)
 
 
+@needs_gids
 def test_heartbeat_for_a_name_of_two_nodes_is_refused(
     bridge: BridgeProcess,
     drive: Drives,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import time
 
-from e2e.conftest import MACHINE_WINDOW, StartPublisher
+from e2e.conftest import MACHINE_WINDOW, needs_gids, StartPublisher
 from support.bounds import EARLY, LEFT, Load
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, kill
@@ -55,6 +55,7 @@ def test_frozen_publisher_stops_its_base_and_drives_again_in_a_new_session(
     base.keeps_moving(again, 2 * WINDOW)
 
 
+@needs_gids
 def test_last_user_alone_stops_the_base(
     bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
 ) -> None:
@@ -152,6 +153,7 @@ def test_single_command_moves_the_base_for_one_window(
     assert len(base.motions(sent)) == 1
 
 
+@needs_gids
 def test_two_publishers_of_one_node_are_two_clients(
     bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
 ) -> None:

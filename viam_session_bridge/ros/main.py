@@ -21,6 +21,8 @@ from viam_session_bridge.ros.ending import Ending
 from viam_session_bridge.ros.node import BridgeNode
 from viam_session_bridge.ros.parameters import autostart
 
+EXECUTOR_ENDS_IN = 1.0  # s
+
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until a signal, the shutdown transition or a failure ends it."""
@@ -34,19 +36,21 @@ def main(args: list[str] | None = None) -> int:
     node = BridgeNode(finished=ending.come)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    spinning = threading.Thread(target=_spin, args=(executor, node), name='executor')
+    # A daemon: a callback that hangs must not keep the process from ending.
+    spinning = threading.Thread(
+        target=_spin, args=(executor, node), name='executor', daemon=True
+    )
     try:
         if autostart(node) and not _bring_up(node):
             _bring_down(node)
             return 1
         spinning.start()
         ending.wait()
-        executor.shutdown()
+        node.end_driving()
+        executor.shutdown(timeout_sec=EXECUTOR_ENDS_IN)
+        spinning.join(EXECUTOR_ENDS_IN)
         return _bring_down(node)
     finally:
-        executor.shutdown()
-        if spinning.ident is not None:
-            spinning.join()
         node.destroy_node()
         rclpy.try_shutdown()
 

@@ -129,6 +129,12 @@ class BridgeNode(Node):
         self.fail(self.failure or RuntimeError('a transition failed'))
         return TransitionCallbackReturn.FAILURE
 
+    def end_driving(self) -> None:
+        """End all sessions and stop their bases at once; from any thread, however busy the rest."""
+        shell = self._shell
+        if shell is not None:
+            shell.deactivate()
+
     def abandon(self) -> None:
         """End what threads there are after a shutdown that failed itself."""
         if self._shell is not None:
@@ -137,8 +143,7 @@ class BridgeNode(Node):
             self._receiver.stop()
 
     def _stop_driving(self) -> None:
-        if self._shell is not None:
-            self._shell.deactivate()
+        self.end_driving()
         if self._receiver is not None:
             self._receiver.stop()
             self._receiver = None
