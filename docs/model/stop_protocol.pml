@@ -199,7 +199,7 @@ inline forward(client, zero_velocity)
 
 /* Sender._about_to_move */
 #define ABOUT_TO_MOVE (waiting != NOBODY && flying == NOBODY && zeros == 0 && CALLS > 0 \
-                       && (acknowledged || !after_ack))
+                       && acknowledged)
 
 #if defined(MUT_REPEATED_DESPITE_TAKEOVER)
 #define STOP_MAY_GO true
@@ -246,7 +246,7 @@ inline hand_over_stop()
   if
   :: stopping && due && STOP_MAY_GO ->
     assert(!taken);                  /* R9: a lapse's stop is withdrawn by a newer command */
-    assert(!ABOUT_TO_MOVE);          /* R9: no repetition when a command can go out */
+    assert(!ABOUT_TO_MOVE);          /* R9: no repetition once a command can go out */
     if
     :: SENT_CLEAN -> clean++
     :: else -> unclean++
@@ -441,7 +441,7 @@ active proctype command()
 {
 end:
   do
-  :: d_step { flying != NOBODY && !ran -> ran = 1; moving = !flying_zero; assert(!quiet) /* R7 */ }
+  :: d_step { flying != NOBODY && !ran -> ran = 1; moving = !flying_zero; assert(!quiet) } /* R7 */
   :: d_step { /* OK */
       flying != NOBODY && ran ->
       assert(!older_flying);         /* R9: a stop answered later may act later */
@@ -558,12 +558,12 @@ end:
   do
   :: d_step { lost_waits > 0 -> lost_waits--; lost_turn++ }
   :: d_step { lost_waits > 0 -> lost_waits--; lost_gone++ }
-  :: d_step { lost_turn > 0 -> lost_turn--; lost_gone++; moving = 1; assert(!quiet) /* R7 */ }
+  :: d_step { lost_turn > 0 -> lost_turn--; lost_gone++; moving = 1; assert(!quiet) } /* R7 */
   :: d_step { lost_turn > 0 -> lost_turn--; lost_gone++ }
-  :: d_step { probed_turn > 0 -> probed_turn--; probed_gone++; moving = 1; assert(!quiet) /* R7 */ }
+  :: d_step { probed_turn > 0 -> probed_turn--; probed_gone++; moving = 1; assert(!quiet) } /* R7 */
   :: d_step { probed_turn > 0 -> probed_turn--; probed_gone++ }
 #ifdef MUT_SETTLED_BY_PROBE_ALONE
-  :: d_step { forgotten_turn > 0 -> forgotten_turn--; moving = 1; assert(!quiet) /* R7 */ }
+  :: d_step { forgotten_turn > 0 -> forgotten_turn--; moving = 1; assert(!quiet) } /* R7 */
 #endif
   od
 }
