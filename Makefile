@@ -21,7 +21,7 @@ endif
 ALONE := env -u PYTHONPATH -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run test lint types unit test-oldest test-jazzy bench viam-server clean
+.PHONY: help venv demo run test lint types unit test-oldest test-jazzy bench model model-checker viam-server clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ demo: venv ## watch the bridge stop a simulated base when its publisher dies (AR
 run: venv ## the bridge with a simulated machine, for your own publishers (ARGS=...)
 	@$(DEMO) $(RUN_ARGS) $(ARGS)
 
-test: lint types test-oldest unit ## everything that CI runs
+test: lint types model-checker test-oldest unit ## everything that CI runs
 
 lint: venv ## ruff: style and likely mistakes
 	$(BIN)/ruff check .
@@ -59,6 +59,14 @@ test-jazzy: viam-server ## the tests on ROS 2 Jazzy, with the oldest grpcio and 
 	@PYTHON='$(PYTHON)' scripts/venv .venv-jazzy
 	$(ALONE) RMW_IMPLEMENTATION=rmw_fastrtps_cpp \
 	  .venv-jazzy/bin/python -m pytest $(PYTEST_ARGS)
+
+model-checker:
+	@command -v spin >/dev/null || { test "$$(id -u)" = 0 && echo 'installing spin' \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y spin; } \
+	  || echo 'no spin: apt-get install spin, or the stop protocol is not checked'
+
+model: model-checker ## the stop protocol, checked exhaustively (some two minutes)
+	docs/model/check --full
 
 bench: viam-server ## lapse to stop, latency and CPU for each command; on an idle machine
 	$(BIN)/python -m bench.lapse_to_stop

@@ -8,8 +8,17 @@ import pytest
 from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
 from viam_session_bridge.configuration import SessionsMode
 from viam_session_bridge.core.velocity import Velocity, ZERO
-from viam_session_bridge.machine.calls import Move, Outcome, StartSession, StopBase
+from viam_session_bridge.machine.calls import (
+    GetSessions,
+    Move,
+    Outcome,
+    Request,
+    SendHeartbeat,
+    StartSession,
+    StopBase,
+)
 from viam_session_bridge.machine.happened import CommandFailed, CommandsTimeOut, StopFinal
+from viam_session_bridge.machine.unanswered import SETTLED_AFTER_PROBE
 
 STOP = StopBase('base')
 NAN = float('nan')
@@ -371,3 +380,47 @@ def test_deactivation_drops_what_waits_behind_a_failure_without_a_session_too() 
     rig.acknowledge()
     assert rig.calls == []
     assert rig.bridge.not_final() == ([], [])
+
+
+# No older command lives on (R10): one that timed out may run after a newer one
+
+
+def lose_one_and_go_on(rig: Rig) -> float:
+    """Let go(0.9) get no answer and go(0.1) follow it; return when go(0.9) can run no more."""
+    rig.command('A', 0.9)
+    rig.until(rig.now + CALL_TIMEOUT)
+    rig.heartbeat('A')
+    rig.answer(GetSessions)
+    settled_at = rig.now + SETTLED_AFTER_PROBE
+    rig.acknowledge()
+    rig.command('A', 0.1)
+    assert rig.pending(Move) == [go(0.1)]
+    rig.answer(Move)
+    return settled_at
+
+
+def keep_alive(rig: Rig, until: float) -> list[Request]:
+    """Let A's heartbeats, and no commands, keep its session alive; return what was sent."""
+    sent: list[Request] = []
+    while rig.now < until:
+        rig.heartbeat('A')
+        sent += [request for _, request in rig.until(min(rig.now + WINDOW / 2, until))]
+        while rig.pending(SendHeartbeat):
+            rig.answer(SendHeartbeat)
+    return sent
+
+
+def test_a_speed_kept_by_heartbeats_is_not_left_to_a_command_that_ran_late(rig: Rig) -> None:
+    settled_at = lose_one_and_go_on(rig)
+    assert STOP not in keep_alive(rig, settled_at + WINDOW - 0.001)
+    assert STOP in keep_alive(rig, settled_at + WINDOW)
+    assert rig.answer(StopBase) == []
+    assert STOP not in keep_alive(rig, settled_at + 60.0)
+
+
+def test_a_publisher_that_repeats_its_command_has_put_it_right(rig: Rig) -> None:
+    settled_at = lose_one_and_go_on(rig)
+    keep_alive(rig, settled_at + WINDOW / 2)
+    assert rig.command('A', 0.1) == [go(0.1)]
+    rig.answer(Move)
+    assert STOP not in keep_alive(rig, settled_at + 60.0)

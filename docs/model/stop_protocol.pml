@@ -41,12 +41,12 @@
 #define IS_COVERED(cause) (cause == REFUSED || cause == NO_SESSION)
 #define IS_R10(cause) (cause == REFUSED || cause == FAILED || cause == NO_SESSION)
 
-/* ---- The core: sessions and the last user ------------------------------------------------- */
+/* ---- The core: sessions and the last user ---- */
 
 byte commander;        /* who commanded last ... */
 bit lives;             /* ... and whether its session lives, which then is the last user */
 
-/* ---- The sender of the base (machine/sender.py, machine/stopping.py) ------------------------ */
+/* ---- The sender of the base (machine/sender.py, machine/stopping.py) ---- */
 
 bit sid;               /* the commander's session has a machine session */
 byte waiting;          /* whose command waits */
@@ -65,7 +65,7 @@ bit zero_spent;
 bit due;               /* within a step: the stop is due now */
 bit zero_due;          /* within a step */
 
-/* ---- Calls in flight; how many of each kind ------------------------------------------------- */
+/* ---- Calls in flight; how many of each kind ---- */
 
 bit ran;               /* the command in flight took effect */
 byte unclean;          /* stops sent beside something unanswered ... */
@@ -77,7 +77,7 @@ byte superseded;       /* stops of a Stopping that became final by another of it
 byte zeros;
 
 /* ---- Commands that got no answer (machine/unanswered.py), by what the bridge knows and what
- *      the machine does: it waits for the lock, has its turn, or is gone (ran or never will) ---- */
+ *      the machine does: it waits for the lock, has its turn, or is gone (ran or never will) -- */
 
 byte lost_waits, lost_turn, lost_gone; /* no probe was answered */
 byte probed_turn, probed_gone;         /* a probe sent past the deadline was answered */
@@ -90,7 +90,7 @@ byte forgotten_turn;
 #define CALLS (unclean + unclean_ran + fenced + clean + clean_ran)
 #define ALL_ANSWERED (flying == NOBODY && zeros == 0 && ALL_LOST == 0)
 
-/* ---- The base, and what the invariants remember ---------------------------------------------- */
+/* ---- The base, and what the invariants remember ---- */
 
 bit moving;
 bit quiet;             /* R7: a stop was final, and no command was handed over since */
@@ -110,7 +110,7 @@ bit healed;            /* from now on the machine answers stops and probes with 
 /* A witness is reached: that is what is wanted of it. */
 #define WITNESS assert(false)
 
-/* ================================ The sender ==================================================== */
+/* ================ The sender ================ */
 
 /* Sender.stop, Stopping.renew */
 inline decide_stop(cause, client)
@@ -347,7 +347,7 @@ inline command_failed()
 #define MAY_REST false
 #endif
 
-/* ================================ What happens ==================================================
+/* ================ What happens ================
  * One option is one feed of the bridge and its drain, or one step of the machine. */
 
 byte chosen;           /* within a step */
@@ -560,7 +560,9 @@ end:
   :: d_step { lost_waits > 0 -> lost_waits--; lost_gone++ }
   :: d_step { lost_turn > 0 -> lost_turn--; lost_gone++; moving = 1; assert(!quiet) } /* R7 */
   :: d_step { lost_turn > 0 -> lost_turn--; lost_gone++ }
-  :: d_step { probed_turn > 0 -> probed_turn--; probed_gone++; moving = 1; assert(!quiet) } /* R7 */
+  :: d_step {
+      probed_turn > 0 -> probed_turn--; probed_gone++; moving = 1; assert(!quiet) /* R7 */
+    }
   :: d_step { probed_turn > 0 -> probed_turn--; probed_gone++ }
 #ifdef MUT_SETTLED_BY_PROBE_ALONE
   :: d_step { forgotten_turn > 0 -> forgotten_turn--; moving = 1; assert(!quiet) } /* R7 */

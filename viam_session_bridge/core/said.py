@@ -21,6 +21,7 @@ class Cause(str, Enum):
     FAILED = 'failed'  # R10: a command failed, timed out or waited a whole window
     NO_SESSION = 'no machine session'  # R10, R15: the machine session could not be started
     EXPIRED = 'machine session expired'  # R13
+    OLDER = 'an older command may have run late'  # R10
     STILL_MOVING = 'still moving'  # R20
 
 
@@ -66,7 +67,9 @@ class Stop:
     @property
     def motion_after_ack(self) -> bool:
         """Whether R10 caused this stop, not the end of a session."""
-        return self.cause in (Cause.REFUSED, Cause.ZERO, Cause.FAILED, Cause.NO_SESSION)
+        return self.cause in (
+            Cause.REFUSED, Cause.ZERO, Cause.FAILED, Cause.NO_SESSION, Cause.OLDER,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

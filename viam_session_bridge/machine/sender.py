@@ -73,7 +73,13 @@ class Sender:
         self._zeros: dict[int, float] = {}
         self._timeouts = 0
         self._lost = False  # a command, since the last final stop (R20)
+        # The newest command was sent while an older one was unanswered, which may have run after
+        # it. Once that can happen no more, the base is stopped at this time, unless a newer
+        # command has put it right (R10).
+        self._beside_lost = False
+        self._doubtful_until: float | None = None
         self._last_call = 0
+        self._commander = ''  # of the newest command handed over
 
     # What the core decided
 
@@ -101,6 +107,7 @@ class Sender:
             and self.waiting.forward.client != stop.client
         ):
             self.waiting = None
+        self._beside_lost, self._doubtful_until = False, None
         if self.stopping is None:
             self.stopping = Stopping(stop)
         else:
@@ -138,8 +145,7 @@ class Sender:
         if self.waiting is not None:
             times.append(self.waiting.forward.at + self._window)
         settled_at = self.unanswered.next_settled()
-        if settled_at is not None:
-            times.append(settled_at)
+        times += [at for at in (settled_at, self._doubtful_until) if at is not None]
         return min(times, default=None)
 
     def tick(self, now: float) -> None:
@@ -154,6 +160,12 @@ class Sender:
             self.fail_waiting(Cause.FAILED, 'it waited a whole window', now)
         if self.unanswered.settle(now):
             self._all_answered_now(now)
+            if self._beside_lost and self.stopping is None:
+                self._doubtful_until = now + self._window
+        if self._doubtful_until is not None and self._doubtful_until <= now:
+            self._doubtful_until = None
+            if self.waiting is None:
+                self.stop(Stop(self.base, Cause.OLDER, self._commander, now))
         if self.unanswered and self.waiting is not None:
             forward = self.waiting.forward
             if forward.velocity.is_zero:
@@ -165,6 +177,8 @@ class Sender:
         """Take that the waiting command is handed over; a stop of before is not repeated (R9)."""
         assert self.waiting is not None
         self.in_flight = Sent(number, self.waiting, sid, deadline)
+        self._commander = self.waiting.forward.client
+        self._beside_lost, self._doubtful_until = bool(self.unanswered), None
         self.waiting = None
         self.stopping = None
         self.last_sid = sid

@@ -130,7 +130,7 @@ class BridgeNode(Node):
         return TransitionCallbackReturn.FAILURE
 
     def end_driving(self) -> None:
-        """End all sessions and stop their bases at once; from any thread, whatever the rest does."""
+        """End all sessions and stop their bases at once; from any thread."""
         shell = self._shell
         if shell is not None:
             shell.deactivate()
