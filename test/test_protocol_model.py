@@ -35,6 +35,7 @@ from viam_session_bridge.machine.calls import (
     StopBase,
 )
 from viam_session_bridge.machine.happened import CommandFailed, MachineSessionStarted, StopFinal
+from viam_session_bridge.machine.sender import Sender
 
 TOPICS = {'A': '/ab', 'B': '/a', 'C': '/b', 'M': '/m', 'D': '/d', 'E': '/d'}
 BASES = [
@@ -144,12 +145,12 @@ class Record:
 
     newest: Forward | None = None  # accepted, and not stopped since
     last: int = 0  # the newest call of any kind
-    moved: int = 0  # the newest motion
+    moved: int = 0  # the newest command
     stopped: int = 0  # the newest stop
     acknowledged: int = 0  # the newest stop that was
     needed: int = 0  # motion needs an acknowledged stop newer than this
-    final: int = 0  # the newest motion when a stop became final
-    stopping: bool = False  # a stop was decided since the newest motion
+    final: int = 0  # the newest command when a stop became final
+    stopping: bool = False  # a stop was decided since the newest command
     sends: int = 0  # of `newest`
 
 
@@ -184,12 +185,12 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.record = {name: Record() for name in NAMES}
         self.owner: dict[str, str] = {}  # of machine sessions: the client
         self.decided: list[Forward | Stop] = []
+        self.sent: set[int] = set()
         self.listen()
-        self.feed(lambda: self.bridge.activate(self.now))
-        self.channel_up()
+        self.recover()
 
     def listen(self) -> None:
-        """Hear what the core and the protocol decide."""
+        """Hear what is decided, and which calls are the clients' commands, not zeros of a stop."""
         protocol = self.bridge.machines['main']
         forward, stop = protocol.forward, protocol.stop
 
@@ -201,6 +202,17 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             self.decided.append(said)
             stop(said)
 
+        def hear_sent(sender: Sender) -> None:
+            sent = sender.sent
+
+            def heard_sent(number: int, sid: str, deadline: float) -> None:
+                self.sent.add(number)
+                sent(number, sid, deadline)
+
+            setattr(sender, 'sent', heard_sent)  # noqa: B010
+
+        for sender in protocol.senders.values():
+            hear_sent(sender)
         setattr(protocol, 'forward', heard_forward)  # noqa: B010 (mypy knows methods)
         setattr(protocol, 'stop', heard_stop)  # noqa: B010
 
@@ -255,31 +267,21 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         if isinstance(request, SendHeartbeat):
             assert ticks  # I8, R12
             assert self.is_alive(self.owner[request.sid])  # I8, R11
-        elif isinstance(request, Move) and not self.is_stop(call):
-            self.check_motion(request)
+        elif isinstance(request, Move) and call.number in self.sent:
+            self.check_command(request)
             self.record[request.base].moved = call.number
             self.record[request.base].stopping = False
-        elif isinstance(request, Move):
-            self.zero_handed_over(self.record[request.base])
         elif isinstance(request, StopBase):
             self.record[request.base].stopped = call.number
         if isinstance(request, (Move, StopBase)):
             self.record[request.base].last = call.number
         self.pending.append(Pending(call, self.now, self.now + call.timeout))
 
-    def zero_handed_over(self, record: Record) -> None:
-        """Take a client's zero or a stop's: it ends no stop that is not final (R7)."""
-
-    def is_stop(self, call: Call) -> bool:
-        return isinstance(call.request, StopBase) or (
-            isinstance(call.request, Move) and call.request.velocity == ZERO
-        )
-
     def is_alive(self, client: str) -> bool:
         session = self.bridge.core.session(client)
         return session is not None and session.deadline(WINDOW) > self.now
 
-    def check_motion(self, move: Move) -> None:
+    def check_command(self, move: Move) -> None:
         record = self.record[move.base]
         command = record.newest
         # R10, R14: the newest, not stopped since, and not older than a window
@@ -294,6 +296,13 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             if isinstance(other.call.request, (Move, StopBase))
             and other.call.request.base == move.base
         ]
+        # R10: a zero proves nothing while an older command may still run and live on
+        if move.velocity == ZERO:
+            assert not [
+                late
+                for late in self.machine.late
+                if isinstance(late.request, Move) and late.request.base == move.base
+            ]
         # R10: only after an acknowledged stop
         assert record.acknowledged >= record.needed
         # I6: under the session that it was accepted under, which lives
@@ -361,6 +370,14 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         if answers:
             self.end(pending, pending.answer)
 
+    @precondition(lambda self: any(isinstance(p.call.request, StopBase) for p in self.pending))
+    @rule(newest=st.booleans(), fails=st.booleans())
+    def answer_a_stop(self, newest: bool, fails: bool) -> None:
+        stops = [p for p in self.pending if isinstance(p.call.request, StopBase)]
+        pending = stops[-1 if newest else 0]
+        self.run(pending, fails)
+        self.end(pending, pending.answer)
+
     def run_all(self) -> None:
         """Run and answer all that is in flight, and what that leads to."""
         for _ in range(20):
@@ -427,7 +444,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             record = self.record[request.base]
             if isinstance(request, StopBase) and answer.outcome is Outcome.OK:
                 record.acknowledged = max(record.acknowledged, pending.call.number)
-            elif isinstance(request, Move) and not self.is_stop(pending.call):
+            elif pending.call.number in self.sent:
                 failing = request.base
                 if answer.outcome is not Outcome.SESSION_EXPIRED and (
                     record.newest is not None and record.newest.velocity == request.velocity
@@ -463,10 +480,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
     )
     def advance(self, step: float, still_run: bool, answers_first: bool) -> None:
         self.advance_to(self.now + step, still_run, answers_first)
-        if not self.up:
-            self.channel_up()
-        if not self.bridge.active:
-            self.feed(lambda: self.bridge.activate(self.now))
+        self.recover()
 
     @rule(still_run=st.booleans(), answers_first=st.booleans())
     def jump_to_the_next_deadline(self, still_run: bool, answers_first: bool) -> None:
