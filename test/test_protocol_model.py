@@ -185,7 +185,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.record = {name: Record() for name in NAMES}
         self.owner: dict[str, str] = {}  # of machine sessions: the client
         self.decided: list[Forward | Stop] = []
-        self.sent: set[int] = set()
+        self.sent: dict[int, Forward] = {}
         self.listen()
         self.recover()
 
@@ -206,7 +206,8 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             sent = sender.sent
 
             def heard_sent(number: int, sid: str, deadline: float) -> None:
-                self.sent.add(number)
+                assert sender.waiting is not None
+                self.sent[number] = sender.waiting.forward
                 sent(number, sid, deadline)
 
             setattr(sender, 'sent', heard_sent)  # noqa: B010
@@ -446,9 +447,8 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
                 record.acknowledged = max(record.acknowledged, pending.call.number)
             elif pending.call.number in self.sent:
                 failing = request.base
-                if answer.outcome is not Outcome.SESSION_EXPIRED and (
-                    record.newest is not None and record.newest.velocity == request.velocity
-                ):
+                newest = record.newest is self.sent[pending.call.number]
+                if newest and answer.outcome is not Outcome.SESSION_EXPIRED:
                     record.sends = 2  # only an expired session allows it once more (R13)
         if request == GetSessions() and answer.outcome is Outcome.OK:
             for late in self.machine.late:

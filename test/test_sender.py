@@ -258,6 +258,18 @@ def test_an_error_does_not_do(rig: Rig) -> None:
     assert rig.acknowledge() == [go(0.5, 'sid-2')]
 
 
+def test_nor_does_a_stop_that_was_sent_before_the_failure(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('A', NAN)
+    assert rig.answer(Move, Outcome.FAILED) == [STOP]
+    rig.command('A', 0.5)
+    rig.answer(StopBase)  # sent beside the command
+    rig.answer(StopBase, Outcome.FAILED)
+    rig.answer(Move)  # the zero
+    assert rig.pending(Move) == []
+    assert rig.acknowledge() == [go(0.5)]
+
+
 def test_a_newer_command_waiting_behind_the_failed_one_waits_on(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.command('B', 0.5)
@@ -360,9 +372,13 @@ def test_an_ended_client_session_sends_nothing_more(rig: Rig) -> None:
     assert rig.calls == []
 
 
-def test_nor_one_whose_deadline_has_come_without_a_tick(rig: Rig) -> None:
+def test_nor_one_whose_deadline_has_come_without_a_tick() -> None:
+    rig = Rig(base(sessions=SessionsMode.MANUAL), machines=[machine(call_timeout=5.0)])
+    rig.heartbeat('A', own=False)
+    rig.drive('A')
+    rig.now = 0.2
     rig.command('A', 0.4)
-    rig.now = WINDOW
+    rig.now = WINDOW  # since the permission
     assert rig.answer(Move, Outcome.SESSION_EXPIRED) == [STOP]
     rig.acknowledge()
     assert rig.pending(StartSession) == []

@@ -286,6 +286,7 @@ def test_a_zero_command_does_not_end_a_stop_that_is_not_final(mode: SessionsMode
     rig.answer(Move, Outcome.TIMED_OUT)  # it may still run
     rig.acknowledge()
     rig.drive('A', 0.0)
+    assert rig.bridge.not_final() == (['base'], [])
     while rig.now < 5.0:
         rig.heartbeat('A')
         rig.until(rig.now + 0.1)
