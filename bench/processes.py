@@ -108,6 +108,8 @@ class Workbench:
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
             'ROS_LOG_DIR': str(self.path / 'ros'),
             'PYTHONUNBUFFERED': '1',
+            # Participants announce themselves several times a second, not every three.
+            'FASTDDS_DEFAULT_PROFILES_FILE': str(ROOT / 'test' / 'support' / 'fastdds.xml'),
         }
         if 'ROS_DISTRO' not in os.environ:
             self._environment['RMW_IMPLEMENTATION'] = 'rmw_fastrtps_cpp'
