@@ -7,6 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 import os
 
+# Read when grpc is imported: its handlers of fork() abort a child now and then, and here children
+# are but started, by a process that has channels of its own.
+os.environ['GRPC_ENABLE_FORK_SUPPORT'] = 'false'
+
 from hypothesis import HealthCheck, settings
 import pytest
 

@@ -10,6 +10,7 @@ that a hung machine delays no other (R8). Answers come on gRPC's own threads.
 from __future__ import annotations
 
 from collections.abc import Callable
+import threading
 from typing import Any
 
 import grpc
@@ -42,6 +43,8 @@ OPTIONS = [
     # A proxy from the environment is no way to a robot's own machine.
     ('grpc.enable_http_proxy', 0),
 ]
+
+LINGERS = 1.0  # s
 
 # Statuses that gRPC makes up itself when no answer came. A server may send them too; then the
 # command counts as unanswered all the same, which only makes its stop final later.
@@ -90,12 +93,16 @@ class Channel:
         """
         Take no more calls and say no more; let go of this object then.
 
-        gRPC disconnects when the last reference has gone, with the answer or deadline of the last
-        call. Its own ``close`` would cut those calls, and its thread that watches connectivity,
-        which polls five times a second, may trip over it.
+        gRPC disconnects when its channel has gone, with the answer or deadline of the last call.
+        Its own ``close`` would cut those calls. Its thread that watches connectivity looks every
+        0.2 s whether it is still wanted, and trips over a channel that has gone by then.
         """
         self._closed = True
         self._channel.unsubscribe(self._connectivity_changed)
+        lingering = threading.Timer(LINGERS, lambda channel: None, [self._channel])
+        lingering.name = 'closed channel'
+        lingering.daemon = True
+        lingering.start()
 
     def _compose(self, call: Call) -> tuple[Any, Any, tuple[tuple[str, str], ...] | None]:
         request = call.request
