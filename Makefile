@@ -61,9 +61,10 @@ test-jazzy: viam-server ## the tests on ROS 2 Jazzy, with the oldest grpcio and 
 	  .venv-jazzy/bin/python -m pytest $(PYTEST_ARGS)
 
 model-checker:
-	@command -v spin >/dev/null || { test "$$(id -u)" = 0 && echo 'installing spin' \
-	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y spin; } \
-	  || echo 'no spin: apt-get install spin, or the stop protocol is not checked'
+	@{ command -v spin && command -v gcc; } >/dev/null || { test "$$(id -u)" = 0 \
+	  && echo 'installing spin, which checks the stop protocol' && apt-get update -qq \
+	  && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y spin gcc libc6-dev; } \
+	  || echo 'no spin: apt-get install spin gcc libc6-dev, or the stop protocol is not checked'
 
 model: model-checker ## the stop protocol, checked exhaustively (some two minutes)
 	docs/model/check --full

@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     add('name', help='of its node')
     add('--topic', default='cmd_vel', help='(default: %(default)s)')
     add('--x', type=float, default=0.0, help='forward, m/s')
-    add('--z', type=float, default=0.0, help='to the left, rad/s')
+    add('--z', type=float, default=0.0, help='counter-clockwise, rad/s')
     add('--rate', type=float, default=20.0, help='1/s (default: %(default)s)')
     add('--seconds', type=float, default=float('inf'), help='(default: until Ctrl-C)')
     add('--heartbeat', metavar='NODE', help='send heartbeats to this bridge as well')
