@@ -1,37 +1,20 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads JSON Lines while they are written, each line once."""
+"""Waits for lines of JSON Lines while they are written."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-import json
-from pathlib import Path
 import time
 from typing import Any
+
+from support.tail import Tail as NewLines
 
 _POLL = 0.02  # s; a reader that is quicker disturbs what it measures
 
 
-class Tail:
+class Tail(NewLines):
     """The lines of a file, which need not exist yet."""
-
-    def __init__(self, path: Path) -> None:
-        """Start at the beginning."""
-        self.path = path
-        self._at = 0
-
-    def new(self) -> list[dict[str, Any]]:
-        """Return the whole lines that were added since the last call."""
-        try:
-            with self.path.open('rb') as file:
-                file.seek(self._at)
-                added = file.read()
-        except FileNotFoundError:
-            return []
-        whole = added[: added.rfind(b'\n') + 1]
-        self._at += len(whole)
-        return [json.loads(line) for line in whole.splitlines()]
 
     def collect(
         self,

@@ -11,8 +11,7 @@ Everything that happens is fed in by one of the methods, each with ``now`` (s, s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from viam_session_bridge.configuration import BaseConfiguration, Configuration, SessionsMode
 from viam_session_bridge.core.core import Core
@@ -40,8 +39,8 @@ class Out:
     calls: list[Call]
     events: list[Event]
     wake_at: float | None
-    opened: list[str] = field(default_factory=list)
-    closed: list[str] = field(default_factory=list)
+    opened: list[str]
+    closed: list[str]
 
 
 class Bridge:
@@ -186,10 +185,6 @@ class Bridge:
         return Out(calls, events, at, opened, closed)
 
     # For the node and the overview
-
-    def topics(self) -> Iterable[str]:
-        """Return all command topics."""
-        return self._by_topic.keys()
 
     @property
     def closed(self) -> bool:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import json
 from pathlib import Path
 import sys
 from typing import Any
@@ -15,6 +14,7 @@ import yaml
 from support.bounds import PATIENCE
 from support.domains import ros_environment
 from support.process import ProcessUnderTest
+from support.tail import Tail
 
 WINDOW = 0.4  # s, the heartbeat window of most tests
 
@@ -47,12 +47,12 @@ class BridgeProcess(ProcessUnderTest):
         arguments: Sequence[str] = (),
     ) -> None:
         super().__init__(directory, name, ros_environment(domain))
-        self._event_log = directory / f'{name}.events.jsonl'
-        self._parameters = {'event_log': str(self._event_log), **parameters}
+        event_log = directory / f'{name}.events.jsonl'
+        self._event_log = Tail(event_log)
+        self._parameters = {'event_log': str(event_log), **parameters}
         self._file = directory / f'{name}.yaml'
         self._arguments = arguments
         self._events: list[Event] = []
-        self._read_bytes = 0
 
     def command(self) -> list[str]:
         """Return what to run."""
@@ -69,7 +69,7 @@ class BridgeProcess(ProcessUnderTest):
 
     def events(self, kind: str | None = None, **fields: Any) -> list[Event]:
         """Return what the event log has so far, narrowed to the events that fit."""
-        self._read()
+        self._events += self._event_log.new()
         return [event for event in self._events if _fits(event, kind, fields)]
 
     def wait_event(
@@ -89,18 +89,6 @@ class BridgeProcess(ProcessUnderTest):
 
         self.wait_until(there, f'no event {kind} {fields}', timeout)
         return found[0]
-
-    def _read(self) -> None:
-        """Take in the whole lines that were added since."""
-        try:
-            with self._event_log.open('rb') as file:
-                file.seek(self._read_bytes)
-                added = file.read()
-        except FileNotFoundError:
-            return
-        whole = added[: added.rfind(b'\n') + 1]
-        self._read_bytes += len(whole)
-        self._events.extend(json.loads(line) for line in whole.splitlines())
 
 
 def _fits(event: Event, kind: str | None, fields: Mapping[str, Any]) -> bool:

@@ -27,10 +27,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-import json
 from pathlib import Path
 import time
 from typing import Any
+
+from support.tail import Tail
 
 Vector = tuple[float, float, float]
 
@@ -70,14 +71,14 @@ class Record:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._read_bytes = 0
+        self._tail = Tail(path)
         self._entries: list[Entry] = []
 
     def calls(
         self, base: str | None = None, call: str | None = None, phase: str | None = None
     ) -> list[Entry]:
         """Return the entries so far, oldest first, narrowed to those that fit."""
-        self._read()
+        self._entries += map(_entry, self._tail.new())
         return [
             entry
             for entry in self._entries
@@ -122,21 +123,8 @@ class Record:
                 )
             time.sleep(_POLL)
 
-    def _read(self) -> None:
-        """Take in the whole lines that were added since."""
-        try:
-            with self.path.open('rb') as file:
-                file.seek(self._read_bytes)
-                added = file.read()
-        except FileNotFoundError:
-            return
-        whole = added[: added.rfind(b'\n') + 1]
-        self._read_bytes += len(whole)
-        self._entries.extend(_entry(line) for line in whole.splitlines())
 
-
-def _entry(line: bytes) -> Entry:
-    fields = json.loads(line)
+def _entry(fields: dict[str, Any]) -> Entry:
     for name in ('linear', 'angular'):
         if fields.get(name) is not None:
             x, y, z = fields[name]

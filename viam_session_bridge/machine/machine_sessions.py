@@ -159,10 +159,10 @@ class MachineSessions:
         while self._beats and self._beats[0][0] <= now:
             _, number, sid = heapq.heappop(self._beats)
             machine_session = self._by_sid.get(sid)
-            if machine_session is None or machine_session.beat_entry != number:
+            if machine_session is None or machine_session.ended:
                 continue
-            if machine_session.ended:
-                continue
+            if machine_session.beat_entry != number:
+                continue  # a resume or an answer has pushed another
             if self._beat_at(machine_session) <= now:
                 due.append(machine_session)
             else:
