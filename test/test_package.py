@@ -38,8 +38,8 @@ IMPURE = {
     'viam', 'yaml',
 }  # fmt: skip
 PURE_OF_MACHINE = (
-    'calls', 'closing', 'happened', 'machine_sessions', 'outbox', 'protocol', 'sender', 'stopping',
-    'unanswered', 'verifying',
+    'calls', 'closing', 'happened', 'inquiry', 'machine_sessions', 'outbox', 'protocol', 'sender',
+    'stopping', 'unanswered', 'verifying',
 )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def test_what_is_set_before_configuring_counts(make_node: MakeNode) -> None:
         ('machines.main.max_sessions', 1025, 'out of range'),
         ('bases.base.command_topics', 'cmd_vel', 'Wrong parameter type'),
         ('bases.base.sessions', 'manul', 'did you mean manual?'),
-        ('stop_policy', 'machine', 'not supported yet'),
+        ('stop_policy', 'robot', 'must be bridge or machine'),
     ],
 )
 def test_what_cannot_be_is_refused_when_set(

@@ -102,7 +102,7 @@ def test_a_number_out_of_range_is_no_matter_for_construction(
          'write [cmd_vel]'),
         ('bases.base.resource', 1, 'is 1, but must be a text: write it in quotes'),
         ('bases.base.sessions', 'manul', 'auto or manual or disabled; did you mean manual?'),
-        ('stop_policy', 'machine', 'is machine, which is not supported yet: set it to bridge'),
+        ('stop_policy', 'robot', "is 'robot', but must be bridge or machine"),
         ('machines.main.transport', 'webrtc', 'is webrtc, which is not supported yet'),
         ('bases.base.command_topics', ['1st'], "has '1st', but topic name token must not start"),
         ('heartbeat_windw', 0.5, 'is not a parameter of this node; did you mean heartbeat_window'),

@@ -564,7 +564,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.settle()
         assert self.record['d'].final == self.record['d'].moved
         self.a_final_stop_is_one()
-        assert self.bridge.not_final() == ([], [])
+        assert self.bridge.not_final() == {}
         assert list(self.bridge.core.sessions) == []
         assert self.wake_at is None, 'a bridge at rest has nothing to do'
 

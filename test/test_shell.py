@@ -117,10 +117,10 @@ def test_a_hung_machine_delays_no_other_machines_stop(
         late = stop_of(record) - last - WINDOW
         assert -0.005 <= late <= 0.2
         running.shell.deactivate()
-        assert running.shell.wait_closed(0.5) == (['b1'], ['b1'])
+        assert running.shell.wait_closed(0.5) == {'b1': False}
         os.kill(hung.pid, signal.SIGCONT)
         # The command without an answer settles a second after the machine spoke again (R7).
-        assert running.shell.wait_closed(BOUND) == ([], [])
+        assert running.shell.wait_closed(BOUND) == {}
         running.shell.close()
         assert running.failures == []
     finally:
@@ -135,7 +135,7 @@ def test_deactivation_stops_what_was_commanded_and_refuses_what_follows(
     running = Running(address)
     running.drive(0)
     running.shell.deactivate()
-    assert running.shell.wait_closed(BOUND) == ([], [])
+    assert running.shell.wait_closed(BOUND) == {}
     before = len(record.commands('base'))
     running.drive(0, times=2)
     running.shell.close()

@@ -45,7 +45,7 @@ def times(sent: list[tuple[float, Request]], request: Request = STOP) -> list[fl
 
 
 def is_final(rig: Rig) -> bool:
-    return bool(rig.told(StopFinal)) and rig.bridge.not_final() == ([], [])
+    return bool(rig.told(StopFinal)) and rig.bridge.not_final() == {}
 
 
 # At once
@@ -143,7 +143,7 @@ def test_one_sent_beside_a_command_is_acknowledged_but_not_final(rig: Rig) -> No
     hung(rig).left('A')
     rig.answer(StopBase)
     assert rig.told(StopAcknowledged)
-    assert rig.bridge.not_final() == (['base'], [])
+    assert rig.bridge.not_final() == {'base': True}
 
 
 @pytest.mark.parametrize('outcome', [Outcome.OK, Outcome.FAILED, Outcome.SESSION_EXPIRED])
@@ -286,7 +286,7 @@ def test_a_zero_command_does_not_end_a_stop_that_is_not_final(mode: SessionsMode
     rig.answer(Move, Outcome.TIMED_OUT)  # it may still run
     rig.acknowledge()
     rig.drive('A', 0.0)
-    assert rig.bridge.not_final() == (['base'], [])
+    assert rig.bridge.not_final() == {'base': True}
     while rig.now < 5.0:
         rig.heartbeat('A')
         rig.until(rig.now + 0.1)
@@ -325,7 +325,7 @@ def test_an_acknowledged_zero_is_no_acknowledged_stop(rig: Rig) -> None:
     rig.left('A')
     rig.answer(StopBase, Outcome.FAILED)
     rig.answer(Move)
-    assert rig.bridge.not_final() == (['base'], ['base'])
+    assert rig.bridge.not_final() == {'base': False}
 
 
 def test_without_a_machine_session_there_is_none() -> None:

@@ -13,7 +13,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from viam_session_bridge.configuration import BaseConfiguration, Configuration, SessionsMode
+from viam_session_bridge.configuration import (
+    BaseConfiguration,
+    Configuration,
+    SessionsMode,
+    StopPolicy,
+)
 from viam_session_bridge.core.core import Core
 from viam_session_bridge.core.said import Forward, Refusal, Refused, Said, SessionEnded, Stop
 from viam_session_bridge.core.session import tolerated_lateness
@@ -54,6 +59,7 @@ class Bridge:
         self.discarded = 0  # commands that were taken from ROS and fed too late
         self.refusals: Counter[tuple[str, Refusal]] = Counter()
         self._latest = tolerated_lateness(window)
+        self._machines_stop = configuration.stop_policy is StopPolicy.MACHINE
         self._bases = {base.name: base for base in configuration.bases}
         self._by_topic: dict[str, list[BaseConfiguration]] = {}
         for base in configuration.bases:
@@ -67,6 +73,7 @@ class Bridge:
                 call_timeout=machine.call_timeout,
                 max_sessions=machine.max_sessions,
                 allow_unsupervised=machine.allow_unsupervised,
+                stop_policy=configuration.stop_policy,
             )
             for machine in configuration.machines
         }
@@ -108,12 +115,14 @@ class Bridge:
             limited = velocity.limited(base.max_linear_speed, base.max_angular_speed)
             refusal = self._refusal(client, base, stamp_age, now)
             self._take(self.core.command(client, base.name, limited, now, refusal))
+        self._signed(client, now)
 
     def heartbeat(self, client: str, topic: str, own: bool, now: float) -> None:
         """Take a heartbeat for a client of the topic; ``own``: from the client's own node."""
         if self.active:
             mode = self._by_topic[topic][0].sessions
             self._take(self.core.heartbeat(client, mode, own, now))
+            self._signed(client, now)
 
     def left(self, client: str, now: float) -> None:
         """Take that a client's publisher left the graph."""
@@ -133,6 +142,10 @@ class Bridge:
         """Take the end of a call."""
         self._take(self.core.expire(now))
         self._touch(call.machine).answered(call.number, answer, now)
+        if self._machines_stop and answer.window:
+            # A session is over for all machines when it is for the first of them (R16).
+            windows = (machine.sessions.window for machine in self.machines.values())
+            self.core.set_window(min(window for window in windows if window))
 
     # From the node
 
@@ -176,7 +189,7 @@ class Bridge:
                 wake_at.append(self.machines[machine].next_deadline())
         self._touched.clear()
         calls.sort(key=lambda call: not isinstance(call.request, StopBase))
-        closed = self._closing.step(lambda machine: self.machines[machine].is_final, now)
+        closed = self._closing.step(lambda machine: not self.machines[machine].not_final(), now)
         for machine in closed:
             events.append(self.machines[machine].closed(now))
         wake_at.append(self._closing.next_deadline())
@@ -191,18 +204,13 @@ class Bridge:
         """Whether every machine has closed (R18)."""
         return not self._closing.open
 
-    def not_final(self) -> tuple[list[str], list[str]]:
-        """Return the bases whose stop is not final, and those of them never acknowledged (R19)."""
-        stopping = [
-            (base, sender.stopping)
-            for protocol in self.machines.values()
-            for base, sender in protocol.senders.items()
-            if sender.stopping is not None
-        ]
-        return (
-            [base for base, _ in stopping],
-            [base for base, stop in stopping if not stop.acknowledged],
-        )
+    def not_final(self) -> dict[str, bool]:
+        """Return the bases whose stop is not final, and whether one was acknowledged (R19)."""
+        return {
+            base: acknowledged
+            for machine in self.machines.values()
+            for base, acknowledged in machine.not_final().items()
+        }
 
     def _refusal(
         self, client: str, base: BaseConfiguration, stamp_age: float | None, now: float
@@ -225,13 +233,20 @@ class Bridge:
                 self._touch(self._bases[one.base].machine).forward(one)
                 continue
             if isinstance(one, Stop):
-                self._touch(self._bases[one.base].machine).stop(one)
+                if not self._touch(self._bases[one.base].machine).stop(one):
+                    continue
             elif isinstance(one, SessionEnded):
                 for machine in self.machines.values():
                     machine.ended(one.session)
             elif isinstance(one, Refused) and not self._worth_telling(one):
                 continue
             self._events.append(one)
+
+    def _signed(self, client: str, now: float) -> None:
+        session = self.core.session(client)
+        if self._machines_stop and session is not None and session.sign == now:
+            for machine in self.machines:
+                self._touch(machine).signed(session.number, now)
 
     def _worth_telling(self, refused: Refused) -> bool:
         key = refused.base, refused.reason

@@ -23,6 +23,7 @@ __all__ = [
     'DriveMode',
     'MachineConfiguration',
     'SessionsMode',
+    'StopPolicy',
 ]
 
 
@@ -31,6 +32,13 @@ class DriveMode(str, Enum):
 
     VELOCITY = 'velocity'
     POWER = 'power'
+
+
+class StopPolicy(str, Enum):
+    """Who stops a base when the session ends that used it last (R16)."""
+
+    BRIDGE = 'bridge'  # this bridge, at the lapse
+    MACHINE = 'machine'  # viam-server, which sees other Viam clients too; the bridge verifies
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,7 @@ class Configuration:
     machines: tuple[MachineConfiguration, ...]
     bases: tuple[BaseConfiguration, ...]
     level_timeout: float = 1.0
+    stop_policy: StopPolicy = StopPolicy.BRIDGE
 
 
 class ConfigurationError(ValueError):

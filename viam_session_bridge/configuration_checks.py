@@ -23,6 +23,7 @@ from viam_session_bridge.configuration import (
     DriveMode,
     MachineConfiguration,
     SessionsMode,
+    StopPolicy,
 )
 from viam_session_bridge.suggestion import did_you_mean
 
@@ -70,6 +71,7 @@ def _problems(configuration: Configuration) -> Iterator[Problem]:
         yield from _check_base(base, machines)
     yield from _check_resources(configuration.bases)
     yield from _check_topics(configuration.bases)
+    yield from _check_policy(configuration)
 
 
 def _check_number(
@@ -227,4 +229,17 @@ def _check_topics(bases: tuple[BaseConfiguration, ...]) -> Iterator[Problem]:
                 f'{topic} commands bases that differ in sessions ({said}): set them alike, or '
                 'give each base a topic of its own',
                 lists + tuple(f'bases.{name}.sessions' for name in modes),
+            )
+
+
+def _check_policy(configuration: Configuration) -> Iterator[Problem]:
+    if configuration.stop_policy is StopPolicy.BRIDGE:
+        return
+    for base in configuration.bases:
+        if base.sessions is SessionsMode.MANUAL:
+            parameter = f'bases.{base.name}.sessions'
+            yield Problem(
+                f"stop_policy is machine, but {parameter} is manual: a dead-man's switch is the "
+                f"bridge's own, so set stop_policy to bridge or {parameter} to auto",
+                ('stop_policy', parameter),
             )

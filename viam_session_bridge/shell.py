@@ -106,11 +106,11 @@ class Shell:
         while self._events:
             yield self._events.popleft()
 
-    def wait_closed(self, timeout: float) -> tuple[list[str], list[str]]:
+    def wait_closed(self, timeout: float) -> dict[str, bool]:
         """
         Wait after :meth:`deactivate` until every machine has closed, at most ``timeout`` seconds.
 
-        :return: the bases whose stop is not, and those of them where none was acknowledged
+        :return: the bases whose stop is not final, and whether one was acknowledged
         """
         with self._changed:
             self._changed.wait_for(lambda: self._bridge.closed, timeout)

@@ -19,6 +19,7 @@ from viam_session_bridge.configuration import (
     DriveMode,
     MachineConfiguration,
     SessionsMode,
+    StopPolicy,
 )
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.machine.calls import (
@@ -35,7 +36,7 @@ from viam_session_bridge.machine.calls import (
 )
 
 T = TypeVar('T')
-R = TypeVar('R', Move, StopBase, StartSession, SendHeartbeat, GetSessions)
+R = TypeVar('R', Move, StopBase, StartSession, SendHeartbeat, GetSessions, IsMoving)
 
 WINDOW = 0.5
 CALL_TIMEOUT = 0.25
@@ -98,8 +99,10 @@ def configuration(
     *bases: BaseConfiguration,
     machines: Iterable[MachineConfiguration] = (),
     window: float = WINDOW,
+    stop_policy: StopPolicy = StopPolicy.BRIDGE,
 ) -> Configuration:
     return Configuration(
+        stop_policy=stop_policy,
         heartbeat_window=window,
         shutdown_timeout=2.0,
         event_log='',
@@ -118,11 +121,14 @@ class Rig:
 
     Every feed returns the requests that it led to. Calls wait for the test's answer; :meth:`until`
     lets those time out whose deadline comes. Whether a base moves (R20) is answered with no at
-    once, and shown to no test.
+    once, and shown to no test but those that `verify`.
     """
 
-    def __init__(self, *bases: BaseConfiguration, **options: object) -> None:
+    def __init__(
+        self, *bases: BaseConfiguration, verify: bool = False, **options: object
+    ) -> None:
         self.bridge = Bridge(configuration(*bases, **options))  # type: ignore[arg-type]
+        self._hidden: tuple[type[Request], ...] = () if verify else (IsMoving,)
         self.now = 0.0
         self.wake_at: float | None = None
         self.calls: list[tuple[Call, float]] = []  # in flight, with their deadlines
@@ -142,11 +148,11 @@ class Rig:
         self.happened += out.events
         if out.wake_at is not None:
             self.wake_at = out.wake_at if self.wake_at is None else min(out.wake_at, self.wake_at)
-        calls = [call for call in out.calls if not isinstance(call.request, IsMoving)]
+        calls = [call for call in out.calls if not isinstance(call.request, self._hidden)]
         self.calls += [(call, self.now + call.timeout) for call in calls]
         still = Answer(Outcome.OK, moving=False)
         for call in out.calls:
-            if isinstance(call.request, IsMoving):
+            if isinstance(call.request, self._hidden):
                 self.feed(partial(self.bridge.answered, call, still, self.now))
         return [call.request for call in calls]
 
@@ -181,6 +187,8 @@ class Rig:
         sid: str = '',
         newest: bool = False,
         where: Callable[[Request], bool] = lambda request: True,
+        moving: bool = False,
+        sids: tuple[str, ...] = (),
     ) -> list[Request]:
         """Answer the oldest (or newest) call in flight of a kind."""
         matching = [
@@ -191,7 +199,8 @@ class Rig:
         assert matching, f'no {kind.__name__} in flight, only {self.calls}'
         entry = matching[-1 if newest else 0]
         self.calls.remove(entry)
-        answer = Answer(outcome, '' if outcome is Outcome.OK else outcome.value)
+        detail = '' if outcome is Outcome.OK else outcome.value
+        answer = Answer(outcome, detail, moving=moving, sids=sids)
         if kind is StartSession and outcome is Outcome.OK:
             self._sids += 1
             sid = sid or f'sid-{self._sids}'

@@ -53,6 +53,13 @@ class Core:
         # session's own deadline, the entry is put right when it comes up.
         self._due: list[tuple[float, int, Session]] = []
 
+    def set_window(self, window: float) -> None:
+        """Have all sessions live so long past their signs of life from now on (R16)."""
+        if window != self.window:
+            self.window = window
+            self._due = [(s.deadline(window), s.number, s) for s in self._sessions.values()]
+            heapq.heapify(self._due)
+
     @property
     def sessions(self) -> Iterable[Session]:
         """The active sessions, oldest first."""

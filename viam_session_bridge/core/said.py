@@ -65,6 +65,11 @@ class Stop:
     sign: float | None = None
 
     @property
+    def of_session_end(self) -> bool:
+        """Whether the end of sessions caused this stop, which R16 may leave to the machine."""
+        return self.cause in (Cause.LAPSE, Cause.LEFT, Cause.DEACTIVATED)
+
+    @property
     def motion_after_ack(self) -> bool:
         """Whether R10 caused this stop, not the end of a session."""
         return self.cause in (

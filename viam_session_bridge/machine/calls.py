@@ -40,14 +40,24 @@ class SendHeartbeat:
     sid: str
 
 
+class Purpose(Enum):
+    """Why the machine's sessions are asked for."""
+
+    SETTLE = 'whether a command without an answer had its turn'  # R7
+    VERIFY = 'who else may move a base that still moves'  # R16, R20
+    DEACTIVATE = 'whether to leave its bases to the machine'  # R19
+    REPORT = 'whether others drive there'  # R16
+
+
 @dataclass(frozen=True)
 class GetSessions:
     """
     Ask for the machine's sessions: in viam-server it waits its turn behind all commands.
 
-    :param about: the base that still moves, where that is why (R20); empty for a probe (R7)
+    :param about: the base that still moves, where that is why
     """
 
+    purpose: Purpose = Purpose.SETTLE
     about: str = ''
 
 

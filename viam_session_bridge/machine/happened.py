@@ -31,7 +31,7 @@ class StopFinal:
 @dataclass(frozen=True)
 class StillMoving:
     """
-    A base moves although its stop is final (R20).
+    A base moves although its stop is final (R20), or its machine was to have stopped it (R16).
 
     ``foreign``: how many sessions of others the machine lists, None where that was not asked.
     ``stopped``: whether it is stopped anew.
@@ -40,6 +40,36 @@ class StillMoving:
     base: str
     foreign: int | None
     stopped: bool
+    at: float
+
+
+@dataclass(frozen=True)
+class LeftToMachine:
+    """
+    A base is left to its machine to stop (R16, R19).
+
+    ``foreign``: how many sessions of others that machine lists, None where that was not asked.
+    """
+
+    base: str
+    foreign: int | None
+    at: float
+
+
+@dataclass(frozen=True)
+class AtRest:
+    """A base that was left to its machine was found to stand still (R16)."""
+
+    base: str
+    at: float
+
+
+@dataclass(frozen=True)
+class ForeignSessions:
+    """Others drive on the machine, and the bridge cannot see what they did last (R16)."""
+
+    machine: str
+    count: int
     at: float
 
 
@@ -130,6 +160,9 @@ Happened = (
     StopAcknowledged
     | StopFinal
     | StillMoving
+    | LeftToMachine
+    | AtRest
+    | ForeignSessions
     | CommandFailed
     | CommandsTimeOut
     | MachineSessionStarted

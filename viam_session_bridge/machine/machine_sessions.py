@@ -54,9 +54,19 @@ class MachineSessions:
     """All machine sessions of one machine. Pure: calls are named by numbers."""
 
     def __init__(
-        self, machine: str, max_sessions: int, call_timeout: float, allow_unsupervised: bool
+        self,
+        machine: str,
+        max_sessions: int,
+        call_timeout: float,
+        allow_unsupervised: bool,
+        *,
+        beat_at_signs: bool = False,
     ) -> None:
-        """Start without any; the last three are the machine's parameters."""
+        """
+        Start without any; the middle three are the machine's parameters.
+
+        :param beat_at_signs: heartbeat at signs of life alone, not while a session lives (R16)
+        """
         self.machine = machine
         self.window = 0.0  # s, the machine's; 0 until it told
         self.unsupervised = False  # it has no sessions, and is driven all the same (R15)
@@ -64,6 +74,8 @@ class MachineSessions:
         self._max_sessions = max_sessions
         self._call_timeout = call_timeout
         self._allow_unsupervised = allow_unsupervised
+        self._beat_at_signs = beat_at_signs
+        self._signed: dict[int, float] = {}  # by client session, s: those to be heartbeated now
         self._of: dict[int, MachineSession] = {}  # by client session
         self._resting: list[MachineSession] = []  # ended, and not lapsed as far as we know
         self._by_sid: dict[str, MachineSession] = {}
@@ -153,9 +165,29 @@ class MachineSessions:
             )
         return None if machine_session.ended else machine_session
 
+    def signed(self, session: int, now: float) -> None:
+        """
+        Take a sign of life of a client session, for which alone it is heartbeated (R16).
+
+        At once or not at all, if it was used within a fifth of the window: so the machine stops
+        its bases 0.8 to 1 window after the last sign, and no timer extends it.
+        """
+        machine_session = self._of.get(session)
+        if not self._beat_at_signs or machine_session is None or not machine_session.sid:
+            return
+        if self._beat_at(machine_session) <= now:
+            self._signed[session] = now
+
     def beats_due(self, now: float) -> list[MachineSession]:
         """Return the machine sessions to be heartbeated now: their client sessions live (R11)."""
-        due: list[MachineSession] = []
+        signed, self._signed = self._signed, {}
+        due = [
+            place
+            for session, at in signed.items()
+            if (place := self._of.get(session)) is not None
+            and place.sid
+            and self._beat_at(place) <= now < at + self.window / BEATS_PER_WINDOW
+        ]
         while self._beats and self._beats[0][0] <= now:
             _, number, sid = heapq.heappop(self._beats)
             machine_session = self._by_sid.get(sid)
@@ -171,7 +203,8 @@ class MachineSessions:
 
     def next_beat(self) -> float | None:
         """Return when to ask for :meth:`beats_due` next; it may turn out to be early."""
-        return self._beats[0][0] if self._beats else None
+        beats = [*self._signed.values(), *(at for at, _, _ in self._beats[:1])]
+        return min(beats, default=None)
 
     def beat(self, machine_session: MachineSession, number: int, now: float) -> None:
         """Take that a heartbeat is handed over; the next is due after its answer."""
@@ -210,6 +243,11 @@ class MachineSessions:
         if machine_session is not None:
             machine_session.used = now
 
+    def lapses_by(self, sid: str) -> float:
+        """Return when the machine ends this session if nothing more comes, 0 if it is unknown."""
+        machine_session = self._by_sid.get(sid)
+        return machine_session.used + self.window if machine_session is not None else 0.0
+
     def is_valid(self, sid: str, now: float) -> bool:
         """Whether the machine still knows this id, as far as the bridge can tell."""
         self._forget_lapsed(now)
@@ -237,6 +275,8 @@ class MachineSessions:
         return machine_session.used + self.window / BEATS_PER_WINDOW
 
     def _push_beat(self, machine_session: MachineSession, number: int) -> None:
+        if self._beat_at_signs:
+            return
         machine_session.beat_entry = number
         entry = (self._beat_at(machine_session), number, machine_session.sid)
         heapq.heappush(self._beats, entry)

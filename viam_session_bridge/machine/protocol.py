@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from viam_session_bridge.configuration import StopPolicy
 from viam_session_bridge.core.said import Cause, Forward, Refusal, Stop
 from viam_session_bridge.core.velocity import ZERO
 from viam_session_bridge.machine.calls import (
@@ -28,16 +29,15 @@ from viam_session_bridge.machine.calls import (
 from viam_session_bridge.machine.happened import (
     ChannelChanged,
     Happened,
+    LeftToMachine,
     MachineAbsent,
     MachineClosed,
-    StillMoving,
     StopFinal,
 )
+from viam_session_bridge.machine.inquiry import Inquiry
 from viam_session_bridge.machine.machine_sessions import MachineSessions
 from viam_session_bridge.machine.outbox import Outbox
 from viam_session_bridge.machine.sender import Sender
-from viam_session_bridge.machine.unanswered import Probe
-from viam_session_bridge.machine.verifying import Finding, Verifying
 
 ABSENT_AFTER = 2.0  # s
 
@@ -54,6 +54,7 @@ class Protocol:
         call_timeout: float,
         max_sessions: int = 256,
         allow_unsupervised: bool = False,
+        stop_policy: StopPolicy = StopPolicy.BRIDGE,
     ) -> None:
         """
         Start with a channel that is not ready.
@@ -64,14 +65,20 @@ class Protocol:
         self.machine = machine
         self.ready = False
         self.senders = {base: Sender(base, window) for base in bases}
-        self.sessions = MachineSessions(machine, max_sessions, call_timeout, allow_unsupervised)
-        self._verifying = Verifying(self.senders)
+        self._machine_stops = stop_policy is StopPolicy.MACHINE
+        self.sessions = MachineSessions(
+            machine,
+            max_sessions,
+            call_timeout,
+            allow_unsupervised,
+            beat_at_signs=self._machine_stops,
+        )
         self._absent_at: float | None = None  # when to tell, unless it is ready by then
-        self._probe = Probe()
         self._outbox = Outbox(machine, call_timeout)
+        self._inquiry = Inquiry(machine, self.senders, self._outbox, self.sessions)
+        self._to_report = False  # foreign sessions, once the channel is ready
         self._happened: list[Happened] = []
         self._touched: dict[str, Sender] = {}  # since the last drain
-        self._unanswered = False  # some command of some base may be
 
     # From the core
 
@@ -93,22 +100,38 @@ class Protocol:
     def forward(self, forward: Forward) -> None:
         """Take an accepted command."""
         self._touch(forward.base).forward(forward)
-        self._verifying.commanded(forward.base)
+        self._inquiry.commanded(forward.base)
         if forward.session:
             self.sessions.open(forward.client, forward.session, self._is_stopped)
 
-    def stop(self, stop: Stop) -> None:
-        """Take a stop."""
-        self._touch(stop.base).stop(stop)
+    def stop(self, stop: Stop) -> bool:
+        """Take a stop; return False where it is left to the machine instead (R16)."""
+        sender = self._touch(stop.base)
+        if stop.of_session_end and self._machine_stops and not self.sessions.unsupervised:
+            if stop.cause is Cause.DEACTIVATED:
+                sender.waiting = None
+                self._inquiry.stop_unless_foreign(stop)
+            elif sender.waiting is not None:  # it fails, and no older one may live on (R10)
+                sender.fail_waiting(Cause.NO_SESSION, 'its session ended', stop.at)
+            elif sender.stopping is None:
+                self._leave_to_machine(sender, self.sessions.lapses_by(sender.last_sid), stop.at)
+            return False
+        sender.stop(stop)
+        return True
+
+    def signed(self, session: int, now: float) -> None:
+        """Take a sign of life of a client session's client."""
+        self.sessions.signed(session, now)
 
     def ended(self, session: int) -> None:
         """Take that a client session ended."""
         self.sessions.ended(session)
 
-    @property
-    def is_final(self) -> bool:
-        """Whether the stops of all bases are final."""
-        return all(sender.stopping is None for sender in self.senders.values())
+    def not_final(self) -> dict[str, bool]:
+        """Return the bases whose stop is not final or not decided, and if one was acknowledged."""
+        undecided = dict.fromkeys(self._inquiry.undecided, False)
+        stopping = {base: s.stopping for base, s in self.senders.items() if s.stopping}
+        return undecided | {base: stop.acknowledged for base, stop in stopping.items()}
 
     def stop_commanded(self, now: float) -> None:
         """Stop every base that was commanded since its last final stop (R19)."""
@@ -124,6 +147,9 @@ class Protocol:
             return
         self.ready, self._absent_at = ready, None
         self._happened.append(ChannelChanged(self.machine, ready, now))
+        if ready and self._to_report:
+            self._to_report = False
+            self._inquiry.report_foreign()
         self.sessions.forget_unsupervised()
         for base in self.senders:
             sender = self._touch(base)
@@ -136,11 +162,12 @@ class Protocol:
         """Take that the channel is being opened."""
         if not self.ready:
             self._absent_at = now + ABSENT_AFTER
+            self._to_report = not self._machine_stops
 
     def closed(self, now: float) -> MachineClosed:
         """Take that the channel is given up, all stops being final (R18)."""
         self.ready, self._absent_at = False, None
-        self._verifying.end()
+        self._inquiry.end()
         return MachineClosed(self.machine, now)
 
     def answered(self, number: int, answer: Answer, now: float) -> None:
@@ -152,17 +179,9 @@ class Protocol:
             client = self.sessions.beat_answered(number, request.sid, answer, now)
             if client is not None:
                 self._stop_bases_of(request.sid, client, '', now)
-        elif isinstance(request, IsMoving):
-            finding = self._verifying.answered(request.base, number, answer.moving, now)
-            if finding is Finding.MOVES:
-                self._happened.append(StillMoving(request.base, None, False, now))
-            elif finding is Finding.SUSPECT:
-                self._outbox.call(GetSessions(about=request.base))
-        elif isinstance(request, GetSessions) and request.about:
-            self._suspected(request.about, answer, now)
-        elif isinstance(request, GetSessions):
-            bases = [sender.unanswered for sender in self.senders.values()]
-            self._probe.answered(number, answer.outcome, bases, now)
+        elif isinstance(request, (IsMoving, GetSessions)):
+            for stop in self._inquiry.answered(number, request, answer, now):
+                self._touch(stop.base).stop(stop)
         else:
             if answer.outcome is Outcome.SESSION_EXPIRED and isinstance(request, Move):
                 client = self.sessions.expired(request.sid, now)
@@ -170,7 +189,7 @@ class Protocol:
                     self._stop_bases_of(request.sid, client, request.base, now)
             sender = self._touch(request.base)
             sender.answered(number, answer.outcome, answer.detail, now)
-            self._unanswered |= not answer.outcome.answered
+            self._inquiry.unsettled |= not answer.outcome.answered
 
     # Time, and what is due
 
@@ -184,14 +203,11 @@ class Protocol:
         if self._absent_at is not None and self._absent_at <= now:
             self._absent_at = None
             self._happened.append(MachineAbsent(self.machine, now))
-        for base in self._verifying.due(now):
-            self._verifying.asked(base, self._outbox.call(IsMoving(base)))
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and :meth:`drain` are to be called next."""
         times = [sender.next_deadline() for sender in self.senders.values()]
-        times += [self.sessions.next_beat(), self._verifying.next_deadline()]
-        times += [self._probe_due_at(), self._absent_at]
+        times += [self.sessions.next_beat(), self._inquiry.next_deadline(), self._absent_at]
         return min((at for at in times if at is not None), default=None)
 
     def drain(self, now: float) -> tuple[list[Call], list[Happened]]:
@@ -204,14 +220,12 @@ class Protocol:
                 self._hand_over_stop(sender, now)
             for one in sender.happened:
                 if isinstance(one, StopFinal) and not sender.commanded:
-                    self._verifying.final(sender.base, one.timed_out, now)
+                    self._inquiry.verifying.final(sender.base, one.timed_out, now)
             happened += sender.happened
             sender.happened = []
-        happened += self.sessions.happened
-        self.sessions.happened = []
-        probe_due_at = self._probe_due_at()
-        if probe_due_at is not None and probe_due_at <= now:
-            self._probe.sent(self._outbox.call(GetSessions()), now)
+        self._inquiry.ask(now)
+        happened += self.sessions.happened + self._inquiry.happened
+        self.sessions.happened, self._inquiry.happened = [], []
         return self._outbox.take(), happened
 
     def _hand_over_command(self, sender: Sender, now: float) -> bool:
@@ -260,33 +274,26 @@ class Protocol:
             if not started:
                 sender.fail_waiting(Cause.NO_SESSION, answer.detail, now)
 
-    def _suspected(self, base: str, answer: Answer, now: float) -> None:
-        """Stop a base that moves anew, if the machine lists no sessions but ours (R20)."""
-        if answer.outcome not in (Outcome.OK, Outcome.UNIMPLEMENTED):
-            return  # asked again in a second
-        foreign = self.sessions.foreign(answer.sids)
-        ours = foreign == 0 and not self.senders[base].commanded
-        if ours:
-            self.stop(Stop(base, Cause.STILL_MOVING, '', now))
-        self._happened.append(StillMoving(base, foreign, ours, now))
-
     def _stop_bases_of(self, sid: str, client: str, except_base: str, now: float) -> None:
         for base, sender in self.senders.items():
-            if sender.last_sid == sid and base != except_base and sender.commanded:
+            if sender.last_sid != sid or base == except_base or not sender.commanded:
+                continue
+            if self._machine_stops:
+                self._leave_to_machine(sender, now, now)
+            else:
                 self.stop(Stop(base, Cause.EXPIRED, client, now))
+
+    def _leave_to_machine(self, sender: Sender, stopped_by: float, now: float) -> None:
+        """Verify by then that viam-server has stopped a base whose machine session is over."""
+        self._inquiry.verifying.left(sender.base, max(stopped_by, now), sender.lost)
+        self._happened.append(LeftToMachine(sender.base, None, now))
 
     def _is_stopped(self, sid: str) -> bool:
         return not any(
-            sender.last_sid == sid and (sender.stopping or sender.in_flight)
-            for sender in self.senders.values()
+            sender.last_sid == sid
+            and (sender.stopping or sender.in_flight or self._inquiry.verifying.is_left(base))
+            for base, sender in self.senders.items()
         )
-
-    def _probe_due_at(self) -> float | None:
-        if not self._unanswered:
-            return None
-        unanswered = [s.unanswered for s in self.senders.values() if s.unanswered]
-        self._unanswered = bool(unanswered)
-        return self._probe.due_at(unanswered)
 
     def _touch(self, base: str) -> Sender:
         sender = self._touched[base] = self.senders[base]

@@ -64,7 +64,8 @@ class Sender:
         self.in_flight: Sent | None = None
         self.stopping: Stopping | None = None
         self.unanswered = Unanswered()
-        self.commanded = False  # since the last final stop (R19)
+        self.commanded = False  # since the last final stop, or since it was found at rest (R19)
+        self.lost = False  # a command, since the last final stop (R20)
         self.last_sid = ''  # of the newest command handed over
         self.happened: list[Happened] = []
         # Of stops that became final by another of their calls: the next command waits (R9).
@@ -72,7 +73,6 @@ class Sender:
         self._window = window
         self._zeros: dict[int, float] = {}
         self._timeouts = 0
-        self._lost = False  # a command, since the last final stop (R20)
         # The newest command was sent while an older one was unanswered, which may have run after
         # it. Once that can happen no more, the base is stopped at this time, unless a newer
         # command has put it right (R10).
@@ -112,6 +112,11 @@ class Sender:
             self.stopping = Stopping(stop)
         else:
             self.stopping.renew(stop)
+
+    def found_at_rest(self) -> None:
+        """Take that the base, left to its machine, stands still: it is as good as stopped."""
+        if self.stopping is None and self.waiting is None and self._all_answered:
+            self.commanded = self.lost = False
 
     # What is due
 
@@ -248,8 +253,8 @@ class Sender:
         if stopping.acknowledged and not acknowledged_before:
             self.happened.append(StopAcknowledged(stopping.stop, stopping.tries, now))
         if final:
-            self.happened.append(StopFinal(stopping.stop, stopping.tries, self._lost, now))
-            self._lost = False
+            self.happened.append(StopFinal(stopping.stop, stopping.tries, self.lost, now))
+            self.lost = False
             self._superseded.update(stopping.calls)
             self.stopping = None
             self.commanded = self.waiting is not None
@@ -261,7 +266,7 @@ class Sender:
 
     def _add_unanswered(self, deadline: float) -> None:
         self.unanswered.add(deadline)
-        self._lost = True
+        self.lost = True
 
     def _about_to_move(self, stopping: Stopping) -> bool:
         """Whether nothing but repetitions of an acknowledged stop holds a command back (R9)."""

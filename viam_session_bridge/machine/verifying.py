@@ -1,11 +1,12 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Ask whether a base really stands still once its stop is final (R20).
+When to ask whether a base really stands still, and what the answer means (R16, R20).
 
 A tenth of a second after a final stop the base is asked, unless somebody commanded it since;
-after a command timed out each second for a minute, for such a command may run very late. Pure:
-time is handed in, calls are named by numbers.
+after a command timed out each second for a minute, for such a command may run very late. A base
+that was left to its machine is asked once that is to have stopped it. Pure: time is handed in,
+calls are named by numbers.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 
+from viam_session_bridge.machine.calls import Answer, Outcome
+
 FIRST_AFTER = 0.1  # s after the final stop
-AGAIN_AFTER = 1.0  # s, after a command timed out
+LEFT_AFTER = 0.25  # s after the machine is to have stopped it
+AGAIN_AFTER = 1.0  # s, after a command timed out or the question went unanswered
 AGAIN_FOR = 60.0  # s
 
 
@@ -23,7 +27,8 @@ class Finding(Enum):
 
     FINE = 'it stands still, or nobody can tell'
     MOVES = 'it moves, and no command of ours can be why'
-    SUSPECT = 'it moves, and a command of ours that timed out may be why'
+    SUSPECT = 'it moves, and a command of ours may be why'
+    AT_REST = 'its machine, which it was left to, has stopped it'
 
 
 class _Base:
@@ -32,8 +37,9 @@ class _Base:
     def __init__(self) -> None:
         self.due_at: float | None = None
         self.call: int | None = None
-        self.distrusted = False  # a command timed out before this stop
-        self.until = 0.0
+        self.second_call: int | None = None
+        self.distrusted_until = 0.0  # a command had timed out
+        self.left = False  # to its machine, and not found at rest since
 
 
 class Verifying:
@@ -51,14 +57,25 @@ class Verifying:
         """
         asking = self._bases[base]
         if timed_out:
-            asking.distrusted, asking.until = True, now + AGAIN_FOR
+            asking.distrusted_until = now + AGAIN_FOR
+        asking.left = False
         asking.due_at = now + FIRST_AFTER
+
+    def left(self, base: str, stopped_by: float, timed_out: bool) -> None:
+        """Take that a base is left to its machine, which is to stop it by then (R16)."""
+        asking = self._bases[base]
+        if timed_out:
+            asking.distrusted_until = stopped_by + AGAIN_FOR
+        asking.left = True
+        asking.due_at = stopped_by + LEFT_AFTER
+
+    def is_left(self, base: str) -> bool:
+        """Whether a base is left to its machine and was not found at rest since."""
+        return self._bases[base].left
 
     def commanded(self, base: str) -> None:
         """Take that somebody commands the base: there is nothing to verify."""
-        asking = self._bases[base]
-        asking.due_at = asking.call = None
-        asking.distrusted = False
+        self._bases[base] = _Base()
 
     def end(self) -> None:
         """Ask no more."""
@@ -79,14 +96,41 @@ class Verifying:
         """Take that the question is handed over."""
         self._bases[base].due_at, self._bases[base].call = None, number
 
-    def answered(self, base: str, number: int, moving: bool, now: float) -> Finding:
-        """Take an answer, or its absence as not moving, and say what it means."""
+    def answered(self, base: str, number: int, answer: Answer, now: float) -> Finding:
+        """
+        Take an answer, and say what it means.
+
+        After a stop of ours the lack of one means nothing. Of a base that was left to its machine
+        it is asked for again, and a machine that cannot tell counts as one whose base moves.
+        """
         asking = self._bases[base]
         if number != asking.call:
             return Finding.FINE  # somebody commands the base by now
         asking.call = None
-        if asking.distrusted and now < asking.until:
+        distrusted = now < asking.distrusted_until
+        if distrusted or (asking.left and not answer.outcome.answered):
             asking.due_at = now + AGAIN_AFTER
-            return Finding.SUSPECT if moving else Finding.FINE
-        asking.distrusted = False
-        return Finding.MOVES if moving else Finding.FINE
+        if asking.left:
+            if not answer.outcome.answered:
+                return Finding.FINE
+            asking.left = answer.moving or answer.outcome is not Outcome.OK
+            return Finding.SUSPECT if asking.left else Finding.AT_REST
+        if not answer.moving:
+            return Finding.FINE
+        return Finding.SUSPECT if distrusted else Finding.MOVES
+
+    def asked_again(self, base: str, number: int) -> None:
+        """Take that it is asked who else may move a suspect base."""
+        self._bases[base].second_call = number
+
+    def answered_again(self, base: str, number: int, answer: Answer, now: float) -> bool:
+        """Take the answer to that; return whether it tells."""
+        asking = self._bases[base]
+        if number != asking.second_call:
+            return False
+        asking.second_call = None
+        if answer.outcome in (Outcome.OK, Outcome.UNIMPLEMENTED):
+            asking.left = False
+            return True
+        asking.due_at = now + AGAIN_AFTER
+        return False

@@ -153,13 +153,14 @@ class BridgeNode(Node):
             return
         assert self._configuration and self._reporter
         timeout = self._configuration.shutdown_timeout
-        not_final, self.never_stopped = self._shell.wait_closed(timeout)
+        not_final = self._shell.wait_closed(timeout)
+        self.never_stopped = [base for base, acknowledged in not_final.items() if not acknowledged]
         self._shell.close()
         self._reporter.close()
-        for base in not_final:
-            acknowledged = 'never' if base in self.never_stopped else 'but not as the last call'
+        for base, acknowledged in not_final.items():
+            how = 'but not as the last call' if acknowledged else 'never'
             self.get_logger().error(
-                f'{base}: its stop was acknowledged {acknowledged} within shutdown_timeout '
+                f'{base}: its stop was acknowledged {how} within shutdown_timeout '
                 f'({timeout} s): see to the base itself'
             )
         self._shell = self._reporter = None

@@ -14,6 +14,7 @@ from viam_session_bridge.configuration import (
     DriveMode,
     MachineConfiguration,
     SessionsMode,
+    StopPolicy,
 )
 from viam_session_bridge.configuration_checks import check_names, find_problems
 from viam_session_bridge.ros.parameter_table import BASE, LATER_MACHINE, MACHINE, NODE
@@ -86,6 +87,7 @@ def _build(
         shutdown_timeout=node['shutdown_timeout'],
         level_timeout=node['level_timeout'],
         event_log=node['event_log'],
+        stop_policy=StopPolicy(node['stop_policy']),
         machines=tuple(_build_machine(values, name) for name in machines),
         bases=tuple(_build_base(values, resolve, name) for name in bases),
     )

@@ -14,7 +14,7 @@ from enum import Enum
 
 from viam_session_bridge import limits
 from viam_session_bridge.address import FORMS
-from viam_session_bridge.configuration import DriveMode, SessionsMode
+from viam_session_bridge.configuration import DriveMode, SessionsMode, StopPolicy
 
 Value = bool | int | float | str | tuple[str, ...]
 
@@ -70,10 +70,14 @@ NODE = (
         'heartbeat_window', Kind.NUMBER, 0.5,
         'How long a session lives past the last sign of life of its client.',
         's', limits.HEARTBEAT_WINDOW,
+        constraints="with stop_policy: machine the machine's own, once that is known",
     ),
     Row(
-        'stop_policy', Kind.TEXT, 'bridge', 'Who stops a base when a session lapses.',
-        choices=('bridge',), later=('machine',),
+        'stop_policy', Kind.TEXT, StopPolicy.BRIDGE.value,
+        'Who stops a base when a session lapses: the bridge, or its machine, where other Viam '
+        'clients drive it too.',
+        choices=tuple(policy.value for policy in StopPolicy),
+        constraints='machine not with sessions: manual',
     ),
     Row(
         'shutdown_timeout', Kind.NUMBER, 2.0,

@@ -12,6 +12,8 @@ from viam_session_bridge.machine.happened import (
     ChannelChanged,
     CommandFailed,
     CommandsTimeOut,
+    ForeignSessions,
+    LeftToMachine,
     MachineAbsent,
     MachineClosed,
     MachineSessionExpired,
@@ -46,7 +48,8 @@ def tell(
     if isinstance(event, SessionStarted):
         return False, f'session {event.session} of {name(event.client)} started'
     if isinstance(event, SessionEnded):
-        what = f'stopping {", ".join(event.bases)}' if event.bases else 'it was no last user'
+        bases = ', '.join(event.bases)
+        what = f'it was the last user of {bases}' if bases else 'it was no last user'
         return False, (
             f'session {event.session} of {name(event.client)} ended ({event.cause.value}) '
             f'{event.at - event.sign:.3f} s after its last sign of life: {what}'
@@ -89,8 +92,19 @@ def tell(
     if isinstance(event, StillMoving):
         whose = 'another Viam client drives it, or it does not obey'
         if event.stopped:
-            whose = 'a command that had timed out may have run late: stopping it again'
-        return True, f'{event.base}: it moves although its stop is final; {whose}'
+            whose = 'no other client has a session there: stopping it again'
+        return True, f'{event.base}: it still moves; {whose}'
+    if isinstance(event, LeftToMachine):
+        why = 'stop_policy is machine'
+        if event.foreign is not None:
+            why = f'it has {event.foreign} sessions of others, and {why}'
+        return False, f'{event.base}: left to its machine to stop, for {why}'
+    if isinstance(event, ForeignSessions):
+        return True, (
+            f'{event.machine}: it has {event.count} sessions of others (or of a bridge that ran '
+            'here a moment ago). If they drive the same bases, a lapse here stops those under '
+            'them: set stop_policy to machine'
+        )
     if isinstance(event, MachineAbsent):
         return True, (
             f'{event.machine}: nothing answers at {addresses[event.machine]}, commands are '

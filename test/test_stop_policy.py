@@ -1,0 +1,343 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""``stop_policy: machine`` leaves the stop to viam-server and verifies it (R16, R19)."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.pure import base, machine, Rig
+from viam_session_bridge.configuration import StopPolicy
+from viam_session_bridge.core.said import SessionEnded, Stop
+from viam_session_bridge.machine.calls import (
+    GetSessions,
+    IsMoving,
+    Move,
+    Outcome,
+    Purpose,
+    Request,
+    SendHeartbeat,
+    StartSession,
+    StopBase,
+)
+from viam_session_bridge.machine.happened import (
+    AtRest,
+    CommandFailed,
+    ForeignSessions,
+    LeftToMachine,
+    StillMoving,
+    StopFinal,
+)
+
+MACHINE_WINDOW = 1.0  # s, which the bridge takes over: its own is 0.5
+FIFTH = MACHINE_WINDOW / 5
+STOPPED_BY = MACHINE_WINDOW + 0.25  # s after the last use, then the base is asked
+OWN = ('sid-1',)
+FOREIGN = ('sid-1', 'of the app')
+VERIFY = GetSessions(Purpose.VERIFY, 'base')
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return leaving()
+
+
+def leaving() -> Rig:
+    """Return a bench whose machine does the stopping; the last command was sent at time 0."""
+    rig = Rig(verify=True, stop_policy=StopPolicy.MACHINE)
+    rig.machine_window = MACHINE_WINDOW
+    rig.drive('A')
+    return rig
+
+
+def kinds(sent: list[tuple[float, Request]]) -> list[tuple[float, type[Request]]]:
+    return [(at, type(request)) for at, request in sent]
+
+
+# Who stops
+
+
+def test_the_window_is_the_machines_and_a_lapse_sends_no_stop(rig: Rig) -> None:
+    assert rig.until(STOPPED_BY - 0.001) == []
+    (ended,) = rig.told(SessionEnded)
+    assert (ended.at, ended.bases) == (MACHINE_WINDOW, ('base',))
+    assert [(one.base, one.foreign) for one in rig.told(LeftToMachine)] == [('base', None)]
+    assert rig.told(Stop) == []
+
+
+def test_with_two_machines_the_shorter_window_counts() -> None:
+    rig = Rig(
+        base('base'),
+        base('slow', machine='other'),
+        machines=[machine(), machine('other')],
+        stop_policy=StopPolicy.MACHINE,
+    )
+    rig.machine_window = MACHINE_WINDOW
+    rig.drive('A')
+    rig.machine_window = 3.0
+    rig.drive('B', topic='/slow')
+    assert rig.bridge.core.window == MACHINE_WINDOW
+
+
+def test_a_client_that_leaves_sends_no_stop_either(rig: Rig) -> None:
+    assert rig.left('A') == []
+    assert kinds(rig.until(2.0))[0] == (STOPPED_BY, IsMoving)
+
+
+def test_a_machine_without_sessions_stops_nothing_so_the_bridge_does() -> None:
+    rig = Rig(
+        machines=[machine(allow_unsupervised=True)], stop_policy=StopPolicy.MACHINE, verify=True
+    )
+    rig.command('A')
+    rig.answer(StartSession, Outcome.UNIMPLEMENTED)
+    rig.answer(Move)
+    assert kinds(rig.until(0.5)) == [(0.5, StopBase)]
+
+
+def test_a_command_that_fails_is_stopped_by_the_bridge(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    assert rig.answer(Move, Outcome.FAILED) == [StopBase('base')]
+
+
+def test_a_command_that_still_waits_at_the_end_has_failed(rig: Rig) -> None:
+    """The one before it is another's, whose machine session lives on."""
+    rig.command('B', 0.4)
+    rig.answer(StartSession)
+    rig.command('B', 0.5)
+    assert rig.left('B') == [StopBase('base')]
+    assert len(rig.told(CommandFailed)) == 1
+
+
+# Heartbeats
+
+
+def test_no_sign_of_life_no_heartbeat(rig: Rig) -> None:
+    assert [r for _, r in rig.until(MACHINE_WINDOW) if isinstance(r, SendHeartbeat)] == []
+
+
+def test_a_sign_of_life_is_passed_on_at_once_or_not_at_all(rig: Rig) -> None:
+    rig.until(FIFTH - 0.001)
+    rig.heartbeat('A')
+    assert rig.until(FIFTH + 0.1) == []
+    rig.heartbeat('A')
+    assert rig.tick() == [SendHeartbeat('sid-1')]
+
+
+def test_only_the_lapse_clock_passes_it_on(rig: Rig) -> None:
+    rig.until(FIFTH)
+    assert rig.heartbeat('A') == []
+    assert rig.wake_at == rig.now
+
+
+def test_a_wedged_clock_passes_on_no_stale_sign(rig: Rig) -> None:
+    rig.until(FIFTH)
+    rig.heartbeat('A')
+    rig.now += FIFTH
+    assert rig.tick() == []
+
+
+def test_a_permission_is_no_sign_of_life(rig: Rig) -> None:
+    rig.until(FIFTH)
+    rig.heartbeat('A', own=False)
+    assert rig.tick() == []
+
+
+def test_a_command_for_one_machine_is_a_sign_of_life_for_the_other() -> None:
+    rig = Rig(
+        base('base'),
+        base('arm', machine='other'),
+        machines=[machine(), machine('other')],
+        stop_policy=StopPolicy.MACHINE,
+    )
+    rig.machine_window = MACHINE_WINDOW
+    rig.drive('A')
+    rig.until(FIFTH)
+    rig.command('A', topic='/arm')
+    assert rig.tick() == [SendHeartbeat('sid-1')]
+
+
+def test_the_bridges_own_policy_heartbeats_without_signs() -> None:
+    rig = Rig()
+    rig.machine_window = 0.4
+    rig.drive('A')
+    assert kinds(rig.until(0.1)) == [(0.08, SendHeartbeat)]
+
+
+# Verified
+
+
+def test_a_base_that_its_machine_stopped_is_asked_once(rig: Rig) -> None:
+    assert kinds(rig.until(STOPPED_BY)) == [(STOPPED_BY, IsMoving)]
+    assert rig.answer(IsMoving) == []
+    assert len(rig.told(AtRest)) == 1
+    assert rig.until(100.0) == []
+
+
+def test_one_that_still_moves_is_stopped_until_final_if_nobody_else_is_there(rig: Rig) -> None:
+    rig.until(STOPPED_BY)
+    assert rig.answer(IsMoving, moving=True) == [VERIFY]
+    assert rig.answer(GetSessions, sids=OWN) == [StopBase('base')]
+    assert rig.answer(StopBase, Outcome.FAILED) == []
+    assert rig.until(STOPPED_BY + 0.06)[0][1] == StopBase('base')
+    rig.answer(StopBase)
+    assert len(rig.told(StopFinal)) == 1
+    assert [(one.foreign, one.stopped) for one in rig.told(StillMoving)] == [(0, True)]
+
+
+def test_one_that_others_may_move_is_reported_and_left_alone(rig: Rig) -> None:
+    rig.until(STOPPED_BY)
+    rig.answer(IsMoving, moving=True)
+    assert rig.answer(GetSessions, sids=FOREIGN) == []
+    assert [(one.foreign, one.stopped) for one in rig.told(StillMoving)] == [(1, False)]
+    assert rig.until(100.0) == []
+
+
+def test_a_machine_that_cannot_tell_who_is_there_is_taken_to_have_nobody(rig: Rig) -> None:
+    rig.until(STOPPED_BY)
+    rig.answer(IsMoving, moving=True)
+    assert rig.answer(GetSessions, Outcome.UNIMPLEMENTED) == [StopBase('base')]
+
+
+@pytest.mark.parametrize('outcome', [Outcome.UNIMPLEMENTED, Outcome.FAILED])
+def test_a_base_that_cannot_tell_counts_as_moving(rig: Rig, outcome: Outcome) -> None:
+    rig.until(STOPPED_BY)
+    assert rig.answer(IsMoving, outcome) == [VERIFY]
+
+
+@pytest.mark.parametrize('outcome', [Outcome.TIMED_OUT, Outcome.CUT])
+def test_without_an_answer_both_are_asked_again_each_second(rig: Rig, outcome: Outcome) -> None:
+    rig.until(STOPPED_BY)
+    for _ in range(3):
+        rig.answer(IsMoving, outcome)
+        assert kinds(rig.until(rig.now + 1.0)) == [(rig.now, IsMoving)]
+    rig.answer(IsMoving, moving=True)
+    assert rig.answer(GetSessions, outcome) == []
+    assert kinds(rig.until(rig.now + 1.0)) == [(rig.now, IsMoving)]
+
+
+def test_a_base_commanded_since_is_not_asked(rig: Rig) -> None:
+    rig.until(STOPPED_BY - 0.1)
+    rig.drive('B')
+    assert IsMoving not in [type(request) for _, request in rig.until(STOPPED_BY + 0.1)]
+
+
+def test_a_new_command_makes_the_answers_of_before_worthless(rig: Rig) -> None:
+    rig.until(STOPPED_BY)
+    rig.answer(IsMoving, moving=True)
+    rig.drive('B')
+    assert rig.answer(GetSessions, sids=OWN) == []
+    assert rig.told(StillMoving) == []
+
+
+def test_after_a_command_timed_out_it_is_asked_each_second_for_a_minute(rig: Rig) -> None:
+    """It may run after the machine has forgotten its session: then nothing there stops it."""
+    rig.command('A', 0.4)
+    rig.until(0.25)
+    rig.acknowledge()
+    rig.drive('A', 0.5)  # beside the one that timed out; the probe stays without an answer
+    asked = 0
+    for _ in range(1000):
+        if rig.now >= 0.25 + STOPPED_BY + 61.0:
+            break
+        rig.until(rig.now + 0.1)
+        if rig.pending(IsMoving):
+            asked += 1
+            rig.answer(IsMoving)
+    assert rig.told(LeftToMachine) and not rig.told(StopFinal)
+    assert asked in (60, 61)
+
+
+def test_a_machine_session_that_expired_early_has_its_other_bases_verified_not_stopped() -> None:
+    rig = Rig(
+        base('base', '/base'), base('other', '/other'), stop_policy=StopPolicy.MACHINE, verify=True
+    )
+    rig.machine_window = MACHINE_WINDOW
+    rig.drive('A')
+    rig.drive('A', topic='/other')
+    rig.command('A')
+    led_to = rig.answer(Move, Outcome.SESSION_EXPIRED)
+    assert led_to == [StartSession('sid-1')]
+    assert kinds(rig.until(0.25, times_out=False)) == [(0.25, IsMoving)]
+    assert rig.pending(IsMoving) == [IsMoving('other')]
+
+
+def test_its_clients_next_session_does_not_keep_the_base_moving() -> None:
+    """Resuming its machine session would, unless the machine has stopped the base (R11)."""
+    rig = Rig(
+        base('base', '/base'), base('other', '/other'), stop_policy=StopPolicy.MACHINE, verify=True
+    )
+    rig.machine_window = MACHINE_WINDOW
+    rig.drive('A')
+    rig.until(MACHINE_WINDOW)
+    assert rig.command('A', topic='/other') == [StartSession('')]
+
+
+# Deactivation
+
+
+def test_deactivation_asks_first_and_stops_if_nobody_else_is_there(rig: Rig) -> None:
+    assert rig.deactivate() == [GetSessions(Purpose.DEACTIVATE)]
+    assert rig.bridge.not_final() == {'base': False}
+    assert rig.answer(GetSessions, sids=OWN) == [StopBase('base')]
+    rig.acknowledge()
+    assert rig.bridge.closed
+
+
+def test_deactivation_leaves_a_base_to_others_and_names_it(rig: Rig) -> None:
+    rig.deactivate()
+    assert rig.answer(GetSessions, sids=FOREIGN) == []
+    assert [(one.base, one.foreign) for one in rig.told(LeftToMachine)] == [('base', 1)]
+    assert rig.bridge.closed
+
+
+@pytest.mark.parametrize('outcome', [Outcome.UNIMPLEMENTED, Outcome.TIMED_OUT, Outcome.CUT])
+def test_without_an_answer_deactivation_stops(rig: Rig, outcome: Outcome) -> None:
+    rig.deactivate()
+    assert rig.answer(GetSessions, outcome) == [StopBase('base')]
+
+
+def test_deactivation_drops_what_waits(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    rig.deactivate()
+    assert StopBase('base') not in rig.answer(Move)
+    assert rig.pending(Move) == []
+
+
+def test_deactivation_also_asks_about_bases_whose_session_lapsed(rig: Rig) -> None:
+    rig.until(MACHINE_WINDOW)
+    assert rig.deactivate() == [GetSessions(Purpose.DEACTIVATE)]
+
+
+def test_a_base_found_at_rest_needs_no_stop_at_deactivation(rig: Rig) -> None:
+    rig.until(STOPPED_BY)
+    rig.answer(IsMoving)
+    assert rig.deactivate() == []
+    assert rig.bridge.closed
+
+
+# Foreign sessions under the bridge's own policy
+
+
+def reported(policy: StopPolicy, sids: tuple[str, ...]) -> list[int]:
+    rig = Rig(stop_policy=policy)
+    rig.deactivate()
+    rig.feed(lambda: rig.bridge.activate(rig.now))
+    if rig.channel(True):
+        rig.answer(GetSessions, sids=sids)
+    assert rig.pending(GetSessions) == []
+    rig.channel(False)
+    assert rig.channel(True) == []  # once
+    return [one.count for one in rig.told(ForeignSessions)]
+
+
+def test_foreign_sessions_are_reported_at_activation() -> None:
+    assert reported(StopPolicy.BRIDGE, ('of the app', 'of another')) == [2]
+
+
+def test_without_foreign_sessions_nothing_is_reported() -> None:
+    assert reported(StopPolicy.BRIDGE, ()) == []
+
+
+def test_under_the_machines_policy_nothing_is_reported() -> None:
+    assert reported(StopPolicy.MACHINE, ('of the app',)) == []

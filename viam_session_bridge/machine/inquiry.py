@@ -1,0 +1,143 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a machine is asked about its bases (R7, R16, R19, R20).
+
+Whether a lost command had its turn, whether a base stands still, and who else has sessions: the
+bridge cannot see what other Viam clients do, so where that matters it stops a base only if the
+machine lists none but its own. Pure: the questions go into the outbox, the answers are fed in and
+lead to stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from viam_session_bridge.core.said import Cause, Stop
+from viam_session_bridge.machine.calls import Answer, GetSessions, IsMoving, Outcome, Purpose
+from viam_session_bridge.machine.happened import (
+    AtRest,
+    ForeignSessions,
+    Happened,
+    LeftToMachine,
+    StillMoving,
+)
+from viam_session_bridge.machine.machine_sessions import MachineSessions
+from viam_session_bridge.machine.outbox import Outbox
+from viam_session_bridge.machine.sender import Sender
+from viam_session_bridge.machine.unanswered import Probe
+from viam_session_bridge.machine.verifying import Finding, Verifying
+
+
+class Inquiry:
+    """The questions to one machine about its bases."""
+
+    def __init__(
+        self,
+        machine: str,
+        senders: Mapping[str, Sender],
+        outbox: Outbox,
+        sessions: MachineSessions,
+    ) -> None:
+        """Start with nothing to ask."""
+        self.happened: list[Happened] = []
+        self.verifying = Verifying(senders)
+        self.unsettled = False  # some command of some base may be
+        self._probe = Probe()
+        self._machine = machine
+        self._senders = senders
+        self._outbox = outbox
+        self._sessions = sessions
+        self._undecided: dict[str, Stop] = {}  # stops of R19 that wait for the answer
+        self._deactivation: int | None = None
+
+    @property
+    def undecided(self) -> frozenset[str]:
+        """The bases of which it is open whether they are to be stopped (R19)."""
+        return frozenset(self._undecided)
+
+    def commanded(self, base: str) -> None:
+        """Take that a client commands the base."""
+        self.verifying.commanded(base)
+        self._undecided.pop(base, None)
+
+    def stop_unless_foreign(self, stop: Stop) -> None:
+        """Stop a base at deactivation if no others have sessions on its machine (R19)."""
+        self._undecided[stop.base] = stop
+
+    def report_foreign(self) -> None:
+        """Ask whether others have sessions on the machine, and tell (R16)."""
+        self._outbox.call(GetSessions(Purpose.REPORT))
+
+    def end(self) -> None:
+        """Ask no more."""
+        self.verifying.end()
+        self._undecided.clear()
+
+    def ask(self, now: float) -> None:
+        """Ask what is due."""
+        for base in self.verifying.due(now):
+            self.verifying.asked(base, self._outbox.call(IsMoving(base)))
+        if self._undecided and self._deactivation is None:
+            self._deactivation = self._outbox.call(GetSessions(Purpose.DEACTIVATE))
+        probe_due_at = self._probe_due_at()
+        if probe_due_at is not None and probe_due_at <= now:
+            self._probe.sent(self._outbox.call(GetSessions()), now)
+
+    def next_deadline(self) -> float | None:
+        """Return when to :meth:`ask` next."""
+        times = (self.verifying.next_deadline(), self._probe_due_at())
+        return min((at for at in times if at is not None), default=None)
+
+    def answered(
+        self, number: int, request: IsMoving | GetSessions, answer: Answer, now: float
+    ) -> list[Stop]:
+        """Take an answer; return the stops that follow from it."""
+        if isinstance(request, IsMoving):
+            self._moving_answered(number, request.base, answer, now)
+        elif request.purpose is Purpose.SETTLE:
+            bases = [sender.unanswered for sender in self._senders.values()]
+            self._probe.answered(number, answer.outcome, bases, now)
+        elif request.purpose is Purpose.VERIFY:
+            if self.verifying.answered_again(request.about, number, answer, now):
+                return self._suspected(request.about, self._foreign(answer), now)
+        elif request.purpose is Purpose.DEACTIVATE:
+            self._deactivation = None
+            return self._deactivated(self._foreign(answer), now)
+        elif request.purpose is Purpose.REPORT and self._foreign(answer):
+            self.happened.append(ForeignSessions(self._machine, self._foreign(answer), now))
+        return []
+
+    def _moving_answered(self, number: int, base: str, answer: Answer, now: float) -> None:
+        finding = self.verifying.answered(base, number, answer, now)
+        if finding is Finding.MOVES:
+            self.happened.append(StillMoving(base, None, False, now))
+        elif finding is Finding.AT_REST:
+            self._senders[base].found_at_rest()
+            self.happened.append(AtRest(base, now))
+        elif finding is Finding.SUSPECT:
+            call = self._outbox.call(GetSessions(Purpose.VERIFY, base))
+            self.verifying.asked_again(base, call)
+
+    def _suspected(self, base: str, foreign: int, now: float) -> list[Stop]:
+        self.happened.append(StillMoving(base, foreign, foreign == 0, now))
+        return [] if foreign else [Stop(base, Cause.STILL_MOVING, '', now)]
+
+    def _deactivated(self, foreign: int, now: float) -> list[Stop]:
+        undecided, self._undecided = self._undecided, {}
+        if not foreign:
+            return list(undecided.values())
+        for base in undecided:
+            self.happened.append(LeftToMachine(base, foreign, now))
+        return []
+
+    def _probe_due_at(self) -> float | None:
+        if not self.unsettled:
+            return None
+        unanswered = [s.unanswered for s in self._senders.values() if s.unanswered]
+        self.unsettled = bool(unanswered)
+        return self._probe.due_at(unanswered)
+
+    def _foreign(self, answer: Answer) -> int:
+        """Return how many others have sessions; where the machine cannot tell: none (R16, R19)."""
+        return self._sessions.foreign(answer.sids) if answer.outcome is Outcome.OK else 0
