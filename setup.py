@@ -32,6 +32,7 @@ setup(
     license='Apache-2.0',
     extras_require={
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
+        'webrtc': ['viam-sdk'],
     },
     entry_points={
         'console_scripts': [

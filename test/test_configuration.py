@@ -20,6 +20,8 @@ from viam_session_bridge.configuration import (
     DriveMode,
     MachineConfiguration,
     SessionsMode,
+    StopPolicy,
+    Transport,
 )
 from viam_session_bridge.configuration_checks import check, find_problems
 from viam_session_bridge.limits import HEARTBEAT_WINDOW, Range, SHUTDOWN_TIMEOUT
@@ -85,6 +87,18 @@ GOOD_ONES = {
     'IPv6': with_machine(address='[::1]:8080'),
     'all of 127': with_machine(address='127.9.8.7:8080'),
     'a base behind a remote': with_base(resource='arm_pi:base'),
+    'TLS to a network': with_machine(insecure=False, address='robot.local:8080'),
+    'a private CA': with_machine(insecure=False, ca_file='ca.pem', server_name='robot'),
+    'plaintext, as asked for': with_machine(address='10.0.0.7:8080', allow_plaintext=True),
+    'WebRTC': with_machine(
+        insecure=False, transport=Transport.WEBRTC, address='rover.abc.viam.cloud'
+    ),
+    'WebRTC to a port': with_machine(
+        insecure=False,
+        transport=Transport.WEBRTC,
+        address='127.0.0.1:8080',
+        credentials_file='key.json',
+    ),
     'sub-parts': with_parents(main='', arm='main', hand='arm', mast='main'),
 }
 
@@ -131,12 +145,39 @@ MISTAKES: dict[str, tuple[Configuration, tuple[str, ...]]] = {
         with_machine(address='localhost'),
         ('machines.main.address', "'localhost'", 'host:port', 'unix:PATH'),
     ),
-    'TLS': (
-        with_machine(insecure=False),
-        (
-            'TLS is not supported yet: set machines.main.insecure to true, which is allowed for '
-            'a loopback address or a unix socket',
+    'certificates without TLS': (
+        with_machine(ca_file='ca.pem'),
+        ('machines.main.ca_file', "'ca.pem'", 'machines.main.insecure is true'),
+    ),
+    'a name without TLS': (
+        with_machine(server_name='robot'),
+        ('machines.main.server_name', "'robot'", 'machines.main.insecure is true'),
+    ),
+    'a key over plaintext': (
+        with_machine(credentials_file='key.json'),
+        ('machines.main.credentials_file', "'key.json'", 'no key goes over plaintext'),
+    ),
+    'WebRTC without encryption': (
+        with_machine(transport=Transport.WEBRTC),
+        ('machines.main.transport', 'machines.main.insecure', 'always encrypted'),
+    ),
+    'WebRTC with a CA': (
+        with_machine(insecure=False, transport=Transport.WEBRTC, ca_file='ca.pem'),
+        ('machines.main.ca_file', "'ca.pem'", 'SSL_CERT_FILE'),
+    ),
+    'WebRTC to a socket': (
+        with_machine(insecure=False, transport=Transport.WEBRTC, address='unix:/run/viam.sock'),
+        ('machines.main.address', 'unix socket', 'NAME.viam.cloud'),
+    ),
+    'a host without a port': (
+        with_machine(insecure=False, address='rover.abc.viam.cloud'),
+        ('machines.main.address', 'rover.abc.viam.cloud', 'host:port'),
+    ),
+    'a dead-man switch that a machine should see to': (
+        dataclasses.replace(
+            with_base(sessions=SessionsMode.MANUAL), stop_policy=StopPolicy.MACHINE
         ),
+        ('stop_policy is machine', 'bases.base.sessions is manual', 'set stop_policy to bridge'),
     ),
     'insecure elsewhere': (
         with_machine(address='robot.local:8080'),

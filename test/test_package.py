@@ -38,8 +38,8 @@ IMPURE = {
     'viam', 'yaml',
 }  # fmt: skip
 PURE_OF_MACHINE = (
-    'calls', 'closing', 'happened', 'inquiry', 'machine_sessions', 'outbox', 'protocol', 'sender',
-    'stopping', 'unanswered', 'verifying',
+    'calls', 'closing', 'connection', 'handing_over', 'happened', 'inquiry', 'machine_sessions',
+    'outbox', 'protocol', 'sender', 'stopping', 'token', 'unanswered', 'verifying',
 )  # fmt: skip
 
 

@@ -55,11 +55,6 @@ def test_defaults_are_the_designs(make_node: MakeNode) -> None:
     assert (base.max_linear_speed, base.max_angular_speed, base.max_stamp_age) == (0, 0, 0)
 
 
-def test_without_any_parameter_the_remedy_is_named(make_node: MakeNode) -> None:
-    (problem,) = problems_of(make_node())
-    assert 'TLS is not supported yet: set machines.main.insecure to true' in problem
-
-
 def test_a_base_belongs_to_the_first_machine_and_has_its_own_name(make_node: MakeNode) -> None:
     node = make_node(
         {'machine_names': ['left'], 'machines.left.insecure': True, 'base_names': ['wheels']}
@@ -103,7 +98,7 @@ def test_a_number_out_of_range_is_no_matter_for_construction(
         ('bases.base.resource', 1, 'is 1, but must be a text: write it in quotes'),
         ('bases.base.sessions', 'manul', 'auto or manual or disabled; did you mean manual?'),
         ('stop_policy', 'robot', "is 'robot', but must be bridge or machine"),
-        ('machines.main.transport', 'webrtc', 'is webrtc, which is not supported yet'),
+        ('machines.main.transport', 'web', "is 'web', but must be direct or webrtc"),
         ('bases.base.command_topics', ['1st'], "has '1st', but topic name token must not start"),
         ('heartbeat_windw', 0.5, 'is not a parameter of this node; did you mean heartbeat_window'),
         ('bases.base.max_linear_sped', 0.5, 'did you mean bases.base.max_linear_speed'),
@@ -113,8 +108,9 @@ def test_a_number_out_of_range_is_no_matter_for_construction(
         ('bases.bse.resource', 'a', "'bse' is not in base_names [base]: add it there or remove "
          'this; did you mean base?'),
         ('level_timeout', -1.0, 'is -1.0, but must be from 0 to 3600 s'),
-        ('machines.main.ca_file', 'ca.pem', 'is not supported yet: remove it'),
-        ('machines.main.allow_plaintext', True, 'is not supported yet: remove it'),
+        ('machines.main.ca_file', 'ca.pem', 'machines.main.insecure is true, which is without'),
+        ('machines.main.allow_plaintxt', True, 'did you mean machines.main.allow_plaintext'),
+        ('machines.main.api_key', 'x', 'is not a parameter of this node'),
         ('machines.main.parent', 'a', "is 'a', but machine_names has only main"),
         ('machines.main.parent', 'main', 'closes a circle (main -> main)'),
     ],

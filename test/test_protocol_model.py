@@ -94,6 +94,7 @@ class Machine:
             if not fails:
                 self.moving[request.base] = ZERO
             return Answer(Outcome.FAILED if fails else Outcome.OK)
+        assert isinstance(request, Move)
         if not self.admit(request, now):
             return Answer(Outcome.SESSION_EXPIRED)
         if not (fails and call.number % 2):  # every other failing command moves the base first

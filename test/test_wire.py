@@ -18,6 +18,7 @@ DESCRIBED = [
     f'{package}.{name}' for package, messages in wire.MESSAGES.items() for name in messages
 ]
 MODULES = {
+    'proto.rpc.v1': 'viam.gen.proto.rpc.v1.auth_pb2',
     'viam.common.v1': 'viam.gen.common.v1.common_pb2',
     'viam.robot.v1': 'viam.gen.robot.v1.robot_pb2',
     'viam.component.base.v1': 'viam.gen.component.base.v1.base_pb2',

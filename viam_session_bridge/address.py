@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Where a machine listens: ``host:port`` or ``unix:PATH``.
+Where a machine listens: ``host:port``, ``unix:PATH``, or with WebRTC a host alone.
 
 Only the notation is judged here; no name is looked up. Whether an address is local is therefore
 a matter of how it is written, and a name other than ``localhost`` is never taken for local.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import ipaddress
 import re
 
+WEBRTC_FORMS = "NAME.viam.cloud, or host:port such as 'robot.local:8080'"
 FORMS = "host:port such as 'localhost:8080', '[::1]:8080' with IPv6, or unix:PATH"
 
 _LABEL = r'[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?'
@@ -49,11 +50,13 @@ class Address:
         return address == _LOOPBACK_6 or address in _LOOPBACK_4
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str, port_needed: bool = True) -> Address:
     """
     Take an address apart.
 
     Raises ValueError that says what is wrong with it, and nothing else, whatever the text.
+
+    :param port_needed: False allows a host alone
     """
     if any(character.isspace() or not character.isprintable() for character in text):
         raise ValueError('it holds a blank or an unprintable character')
@@ -61,6 +64,8 @@ def parse_address(text: str) -> Address:
         return _parse_socket(text[len('unix:') :])
     if '://' in text:
         raise ValueError('it has a scheme, which an address is written without')
+    if not port_needed and ':' not in text:
+        return Address(host=_check_host(text))
     match = _HOST_AND_PORT.fullmatch(text)
     if match is None:
         raise ValueError('it is not of that form')

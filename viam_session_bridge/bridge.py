@@ -73,6 +73,7 @@ class Bridge:
                 call_timeout=machine.call_timeout,
                 max_sessions=machine.max_sessions,
                 allow_unsupervised=machine.allow_unsupervised,
+                authenticates=machine.authenticates,
                 stop_policy=configuration.stop_policy,
             )
             for machine in configuration.machines

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from viam_session_bridge.address import parse_address
 from viam_session_bridge.core.session import SessionsMode
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     'MachineConfiguration',
     'SessionsMode',
     'StopPolicy',
+    'Transport',
 ]
 
 
@@ -32,6 +34,13 @@ class DriveMode(str, Enum):
 
     VELOCITY = 'velocity'
     POWER = 'power'
+
+
+class Transport(str, Enum):
+    """How a machine is reached."""
+
+    DIRECT = 'direct'  # gRPC, by TLS unless it is insecure
+    WEBRTC = 'webrtc'  # through viam-sdk, as machines in Viam's cloud are
 
 
 class StopPolicy(str, Enum):
@@ -46,7 +55,10 @@ class MachineConfiguration:
     """
     One Viam machine; ``call_timeout`` is the deadline of every call, in seconds.
 
-    ``parent`` names the machine that this one is a sub-part of, '' for none.
+    ``parent`` names the machine that this one is a sub-part of, '' for none. ``ca_file`` and
+    ``server_name`` are '' for the system's and the address's. What is not a parameter:
+    ``environment_key``, whether the environment has an API key, for machines that name no
+    ``credentials_file``; ``trusted``, the certificates to trust in PEM, None for gRPC's own.
     """
 
     name: str
@@ -56,6 +68,28 @@ class MachineConfiguration:
     max_sessions: int
     allow_unsupervised: bool
     parent: str = ''
+    transport: Transport = Transport.DIRECT
+    allow_plaintext: bool = False
+    ca_file: str = ''
+    server_name: str = ''
+    credentials_file: str = ''
+    environment_key: bool = False
+    trusted: bytes | None = None
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether there is an API key for it; none goes over plaintext."""
+        return not self.insecure and (bool(self.credentials_file) or self.environment_key)
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether the bridge asks it for an access token; a WebRTC dial does so by itself."""
+        return self.has_credentials and self.transport is Transport.DIRECT
+
+    @property
+    def is_plaintext_to_network(self) -> bool:
+        """Whether others on the network could listen in, and drive its bases."""
+        return self.insecure and not parse_address(self.address).is_local
 
 
 @dataclass(frozen=True)

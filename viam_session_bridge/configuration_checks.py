@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import re
 
 from viam_session_bridge import limits
-from viam_session_bridge.address import FORMS, parse_address
+from viam_session_bridge.address import FORMS, parse_address, WEBRTC_FORMS
 from viam_session_bridge.configuration import (
     BaseConfiguration,
     Configuration,
@@ -24,6 +24,7 @@ from viam_session_bridge.configuration import (
     MachineConfiguration,
     SessionsMode,
     StopPolicy,
+    Transport,
 )
 from viam_session_bridge.suggestion import did_you_mean
 
@@ -95,28 +96,58 @@ def check_names(parameter: str, names: Sequence[str]) -> Iterator[Problem]:
 def _check_machine(machine: MachineConfiguration) -> Iterator[Problem]:
     prefix = f'machines.{machine.name}'
     address, insecure = f'{prefix}.address', f'{prefix}.insecure'
+    webrtc = machine.transport is Transport.WEBRTC
     try:
-        is_local = parse_address(machine.address).is_local
+        parsed = parse_address(machine.address, port_needed=not webrtc)
+        is_local = parsed.is_local
+        if webrtc and parsed.path:
+            raise ValueError('it is a unix socket, which WebRTC does not go through')
     except ValueError as error:
-        yield Problem(f'{address} is {machine.address!r}, but {error}: give {FORMS}', (address,))
+        forms = WEBRTC_FORMS if webrtc else FORMS
+        yield Problem(f'{address} is {machine.address!r}, but {error}: give {forms}', (address,))
         is_local = True  # Unknown, and one message about an address is enough.
-    if not machine.insecure:
-        yield Problem(
-            f'{insecure} is false, but TLS is not supported yet: set {insecure} to true, which is '
-            'allowed for a loopback address or a unix socket',
-            (insecure,),
-        )
-    elif not is_local:
+    if machine.insecure and not is_local and not machine.allow_plaintext:
         yield Problem(
             f'{insecure} is true, but {address} is {machine.address!r}, where anyone on the '
             'network could drive the base: without TLS give localhost, 127.x.x.x, [::1] or '
-            'unix:PATH, for example the near end of an SSH tunnel',
-            (insecure, address),
+            'unix:PATH, for example the near end of an SSH tunnel (or, if you must, set '
+            f'{prefix}.allow_plaintext to true)',
+            (insecure, address, f'{prefix}.allow_plaintext'),
         )
+    yield from _check_tls(machine, prefix)
     yield from _check_number(
         f'{prefix}.call_timeout', machine.call_timeout, limits.CALL_TIMEOUT, ' s'
     )
     yield from _check_number(f'{prefix}.max_sessions', machine.max_sessions, limits.MAX_SESSIONS)
+
+
+def _check_tls(machine: MachineConfiguration, prefix: str) -> Iterator[Problem]:
+    """Find what contradicts the transport, and would be ignored or worse."""
+    webrtc = machine.transport is Transport.WEBRTC
+    useless = [
+        name
+        for name in ('ca_file', 'server_name', 'credentials_file')
+        if getattr(machine, name) and (machine.insecure or (webrtc and name != 'credentials_file'))
+    ]
+    for name in useless:
+        why = f'{prefix}.insecure is true, and no key goes over plaintext'
+        if name != 'credentials_file':
+            why = f'{prefix}.insecure is true, which is without certificates'
+        if not machine.insecure:
+            why = (
+                f'{prefix}.transport is webrtc, for which viam-sdk goes by the system: name a '
+                'private CA in the environment, as SSL_CERT_FILE'
+            )
+        yield Problem(
+            f'{prefix}.{name} is {getattr(machine, name)!r}, but {why}',
+            (f'{prefix}.{name}', f'{prefix}.insecure', f'{prefix}.transport'),
+        )
+    if webrtc and machine.insecure:
+        yield Problem(
+            f'{prefix}.transport is webrtc and {prefix}.insecure is true: WebRTC is always '
+            'encrypted, so set one of them otherwise',
+            (f'{prefix}.transport', f'{prefix}.insecure'),
+        )
 
 
 def _check_parents(parents: dict[str, str]) -> Iterator[Problem]:

@@ -47,6 +47,7 @@ class Purpose(Enum):
     VERIFY = 'who else may move a base that still moves'  # R16, R20
     DEACTIVATE = 'whether to leave its bases to the machine'  # R19
     REPORT = 'whether others drive there'  # R16
+    REACH = 'why it is not connected'  # any call would do
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,12 @@ class IsMoving:
     base: str
 
 
-Request = Move | StopBase | StartSession | SendHeartbeat | GetSessions | IsMoving
+@dataclass(frozen=True)
+class Authenticate:
+    """Ask for an access token; it stays in the channel."""
+
+
+Request = Move | StopBase | StartSession | SendHeartbeat | GetSessions | IsMoving | Authenticate
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ class Outcome(Enum):
     FAILED = 'failed'
     SESSION_EXPIRED = 'session expired'
     UNIMPLEMENTED = 'not implemented'
+    UNAUTHENTICATED = 'no valid access token'
     TIMED_OUT = 'timed out'
     CUT = 'cut'
 
@@ -112,6 +119,7 @@ class Answer:
     :param window: of ``StartSession``, the machine's window in s
     :param sids: of ``GetSessions``, every session the machine lists
     :param moving: of ``IsMoving``
+    :param lifetime: of ``Authenticate``, s until the token expires; 0 where that is not known
     """
 
     outcome: Outcome
@@ -120,3 +128,4 @@ class Answer:
     window: float = 0.0
     sids: tuple[str, ...] = ()
     moving: bool = False
+    lifetime: float = 0.0

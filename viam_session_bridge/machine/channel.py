@@ -10,6 +10,7 @@ that a hung machine delays no other (R8). Answers come on gRPC's own threads.
 from __future__ import annotations
 
 from collections.abc import Callable
+import os
 import threading
 from typing import Any
 
@@ -23,6 +24,7 @@ from viam_session_bridge.configuration import (
 from viam_session_bridge.machine import wire
 from viam_session_bridge.machine.calls import (
     Answer,
+    Authenticate,
     Call,
     GetSessions,
     IsMoving,
@@ -32,17 +34,9 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-
-OPTIONS = [
-    # Reconnect quickly: a machine that comes back is driven again within a second or so.
-    ('grpc.initial_reconnect_backoff_ms', 100),
-    ('grpc.min_reconnect_backoff_ms', 1000),
-    ('grpc.max_reconnect_backoff_ms', 1000),
-    # Bases of one robot may share an address with other programs' channels; never their sockets.
-    ('grpc.use_local_subchannel_pool', 1),
-    # A proxy from the environment is no way to a robot's own machine.
-    ('grpc.enable_http_proxy', 0),
-]
+from viam_session_bridge.machine.credentials import CredentialsError, load
+from viam_session_bridge.machine.linking import link
+from viam_session_bridge.machine.token import lifetime
 
 LINGERS = 1.0  # s
 
@@ -70,7 +64,10 @@ class Channel:
         self._bases = bases
         self._ready = ready
         self._closed = False
-        self._channel = grpc.insecure_channel(machine.address, options=OPTIONS)
+        self._credentials_file = machine.credentials_file
+        self._token: tuple[tuple[str, str], ...] = ()  # as metadata
+        self._channel = link(machine)
+        self._authenticate = self._callable(wire.AUTHENTICATE)
         self._start_session = self._callable(wire.START_SESSION)
         self._heartbeat = self._callable(wire.SEND_SESSION_HEARTBEAT)
         self._get_sessions = self._callable(wire.GET_SESSIONS)
@@ -85,9 +82,13 @@ class Channel:
         if self._closed:
             done(call, Answer(Outcome.CUT, 'the channel was closed'))
             return
-        method, message, metadata = self._compose(call)
+        try:
+            method, message, metadata = self._compose(call)
+        except CredentialsError as error:
+            done(call, Answer(Outcome.FAILED, str(error)))
+            return
         future = method.future(message, timeout=call.timeout, metadata=metadata)
-        future.add_done_callback(lambda future: done(call, _answer(future)))
+        future.add_done_callback(lambda future: done(call, self._answer(future)))
 
     def close(self) -> None:
         """
@@ -104,11 +105,13 @@ class Channel:
         lingering.daemon = True
         lingering.start()
 
-    def _compose(self, call: Call) -> tuple[Any, Any, tuple[tuple[str, str], ...] | None]:
+    def _compose(self, call: Call) -> tuple[Any, Any, tuple[tuple[str, str], ...]]:
         request = call.request
         if isinstance(request, Move):
             base = self._bases[request.base]
-            metadata = ((wire.SESSION_KEY, request.sid),) if request.sid else None
+            metadata = self._token
+            if request.sid:
+                metadata = (*metadata, (wire.SESSION_KEY, request.sid))
             if base.drive_mode is DriveMode.POWER:
                 method, kind = self._set_power, wire.SET_POWER.request
                 linear, angular = request.velocity.to_viam_power(
@@ -124,16 +127,24 @@ class Channel:
             )
             return method, message, metadata
         if isinstance(request, StopBase):
-            return self._stop, wire.STOP.request(name=self._bases[request.base].resource), None
+            resource = self._bases[request.base].resource
+            return self._stop, wire.STOP.request(name=resource), self._token
         if isinstance(request, StartSession):
-            return self._start_session, wire.START_SESSION.request(resume=request.resume), None
+            message = wire.START_SESSION.request(resume=request.resume)
+            return self._start_session, message, self._token
         if isinstance(request, SendHeartbeat):
-            return self._heartbeat, wire.SEND_SESSION_HEARTBEAT.request(id=request.sid), None
+            message = wire.SEND_SESSION_HEARTBEAT.request(id=request.sid)
+            return self._heartbeat, message, self._token
         if isinstance(request, IsMoving):
             resource = self._bases[request.base].resource
-            return self._is_moving, wire.IS_MOVING.request(name=resource), None
-        assert isinstance(request, GetSessions)
-        return self._get_sessions, wire.GET_SESSIONS.request(), None
+            return self._is_moving, wire.IS_MOVING.request(name=resource), self._token
+        if isinstance(request, GetSessions):
+            return self._get_sessions, wire.GET_SESSIONS.request(), self._token
+        assert isinstance(request, Authenticate)
+        credentials = load(self._credentials_file, os.environ)
+        payload = wire.Credentials(type=wire.API_KEY, payload=credentials.key)
+        message = wire.AUTHENTICATE.request(entity=credentials.key_id, credentials=payload)
+        return self._authenticate, message, ()
 
     def _callable(self, method: wire.Method) -> Any:
         return self._channel.unary_unary(
@@ -153,10 +164,19 @@ class Channel:
             self._channel.subscribe(self._connectivity_changed, try_to_connect=True)
 
 
-def _answer(future: Any) -> Answer:
+    def _answer(self, future: Any) -> Answer:
+        if future.code() is not grpc.StatusCode.OK:
+            return _error(future)
+        response = future.result()
+        if not isinstance(response, wire.AUTHENTICATE.response):
+            return _result(response)
+        token = response.access_token
+        self._token = ((wire.TOKEN_KEY, f'Bearer {token}'),)
+        return Answer(Outcome.OK, lifetime=lifetime(token))
+
+
+def _error(future: Any) -> Answer:
     code = future.code()
-    if code is grpc.StatusCode.OK:
-        return _result(future.result())
     detail = f'{code.name}: {future.details()}'
     if code is _TIMED_OUT:
         return Answer(Outcome.TIMED_OUT, detail)
@@ -166,6 +186,8 @@ def _answer(future: Any) -> Answer:
         return Answer(Outcome.UNIMPLEMENTED, detail)
     if code is grpc.StatusCode.INVALID_ARGUMENT and future.details() == wire.SESSION_EXPIRED:
         return Answer(Outcome.SESSION_EXPIRED, detail)
+    if code is grpc.StatusCode.UNAUTHENTICATED:
+        return Answer(Outcome.UNAUTHENTICATED, detail)
     return Answer(Outcome.FAILED, detail)
 
 

@@ -142,9 +142,19 @@ class ChannelChanged:
 
 @dataclass(frozen=True)
 class MachineAbsent:
-    """The channel to a machine is not ready a while after activation: a wrong address, perhaps."""
+    """The channel to a machine is not connected for a while; ``detail`` is gRPC's reason."""
 
     machine: str
+    detail: str
+    at: float
+
+
+@dataclass(frozen=True)
+class AccessRefused:
+    """A machine gave no access token, or refused calls for the lack of one."""
+
+    machine: str
+    detail: str
     at: float
 
 
@@ -171,5 +181,6 @@ Happened = (
     | Unsupervised
     | ChannelChanged
     | MachineAbsent
+    | AccessRefused
     | MachineClosed
 )

@@ -18,11 +18,13 @@ class Outbox:
         self._waiting: list[Call] = []
         self._open: dict[int, Request] = {}
 
-    def call(self, request: Request) -> int:
-        """Add a call and return its number."""
+    def call(self, request: Request, timeout: float | None = None) -> int:
+        """Add a call and return its number; ``timeout`` in s where it has one of its own."""
         self._number += 1
         self._open[self._number] = request
-        self._waiting.append(Call(self._number, self._machine, request, self.timeout))
+        self._waiting.append(
+            Call(self._number, self._machine, request, timeout or self.timeout)
+        )
         return self._number
 
     def answered(self, number: int) -> Request:

@@ -14,23 +14,24 @@ from collections.abc import Iterable
 
 from viam_session_bridge.configuration import StopPolicy
 from viam_session_bridge.core.said import Cause, Forward, Refusal, Stop
-from viam_session_bridge.core.velocity import ZERO
 from viam_session_bridge.machine.calls import (
     Answer,
+    Authenticate,
     Call,
     GetSessions,
     IsMoving,
     Move,
     Outcome,
+    Purpose,
     SendHeartbeat,
     StartSession,
-    StopBase,
 )
+from viam_session_bridge.machine.connection import Connection
+from viam_session_bridge.machine.handing_over import hand_over_command, hand_over_stop
 from viam_session_bridge.machine.happened import (
     ChannelChanged,
     Happened,
     LeftToMachine,
-    MachineAbsent,
     MachineClosed,
     StopFinal,
 )
@@ -38,8 +39,6 @@ from viam_session_bridge.machine.inquiry import Inquiry
 from viam_session_bridge.machine.machine_sessions import MachineSessions
 from viam_session_bridge.machine.outbox import Outbox
 from viam_session_bridge.machine.sender import Sender
-
-ABSENT_AFTER = 2.0  # s
 
 
 class Protocol:
@@ -54,6 +53,7 @@ class Protocol:
         call_timeout: float,
         max_sessions: int = 256,
         allow_unsupervised: bool = False,
+        authenticates: bool = False,
         stop_policy: StopPolicy = StopPolicy.BRIDGE,
     ) -> None:
         """
@@ -73,8 +73,8 @@ class Protocol:
             allow_unsupervised,
             beat_at_signs=self._machine_stops,
         )
-        self._absent_at: float | None = None  # when to tell, unless it is ready by then
         self._outbox = Outbox(machine, call_timeout)
+        self._connection = Connection(machine, authenticates, self._outbox)
         self._inquiry = Inquiry(machine, self.senders, self._outbox, self.sessions)
         self._to_report = False  # foreign sessions, once the channel is ready
         self._happened: list[Happened] = []
@@ -141,11 +141,17 @@ class Protocol:
 
     # From the channel
 
-    def channel(self, ready: bool, now: float) -> None:
-        """Take that the channel is ready, or is so no longer: nothing is replayed (R13)."""
+    def channel(self, connected: bool, now: float) -> None:
+        """Take that the channel is connected, or is so no longer."""
+        self._connection.channel(connected, now)
+        self._follow_connection(now)
+
+    def _follow_connection(self, now: float) -> None:
+        """Take up when the machine is ready again, and replay nothing (R13)."""
+        ready = self._connection.ready
         if ready == self.ready:
             return
-        self.ready, self._absent_at = ready, None
+        self.ready = ready
         self._happened.append(ChannelChanged(self.machine, ready, now))
         if ready and self._to_report:
             self._to_report = False
@@ -160,25 +166,34 @@ class Protocol:
 
     def opened(self, now: float) -> None:
         """Take that the channel is being opened."""
+        self._connection.opened(now)
         if not self.ready:
-            self._absent_at = now + ABSENT_AFTER
             self._to_report = not self._machine_stops
 
     def closed(self, now: float) -> MachineClosed:
         """Take that the channel is given up, all stops being final (R18)."""
-        self.ready, self._absent_at = False, None
+        self.ready = False
+        self._connection.closed()
         self._inquiry.end()
         return MachineClosed(self.machine, now)
 
     def answered(self, number: int, answer: Answer, now: float) -> None:
         """Take the end of a call."""
         request = self._outbox.answered(number)
-        if isinstance(request, StartSession):
+        if answer.outcome is Outcome.UNAUTHENTICATED:
+            self._connection.refused(answer.detail, now)
+            self._follow_connection(now)
+        if isinstance(request, Authenticate):
+            self._connection.authenticated(number, answer, now)
+            self._follow_connection(now)
+        elif isinstance(request, StartSession):
             self._start_answered(number, answer, now)
         elif isinstance(request, SendHeartbeat):
             client = self.sessions.beat_answered(number, request.sid, answer, now)
             if client is not None:
                 self._stop_bases_of(request.sid, client, '', now)
+        elif isinstance(request, GetSessions) and request.purpose is Purpose.REACH:
+            self._connection.reach_answered(answer, now)
         elif isinstance(request, (IsMoving, GetSessions)):
             for stop in self._inquiry.answered(number, request, answer, now):
                 self._touch(stop.base).stop(stop)
@@ -200,14 +215,12 @@ class Protocol:
         for machine_session in self.sessions.beats_due(now):
             number = self._outbox.call(SendHeartbeat(machine_session.sid))
             self.sessions.beat(machine_session, number, now)
-        if self._absent_at is not None and self._absent_at <= now:
-            self._absent_at = None
-            self._happened.append(MachineAbsent(self.machine, now))
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and :meth:`drain` are to be called next."""
         times = [sender.next_deadline() for sender in self.senders.values()]
-        times += [self.sessions.next_beat(), self._inquiry.next_deadline(), self._absent_at]
+        times += [self.sessions.next_beat(), self._inquiry.next_deadline()]
+        times += [self._connection.next_deadline()]
         return min((at for at in times if at is not None), default=None)
 
     def drain(self, now: float) -> tuple[list[Call], list[Happened]]:
@@ -216,50 +229,18 @@ class Protocol:
         touched, self._touched = self._touched, {}
         for sender in touched.values():
             sender.tick(now)
-            if not self._hand_over_command(sender, now):
-                self._hand_over_stop(sender, now)
+            if not hand_over_command(sender, self.sessions, self._outbox, now):
+                hand_over_stop(sender, self.sessions, self._outbox, now)
             for one in sender.happened:
                 if isinstance(one, StopFinal) and not sender.commanded:
                     self._inquiry.verifying.final(sender.base, one.timed_out, now)
             happened += sender.happened
             sender.happened = []
+        self._connection.ask(now)
         self._inquiry.ask(now)
-        happened += self.sessions.happened + self._inquiry.happened
-        self.sessions.happened, self._inquiry.happened = [], []
+        happened += self.sessions.happened + self._inquiry.happened + self._connection.happened
+        self.sessions.happened, self._inquiry.happened, self._connection.happened = [], [], []
         return self._outbox.take(), happened
-
-    def _hand_over_command(self, sender: Sender, now: float) -> bool:
-        command = sender.sendable()
-        if command is None:
-            return False
-        sid = ''
-        if command.forward.session and not self.sessions.unsupervised:
-            machine_session = self.sessions.of(command.forward.session)
-            if machine_session is None:
-                sender.fail_waiting(Cause.NO_SESSION, 'its session ended', now)
-                return False
-            sid = machine_session.sid
-            if not sid:
-                if not machine_session.starting:
-                    number = self._outbox.call(StartSession(machine_session.resume))
-                    self.sessions.start(machine_session, number, now)
-                return False
-            self.sessions.used(sid, now)
-        number = self._outbox.call(Move(sender.base, command.forward.velocity, sid))
-        sender.sent(number, sid, now + self._outbox.timeout)
-        return True
-
-    def _hand_over_stop(self, sender: Sender, now: float) -> None:
-        if sender.stop_due(now):
-            sender.stop_sent(self._outbox.call(StopBase(sender.base)), now)
-        if sender.zero_due():
-            sid = sender.last_sid
-            if self.sessions.is_valid(sid, now):
-                number = self._outbox.call(Move(sender.base, ZERO, sid))
-                self.sessions.used(sid, now)
-                sender.zero_sent(number, now + self._outbox.timeout)
-            else:
-                sender.skip_zero()
 
     def _start_answered(self, number: int, answer: Answer, now: float) -> None:
         machine_session = self.sessions.start_answered(number, answer, now)

@@ -27,12 +27,20 @@ from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, messa
 SESSION_KEY = 'viam-sid'
 # The details, with INVALID_ARGUMENT, of a call under an unknown, expired or foreign session.
 SESSION_EXPIRED = 'SESSION_EXPIRED'
+# The metadata key of the access token, and the type of credentials that it is given for.
+TOKEN_KEY = 'authorization'
+API_KEY = 'api-key'
 
 _TWO_VECTORS = (
     'string name = 1', 'viam.common.v1.Vector3 linear = 2', 'viam.common.v1.Vector3 angular = 3',
 )  # fmt: skip
 # package -> message -> fields, each as a line of a .proto file
 MESSAGES: dict[str, dict[str, tuple[str, ...]]] = {
+    'proto.rpc.v1': {
+        'Credentials': ('string type = 1', 'string payload = 2'),
+        'AuthenticateRequest': ('string entity = 1', 'proto.rpc.v1.Credentials credentials = 2'),
+        'AuthenticateResponse': ('string access_token = 1',),
+    },
     'viam.common.v1': {
         'Vector3': ('double x = 1', 'double y = 2', 'double z = 3'),
         'ResourceName': (
@@ -104,7 +112,7 @@ def _described(package: str) -> bytes:
         name=path.format(package), package=package, syntax='proto3'
     )
     file.dependency.append(duration_pb2.DESCRIPTOR.name)
-    if package != 'viam.common.v1':
+    if package not in ('viam.common.v1', 'proto.rpc.v1'):
         file.dependency.append(path.format('viam.common.v1'))
     enums = ENUMS.get(package, {})
     for name, values in enums.items():
@@ -182,6 +190,8 @@ def _base(name: str, monitored: bool = False) -> Method:
     return _method('viam.component.base.v1', 'BaseService', name, monitored)
 
 
+AUTHENTICATE = _method('proto.rpc.v1', 'AuthService', 'Authenticate')
+
 RESOURCE_NAMES = _robot('ResourceNames')
 START_SESSION = _robot('StartSession')
 SEND_SESSION_HEARTBEAT = _robot('SendSessionHeartbeat')
@@ -195,10 +205,12 @@ STOP = _base('Stop')
 IS_MOVING = _base('IsMoving')
 
 METHODS = (
+    AUTHENTICATE,
     RESOURCE_NAMES, START_SESSION, SEND_SESSION_HEARTBEAT, GET_SESSIONS,
     SET_VELOCITY, SET_POWER, MOVE_STRAIGHT, SPIN, STOP, IS_MOVING,
 )  # fmt: skip
 
+Credentials = message_class('proto.rpc.v1.Credentials')
 Vector3 = message_class('viam.common.v1.Vector3')
 Duration = message_class('google.protobuf.Duration')
 

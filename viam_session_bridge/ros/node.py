@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import json
+import os
 
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.lifecycle import LifecycleState, Node, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
+from viam_session_bridge.access import complete
 from viam_session_bridge.configuration import Configuration, ConfigurationError, SessionsMode
 from viam_session_bridge.ros.clients import Clients
 from viam_session_bridge.ros.parameters import Parameters
@@ -54,7 +56,7 @@ class BridgeNode(Node):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read and check the parameters; each problem is one line in the log."""
         try:
-            configuration = self._settings.read()
+            configuration = complete(self._settings.read(), os.environ)
             self._reporter = Reporter(self, configuration)
         except (ConfigurationError, OSError) as error:
             self.problems = getattr(error, 'problems', (f'event_log: {error}',))

@@ -15,9 +15,10 @@ from viam_session_bridge.configuration import (
     MachineConfiguration,
     SessionsMode,
     StopPolicy,
+    Transport,
 )
 from viam_session_bridge.configuration_checks import check_names, find_problems
-from viam_session_bridge.ros.parameter_table import BASE, LATER_MACHINE, MACHINE, NODE
+from viam_session_bridge.ros.parameter_table import BASE, MACHINE, NODE
 from viam_session_bridge.ros.parameter_values import convert, Entry, lay_out
 from viam_session_bridge.suggestion import did_you_mean
 
@@ -95,7 +96,7 @@ def _build(
 
 def _build_machine(values: _Values, name: str) -> MachineConfiguration:
     got = {row.name: values.get(f'machines.{name}.{row.name}') for row in MACHINE}
-    del got['transport']  # It has one value in this version.
+    got['transport'] = Transport(got['transport'])
     return MachineConfiguration(name=name, **got)
 
 
@@ -133,10 +134,7 @@ def _find_unknown(
             continue
         kind, _, rest = name.partition('.')
         owner, _, row = rest.partition('.')
-        if kind == 'machines' and row in LATER_MACHINE and owner in machines:
-            if given[name] != LATER_MACHINE[row]:
-                yield f'{name} is not supported yet: remove it'
-        elif (kind == 'machines' and row and owner not in machines) or (
+        if (kind == 'machines' and row and owner not in machines) or (
             kind == 'bases' and row and owner not in bases
         ):
             nameless.setdefault((kind, owner), []).append(name)

@@ -14,7 +14,7 @@ from enum import Enum
 
 from viam_session_bridge import limits
 from viam_session_bridge.address import FORMS
-from viam_session_bridge.configuration import DriveMode, SessionsMode, StopPolicy
+from viam_session_bridge.configuration import DriveMode, SessionsMode, StopPolicy, Transport
 
 Value = bool | int | float | str | tuple[str, ...]
 
@@ -36,7 +36,6 @@ class Row:
 
     :param default: None where it depends on other parameters; ``default_text`` says how
     :param choices: the texts that are allowed, where not every text is
-    :param later: texts that the design allows and this version does not
     :param constraints: what ``allowed`` and ``choices`` do not say
     """
 
@@ -47,7 +46,6 @@ class Row:
     unit: str = ''
     allowed: limits.Range | None = None
     choices: tuple[str, ...] = ()
-    later: tuple[str, ...] = ()
     constraints: str = ''
     default_text: str = ''
 
@@ -107,13 +105,31 @@ MACHINE = (
         'address', Kind.TEXT, 'localhost:8080', 'Where the machine listens.', constraints=FORMS
     ),
     Row(
-        'transport', Kind.TEXT, 'direct', 'How the machine is reached.',
-        choices=('direct',), later=('webrtc',),
+        'transport', Kind.TEXT, Transport.DIRECT.value,
+        'How the machine is reached: by gRPC, or by WebRTC through viam-sdk.',
+        choices=tuple(transport.value for transport in Transport),
     ),
     Row(
         'insecure', Kind.FLAG, False, 'Whether to speak without TLS.',
-        constraints='true only with a loopback address or a unix socket; '
-        'must be true, as TLS is not supported yet',
+        constraints='true only with a loopback address or a unix socket, unless allow_plaintext',
+    ),
+    Row(
+        'allow_plaintext', Kind.FLAG, False,
+        'Whether insecure may go over a network, where anyone could drive the bases; reported as '
+        'long as it runs.',
+    ),
+    Row(
+        'ca_file', Kind.TEXT, '', 'Path of the certificates to trust, PEM.',
+        constraints="empty: the system's",
+    ),
+    Row(
+        'server_name', Kind.TEXT, '', "The name in the machine's certificate.",
+        constraints='empty: that of the address',
+    ),
+    Row(
+        'credentials_file', Kind.TEXT, '',
+        'Path of a JSON or YAML file with api_key_id and api_key, which only its user may read.',
+        constraints='empty: VIAM_API_KEY_ID and VIAM_API_KEY of the environment, if set',
     ),
     Row(
         'parent', Kind.TEXT, '', 'The machine that this one is a sub-part of.',
@@ -179,9 +195,3 @@ BASE = (
         's', limits.NOT_NEGATIVE, constraints='0: not checked',
     ),
 )  # fmt: skip
-
-# Of the design and not of this version: refused in other words than a slip of the keyboard.
-# Given with the value that changes nothing they are let pass.
-LATER_MACHINE: dict[str, Value] = {
-    'allow_plaintext': False, 'ca_file': '', 'server_name': '', 'credentials_file': '',
-}  # fmt: skip

@@ -73,8 +73,6 @@ def _convert_text(name: str, row: Row, value: str) -> str:
     # ROS ends a text at a NUL: what was checked here would not be what is used there.
     if not value.isprintable():
         raise ValueError(f'{name} is {value!r}, but must not hold unprintable characters')
-    if value in row.later:
-        raise ValueError(f'{name} is {value}, which is not supported yet: set it to {row.must_be}')
     if row.choices and value not in row.choices:
         raise ValueError(
             f'{name} is {value!r}, but must be {row.must_be}{did_you_mean(value, row.choices)}'

@@ -1,0 +1,118 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Whether a machine is reached and lets the bridge in, and if not, why.
+
+A machine is ready when its channel is connected and, where there are credentials, it gave an
+access token for them. A token is asked for at every connect, for a machine that was restarted
+does not know its old ones; again before it expires, and whenever a call was refused for the lack
+of a valid one. Pure: time is handed in, calls are named by numbers; the token itself never comes
+here.
+"""
+
+from __future__ import annotations
+
+from viam_session_bridge.machine.calls import (
+    Answer,
+    Authenticate,
+    GetSessions,
+    Outcome,
+    Purpose,
+)
+from viam_session_bridge.machine.happened import AccessRefused, Happened, MachineAbsent
+from viam_session_bridge.machine.outbox import Outbox
+
+ABSENT_AFTER = 2.0  # s
+TOLD_AGAIN_AFTER = 60.0  # s
+RENEWED_AT = 0.8  # of a token's lifetime
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0  # s, between two tries to get a token
+AUTHENTICATION_TIMEOUT = 5.0  # s: some machines ask another service
+
+
+class Connection:
+    """The connection to one machine, and its access token."""
+
+    def __init__(self, machine: str, authenticates: bool, outbox: Outbox) -> None:
+        """Start disconnected; ``authenticates``: whether there are credentials for it."""
+        self.happened: list[Happened] = []
+        self._machine = machine
+        self._authenticates = authenticates
+        self._outbox = outbox
+        self._connected = False
+        self._granted = not authenticates
+        self._authenticate_at: float | None = None
+        self._authentication: int | None = None
+        self._pause = FIRST_PAUSE
+        self._explain_at: float | None = None  # why it is not connected
+        self._refusal_told = float('-inf')
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls can be expected to be let in."""
+        return self._connected and self._granted
+
+    def opened(self, now: float) -> None:
+        """Take that the channel is being opened."""
+        if not self._connected:
+            self._explain_at = now + ABSENT_AFTER
+
+    def closed(self) -> None:
+        """Take that the channel is given up."""
+        self._connected, self._granted = False, not self._authenticates
+        self._explain_at = self._authenticate_at = self._authentication = None
+
+    def channel(self, connected: bool, now: float) -> None:
+        """Take that the channel connected, or lost its connection."""
+        if connected == self._connected:
+            return
+        self._connected = connected
+        self._explain_at = None if connected else now + ABSENT_AFTER
+        if self._authenticates:
+            self._granted, self._pause = False, FIRST_PAUSE
+            self._authenticate_at = now if connected else None
+
+    def refused(self, detail: str, now: float) -> None:
+        """Take that a call was refused for the lack of a valid token."""
+        if not self._authenticates:
+            self._tell_refusal(detail, now)
+        elif self._granted and self._connected:
+            self._granted = False
+            self._authenticate_at = now
+
+    def ask(self, now: float) -> None:
+        """Ask for what is due."""
+        if self._authenticate_at is not None and self._authenticate_at <= now:
+            self._authenticate_at = None
+            self._authentication = self._outbox.call(Authenticate(), AUTHENTICATION_TIMEOUT)
+        if self._explain_at is not None and self._explain_at <= now:
+            self._explain_at = now + TOLD_AGAIN_AFTER
+            self._outbox.call(GetSessions(Purpose.REACH))
+
+    def next_deadline(self) -> float | None:
+        """Return when to :meth:`ask` next."""
+        times = (self._authenticate_at, self._explain_at)
+        return min((at for at in times if at is not None), default=None)
+
+    def reach_answered(self, answer: Answer, now: float) -> None:
+        """Take the answer of a call that was to show why the machine is not connected."""
+        if not self._connected and not answer.outcome.answered:
+            self.happened.append(MachineAbsent(self._machine, answer.detail, now))
+
+    def authenticated(self, number: int, answer: Answer, now: float) -> None:
+        """Take the answer to a request for a token."""
+        if number != self._authentication:
+            return  # of a connection that is no more
+        self._authentication = None
+        if answer.outcome is Outcome.OK:
+            self._granted, self._pause = True, FIRST_PAUSE
+            if answer.lifetime:
+                self._authenticate_at = now + max(RENEWED_AT * answer.lifetime, FIRST_PAUSE)
+            return
+        self._authenticate_at = now + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._tell_refusal(answer.detail, now)
+
+    def _tell_refusal(self, detail: str, now: float) -> None:
+        if now >= self._refusal_told + TOLD_AGAIN_AFTER:
+            self._refusal_told = now
+            self.happened.append(AccessRefused(self._machine, detail, now))
