@@ -290,6 +290,14 @@ def test_deactivation_leaves_a_base_to_others_and_names_it(rig: Rig) -> None:
     assert rig.bridge.closed
 
 
+def test_a_base_that_was_left_is_left_for_good(rig: Rig) -> None:
+    """A signal deactivates as well, and then the shutdown does."""
+    rig.deactivate()
+    rig.answer(GetSessions, sids=FOREIGN)
+    assert rig.deactivate() == []
+    assert rig.bridge.not_final() == {}
+
+
 @pytest.mark.parametrize('outcome', [Outcome.UNIMPLEMENTED, Outcome.TIMED_OUT, Outcome.CUT])
 def test_without_an_answer_deactivation_stops(rig: Rig, outcome: Outcome) -> None:
     rig.deactivate()

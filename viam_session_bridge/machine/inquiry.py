@@ -128,6 +128,7 @@ class Inquiry:
         if not foreign:
             return list(undecided.values())
         for base in undecided:
+            self._senders[base].left_to_others()
             self.happened.append(LeftToMachine(base, foreign, now))
         return []
 

@@ -64,7 +64,7 @@ class Sender:
         self.in_flight: Sent | None = None
         self.stopping: Stopping | None = None
         self.unanswered = Unanswered()
-        self.commanded = False  # since the last final stop, or since it was found at rest (R19)
+        self.commanded = False  # since the last final stop, or what is as good as one (R19)
         self.lost = False  # a command, since the last final stop (R20)
         self.last_sid = ''  # of the newest command handed over
         self.happened: list[Happened] = []
@@ -117,6 +117,10 @@ class Sender:
         """Take that the base, left to its machine, stands still: it is as good as stopped."""
         if self.stopping is None and self.waiting is None and self._all_answered:
             self.commanded = self.lost = False
+
+    def left_to_others(self) -> None:
+        """Take that the base was left, at deactivation, to a machine where others have sessions."""
+        self.commanded = False
 
     # What is due
 
