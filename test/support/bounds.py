@@ -19,6 +19,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 import contextlib
+from itertools import pairwise
 import os
 import threading
 import time
@@ -78,11 +79,23 @@ class Load:
     def since(self, start: float) -> float:
         """Return the seconds by which a bound that began to run at `start` is to be widened."""
         self._sample()
+        return self.between(start, time.monotonic())
+
+    def between(self, start: float, end: float) -> float:
+        """Return the same for a bound that ran between two times, both of them past."""
         with self._lock:
             samples = list(self._samples)
             overslept = [late for when, late in self._overslept if when >= start]
         before = max(bisect_right(samples, (start, float('inf'))) - 1, 0)
-        return samples[-1][1] - samples[before][1] + max(overslept, default=0.0)
+        after = min(bisect_right(samples, (end, float('inf'))), len(samples) - 1)
+        return samples[after][1] - samples[before][1] + max(overslept, default=0.0)
+
+    def worst(self, start: float, end: float) -> float:
+        """Return the most seconds that were lost at once between two times, both of them past."""
+        with self._lock:
+            totals = [total for when, total in self._samples if start <= when <= end]
+            overslept = [late for when, late in self._overslept if start <= when <= end]
+        return max([0.0, *overslept, *(b - a for a, b in pairwise(totals))])
 
     def _run(self) -> None:
         before = time.monotonic()

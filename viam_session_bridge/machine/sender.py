@@ -119,7 +119,7 @@ class Sender:
             self.commanded = self.lost = False
 
     def left_to_others(self) -> None:
-        """Take that the base was left, at deactivation, to a machine where others have sessions."""
+        """Take that the base was left, at deactivation, to others on its machine (R19)."""
         self.commanded = False
 
     # What is due
