@@ -31,7 +31,7 @@ setup(
     description='Every ROS 2 velocity publisher as a session client of a Viam base.',
     license='Apache-2.0',
     extras_require={
-        'test': ['pytest', 'pytest-timeout', 'hypothesis'],
+        'test': ['pytest', 'pytest-timeout', 'hypothesis', 'cryptography'],
         'webrtc': ['viam-sdk'],
     },
     entry_points={

@@ -21,6 +21,7 @@ PACKAGE = ROOT / NAME
 
 # What rosdep calls a module; all others have the name of their ROS package.
 ROSDEP_KEYS = {
+    'cryptography': 'python3-cryptography',
     'google': 'python3-protobuf',
     'grpc': 'python3-grpcio',
     'hypothesis': 'python3-hypothesis',

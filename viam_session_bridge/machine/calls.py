@@ -47,7 +47,6 @@ class Purpose(Enum):
     VERIFY = 'who else may move a base that still moves'  # R16, R20
     DEACTIVATE = 'whether to leave its bases to the machine'  # R19
     REPORT = 'whether others drive there'  # R16
-    REACH = 'why it is not connected'  # any call would do
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,15 @@ class Authenticate:
     """Ask for an access token; it stays in the channel."""
 
 
-Request = Move | StopBase | StartSession | SendHeartbeat | GetSessions | IsMoving | Authenticate
+@dataclass(frozen=True)
+class Diagnose:
+    """Find out why the machine cannot be connected to; the answer's detail says it."""
+
+
+Request = (
+    Move | StopBase | StartSession | SendHeartbeat | GetSessions | IsMoving
+    | Authenticate | Diagnose
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from viam_session_bridge.machine.calls import (
     Answer,
     Authenticate,
     Call,
+    Diagnose,
     GetSessions,
     IsMoving,
     Move,
@@ -35,6 +36,7 @@ from viam_session_bridge.machine.calls import (
     StopBase,
 )
 from viam_session_bridge.machine.credentials import CredentialsError, load
+from viam_session_bridge.machine.diagnosis import diagnose
 from viam_session_bridge.machine.linking import link
 from viam_session_bridge.machine.token import lifetime
 
@@ -64,7 +66,7 @@ class Channel:
         self._bases = bases
         self._ready = ready
         self._closed = False
-        self._credentials_file = machine.credentials_file
+        self._machine = machine
         self._token: tuple[tuple[str, str], ...] = ()  # as metadata
         self._channel = link(machine)
         self._authenticate = self._callable(wire.AUTHENTICATE)
@@ -82,6 +84,14 @@ class Channel:
         if self._closed:
             done(call, Answer(Outcome.CUT, 'the channel was closed'))
             return
+        if isinstance(call.request, Diagnose):
+            threading.Thread(
+                target=self._diagnose,
+                args=(call, done),
+                name=f'diagnosis of {self._machine.name}',
+                daemon=True,
+            ).start()
+            return
         try:
             method, message, metadata = self._compose(call)
         except CredentialsError as error:
@@ -89,6 +99,9 @@ class Channel:
             return
         future = method.future(message, timeout=call.timeout, metadata=metadata)
         future.add_done_callback(lambda future: done(call, self._answer(future)))
+
+    def _diagnose(self, call: Call, done: Callable[[Call, Answer], None]) -> None:
+        done(call, Answer(Outcome.OK, diagnose(self._machine)))
 
     def close(self) -> None:
         """
@@ -141,7 +154,7 @@ class Channel:
         if isinstance(request, GetSessions):
             return self._get_sessions, wire.GET_SESSIONS.request(), self._token
         assert isinstance(request, Authenticate)
-        credentials = load(self._credentials_file, os.environ)
+        credentials = load(self._machine.credentials_file, os.environ)
         payload = wire.Credentials(type=wire.API_KEY, payload=credentials.key)
         message = wire.AUTHENTICATE.request(entity=credentials.key_id, credentials=payload)
         return self._authenticate, message, ()

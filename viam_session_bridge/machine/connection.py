@@ -15,9 +15,8 @@ from __future__ import annotations
 from viam_session_bridge.machine.calls import (
     Answer,
     Authenticate,
-    GetSessions,
+    Diagnose,
     Outcome,
-    Purpose,
 )
 from viam_session_bridge.machine.happened import AccessRefused, Happened, MachineAbsent
 from viam_session_bridge.machine.outbox import Outbox
@@ -27,6 +26,7 @@ TOLD_AGAIN_AFTER = 60.0  # s
 RENEWED_AT = 0.8  # of a token's lifetime
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0  # s, between two tries to get a token
 AUTHENTICATION_TIMEOUT = 5.0  # s: some machines ask another service
+DIAGNOSIS_TIMEOUT = 10.0  # s
 
 
 class Connection:
@@ -44,6 +44,7 @@ class Connection:
         self._authentication: int | None = None
         self._pause = FIRST_PAUSE
         self._explain_at: float | None = None  # why it is not connected
+        self._explaining = False
         self._refusal_told = float('-inf')
 
     @property
@@ -84,18 +85,21 @@ class Connection:
         if self._authenticate_at is not None and self._authenticate_at <= now:
             self._authenticate_at = None
             self._authentication = self._outbox.call(Authenticate(), AUTHENTICATION_TIMEOUT)
-        if self._explain_at is not None and self._explain_at <= now:
-            self._explain_at = now + TOLD_AGAIN_AFTER
-            self._outbox.call(GetSessions(Purpose.REACH))
+        if not self._explaining and self._explain_at is not None and self._explain_at <= now:
+            self._explain_at = None
+            self._explaining = True
+            self._outbox.call(Diagnose(), DIAGNOSIS_TIMEOUT)
 
     def next_deadline(self) -> float | None:
         """Return when to :meth:`ask` next."""
-        times = (self._authenticate_at, self._explain_at)
+        times = (self._authenticate_at, None if self._explaining else self._explain_at)
         return min((at for at in times if at is not None), default=None)
 
-    def reach_answered(self, answer: Answer, now: float) -> None:
-        """Take the answer of a call that was to show why the machine is not connected."""
-        if not self._connected and not answer.outcome.answered:
+    def diagnosed(self, answer: Answer, now: float) -> None:
+        """Take why the machine is not connected."""
+        self._explaining = False
+        if not self._connected:
+            self._explain_at = now + TOLD_AGAIN_AFTER
             self.happened.append(MachineAbsent(self._machine, answer.detail, now))
 
     def authenticated(self, number: int, answer: Answer, now: float) -> None:

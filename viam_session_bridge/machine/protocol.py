@@ -18,11 +18,11 @@ from viam_session_bridge.machine.calls import (
     Answer,
     Authenticate,
     Call,
+    Diagnose,
     GetSessions,
     IsMoving,
     Move,
     Outcome,
-    Purpose,
     SendHeartbeat,
     StartSession,
 )
@@ -192,8 +192,8 @@ class Protocol:
             client = self.sessions.beat_answered(number, request.sid, answer, now)
             if client is not None:
                 self._stop_bases_of(request.sid, client, '', now)
-        elif isinstance(request, GetSessions) and request.purpose is Purpose.REACH:
-            self._connection.reach_answered(answer, now)
+        elif isinstance(request, Diagnose):
+            self._connection.diagnosed(answer, now)
         elif isinstance(request, (IsMoving, GetSessions)):
             for stop in self._inquiry.answered(number, request, answer, now):
                 self._touch(stop.base).stop(stop)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from viam_session_bridge.bridge import Event
 from viam_session_bridge.core.said import Cause, Refused, SessionEnded, SessionStarted, TakenOver
 from viam_session_bridge.machine.happened import (
+    AccessRefused,
     ChannelChanged,
     CommandFailed,
     CommandsTimeOut,
@@ -107,12 +108,18 @@ def tell(
         )
     if isinstance(event, MachineAbsent):
         return True, (
-            f'{event.machine}: nothing answers at {addresses[event.machine]}, commands are '
-            f'refused until it does; see machines.{event.machine}.address and the machine itself'
+            f'{event.machine}: not connected to {addresses[event.machine]}, commands are refused: '
+            f'{event.detail}'
+        )
+    if isinstance(event, AccessRefused):
+        return True, (
+            f'{event.machine}: it does not let the bridge in, commands are refused '
+            f'({event.detail}): see machines.{event.machine}.credentials_file, or VIAM_API_KEY_ID '
+            'and VIAM_API_KEY in the environment'
         )
     if isinstance(event, MachineClosed):
         return False, f'{event.machine}: disconnected'
     if isinstance(event, ChannelChanged):
-        state = 'connected' if event.ready else 'not connected'
+        state = 'connected' if event.ready else 'not connected, or not let in'
         return not event.ready, f'{event.machine}: {state}'
     return None
