@@ -1,0 +1,185 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a machine is reached and lets the bridge in, with time handed in."""
+
+from __future__ import annotations
+
+import pytest
+
+from viam_session_bridge.machine.calls import Answer, Authenticate, Call, Diagnose, Outcome
+from viam_session_bridge.machine.connection import Connection
+from viam_session_bridge.machine.happened import AccessRefused, MachineAbsent
+from viam_session_bridge.machine.outbox import Outbox
+
+OK = Answer(Outcome.OK)
+WRONG_KEY = Answer(Outcome.UNAUTHENTICATED, 'wrong key')
+
+
+class Bench:
+    def __init__(self, authenticates: bool = True) -> None:
+        self.now = 0.0
+        self.outbox = Outbox('main', 0.25)
+        self.connection = Connection('main', authenticates, self.outbox)
+
+    def asked(self) -> list[Call]:
+        """Return what is asked now."""
+        self.connection.ask(self.now)
+        return self.outbox.take()
+
+    def until(self, when: float) -> list[tuple[float, Call]]:
+        """Ask whenever something is due; return what was asked, and when."""
+        calls = []
+        while (due := self.connection.next_deadline()) is not None and due <= when:
+            self.now = max(self.now, due)
+            calls += [(self.now, call) for call in self.asked()]
+        self.now = when
+        return calls
+
+    def connect(self) -> None:
+        self.connection.opened(self.now)
+        self.connection.channel(True, self.now)
+
+    def authenticate(self, answer: Answer = OK) -> None:
+        (call,) = self.asked()
+        assert call.request == Authenticate()
+        self.connection.authenticated(call.number, answer, self.now)
+
+    def let_in(self, lifetime: float = 0.0) -> None:
+        self.connect()
+        self.authenticate(Answer(Outcome.OK, lifetime=lifetime))
+        assert self.connection.ready
+
+
+def test_without_credentials_it_is_ready_once_connected() -> None:
+    bench = Bench(authenticates=False)
+    bench.connect()
+    assert bench.connection.ready
+    assert bench.asked() == []
+
+
+def test_with_credentials_it_is_ready_once_it_has_a_token() -> None:
+    bench = Bench()
+    bench.connect()
+    assert not bench.connection.ready
+    bench.authenticate()
+    assert bench.connection.ready
+
+
+def test_a_machine_that_was_away_is_asked_for_a_new_token() -> None:
+    bench = Bench()
+    bench.let_in()
+    bench.connection.channel(False, bench.now)
+    assert not bench.connection.ready
+    bench.connection.channel(True, bench.now)
+    assert not bench.connection.ready
+    bench.authenticate()
+    assert bench.connection.ready
+
+
+def test_the_answer_to_a_lost_connection_gives_no_access_to_the_next() -> None:
+    bench = Bench()
+    bench.connect()
+    (call,) = bench.asked()
+    bench.connection.channel(False, bench.now)
+    bench.connection.channel(True, bench.now)
+    (second,) = bench.asked()
+    bench.connection.authenticated(call.number, OK, bench.now)
+    assert not bench.connection.ready
+    bench.connection.authenticated(second.number, OK, bench.now)
+    assert bench.connection.ready
+
+
+def test_a_token_is_renewed_before_it_expires_and_the_old_one_serves_meanwhile() -> None:
+    bench = Bench()
+    bench.let_in(lifetime=100.0)
+    ((at, call),) = bench.until(99.0)
+    assert (at, call.request) == (80.0, Authenticate())
+    assert bench.connection.ready
+    bench.connection.authenticated(call.number, Answer(Outcome.TIMED_OUT), bench.now)
+    assert bench.connection.ready
+    assert [call.request for _, call in bench.until(100.0)] == [Authenticate()]
+
+
+def test_a_token_of_no_use_does_not_make_the_bridge_ask_without_pause() -> None:
+    bench = Bench()
+    bench.let_in(lifetime=1e-9)
+    assert bench.asked() == []
+
+
+def test_a_token_without_a_lifetime_is_not_renewed_by_itself() -> None:
+    bench = Bench()
+    bench.let_in()
+    assert bench.until(1e6) == []
+
+
+def test_a_call_that_was_not_let_in_leads_to_a_new_token() -> None:
+    bench = Bench()
+    bench.let_in()
+    bench.connection.refused('no such token', bench.now)
+    assert not bench.connection.ready
+    bench.connection.refused('no such token', bench.now)  # another call of before
+    bench.authenticate()
+    assert bench.connection.ready
+    assert bench.asked() == []
+
+
+def test_a_wrong_key_is_tried_again_ever_more_slowly_and_told_once_a_minute() -> None:
+    bench = Bench()
+    bench.connect()
+    tries = []
+    while bench.now < 70.0:
+        bench.authenticate(WRONG_KEY)
+        tries.append(bench.now)
+        bench.now = bench.connection.next_deadline() or 0.0
+    assert tries == [0.0, 1.0, 3.0, 7.0, 15.0, 25.0, 35.0, 45.0, 55.0, 65.0]
+    assert not bench.connection.ready
+    assert bench.connection.happened == [
+        AccessRefused('main', 'wrong key', at) for at in (0.0, 65.0)
+    ]
+
+
+def test_without_credentials_a_refusal_is_told_and_nothing_asked() -> None:
+    bench = Bench(authenticates=False)
+    bench.connect()
+    for _ in range(3):
+        bench.connection.refused('who are you', bench.now)
+    assert bench.connection.ready
+    assert bench.asked() == []
+    assert bench.connection.happened == [AccessRefused('main', 'who are you', 0.0)]
+
+
+@pytest.mark.parametrize('lost_later', [False, True])
+def test_a_machine_that_is_not_connected_for_2_s_is_diagnosed_once_a_minute(
+    lost_later: bool,
+) -> None:
+    bench = Bench(authenticates=False)
+    bench.connection.opened(bench.now)
+    if lost_later:
+        bench.connection.channel(True, bench.now)
+        assert bench.until(50.0) == []
+        bench.connection.channel(False, bench.now)
+    start = bench.now
+    ((at, call),) = bench.until(start + 200.0)
+    assert (at, call.request) == (start + 2.0, Diagnose())
+    bench.connection.diagnosed(Answer(Outcome.OK, 'nobody is there'), bench.now)
+    assert bench.connection.happened == [MachineAbsent('main', 'nobody is there', bench.now)]
+    ((again, _),) = bench.until(bench.now + 200.0)
+    assert again == start + 260.0
+
+
+def test_one_that_connects_meanwhile_is_not_said_to_be_absent() -> None:
+    bench = Bench(authenticates=False)
+    bench.connection.opened(bench.now)
+    bench.until(3.0)
+    bench.connection.channel(True, bench.now)
+    bench.connection.diagnosed(Answer(Outcome.OK, 'nobody is there'), bench.now)
+    assert bench.connection.happened == []
+    assert bench.connection.next_deadline() is None
+
+
+def test_one_that_was_closed_asks_nothing() -> None:
+    bench = Bench()
+    bench.let_in(lifetime=100.0)
+    bench.connection.closed()
+    assert not bench.connection.ready
+    assert bench.until(1e6) == []
