@@ -78,6 +78,12 @@ class BridgeNode(Node):
             types.update(dict.fromkeys(base.stamped_command_topics, TwistStamped))
             if base.sessions is SessionsMode.DISABLED:
                 self._warn(f'bases.{base.name}.sessions is disabled: no lapse stops this base')
+        for machine in self._configuration.machines:
+            if machine.is_plaintext_to_network:
+                self._warn(
+                    f'machines.{machine.name}: PLAINTEXT to {machine.address} (allow_plaintext): '
+                    'anyone on that network can drive its bases'
+                )
         if not gids_available():
             self._warn(
                 'this ROS distribution does not tell publishers apart: all publishers of a topic '

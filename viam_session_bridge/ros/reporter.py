@@ -44,6 +44,9 @@ class Reporter:
         self._node = node
         self._addresses = {machine.name: machine.address for machine in configuration.machines}
         self._bases = {base.name: base for base in configuration.bases}
+        self._plaintext = frozenset(
+            machine.name for machine in configuration.machines if machine.is_plaintext_to_network
+        )
         self._shell: Shell | None = None
         self._clients: Clients | None = None
         self._ended = Ended()
@@ -117,7 +120,9 @@ class Reporter:
             for reason, count in self._clients.refused_heartbeats.items():
                 counts[f'refused_heartbeats_{reason}'] = count
         name = self._node.get_fully_qualified_name()
-        statuses = diagnostic_statuses(name, overview, self._bases, self._latencies, counts)
+        statuses = diagnostic_statuses(
+            name, overview, self._bases, self._latencies, counts, self._plaintext
+        )
         self._diagnostics.publish(self._array(statuses))
 
     def _publish_sessions(self, overview: Overview) -> None:

@@ -65,11 +65,13 @@ def diagnostic_statuses(
     bases: Mapping[str, BaseConfiguration],
     latencies: Mapping[str, StopLatency],
     counts: Mapping[str, int],
+    plaintext: frozenset[str] = frozenset(),
 ) -> list[DiagnosticStatus]:
     """
     Return what ``/diagnostics`` gets: the node, each machine and each base.
 
     :param counts: of the node: discarded messages, refused heartbeats by reason
+    :param plaintext: the machines that are reached over a network without TLS
     """
     level, message = DiagnosticStatus.OK, 'active' if overview.active else 'inactive'
     if counts.get('discarded_messages') or counts.get('discarded_commands'):
@@ -77,7 +79,7 @@ def diagnostic_statuses(
     return [
         _status(level, f'{node}: bridge', message, node,
                 {'sessions': len(overview.sessions), **counts}),
-        *(_machine_status(node, row) for row in overview.machines),
+        *(_machine_status(node, row, row.machine in plaintext) for row in overview.machines),
         *(
             _base_status(node, row, bases[row.base], latencies.get(row.base, StopLatency()))
             for row in overview.bases
@@ -85,13 +87,15 @@ def diagnostic_statuses(
     ]  # fmt: skip
 
 
-def _machine_status(node: str, row: MachineRow) -> DiagnosticStatus:
+def _machine_status(node: str, row: MachineRow, plaintext: bool) -> DiagnosticStatus:
     level, message = DiagnosticStatus.OK, 'connected'
     if not row.ready:
         level, message = DiagnosticStatus.ERROR, 'not connected'
     elif not row.supervised:
         level, message = DiagnosticStatus.WARN, 'UNSUPERVISED: the machine has no sessions'
-    values = {'ready': row.ready, 'machine_window': row.window}
+    elif plaintext:
+        level, message = DiagnosticStatus.WARN, 'PLAINTEXT: anyone on its network can drive it'
+    values = {'ready': row.ready, 'machine_window': row.window, 'plaintext': plaintext}
     return _status(level, f'{node}: machine {row.machine}', message, row.machine, values)
 
 
