@@ -6,7 +6,14 @@ from __future__ import annotations
 
 import pytest
 
-from viam_session_bridge.machine.calls import Answer, Authenticate, Call, Diagnose, Outcome
+from viam_session_bridge.machine.calls import (
+    Answer,
+    Authenticate,
+    Call,
+    Diagnose,
+    Outcome,
+    StopBase,
+)
 from viam_session_bridge.machine.connection import Connection
 from viam_session_bridge.machine.happened import AccessRefused, MachineAbsent
 from viam_session_bridge.machine.outbox import Outbox
@@ -44,6 +51,12 @@ class Bench:
         assert call.request == Authenticate()
         self.connection.authenticated(call.number, answer, self.now)
 
+    def refused(self, detail: str = 'no such token') -> None:
+        """Have a call refused that is handed over now."""
+        number = self.outbox.call(StopBase('base'))
+        self.outbox.take()
+        self.connection.refused(number, detail, self.now)
+
     def let_in(self, lifetime: float = 0.0) -> None:
         self.connect()
         self.authenticate(Answer(Outcome.OK, lifetime=lifetime))
@@ -63,6 +76,14 @@ def test_with_credentials_it_is_ready_once_it_has_a_token() -> None:
     assert not bench.connection.ready
     bench.authenticate()
     assert bench.connection.ready
+
+
+def test_a_machine_that_knows_no_keys_is_ready_without_a_token() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.authenticate(Answer(Outcome.UNIMPLEMENTED, 'no such service'))
+    assert bench.connection.ready
+    assert bench.connection.happened == []
 
 
 def test_a_machine_that_was_away_is_asked_for_a_new_token() -> None:
@@ -115,12 +136,51 @@ def test_a_token_without_a_lifetime_is_not_renewed_by_itself() -> None:
 def test_a_call_that_was_not_let_in_leads_to_a_new_token() -> None:
     bench = Bench()
     bench.let_in()
-    bench.connection.refused('no such token', bench.now)
+    bench.refused()
     assert not bench.connection.ready
-    bench.connection.refused('no such token', bench.now)  # another call of before
+    bench.refused()  # another call of before
     bench.authenticate()
     assert bench.connection.ready
     assert bench.asked() == []
+
+
+def test_a_call_that_went_with_the_old_token_says_nothing_about_the_new_one() -> None:
+    bench = Bench()
+    bench.let_in()
+    before = bench.outbox.call(StopBase('base'))
+    bench.refused()
+    (authenticate,) = bench.asked()
+    beside = bench.outbox.call(StopBase('base'))
+    bench.connection.authenticated(authenticate.number, OK, bench.now)
+    for number in (before, beside):
+        bench.connection.refused(number, 'no such token', bench.now)
+    assert bench.connection.ready
+    bench.outbox.take()
+    bench.refused()
+    assert not bench.connection.ready
+
+
+def test_a_machine_that_refuses_its_own_tokens_is_asked_ever_more_slowly() -> None:
+    bench = Bench()
+    bench.connect()
+    tries = []
+    while bench.now < 30.0:
+        bench.authenticate()
+        tries.append(bench.now)
+        bench.refused()
+        assert not bench.connection.ready
+        bench.now = bench.connection.next_deadline() or 0.0
+    assert tries == pytest.approx(
+        [0.0, 0.0, 0.05, 0.15, 0.35, 0.75, 1.55, 3.15, 6.35, 12.75, 22.75]
+    )
+    (told,) = bench.connection.happened
+    assert told == AccessRefused('main', 'no such token', tries[6])
+    # One that was good for a while is replaced at once again.
+    bench.authenticate()
+    bench.now += 10.0
+    bench.refused()
+    bench.authenticate()
+    assert bench.connection.ready
 
 
 def test_a_wrong_key_is_tried_again_ever_more_slowly_and_told_once_a_minute() -> None:
@@ -142,7 +202,7 @@ def test_without_credentials_a_refusal_is_told_and_nothing_asked() -> None:
     bench = Bench(authenticates=False)
     bench.connect()
     for _ in range(3):
-        bench.connection.refused('who are you', bench.now)
+        bench.refused('who are you')
     assert bench.connection.ready
     assert bench.asked() == []
     assert bench.connection.happened == [AccessRefused('main', 'who are you', 0.0)]

@@ -19,7 +19,12 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.happened import CommandFailed, StopAcknowledged, StopFinal
+from viam_session_bridge.machine.happened import (
+    CommandFailed,
+    StopAcknowledged,
+    StopFinal,
+    StopOverdue,
+)
 
 STOP = StopBase('base')
 NAN = float('nan')
@@ -386,3 +391,11 @@ def test_a_refusal_does_not_stop_what_stands_already(rig: Rig) -> None:
     rig.answer(StopBase)
     assert rig.command('A', NAN) == []
     assert rig.command('A', 0.0) == [Move('base', ZERO, 'sid-1')]
+
+
+def test_one_that_nobody_acknowledges_is_told_after_5_s_and_each_minute(rig: Rig) -> None:
+    rig.drive('A')
+    rig.left('A')
+    rig.until(130.0)
+    assert [round(told.at) for told in rig.told(StopOverdue)] == [5, 65, 125]
+    assert rig.told(StopOverdue)[-1].tries > 100

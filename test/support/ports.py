@@ -25,3 +25,14 @@ def free_port() -> int:
         _given.add(port)
         return port
     raise OSError('no free port found')
+
+
+def own_address() -> str:
+    """Return an IPv4 address of this computer that is no loopback one as far as one can read."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(('192.0.2.1', 9))  # sends nothing
+        except OSError:
+            return '0.0.0.0'  # no network: this leads to the computer itself, too
+        address: str = probe.getsockname()[0]
+        return address

@@ -14,7 +14,7 @@ from support.record import Record
 
 
 class SimulatedMachineProcess(ProcessUnderTest):
-    """A simulated machine on a port of 127.0.0.1; it can be started again after its end."""
+    """A simulated machine on a port of this computer; it can be started again after its end."""
 
     def __init__(
         self,
@@ -24,9 +24,10 @@ class SimulatedMachineProcess(ProcessUnderTest):
         port: int | None = None,
         *,
         name: str = 'simulated',
+        host: str = '127.0.0.1',
     ) -> None:
         super().__init__(tmp_path, name, {})
-        self.address = f'127.0.0.1:{port or free_port()}'
+        self.address = f'{host}:{port or free_port()}'
         self.record = Record(tmp_path / f'{name}.jsonl')
         self._bases = bases
         self._window = window

@@ -10,12 +10,15 @@ that a hung machine delays no other (R8). Answers come on gRPC's own threads.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 import os
 import threading
+import time
 from typing import Any
 
 import grpc
 
+from viam_session_bridge import limits
 from viam_session_bridge.configuration import (
     BaseConfiguration,
     DriveMode,
@@ -41,6 +44,7 @@ from viam_session_bridge.machine.linking import link
 from viam_session_bridge.machine.token import lifetime
 
 LINGERS = 1.0  # s
+RECONNECTS = 1.0  # s after the last connection was made, at the earliest
 
 # Statuses that gRPC makes up itself when no answer came. A server may send them too; then the
 # command counts as unanswered all the same, which only makes its stop final later.
@@ -66,8 +70,10 @@ class Channel:
         self._bases = bases
         self._ready = ready
         self._closed = False
+        self._ready_at = float('-inf')
         self._machine = machine
         self._token: tuple[tuple[str, str], ...] = ()  # as metadata
+        self._secrets: dict[str, str] = {}  # by kind: the last that went out or came
         self._channel = link(machine)
         self._authenticate = self._callable(wire.AUTHENTICATE)
         self._start_session = self._callable(wire.START_SESSION)
@@ -155,6 +161,7 @@ class Channel:
             return self._get_sessions, wire.GET_SESSIONS.request(), self._token
         assert isinstance(request, Authenticate)
         credentials = load(self._machine.credentials_file, os.environ)
+        self._secrets['key'] = credentials.key
         payload = wire.Credentials(type=wire.API_KEY, payload=credentials.key)
         message = wire.AUTHENTICATE.request(entity=credentials.key_id, credentials=payload)
         return self._authenticate, message, ()
@@ -169,23 +176,46 @@ class Channel:
     def _connectivity_changed(self, connectivity: grpc.ChannelConnectivity) -> None:
         if self._closed:
             return
+        now = time.monotonic()
+        if connectivity is grpc.ChannelConnectivity.READY:
+            self._ready_at = now
         self._ready(connectivity is grpc.ChannelConnectivity.READY)
         if connectivity is grpc.ChannelConnectivity.IDLE:
             # gRPC rests after a disconnect until somebody calls; the robot's machine is wanted
-            # back before that. Subscribing anew is the public way to say so.
-            self._channel.unsubscribe(self._connectivity_changed)
-            self._channel.subscribe(self._connectivity_changed, try_to_connect=True)
+            # back before that, but one that hangs up on each call not without pause.
+            pause = max(self._ready_at + RECONNECTS - now, 0.0)
+            reconnecting = threading.Timer(pause, self._reconnect)
+            reconnecting.name = 'reconnecting'
+            reconnecting.daemon = True
+            reconnecting.start()
 
+    def _reconnect(self) -> None:
+        """Have gRPC connect; subscribing anew is the public way to say so."""
+        self._channel.unsubscribe(self._connectivity_changed)
+        if not self._closed:
+            self._channel.subscribe(self._connectivity_changed, try_to_connect=True)
+        if self._closed:  # meanwhile
+            self._channel.unsubscribe(self._connectivity_changed)
 
     def _answer(self, future: Any) -> Answer:
         if future.code() is not grpc.StatusCode.OK:
-            return _error(future)
+            answer = _error(future)
+            return replace(answer, detail=self._without_secrets(answer.detail))
         response = future.result()
         if not isinstance(response, wire.AUTHENTICATE.response):
             return _result(response)
         token = response.access_token
+        if not token or not token.isascii() or not token.isprintable():
+            return Answer(Outcome.FAILED, 'it gives an access token that cannot be one')
+        self._secrets['token'] = token
         self._token = ((wire.TOKEN_KEY, f'Bearer {token}'),)
         return Answer(Outcome.OK, lifetime=lifetime(token))
+
+    def _without_secrets(self, text: str) -> str:
+        """Return a machine's words, which may repeat what it was told, without that."""
+        for secret in self._secrets.values():
+            text = text.replace(secret, '***')
+        return text
 
 
 def _error(future: Any) -> Answer:
@@ -207,6 +237,12 @@ def _error(future: Any) -> Answer:
 def _result(response: Any) -> Answer:
     if isinstance(response, wire.START_SESSION.response):
         window = wire.to_seconds(response.heartbeat_window)
+        if not response.id or window not in limits.HEARTBEAT_WINDOW:
+            return Answer(
+                Outcome.FAILED,
+                f'it started a session with id {response.id[:8]!r} and a window of {window} s, '
+                f'which must be {limits.HEARTBEAT_WINDOW} s: see that it is a viam-server',
+            )
         return Answer(Outcome.OK, sid=response.id, window=window)
     if isinstance(response, wire.GET_SESSIONS.response):
         return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))

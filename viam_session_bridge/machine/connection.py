@@ -25,6 +25,7 @@ ABSENT_AFTER = 2.0  # s
 TOLD_AGAIN_AFTER = 60.0  # s
 RENEWED_AT = 0.8  # of a token's lifetime
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0  # s, between two tries to get a token
+SHORTEST_PAUSE = 0.05  # s, before a token is replaced that was refused soon
 AUTHENTICATION_TIMEOUT = 5.0  # s: some machines ask another service
 DIAGNOSIS_TIMEOUT = 10.0  # s
 
@@ -42,7 +43,10 @@ class Connection:
         self._granted = not authenticates
         self._authenticate_at: float | None = None
         self._authentication: int | None = None
-        self._pause = FIRST_PAUSE
+        self._pause = FIRST_PAUSE  # after an answer that was no token
+        self._void_pause = 0.0  # s, after a token that was refused soon
+        self._granted_at = float('-inf')
+        self._granted_after = 0  # the last call that went without this token
         self._explain_at: float | None = None  # why it is not connected
         self._explaining = False
         self._refusal_told = float('-inf')
@@ -69,16 +73,26 @@ class Connection:
         self._connected = connected
         self._explain_at = None if connected else now + ABSENT_AFTER
         if self._authenticates:
-            self._granted, self._pause = False, FIRST_PAUSE
+            self._granted, self._pause, self._void_pause = False, FIRST_PAUSE, 0.0
             self._authenticate_at = now if connected else None
 
-    def refused(self, detail: str, now: float) -> None:
-        """Take that a call was refused for the lack of a valid token."""
+    def refused(self, number: int, detail: str, now: float) -> None:
+        """
+        Take that a call was refused for the lack of a valid token.
+
+        A new one is asked for at once, and ever more slowly where that is refused soon, too: some
+        machines may not know their own tokens.
+        """
         if not self._authenticates:
             self._tell_refusal(detail, now)
-        elif self._granted and self._connected:
+        elif self._granted and self._connected and number > self._granted_after:
             self._granted = False
-            self._authenticate_at = now
+            if now >= self._granted_at + LONGEST_PAUSE:
+                self._void_pause = 0.0
+            self._authenticate_at = now + self._void_pause
+            if self._void_pause >= FIRST_PAUSE:
+                self._tell_refusal(detail, now)
+            self._void_pause = min(max(2 * self._void_pause, SHORTEST_PAUSE), LONGEST_PAUSE)
 
     def ask(self, now: float) -> None:
         """Ask for what is due."""
@@ -107,8 +121,10 @@ class Connection:
         if number != self._authentication:
             return  # of a connection that is no more
         self._authentication = None
-        if answer.outcome is Outcome.OK:
+        # A machine without keys does not know the call, and lets everyone in.
+        if answer.outcome in (Outcome.OK, Outcome.UNIMPLEMENTED):
             self._granted, self._pause = True, FIRST_PAUSE
+            self._granted_at, self._granted_after = now, self._outbox.last
             if answer.lifetime:
                 self._authenticate_at = now + max(RENEWED_AT * answer.lifetime, FIRST_PAUSE)
             return

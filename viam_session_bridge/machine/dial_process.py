@@ -17,7 +17,7 @@ from typing import IO
 from viam_session_bridge.machine import native_dial
 from viam_session_bridge.machine.credentials import Credentials
 
-STARTS = 5.0  # s for the program to start, on top of the dial's own time
+STARTS = 30.0  # s for the program to start on a busy computer, on top of the dial's own time
 ENDS = 1.0  # s
 _LOOKS = 0.1  # s
 
@@ -59,11 +59,7 @@ class DialProcess:
 
         :raises DialError: where there is none in time, or :meth:`hang_up` was called
         """
-        line = self._read_line(time.monotonic() + self._timeout + STARTS)
-        try:
-            answer = json.loads(line)
-        except ValueError:
-            raise DialError('the process that dials ended or hangs') from None
+        answer = json.loads(self._read_line(time.monotonic() + self._timeout + STARTS))
         if 'failed' in answer:
             raise DialError(answer['failed'])
         self._path = Path(answer['socket'])
@@ -92,15 +88,16 @@ class DialProcess:
         return self._process.stdin
 
     def _read_line(self, deadline: float) -> bytes:
-        """Return the first line, or what there was of it at the end of the output or of time."""
         line = b''
         readable = select.poll()
         readable.register(self._stdout, select.POLLIN)
-        while not line.endswith(b'\n') and not self._hung_up and time.monotonic() < deadline:
+        while not line.endswith(b'\n'):
+            if self._hung_up or time.monotonic() > deadline:
+                raise DialError('the process that dials hangs')
             if readable.poll(_LOOKS * 1000):
                 some = self._stdout.read(4096)
                 if not some:
-                    break
+                    raise DialError('the process that dials ended')
                 line += some
         return line
 

@@ -7,15 +7,16 @@ viam-sdk's native library makes the connection, in a process of its own, and giv
 that speaks gRPC, authenticated already. When the machine dies nothing of that shows: socket and
 process stay, gRPC stays connected to them, and every call runs into its deadline, for ever. So the
 machine is asked for its resources once a second, which waits for none of the locks of its sessions
-(`GetSessions` does). Two in a row without an answer, and the connection is given up. That also ends
-what it still repeats: over WebRTC a call that was given up at its deadline is not taken back, and
-runs when the machine thaws.
+(`GetSessions` does). Two in a row without an answer, and the connection is given up, with all that
+it would repeat: over WebRTC a call that was given up at its deadline is not taken back, and runs
+when the machine thaws.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 import threading
+import time
 from typing import Any
 
 import grpc
@@ -34,7 +35,7 @@ SOCKET_OPTIONS = [
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0  # s, between two dials
 ASKED_EVERY = 1.0  # s
-ANSWERED_WITHIN = 1.0  # s
+ANSWERED_WITHIN = 1.0  # s, no longer than ASKED_EVERY
 UNANSWERED = 2  # in a row
 
 
@@ -130,15 +131,16 @@ class Dialer:
     def _watch(self, channel: grpc.Channel) -> None:
         """Return when :meth:`close` was called; DialError when the machine answers no more."""
         unanswered = 0
-        while not self._closing.wait(ASKED_EVERY):
+        asked = time.monotonic()
+        while not self._closing.wait(max(asked + ASKED_EVERY - time.monotonic(), 0.0)):
+            asked = time.monotonic()
             try:
                 _ask(channel)
+                unanswered = 0
             except DialError:
                 unanswered += 1
                 if unanswered == UNANSWERED:
                     raise
-            else:
-                unanswered = 0
 
     def _tell(self, error: Exception) -> None:
         if not self._closing.is_set():

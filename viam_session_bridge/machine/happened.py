@@ -19,6 +19,15 @@ class StopAcknowledged:
 
 
 @dataclass(frozen=True)
+class StopOverdue:
+    """No stop was acknowledged for 5 s, and for each minute more, in so many tries."""
+
+    stop: Stop
+    tries: int
+    at: float
+
+
+@dataclass(frozen=True)
 class StopFinal:
     """A stop is final (R7). ``timed_out``: a command went unanswered since the one before."""
 
@@ -169,6 +178,7 @@ class MachineClosed:
 Happened = (
     StopAcknowledged
     | StopFinal
+    | StopOverdue
     | StillMoving
     | LeftToMachine
     | AtRest

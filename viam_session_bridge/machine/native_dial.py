@@ -3,8 +3,8 @@
 """
 Dials one machine with viam-sdk's native library and keeps the connection: a program of its own.
 
-It reads one line, a JSON object with `address`, `timeout` (s), `key_id` and `key` ('' for none), and
-answers with one: `{"socket": PATH}`, which speaks gRPC for as long as this program runs, or
+It reads one line, a JSON object with `address`, `timeout` (s), `key_id` and `key` ('' for none),
+and answers with one: `{"socket": PATH}`, which speaks gRPC for as long as this program runs, or
 `{"failed": WHY}`. When its input is closed, also by the bridge's death, it hangs up, removes the
 socket and ends. `SSL_CERT_FILE` in its environment names the certificates to trust.
 

@@ -27,6 +27,11 @@ class Outbox:
         )
         return self._number
 
+    @property
+    def last(self) -> int:
+        """The number of the newest call, 0 before the first."""
+        return self._number
+
     def answered(self, number: int) -> Request:
         """Take that a call ended; return what it asked."""
         return self._open.pop(number)

@@ -181,7 +181,7 @@ class Protocol:
         """Take the end of a call."""
         request = self._outbox.answered(number)
         if answer.outcome is Outcome.UNAUTHENTICATED:
-            self._connection.refused(answer.detail, now)
+            self._connection.refused(number, answer.detail, now)
             self._follow_connection(now)
         if isinstance(request, Authenticate):
             self._connection.authenticated(number, answer, now)

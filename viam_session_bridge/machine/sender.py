@@ -25,6 +25,7 @@ from viam_session_bridge.machine.happened import (
     Happened,
     StopAcknowledged,
     StopFinal,
+    StopOverdue,
 )
 from viam_session_bridge.machine.stopping import Stopping
 from viam_session_bridge.machine.unanswered import Unanswered
@@ -167,6 +168,8 @@ class Sender:
         """
         if self.waiting is not None and self.waiting.forward.at + self._window <= now:
             self.fail_waiting(Cause.FAILED, 'it waited a whole window', now)
+        if self.stopping is not None and self.stopping.is_overdue(now):
+            self.happened.append(StopOverdue(self.stopping.stop, self.stopping.tries, now))
         if self.unanswered.settle(now):
             self._all_answered_now(now)
             if self._beside_lost and self.stopping is None:

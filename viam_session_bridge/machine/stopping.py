@@ -15,6 +15,7 @@ from viam_session_bridge.machine.calls import Outcome
 
 FIRST_PAUSE = 0.05  # s
 LONGEST_PAUSE = 1.0  # s
+OVERDUE_AFTER, OVERDUE_AGAIN_AFTER = 5.0, 60.0  # s
 
 # These leave the base as it was: a stop under way covers them, and a publisher that repeats its
 # mistake at 5 kHz must not drive the repetitions.
@@ -52,6 +53,7 @@ class Stopping:
         self._zero_spent = False
         self._fence = 0
         self._pause = Pause()
+        self._overdue_at = stop.at + OVERDUE_AFTER
 
     @property
     def handed_over(self) -> bool:
@@ -96,6 +98,13 @@ class Stopping:
             return False
         self.acknowledged |= number > self._fence
         return clean and self.acknowledged
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether it is time to tell that no stop was acknowledged yet."""
+        if self.acknowledged or now < self._overdue_at:
+            return False
+        self._overdue_at = now + OVERDUE_AGAIN_AFTER
+        return True
 
     def commands_answered(self, now: float) -> None:
         """Every command is answered, so the next stop can be the final one: send it at once."""

@@ -29,7 +29,8 @@ from viam_session_bridge.ros.statuses import (
     session_statuses,
     StopLatency,
 )
-from viam_session_bridge.ros.telling import tell
+from viam_session_bridge.ros.telling import about, tell
+from viam_session_bridge.ros.throttle import Throttle
 from viam_session_bridge.shell import Shell
 
 PERIOD = 1.0  # s
@@ -50,6 +51,7 @@ class Reporter:
         self._shell: Shell | None = None
         self._clients: Clients | None = None
         self._ended = Ended()
+        self._throttle = Throttle()
         self._latencies: defaultdict[str, StopLatency] = defaultdict(StopLatency)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._sessions = node.create_publisher(DiagnosticArray, '~/sessions', latched)
@@ -103,12 +105,18 @@ class Reporter:
         elif isinstance(event, SessionEnded):
             self._ended.add(event, *self._describe(event.client))
         told = tell(event, self._name, self._addresses)
-        if told is not None:
-            warning, line = told
-            if warning:
-                self._node.get_logger().warning(line)
-            else:
-                self._node.get_logger().info(line)
+        if told is None:
+            return
+        warning, line = told
+        kept_back = self._throttle.let_through((type(event), about(event)), event.at)
+        if kept_back is None:
+            return
+        if kept_back:
+            line = f'{line} (and {kept_back} more like this)'
+        if warning:
+            self._node.get_logger().warning(line)
+        else:
+            self._node.get_logger().info(line)
 
     def _publish_all(self) -> None:
         overview = self.overview()

@@ -22,9 +22,11 @@ from viam_session_bridge.machine.happened import (
     StillMoving,
     StopAcknowledged,
     StopFinal,
+    StopOverdue,
     Unsupervised,
 )
 
+NO_SESSIONS = ' (a machine that has no sessions needs allow_unsupervised)'
 REMEDIES = {
     'non_finite': 'a number is NaN or infinite; mend the publisher',
     'stamp': 'its stamp is out of max_stamp_age; synchronise the clocks, or raise it',
@@ -83,7 +85,12 @@ def tell(
     if isinstance(event, MachineSessionFailed):
         return True, (
             f'{event.machine}: no machine session for {name(event.client)}, no motion: '
-            f'{event.detail} (a machine that has no sessions needs allow_unsupervised)'
+            f'{event.detail}{NO_SESSIONS if "UNIMPLEMENTED" in event.detail else ""}'
+        )
+    if isinstance(event, StopOverdue):
+        return True, (
+            f'{event.stop.base}: none of {event.tries} stops was acknowledged: see to the base '
+            'itself, then to its machine'
         )
     if isinstance(event, Unsupervised):
         return True, (
@@ -123,3 +130,10 @@ def tell(
         state = 'connected' if event.ready else 'not connected, or not let in'
         return not event.ready, f'{event.machine}: {state}'
     return None
+
+
+def about(event: Event) -> str:
+    """Return the machine or base that an event is about; each has its share of the log."""
+    if isinstance(event, (StopAcknowledged, StopFinal, StopOverdue)):
+        return event.stop.base
+    return str(getattr(event, 'machine', None) or getattr(event, 'base', ''))
