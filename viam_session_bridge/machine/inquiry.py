@@ -100,7 +100,7 @@ class Inquiry:
             self._probe.answered(number, answer.outcome, bases, now)
         elif request.purpose is Purpose.VERIFY:
             if self.verifying.answered_again(request.about, number, answer, now):
-                return self._suspected(request.about, self._foreign(answer), now)
+                return self._suspected(request.about, answer, now)
         elif request.purpose is Purpose.DEACTIVATE:
             self._deactivation = None
             return self._deactivated(self._foreign(answer), now)
@@ -119,8 +119,10 @@ class Inquiry:
             call = self._outbox.call(GetSessions(Purpose.VERIFY, base))
             self.verifying.asked_again(base, call)
 
-    def _suspected(self, base: str, foreign: int, now: float) -> list[Stop]:
-        self.happened.append(StillMoving(base, foreign, foreign == 0, now))
+    def _suspected(self, base: str, answer: Answer, now: float) -> list[Stop]:
+        foreign = self._foreign(answer)
+        told = foreign if answer.outcome.answered else None
+        self.happened.append(StillMoving(base, told, foreign == 0, now))
         return [] if foreign else [Stop(base, Cause.STILL_MOVING, '', now)]
 
     def _deactivated(self, foreign: int, now: float) -> list[Stop]:

@@ -105,9 +105,13 @@ class Protocol:
             self.sessions.open(forward.client, forward.session, self._is_stopped)
 
     def stop(self, stop: Stop) -> bool:
-        """Take a stop; return False where it is left to the machine instead (R16)."""
+        """
+        Take a stop; return False where it is left to the machine instead (R16).
+
+        That knows nothing of a base which was last driven without a machine session.
+        """
         sender = self._touch(stop.base)
-        if stop.of_session_end and self._machine_stops and not self.sessions.unsupervised:
+        if stop.of_session_end and self._machine_stops and sender.last_sid:
             if stop.cause is Cause.DEACTIVATED:
                 sender.waiting = None
                 self._inquiry.stop_unless_foreign(stop)
