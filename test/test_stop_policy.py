@@ -319,6 +319,41 @@ def test_a_base_that_was_left_is_left_for_good(rig: Rig) -> None:
     assert rig.bridge.not_final() == {}
 
 
+def test_a_base_is_left_once_its_command_in_flight_is_answered(rig: Rig) -> None:
+    rig.command('A', 0.5)
+    rig.deactivate()
+    rig.answer(GetSessions, sids=FOREIGN)
+    assert not rig.bridge.closed
+    assert rig.answer(Move) == []
+    assert [one.foreign for one in rig.told(LeftToMachine)] == [1]
+    assert rig.bridge.closed
+
+
+def test_one_whose_command_in_flight_fails_is_not_left_but_stopped(rig: Rig) -> None:
+    rig.command('A', 0.5)
+    rig.deactivate()
+    rig.answer(GetSessions, sids=FOREIGN)
+    assert rig.answer(Move, Outcome.FAILED) == [StopBase('base')]
+    rig.acknowledge()
+    assert rig.told(LeftToMachine) == []
+    assert rig.bridge.closed
+
+
+def test_one_with_a_command_that_may_run_late_is_not_left_but_stopped(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.until(0.25)
+    rig.acknowledge()
+    rig.drive('A', 0.5)  # beside the one that timed out
+    assert rig.deactivate() == [StopBase('base')]
+
+
+def test_a_machine_that_is_closed_is_asked_nothing(rig: Rig) -> None:
+    rig.deactivate()
+    rig.answer(GetSessions, sids=FOREIGN)
+    assert rig.bridge.closed
+    assert rig.until(100.0) == []
+
+
 @pytest.mark.parametrize('outcome', [Outcome.UNIMPLEMENTED, Outcome.TIMED_OUT, Outcome.CUT])
 def test_without_an_answer_deactivation_stops(rig: Rig, outcome: Outcome) -> None:
     rig.deactivate()

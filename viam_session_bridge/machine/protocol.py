@@ -112,7 +112,9 @@ class Protocol:
         """
         sender = self._touch(stop.base)
         if stop.of_session_end and self._machine_stops and sender.last_sid:
-            if stop.cause is Cause.DEACTIVATED:
+            if stop.cause is Cause.DEACTIVATED and sender.unanswered:
+                sender.stop(stop)  # what may run late is nobody's to stop but ours
+            elif stop.cause is Cause.DEACTIVATED:
                 sender.waiting = None
                 self._inquiry.stop_unless_foreign(stop)
             elif sender.waiting is not None:  # it fails, and no older one may live on (R10)
@@ -164,6 +166,7 @@ class Protocol:
 
     def opened(self, now: float) -> None:
         """Take that the channel is being opened."""
+        self._inquiry.begin()
         if not self.ready:
             self._absent_at = now + ABSENT_AFTER
             self._to_report = not self._machine_stops
