@@ -9,59 +9,20 @@ Needs viam-sdk for the real one's control; the first run builds that, which take
 
 from collections.abc import Callable, Iterator
 import time
-from typing import Any
 
-import grpc
 import pytest
 
 pytest.importorskip('viam', reason='viam-sdk is an extra')
 
-from support.viam_server import insecure_channel, ViamServer
+from support.caller import Caller, MALFORMED, NIL, UNKNOWN_ID
+from support.drive import wait_for
+from support.viam_server import ViamServer
 from viam_session_bridge.machine import wire
 from viam_session_bridge.simulation.server import SimulatedMachine
 
 WINDOW = 0.5  # s
 LONG = 20.0  # s, a window that no test sees the end of
-UNKNOWN_ID = 'c0ffee00-c0ff-4e00-8000-c0ffeec0ffee'
-NIL = '00000000-0000-0000-0000-000000000000'
-MALFORMED = ['x', 'g' * 36, 'z' * 32, 'urn:guid:' + UNKNOWN_ID, UNKNOWN_ID + '0', 'ü' * 18]
-
-
-class Caller:
-    """Calls a machine and notes the answers, with names in the place of sessions' ids."""
-
-    def __init__(self, address: str):
-        self.channel = insecure_channel(address)
-        self.answers: list[tuple[str, str]] = []
-        self._names: dict[str, str] = {}
-
-    def __call__(self, method: wire.Method, *sids: str, **fields: Any) -> Any:
-        """Return the response, None if there is an error instead."""
-        unary = self.channel.unary_unary(
-            method.path, method.request.SerializeToString, method.response.FromString
-        )
-        metadata = [(wire.SESSION_KEY, sid) for sid in sids]
-        response, answer = None, ''
-        try:
-            response = unary(
-                method.request(**fields), metadata=metadata, timeout=10, wait_for_ready=True
-            )
-            if method == wire.START_SESSION:
-                self._names.setdefault(response.id, f'session {len(self._names)}')
-            answer = str(response)
-        except grpc.RpcError as error:
-            answer = f'{error.code()} {error.details()}'
-        for session, name in self._names.items():
-            answer = answer.replace(session, name)
-        self.answers.append((method.path, answer))
-        return response
-
-    def start(self, resume: str = '') -> str:
-        response = self(wire.START_SESSION, resume=resume)
-        return str(response.id) if response else ''
-
-    def drive(self, *sids: str, name: str = 'base') -> None:
-        self(wire.SET_VELOCITY, *sids, name=name, linear={'y': 1.0})
+SPACIOUS = 5.0  # s, a window in which as many sessions can be started as there may be
 
 
 @pytest.fixture(scope='module', params=[WINDOW, LONG], ids=['short window', 'long window'])
@@ -104,6 +65,39 @@ def calls_with_all_kinds_of_ids(call: Caller) -> None:
     call(wire.SPIN, '', name='base')
 
 
+def expired_ids(call: Caller) -> None:
+    session = call.start()
+    call.drive(session)
+    call.wait_over(session)
+    wait_for(lambda: not call.unnoted(wire.IS_MOVING, name='base').is_moving, 'it was stopped')
+    for _ in range(2):
+        call(wire.SEND_SESSION_HEARTBEAT, id=session)
+        for method in (wire.SET_VELOCITY, wire.SET_POWER, wire.MOVE_STRAIGHT, wire.SPIN):
+            call(method, session, name='base')
+        call.drive(session)
+        for method in (wire.IS_MOVING, wire.STOP):
+            call(method, session, name='base')
+    # Each time a new one, and the old one stays what it was.
+    for resume in (session, session.upper(), session):
+        call.start(resume)
+    call(wire.SEND_SESSION_HEARTBEAT, id=session)
+
+
+def two_peers(call: Caller) -> None:
+    """List sessions of two peers; without authentication one may use the other's."""
+    with Caller(call.address, like=call) as other:
+        first, second = call.start(), other.start()
+        for _ in range(2):
+            call(wire.GET_SESSIONS)
+            other(wire.GET_SESSIONS)
+            other.drive(first)
+        call(wire.SEND_SESSION_HEARTBEAT, id=second)
+        call(wire.GET_SESSIONS)
+        call(wire.STOP, first, name='base')
+        other.start(first)
+        call(wire.GET_SESSIONS)
+
+
 def calls_to_no_base(call: Caller) -> None:
     session = call.start()
     for name in ('nobody', ''):
@@ -114,19 +108,25 @@ def calls_to_no_base(call: Caller) -> None:
         call(wire.IS_MOVING, name=name)
 
 
-@pytest.mark.parametrize(
-    'script', [resumes, heartbeats, calls_with_all_kinds_of_ids, calls_to_no_base]
-)
-def test_the_answers_are_the_same(
-    addresses: list[str], script: Callable[[Caller], None]
-) -> None:
+def compared(addresses: list[str], script: Callable[[Caller], None]) -> None:
     answers = []
     for address in addresses:
-        caller = Caller(address)
-        script(caller)
-        caller.channel.close()
-        answers.append(caller.answers)
+        with Caller(address) as caller:
+            script(caller)
+            answers.append(caller.answers)
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    'script', [resumes, heartbeats, calls_with_all_kinds_of_ids, calls_to_no_base, two_peers]
+)
+def test_the_answers_are_the_same(addresses: list[str], script: Callable[[Caller], None]) -> None:
+    compared(addresses, script)
+
+
+@pytest.mark.parametrize('addresses', [WINDOW], indirect=True)
+def test_the_answers_to_expired_ids_are_the_same(addresses: list[str]) -> None:
+    compared(addresses, expired_ids)
 
 
 def last_user_rule(call: Caller) -> list[bool]:
@@ -155,12 +155,22 @@ def test_the_last_user_rule_is_the_same(addresses: list[str]) -> None:
         caller.channel.close()
 
 
-@pytest.mark.parametrize('addresses', [LONG], indirect=True)
-def test_the_greatest_number_of_sessions_is_the_same(addresses: list[str]) -> None:
-    for address in addresses:
-        caller = Caller(address)
-        for _ in range(1025 - len(caller(wire.GET_SESSIONS).sessions)):
-            assert caller.start(), address
-        assert not caller.start(), address
-        assert caller.answers[-1][1] == 'StatusCode.UNKNOWN too many concurrent sessions'
-        caller.channel.close()
+@pytest.mark.parametrize('addresses', [SPACIOUS], indirect=True)
+def test_the_greatest_number_of_sessions_is_the_same_and_lapsed_ones_leave_room(
+    addresses: list[str],
+) -> None:
+    with Caller(addresses[0]) as simulated, Caller(addresses[1]) as real:
+        for call in (simulated, real):
+            while session := call.start():
+                last = session
+            assert len(call.live()) == 1025
+            assert call.answers[-1][1] == 'StatusCode.UNKNOWN too many concurrent sessions'
+            # Those that are there may be used all the same.
+            assert call.start(last) == last
+            call(wire.SEND_SESSION_HEARTBEAT, id=last)
+            call.drive(last)
+            assert not call.start()
+        for call in (simulated, real):
+            call.wait_over(*call.live())
+            assert call.start()
+        assert simulated.answers == real.answers

@@ -9,6 +9,7 @@ import pytest
 from support.pure import base, machine, Rig
 from viam_session_bridge.configuration import StopPolicy
 from viam_session_bridge.core.said import SessionEnded, Stop
+from viam_session_bridge.core.session import SessionsMode
 from viam_session_bridge.machine.calls import (
     GetSessions,
     IsMoving,
@@ -92,6 +93,16 @@ def test_a_machine_without_sessions_stops_nothing_so_the_bridge_does() -> None:
     rig.answer(StartSession, Outcome.UNIMPLEMENTED)
     rig.answer(Move)
     assert kinds(rig.until(0.5)) == [(0.5, StopBase)]
+
+
+def test_the_machine_stops_no_base_that_was_driven_without_a_session() -> None:
+    rig = Rig(
+        base('base', sessions=SessionsMode.DISABLED),
+        verify=True,
+        stop_policy=StopPolicy.MACHINE,
+    )
+    rig.drive('A')
+    assert rig.deactivate() == [StopBase('base')]
 
 
 def test_a_command_that_fails_is_stopped_by_the_bridge(rig: Rig) -> None:
@@ -205,14 +216,24 @@ def test_a_base_that_cannot_tell_counts_as_moving(rig: Rig, outcome: Outcome) ->
 
 
 @pytest.mark.parametrize('outcome', [Outcome.TIMED_OUT, Outcome.CUT])
-def test_without_an_answer_both_are_asked_again_each_second(rig: Rig, outcome: Outcome) -> None:
+def test_without_an_answer_it_is_asked_again_each_second(rig: Rig, outcome: Outcome) -> None:
     rig.until(STOPPED_BY)
     for _ in range(3):
         rig.answer(IsMoving, outcome)
         assert kinds(rig.until(rig.now + 1.0)) == [(rig.now, IsMoving)]
+    assert rig.told(StillMoving) == []
+
+
+@pytest.mark.parametrize('outcome', [Outcome.TIMED_OUT, Outcome.CUT, Outcome.FAILED])
+def test_one_that_moves_is_stopped_where_the_machine_does_not_say_who_is_there(
+    rig: Rig, outcome: Outcome
+) -> None:
+    """So does viam-server while its own Stop hangs, which holds the lock of all sessions."""
+    rig.until(STOPPED_BY)
     rig.answer(IsMoving, moving=True)
-    assert rig.answer(GetSessions, outcome) == []
-    assert kinds(rig.until(rig.now + 1.0)) == [(rig.now, IsMoving)]
+    assert rig.answer(GetSessions, outcome) == [StopBase('base')]
+    (told,) = rig.told(StillMoving)
+    assert told.stopped
 
 
 def test_a_base_commanded_since_is_not_asked(rig: Rig) -> None:
@@ -296,6 +317,41 @@ def test_a_base_that_was_left_is_left_for_good(rig: Rig) -> None:
     rig.answer(GetSessions, sids=FOREIGN)
     assert rig.deactivate() == []
     assert rig.bridge.not_final() == {}
+
+
+def test_a_base_is_left_once_its_command_in_flight_is_answered(rig: Rig) -> None:
+    rig.command('A', 0.5)
+    rig.deactivate()
+    rig.answer(GetSessions, sids=FOREIGN)
+    assert not rig.bridge.closed
+    assert rig.answer(Move) == []
+    assert [one.foreign for one in rig.told(LeftToMachine)] == [1]
+    assert rig.bridge.closed
+
+
+def test_one_whose_command_in_flight_fails_is_not_left_but_stopped(rig: Rig) -> None:
+    rig.command('A', 0.5)
+    rig.deactivate()
+    rig.answer(GetSessions, sids=FOREIGN)
+    assert rig.answer(Move, Outcome.FAILED) == [StopBase('base')]
+    rig.acknowledge()
+    assert rig.told(LeftToMachine) == []
+    assert rig.bridge.closed
+
+
+def test_one_with_a_command_that_may_run_late_is_not_left_but_stopped(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.until(0.25)
+    rig.acknowledge()
+    rig.drive('A', 0.5)  # beside the one that timed out
+    assert rig.deactivate() == [StopBase('base')]
+
+
+def test_a_machine_that_is_closed_is_asked_nothing(rig: Rig) -> None:
+    rig.deactivate()
+    rig.answer(GetSessions, sids=FOREIGN)
+    assert rig.bridge.closed
+    assert rig.until(100.0) == []
 
 
 @pytest.mark.parametrize('outcome', [Outcome.UNIMPLEMENTED, Outcome.TIMED_OUT, Outcome.CUT])

@@ -42,7 +42,7 @@ class StillMoving:
     """
     A base moves although its stop is final (R20), or its machine was to have stopped it (R16).
 
-    ``foreign``: how many sessions of others the machine lists, None where that was not asked.
+    ``foreign``: how many sessions of others the machine lists, None where it did not say.
     ``stopped``: whether it is stopped anew.
     """
 

@@ -49,33 +49,45 @@ class Inquiry:
         self._outbox = outbox
         self._sessions = sessions
         self._undecided: dict[str, Stop] = {}  # stops of R19 that wait for the answer
+        self._to_leave: dict[str, int] = {}  # once their command is answered; value: the foreign
         self._deactivation: int | None = None
+        self._ended = False
 
     @property
     def undecided(self) -> frozenset[str]:
         """The bases of which it is open whether they are to be stopped (R19)."""
-        return frozenset(self._undecided)
+        return frozenset((*self._undecided, *self._to_leave))
 
     def commanded(self, base: str) -> None:
         """Take that a client commands the base."""
         self.verifying.commanded(base)
         self._undecided.pop(base, None)
+        self._to_leave.pop(base, None)
 
     def stop_unless_foreign(self, stop: Stop) -> None:
         """Stop a base at deactivation if no others have sessions on its machine (R19)."""
-        self._undecided[stop.base] = stop
+        if stop.base not in self._to_leave:
+            self._undecided[stop.base] = stop
 
     def report_foreign(self) -> None:
         """Ask whether others have sessions on the machine, and tell (R16)."""
         self._outbox.call(GetSessions(Purpose.REPORT))
 
+    def begin(self) -> None:
+        """Ask again, after the machine was closed."""
+        self._ended = False
+
     def end(self) -> None:
-        """Ask no more."""
+        """Ask no more; the machine is closed."""
+        self._ended = True
         self.verifying.end()
-        self._undecided.clear()
 
     def ask(self, now: float) -> None:
-        """Ask what is due."""
+        """Ask what is due, and leave what can be left."""
+        if self._ended:
+            return
+        for base in [b for b in self._to_leave if self._senders[b].in_flight is None]:
+            self._leave(base, self._to_leave.pop(base), now)
         for base in self.verifying.due(now):
             self.verifying.asked(base, self._outbox.call(IsMoving(base)))
         if self._undecided and self._deactivation is None:
@@ -86,6 +98,8 @@ class Inquiry:
 
     def next_deadline(self) -> float | None:
         """Return when to :meth:`ask` next."""
+        if self._ended:
+            return None
         times = (self.verifying.next_deadline(), self._probe_due_at())
         return min((at for at in times if at is not None), default=None)
 
@@ -100,7 +114,7 @@ class Inquiry:
             self._probe.answered(number, answer.outcome, bases, now)
         elif request.purpose is Purpose.VERIFY:
             if self.verifying.answered_again(request.about, number, answer, now):
-                return self._suspected(request.about, self._foreign(answer), now)
+                return self._suspected(request.about, answer, now)
         elif request.purpose is Purpose.DEACTIVATE:
             self._deactivation = None
             return self._deactivated(self._foreign(answer), now)
@@ -119,18 +133,24 @@ class Inquiry:
             call = self._outbox.call(GetSessions(Purpose.VERIFY, base))
             self.verifying.asked_again(base, call)
 
-    def _suspected(self, base: str, foreign: int, now: float) -> list[Stop]:
-        self.happened.append(StillMoving(base, foreign, foreign == 0, now))
+    def _suspected(self, base: str, answer: Answer, now: float) -> list[Stop]:
+        foreign = self._foreign(answer)
+        told = foreign if answer.outcome.answered else None
+        self.happened.append(StillMoving(base, told, foreign == 0, now))
         return [] if foreign else [Stop(base, Cause.STILL_MOVING, '', now)]
 
     def _deactivated(self, foreign: int, now: float) -> list[Stop]:
         undecided, self._undecided = self._undecided, {}
         if not foreign:
             return list(undecided.values())
-        for base in undecided:
-            self._senders[base].left_to_others()
-            self.happened.append(LeftToMachine(base, foreign, now))
+        self._to_leave.update(dict.fromkeys(undecided, foreign))
         return []
+
+    def _leave(self, base: str, foreign: int, now: float) -> None:
+        sender = self._senders[base]
+        if sender.stopping is None:  # its last command did not fail
+            sender.left_to_others()
+            self.happened.append(LeftToMachine(base, foreign, now))
 
     def _probe_due_at(self) -> float | None:
         if not self.unsettled:

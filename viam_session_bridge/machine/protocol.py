@@ -105,10 +105,16 @@ class Protocol:
             self.sessions.open(forward.client, forward.session, self._is_stopped)
 
     def stop(self, stop: Stop) -> bool:
-        """Take a stop; return False where it is left to the machine instead (R16)."""
+        """
+        Take a stop; return False where it is left to the machine instead (R16).
+
+        That knows nothing of a base which was last driven without a machine session.
+        """
         sender = self._touch(stop.base)
-        if stop.of_session_end and self._machine_stops and not self.sessions.unsupervised:
-            if stop.cause is Cause.DEACTIVATED:
+        if stop.of_session_end and self._machine_stops and sender.last_sid:
+            if stop.cause is Cause.DEACTIVATED and sender.unanswered:
+                sender.stop(stop)  # what may run late is nobody's to stop but ours
+            elif stop.cause is Cause.DEACTIVATED:
                 sender.waiting = None
                 self._inquiry.stop_unless_foreign(stop)
             elif sender.waiting is not None:  # it fails, and no older one may live on (R10)
@@ -167,6 +173,7 @@ class Protocol:
     def opened(self, now: float) -> None:
         """Take that the channel is being opened."""
         self._connection.opened(now)
+        self._inquiry.begin()
         if not self.ready:
             self._to_report = not self._machine_stops
 

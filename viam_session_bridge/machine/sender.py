@@ -122,6 +122,7 @@ class Sender:
     def left_to_others(self) -> None:
         """Take that the base was left, at deactivation, to others on its machine (R19)."""
         self.commanded = False
+        self._beside_lost, self._doubtful_until = False, None
 
     # What is due
 

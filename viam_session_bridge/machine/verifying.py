@@ -124,12 +124,17 @@ class Verifying:
         self._bases[base].second_call = number
 
     def answered_again(self, base: str, number: int, answer: Answer, now: float) -> bool:
-        """Take the answer to that; return whether it tells."""
+        """
+        Take the answer to that; return whether to act on it.
+
+        The lack of one is acted on where the machine was to have stopped the base: viam-server
+        answers no such question while a stop of its own hangs.
+        """
         asking = self._bases[base]
         if number != asking.second_call:
             return False
         asking.second_call = None
-        if answer.outcome in (Outcome.OK, Outcome.UNIMPLEMENTED):
+        if asking.left or answer.outcome in (Outcome.OK, Outcome.UNIMPLEMENTED):
             asking.left = False
             return True
         asking.due_at = now + AGAIN_AFTER

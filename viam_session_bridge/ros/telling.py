@@ -100,7 +100,7 @@ def tell(
     if isinstance(event, StillMoving):
         whose = 'another Viam client drives it, or it does not obey'
         if event.stopped:
-            whose = 'no other client has a session there: stopping it again'
+            whose = 'nobody else is known to have a session there: stopping it again'
         return True, f'{event.base}: it still moves; {whose}'
     if isinstance(event, LeftToMachine):
         why = 'stop_policy is machine'

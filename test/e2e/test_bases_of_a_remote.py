@@ -1,0 +1,248 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A sub-part's base that is addressed through the main part (`remotes` with a prefix).
+
+The bridge knows the main part alone, with a base of its own (`near`) and the sub-part's (`far`).
+The main part holds one session on the sub-part for all its clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import time
+
+import grpc
+import pytest
+
+pytest.importorskip('viam', reason='viam-sdk is an extra')
+
+from e2e.conftest import needs_gids, StartBridge, StartPublisher
+from support.bounds import EARLY, Load, RECOVERY
+from support.bridge_process import BridgeProcess, WINDOW
+from support.drive import Drive, kill, wait_for
+from support.publisher import HEARTBEATS
+from support.publisher_process import PublisherProcess, RATE
+from support.record import Entry
+from support.viam_server import insecure_channel, ViamServer
+from viam_session_bridge.machine import wire
+
+MACHINE_WINDOW = 0.6  # s, of the main part
+SUB_PART_WINDOW = 1.0  # s
+CALL_TIMEOUT = 0.25  # s, the default
+ON_TIME = 0.020  # s that a stop may be late, on an idle computer
+BASES = {
+    'near': {'command_topics': ['/near/cmd_vel']},
+    'far': {'resource': 'rem1far', 'command_topics': ['/far/cmd_vel']},
+}
+
+
+@pytest.fixture(scope='module')
+def sub_part(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ViamServer]:
+    """Return the sub-part."""
+    directory = tmp_path_factory.mktemp('sub_part')
+    with ViamServer(directory, ['far'], SUB_PART_WINDOW, name='sub_part') as server:
+        yield server
+
+
+@pytest.fixture(scope='module')
+def machine(
+    sub_part: ViamServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ViamServer]:
+    """Return the main part."""
+    remote = {'name': 'rem1', 'address': sub_part.address, 'prefix': 'rem1', 'insecure': True}
+    directory = tmp_path_factory.mktemp('main_part')
+    with ViamServer(directory, ['near'], MACHINE_WINDOW, extra={'remotes': [remote]}) as server:
+        yield server
+
+
+@pytest.fixture
+def near(machine: ViamServer, load: Load) -> Iterator[Drive]:
+    """Return the main part's own base."""
+    yield Drive(machine.record, 'near', load)
+    machine.control('near', ignore_cancel=False)
+
+
+@pytest.fixture
+def far(sub_part: ViamServer, load: Load) -> Iterator[Drive]:
+    """Return the sub-part's base; the sub-part goes on afterwards."""
+    load.watch(lambda: sub_part.pid)
+    yield Drive(sub_part.record, 'far', load)
+    sub_part.resume()
+
+
+def stopped_on_time(
+    base: Drive, load: Load, sent: tuple[float, float], after: float = WINDOW
+) -> Entry:
+    """Hold a stop to a time after the last sign of life (its two bounds)."""
+    stop = base.wait_stopped(sent[0])
+    widened = load.between(sent[0], stop.t)
+    assert stop.t >= sent[0] + after - EARLY
+    assert stop.t <= sent[1] + after + ON_TIME + widened, (
+        f'{1e3 * (stop.t - sent[1] - after):.1f} ms late (bound widened by {widened:.4f} s)'
+    )
+    return stop
+
+
+def test_killed_publisher_stops_the_sub_parts_base_after_the_window(
+    bridge: BridgeProcess, far: Drive, load: Load, start_publisher: StartPublisher
+) -> None:
+    teleop = start_publisher('teleop')
+    began = teleop.stream('/far/cmd_vel', forward=0.2)
+    far.wait_driven(began)
+    sent = kill(teleop, '/far/cmd_vel')
+    stop = stopped_on_time(far, load, sent)
+    far.not_stopped(began, far.motions()[-1].t)
+    far.stands_still(stop.t)
+
+
+@needs_gids
+def test_last_user_alone_stops_the_sub_parts_base(
+    bridge: BridgeProcess, far: Drive, load: Load, start_publisher: StartPublisher
+) -> None:
+    one, two = start_publisher('one'), start_publisher('two')
+    began = one.stream('/far/cmd_vel', forward=0.1)
+    first = far.wait_driven(began, forward=0.1)[0]
+    two.stream('/far/cmd_vel', forward=0.2)
+    second = far.wait_driven(began, forward=0.2)[0]
+    # What the sub-part sees of both is the main part.
+    assert first.session == second.session is not None
+    kill(one, '/far/cmd_vel')
+    # Long enough for one's machine session to lapse on the main part.
+    far.keeps_moving(began, WINDOW + MACHINE_WINDOW + 0.3)
+    stop = stopped_on_time(far, load, kill(two, '/far/cmd_vel'))
+    far.stands_still(stop.t)
+
+
+def test_killed_bridge_leaves_the_stop_to_the_main_parts_window(
+    far: Drive, load: Load, start_bridge: StartBridge, start_publisher: StartPublisher
+) -> None:
+    bridge = start_bridge(BASES)
+    teleop = start_publisher('teleop')
+    began = teleop.stream('/far/cmd_vel', forward=0.2)
+    far.wait_driven(began)
+    bridge.kill()
+    far.wait_stopped(began)
+    last = far.motions()[-1].t
+    stop = stopped_on_time(far, load, (last, last), MACHINE_WINDOW)
+    # Nobody else asked the sub-part to.
+    assert stop.session is None
+    far.stands_still(stop.t)
+
+
+def test_killed_main_part_leaves_the_stop_to_the_sub_parts_window_and_drives_again_when_back(
+    bridge: BridgeProcess,
+    far: Drive,
+    load: Load,
+    machine: ViamServer,
+    start_publisher: StartPublisher,
+) -> None:
+    teleop = start_publisher('teleop')
+    began = teleop.stream('/far/cmd_vel', forward=0.2)
+    far.wait_driven(began)
+    machine.kill()
+    stop = far.wait_stopped(began)
+    last = far.motions()[-1].t
+    # What the main part sent last, a command or the heartbeat behind it, came then.
+    stopped_on_time(far, load, (last, last), SUB_PART_WINDOW)
+    far.stands_still(stop.t, 0.2)
+
+    machine.start()
+    bridge.wait_event('channel_changed', ready=True, since=stop.t)
+    far.wait_driven(stop.t, timeout=RECOVERY + load.since(stop.t))
+    stop = stopped_on_time(far, load, kill(teleop, '/far/cmd_vel'))
+    far.stands_still(stop.t)
+
+
+def hold_sessions(
+    machine: ViamServer, sub_part: ViamServer, near: Drive, navigator: PublisherProcess
+) -> None:
+    """
+    Freeze the sub-part and let the session lapse that used its base last.
+
+    The main part then waits for the sub-part's answer to a Stop, and lets no command and no
+    heartbeat of any session through meanwhile.
+    """
+    began = time.monotonic()
+    sub_part.pause()
+    near.keeps_moving(began, WINDOW)
+    navigator.kill()
+
+    def hangs() -> bool:
+        with insecure_channel(machine.address) as channel:
+            call = channel.unary_unary(
+                wire.GET_SESSIONS.path,
+                wire.GET_SESSIONS.request.SerializeToString,
+                wire.GET_SESSIONS.response.FromString,
+            )
+            try:
+                call(wire.GET_SESSIONS.request(), timeout=0.5)
+            except grpc.RpcError as error:
+                return error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            return False
+
+    wait_for(hangs, 'the main part hangs')
+
+
+@needs_gids
+def test_stop_of_the_main_parts_own_base_is_on_time_while_a_frozen_sub_part_holds_its_sessions(
+    bridge: BridgeProcess,
+    far: Drive,
+    load: Load,
+    machine: ViamServer,
+    near: Drive,
+    start_publisher: StartPublisher,
+    sub_part: ViamServer,
+) -> None:
+    teleop, navigator = start_publisher('teleop'), start_publisher('navigator')
+    far.wait_driven(navigator.stream('/far/cmd_vel', forward=0.1))
+    began = teleop.stream('/near/cmd_vel', forward=0.2)
+    near.wait_driven(began)
+    # It keeps its speed without a command that could fail.
+    teleop.heartbeat()
+    teleop.silence('/near/cmd_vel')
+    hold_sessions(machine, sub_part, near, navigator)
+    near.keeps_moving(began, 2 * WINDOW)
+
+    sent = kill(teleop, HEARTBEATS)
+    stop = stopped_on_time(near, load, sent)
+    assert not far.stops(sent[0]), 'the sub-part was to be frozen'
+    sub_part.resume()
+    far.wait_stopped(sent[0])
+    for base in (near, far):
+        base.stands_still(stop.t, 1.0)
+
+
+def test_commands_that_hang_behind_a_frozen_sub_part_are_stopped_and_move_nothing_in_the_end(
+    bridge: BridgeProcess,
+    far: Drive,
+    load: Load,
+    machine: ViamServer,
+    near: Drive,
+    start_publisher: StartPublisher,
+    sub_part: ViamServer,
+) -> None:
+    machine.control('near', ignore_cancel=True)
+    teleop, navigator = start_publisher('teleop'), start_publisher('navigator')
+    far.wait_driven(navigator.stream('/far/cmd_vel', forward=0.1))
+    began = teleop.stream('/near/cmd_vel', forward=0.2)
+    near.wait_driven(began)
+    hold_sessions(machine, sub_part, near, navigator)
+    bridge.wait_event('command_failed', base='near', since=began)
+    last = near.motions()[-1].t
+    stop = near.wait_stopped(last)
+    assert stop.t - last <= CALL_TIMEOUT + 1.0 / RATE + ON_TIME + load.since(last)
+
+    kill(teleop, '/near/cmd_vel')
+    bridge.wait_event('session_ended', bases=['near'], since=last)
+    sub_part.resume()
+    thawed = time.monotonic()
+
+    def final() -> bool:
+        events = bridge.events('stop_final')
+        return {'near', 'far'} <= {e['stop']['base'] for e in events if e['at'] >= thawed}
+
+    wait_for(final, 'both stops are final')
+    assert near.motions(thawed), 'a late command was to move it, for this to show anything'
+    for base in (near, far):
+        base.stands_still(time.monotonic(), 1.0)
