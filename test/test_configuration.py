@@ -98,6 +98,7 @@ GOOD_ONES = {
         transport=Transport.WEBRTC,
         address='127.0.0.1:8080',
         credentials_file='key.json',
+        ca_file='ca.pem',
     ),
     'sub-parts': with_parents(main='', arm='main', hand='arm', mast='main'),
 }
@@ -161,9 +162,9 @@ MISTAKES: dict[str, tuple[Configuration, tuple[str, ...]]] = {
         with_machine(transport=Transport.WEBRTC),
         ('machines.main.transport', 'machines.main.insecure', 'always encrypted'),
     ),
-    'WebRTC with a CA': (
-        with_machine(insecure=False, transport=Transport.WEBRTC, ca_file='ca.pem'),
-        ('machines.main.ca_file', "'ca.pem'", 'SSL_CERT_FILE'),
+    'WebRTC with another name': (
+        with_machine(insecure=False, transport=Transport.WEBRTC, server_name='robot'),
+        ('machines.main.server_name', "'robot'", 'the name in the address'),
     ),
     'WebRTC to a socket': (
         with_machine(insecure=False, transport=Transport.WEBRTC, address='unix:/run/viam.sock'),

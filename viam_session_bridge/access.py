@@ -58,7 +58,8 @@ def _complete(
     if machine.transport is Transport.WEBRTC:
         if find_spec('viam') is None:
             problems.append(f'{prefix}.transport is webrtc, but {NO_VIAM_SDK}')
-        return machine
+        if not machine.ca_file:
+            return machine  # viam-sdk knows the system's
     if machine.insecure:
         return machine
     try:

@@ -127,7 +127,7 @@ def _check_tls(machine: MachineConfiguration, prefix: str) -> Iterator[Problem]:
     useless = [
         name
         for name in ('ca_file', 'server_name', 'credentials_file')
-        if getattr(machine, name) and (machine.insecure or (webrtc and name != 'credentials_file'))
+        if getattr(machine, name) and (machine.insecure or (webrtc and name == 'server_name'))
     ]
     for name in useless:
         why = f'{prefix}.insecure is true, and no key goes over plaintext'
@@ -135,8 +135,7 @@ def _check_tls(machine: MachineConfiguration, prefix: str) -> Iterator[Problem]:
             why = f'{prefix}.insecure is true, which is without certificates'
         if not machine.insecure:
             why = (
-                f'{prefix}.transport is webrtc, for which viam-sdk goes by the system: name a '
-                'private CA in the environment, as SSL_CERT_FILE'
+                f'{prefix}.transport is webrtc, and viam-sdk goes by the name in the address'
             )
         yield Problem(
             f'{prefix}.{name} is {getattr(machine, name)!r}, but {why}',

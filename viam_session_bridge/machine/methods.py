@@ -1,0 +1,85 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the bridge asks of a machine, as gRPC calls: method, message and metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+
+from viam_session_bridge.configuration import BaseConfiguration, DriveMode
+from viam_session_bridge.machine import wire
+from viam_session_bridge.machine.calls import (
+    GetSessions,
+    IsMoving,
+    Move,
+    Request,
+    SendHeartbeat,
+    StartSession,
+    StopBase,
+)
+from viam_session_bridge.machine.credentials import Credentials
+
+Metadata = tuple[tuple[str, str], ...]
+
+
+class Methods:
+    """The methods of one machine on one gRPC channel."""
+
+    def __init__(self, channel: grpc.Channel, bases: Mapping[str, BaseConfiguration]) -> None:
+        """Bind them; ``bases``: those of the machine, by name."""
+        self._channel = channel
+        self._bases = bases
+        self._authenticate = self._callable(wire.AUTHENTICATE)
+        self._start_session = self._callable(wire.START_SESSION)
+        self._heartbeat = self._callable(wire.SEND_SESSION_HEARTBEAT)
+        self._get_sessions = self._callable(wire.GET_SESSIONS)
+        self._set_velocity = self._callable(wire.SET_VELOCITY)
+        self._set_power = self._callable(wire.SET_POWER)
+        self._stop = self._callable(wire.STOP)
+        self._is_moving = self._callable(wire.IS_MOVING)
+
+    def compose(self, request: Request) -> tuple[Any, Any, Metadata]:
+        """Return the method to call, its message, and metadata beside the access token."""
+        if isinstance(request, Move):
+            base = self._bases[request.base]
+            if base.drive_mode is DriveMode.POWER:
+                method, kind = self._set_power, wire.SET_POWER.request
+                linear, angular = request.velocity.to_viam_power(
+                    base.max_linear_speed, base.max_angular_speed
+                )
+            else:
+                method, kind = self._set_velocity, wire.SET_VELOCITY.request
+                linear, angular = request.velocity.to_viam()
+            message = kind(
+                name=base.resource,
+                linear=wire.Vector3(x=linear.x, y=linear.y, z=linear.z),
+                angular=wire.Vector3(x=angular.x, y=angular.y, z=angular.z),
+            )
+            return method, message, ((wire.SESSION_KEY, request.sid),) if request.sid else ()
+        if isinstance(request, StopBase):
+            return self._stop, wire.STOP.request(name=self._bases[request.base].resource), ()
+        if isinstance(request, StartSession):
+            return self._start_session, wire.START_SESSION.request(resume=request.resume), ()
+        if isinstance(request, SendHeartbeat):
+            return self._heartbeat, wire.SEND_SESSION_HEARTBEAT.request(id=request.sid), ()
+        if isinstance(request, IsMoving):
+            resource = self._bases[request.base].resource
+            return self._is_moving, wire.IS_MOVING.request(name=resource), ()
+        assert isinstance(request, GetSessions)
+        return self._get_sessions, wire.GET_SESSIONS.request(), ()
+
+    def authenticate(self, credentials: Credentials) -> tuple[Any, Any]:
+        """Return the method and the message that ask for an access token."""
+        payload = wire.Credentials(type=wire.API_KEY, payload=credentials.key)
+        message = wire.AUTHENTICATE.request(entity=credentials.key_id, credentials=payload)
+        return self._authenticate, message
+
+    def _callable(self, method: wire.Method) -> Any:
+        return self._channel.unary_unary(
+            method.path,
+            request_serializer=method.request.SerializeToString,
+            response_deserializer=method.response.FromString,
+        )
