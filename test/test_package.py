@@ -28,7 +28,7 @@ ROSDEP_KEYS = {
     'yaml': 'python3-yaml',
 }
 # Extras: where each may be imported, and only when it is needed.
-OPTIONAL = {'matplotlib': 'tools', 'viam': 'machine'}
+OPTIONAL = {'grpclib': 'machine', 'matplotlib': 'tools', 'viam': 'machine'}
 # Loaded by pytest itself, see pyproject.toml.
 PLUGINS = {'python3-pytest-timeout'}
 
@@ -38,8 +38,8 @@ IMPURE = {
     'viam', 'yaml',
 }  # fmt: skip
 PURE_OF_MACHINE = (
-    'calls', 'closing', 'happened', 'inquiry', 'machine_sessions', 'outbox', 'protocol', 'sender',
-    'stopping', 'unanswered', 'verifying',
+    'calls', 'closing', 'handing_over', 'happened', 'inquiry', 'machine_sessions', 'outbox',
+    'protocol', 'sender', 'stopping', 'unanswered', 'verifying',
 )  # fmt: skip
 
 

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 
 from viam_session_bridge.configuration import StopPolicy
 from viam_session_bridge.core.said import Cause, Forward, Refusal, Stop
-from viam_session_bridge.core.velocity import ZERO
 from viam_session_bridge.machine.calls import (
     Answer,
     Call,
@@ -24,8 +23,8 @@ from viam_session_bridge.machine.calls import (
     Outcome,
     SendHeartbeat,
     StartSession,
-    StopBase,
 )
+from viam_session_bridge.machine.handing_over import hand_over_command, hand_over_stop
 from viam_session_bridge.machine.happened import (
     ChannelChanged,
     Happened,
@@ -111,6 +110,8 @@ class Protocol:
         That knows nothing of a base which was last driven without a machine session.
         """
         sender = self._touch(stop.base)
+        if stop.base in self._inquiry.undecided and not stop.of_session_end:
+            return False  # of a command that came too late: deactivation decides
         if stop.of_session_end and self._machine_stops and sender.last_sid:
             if stop.cause is Cause.DEACTIVATED and sender.unanswered:
                 sender.stop(stop)  # what may run late is nobody's to stop but ours
@@ -155,7 +156,7 @@ class Protocol:
         self._happened.append(ChannelChanged(self.machine, ready, now))
         if ready and self._to_report:
             self._to_report = False
-            self._inquiry.report_foreign()
+            self._inquiry.report_foreign(now)
         self.sessions.forget_unsupervised()
         for base in self.senders:
             sender = self._touch(base)
@@ -223,8 +224,8 @@ class Protocol:
         touched, self._touched = self._touched, {}
         for sender in touched.values():
             sender.tick(now)
-            if not self._hand_over_command(sender, now):
-                self._hand_over_stop(sender, now)
+            if not hand_over_command(sender, self.sessions, self._outbox, now):
+                hand_over_stop(sender, self.sessions, self._outbox, now)
             for one in sender.happened:
                 if isinstance(one, StopFinal) and not sender.commanded:
                     self._inquiry.verifying.final(sender.base, one.timed_out, now)
@@ -234,39 +235,6 @@ class Protocol:
         happened += self.sessions.happened + self._inquiry.happened
         self.sessions.happened, self._inquiry.happened = [], []
         return self._outbox.take(), happened
-
-    def _hand_over_command(self, sender: Sender, now: float) -> bool:
-        command = sender.sendable()
-        if command is None:
-            return False
-        sid = ''
-        if command.forward.session and not self.sessions.unsupervised:
-            machine_session = self.sessions.of(command.forward.session)
-            if machine_session is None:
-                sender.fail_waiting(Cause.NO_SESSION, 'its session ended', now)
-                return False
-            sid = machine_session.sid
-            if not sid:
-                if not machine_session.starting:
-                    number = self._outbox.call(StartSession(machine_session.resume))
-                    self.sessions.start(machine_session, number, now)
-                return False
-            self.sessions.used(sid, now)
-        number = self._outbox.call(Move(sender.base, command.forward.velocity, sid))
-        sender.sent(number, sid, now + self._outbox.timeout)
-        return True
-
-    def _hand_over_stop(self, sender: Sender, now: float) -> None:
-        if sender.stop_due(now):
-            sender.stop_sent(self._outbox.call(StopBase(sender.base)), now)
-        if sender.zero_due():
-            sid = sender.last_sid
-            if self.sessions.is_valid(sid, now):
-                number = self._outbox.call(Move(sender.base, ZERO, sid))
-                self.sessions.used(sid, now)
-                sender.zero_sent(number, now + self._outbox.timeout)
-            else:
-                sender.skip_zero()
 
     def _start_answered(self, number: int, answer: Answer, now: float) -> None:
         machine_session = self.sessions.start_answered(number, answer, now)
