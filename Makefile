@@ -21,7 +21,7 @@ endif
 ALONE := env -u PYTHONPATH -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run test lint types unit test-oldest test-jazzy bench model model-checker viam-server clean
+.PHONY: help venv demo run test lint types unit test-oldest test-jazzy fuzz bench model model-checker viam-server clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ model-checker:
 
 model: model-checker ## the stop protocol, checked exhaustively (some two minutes)
 	docs/model/check --full
+
+fuzz: viam-server ## random scripts against every implementation (ARGS='--seed 7 --count 4000')
+	PYTHONPATH=$(CURDIR):$(CURDIR)/test GRPC_ENABLE_FORK_SUPPORT=false \
+	  $(BIN)/python -m differential $(ARGS)
 
 bench: viam-server ## lapse to stop, latency and CPU for each command; on an idle machine
 	$(BIN)/python -m bench.lapse_to_stop

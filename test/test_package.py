@@ -29,7 +29,7 @@ ROSDEP_KEYS = {
     'yaml': 'python3-yaml',
 }
 # Extras: where each may be imported, and only when it is needed.
-OPTIONAL = {'matplotlib': 'tools', 'viam': 'machine'}
+OPTIONAL = {'grpclib': 'machine', 'h2': 'machine', 'matplotlib': 'tools', 'viam': 'machine'}
 # Loaded by pytest itself, see pyproject.toml.
 PLUGINS = {'python3-pytest-timeout'}
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule, RuleBasedStateMachine
 
 from support.pure import base, CALL_TIMEOUT, configuration, machine, model_settings, WINDOW
-from viam_session_bridge.bridge import Bridge
-from viam_session_bridge.configuration import SessionsMode
+from viam_session_bridge.bridge import Bridge, Event
+from viam_session_bridge.configuration import SessionsMode, StopPolicy
 from viam_session_bridge.core.said import Cause, Forward, Stop
 from viam_session_bridge.core.velocity import Velocity, ZERO
 from viam_session_bridge.machine.calls import (
@@ -38,13 +38,8 @@ from viam_session_bridge.machine.happened import CommandFailed, MachineSessionSt
 from viam_session_bridge.machine.sender import Sender
 
 TOPICS = {'A': '/ab', 'B': '/a', 'C': '/b', 'M': '/m', 'D': '/d', 'E': '/d'}
-BASES = [
-    base('a', '/a', '/ab'),
-    base('b', '/b', '/ab'),
-    base('m', '/m', sessions=SessionsMode.MANUAL),
-    base('d', '/d', sessions=SessionsMode.DISABLED),
-]
-NAMES = [one.name for one in BASES]
+NAMES = ['a', 'b', 'm', 'd']
+FOREIGN = Velocity(-1.0)  # what other Viam clients command
 clients = st.sampled_from(['A', 'A', 'A', 'B', 'B', 'B', 'C', 'M', 'D', 'E'])
 NEVER = math.inf
 
@@ -71,12 +66,15 @@ class Late:
 class Machine:
     """viam-server's rules, in the order in which the test runs the calls."""
 
+    FOREIGN_SID = 'foreign'  # of all other Viam clients
+
     def __init__(self, window: float, sessions: bool, probes: bool, obeys: bool) -> None:
         self.window, self.has_sessions, self.probes, self.obeys = window, sessions, probes, obeys
         self.sessions: dict[str, float] = {}
         self.last_user: dict[str, str] = {}
         self.moving: dict[str, Velocity] = dict.fromkeys(NAMES, ZERO)
         self.late: list[Late] = []
+        self.lost: set[str] = set()  # bases that a session's end was to stop, and did not
         self._ids = 0
 
     def run(self, call: Call, fails: bool, now: float) -> Answer:
@@ -138,6 +136,13 @@ class Machine:
                 del self.last_user[name]
                 if self.obeys:
                     self.moving[name] = ZERO
+                else:
+                    self.lost.add(name)
+
+    def forget(self) -> None:
+        self.lost.update(self.last_user)
+        self.sessions.clear()
+        self.last_user.clear()
 
 
 @dataclass
@@ -156,6 +161,9 @@ class Record:
 
 
 class BridgeAgainstMachine(RuleBasedStateMachine):
+    policy = StopPolicy.BRIDGE
+    manual = SessionsMode.MANUAL  # of base m
+
     @initialize(
         window=st.sampled_from([0.4, 2.0]),
         max_sessions=st.sampled_from([8, 2, 1]),
@@ -174,7 +182,13 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         unsupervised: bool,
     ) -> None:
         main = machine(max_sessions=max_sessions, allow_unsupervised=unsupervised)
-        self.bridge = Bridge(configuration(*BASES, machines=[main]))
+        bases = [
+            base('a', '/a', '/ab'),
+            base('b', '/b', '/ab'),
+            base('m', '/m', sessions=self.manual),
+            base('d', '/d', sessions=SessionsMode.DISABLED),
+        ]
+        self.bridge = Bridge(configuration(*bases, machines=[main], stop_policy=self.policy))
         self.machine = Machine(window, sessions, probes, obeys)
         self.max_sessions = max_sessions
         self.now = 0.0
@@ -186,6 +200,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.record = {name: Record() for name in NAMES}
         self.owner: dict[str, str] = {}  # of machine sessions: the client
         self.decided: list[Forward | Stop] = []
+        self.left: list[Forward | Stop] = []  # stops that are left to the machine
         self.sent: dict[int, Forward] = {}
         self.listen()
         self.recover()
@@ -199,9 +214,10 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             self.decided.append(said)
             forward(said)
 
-        def heard_stop(said: Stop) -> None:
-            self.decided.append(said)
-            stop(said)
+        def heard_stop(said: Stop) -> bool:
+            to_be_sent = stop(said)
+            (self.decided if to_be_sent else self.left).append(said)
+            return to_be_sent
 
         def hear_sent(sender: Sender) -> None:
             sent = sender.sent
@@ -230,20 +246,23 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.up = self.up and self.open
         to_stop = self.take_decisions()
         for event in out.events:
-            if isinstance(event, MachineSessionStarted):
-                self.owner[event.sid] = event.client
-            elif isinstance(event, CommandFailed):
-                record = self.record[event.base]
-                record.needed = record.last if event.base == failing else record.moved
-                record.stopping = True
-            elif isinstance(event, StopFinal):
-                self.record[event.stop.base].final = self.record[event.stop.base].moved
-                self.record[event.stop.base].stopping = False
+            self.happened(event, failing)
         for call in out.calls:
             self.handed_over(call, ticks)
         for name in to_stop:  # I4, R7: at once, whatever is in flight
             record = self.record[name]
             assert record.stopped > record.moved or record.moved <= record.final, name
+
+    def happened(self, event: Event, failing: str) -> None:
+        if isinstance(event, MachineSessionStarted):
+            self.owner[event.sid] = event.client
+        elif isinstance(event, CommandFailed):
+            record = self.record[event.base]
+            record.needed = record.last if event.base == failing else record.moved
+            record.stopping = True
+        elif isinstance(event, StopFinal):
+            self.record[event.stop.base].final = self.record[event.stop.base].moved
+            self.record[event.stop.base].stopping = False
 
     def take_decisions(self) -> set[str]:
         """Take note of what was decided; return the bases to be stopped."""
@@ -281,7 +300,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
 
     def is_alive(self, client: str) -> bool:
         session = self.bridge.core.session(client)
-        return session is not None and session.deadline(WINDOW) > self.now
+        return session is not None and session.deadline(self.bridge.core.window) > self.now
 
     def check_command(self, move: Move) -> None:
         record = self.record[move.base]
@@ -403,8 +422,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         if kind == 'cut' and self.open:
             self.channel_up()
         if kind in ('restart', 'forget'):
-            self.machine.sessions.clear()
-            self.machine.last_user.clear()
+            self.machine.forget()
         if kind == 'restart':
             self.machine.late.clear()
         if kind in ('deactivate', 'lock'):
@@ -537,12 +555,13 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         """I1: whatever the machine still ran, the base does not move."""
         for name, record in self.record.items():
             if record.moved <= record.final:
-                assert self.machine.moving[name] == ZERO, name
+                assert self.machine.moving[name] in (ZERO, FOREIGN), name
 
     @invariant()
     def no_more_machine_sessions_than_configured(self) -> None:
         """I7, R11."""
-        assert len(self.machine.sessions) <= self.max_sessions
+        own = self.machine.sessions.keys() - {self.machine.FOREIGN_SID}
+        assert len(own) <= self.max_sessions
 
     @invariant()
     def a_stop_is_repeated_until_it_is_final(self) -> None:
@@ -557,17 +576,24 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             return
         self.recover()
         self.settle()
-        for name, record in self.record.items():
-            if name != 'd' or record.stopping:
-                assert record.final == record.moved, name
+        self.check_quiet()
         self.a_final_stop_is_one()
         self.feed(lambda: self.bridge.deactivate(self.now))
         self.settle()
-        assert self.record['d'].final == self.record['d'].moved
+        self.check_deactivated()
         self.a_final_stop_is_one()
         assert self.bridge.not_final() == {}
         assert list(self.bridge.core.sessions) == []
         assert self.wake_at is None, 'a bridge at rest has nothing to do'
+
+    def check_quiet(self) -> None:
+        for name, record in self.record.items():
+            if name != 'd' or record.stopping:
+                assert record.final == record.moved, name
+
+    def check_deactivated(self) -> None:
+        for name, record in self.record.items():
+            assert record.final == record.moved, name
 
     def settle(self) -> None:
         """Let all calls be answered well and 20 s and more pass."""

@@ -293,6 +293,19 @@ def test_its_clients_next_session_does_not_keep_the_base_moving() -> None:
     assert rig.command('A', topic='/other') == [StartSession('')]
 
 
+def test_a_session_of_ours_that_is_being_started_is_not_foreign() -> None:
+    rig = Rig(
+        base('base', '/base'), base('other', '/other'), stop_policy=StopPolicy.MACHINE, verify=True
+    )
+    rig.machine_window = MACHINE_WINDOW
+    rig.drive('A')
+    rig.until(STOPPED_BY)
+    rig.command('B', topic='/other')
+    rig.answer(IsMoving, moving=True)
+    assert rig.pending(StartSession)
+    assert rig.answer(GetSessions, sids=('sid-1', 'sid-2')) == [StopBase('base')]
+
+
 # Deactivation
 
 
@@ -317,6 +330,13 @@ def test_a_base_that_was_left_is_left_for_good(rig: Rig) -> None:
     rig.answer(GetSessions, sids=FOREIGN)
     assert rig.deactivate() == []
     assert rig.bridge.not_final() == {}
+
+
+def test_a_publisher_that_streams_on_does_not_decide_what_deactivation_does(rig: Rig) -> None:
+    rig.deactivate()
+    assert rig.command('A') == []
+    assert rig.answer(GetSessions, sids=FOREIGN) == []
+    assert [one.foreign for one in rig.told(LeftToMachine)] == [1]
 
 
 def test_a_base_is_left_once_its_command_in_flight_is_answered(rig: Rig) -> None:
@@ -401,6 +421,17 @@ def test_foreign_sessions_are_reported_at_activation() -> None:
 
 def test_without_foreign_sessions_nothing_is_reported() -> None:
     assert reported(StopPolicy.BRIDGE, ()) == []
+
+
+def test_without_an_answer_it_is_asked_again() -> None:
+    rig = Rig()
+    rig.deactivate()
+    rig.feed(lambda: rig.bridge.activate(rig.now))
+    rig.channel(True)
+    rig.answer(GetSessions, Outcome.TIMED_OUT)
+    assert rig.until(rig.now + 1.0) == [(1.0, GetSessions(Purpose.REPORT))]
+    rig.answer(GetSessions, sids=('of the app',))
+    assert [one.count for one in rig.told(ForeignSessions)] == [1]
 
 
 def test_under_the_machines_policy_nothing_is_reported() -> None:

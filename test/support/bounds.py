@@ -17,7 +17,8 @@ while the bound ran, and by nothing else.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 import contextlib
 from itertools import pairwise
 import os
@@ -49,13 +50,17 @@ _PERIOD = 0.01  # s between two looks at the clock
 _SAMPLED_EVERY = 5  # looks
 
 
+Sample = tuple[float, float, Mapping[int, float]]
+"""s: when, the time stolen until then, and the delays of each process."""
+
+
 class Load:
     """Measures, on a thread of its own, how long the watched processes waited for a core."""
 
     def __init__(self) -> None:
         self._pids: list[Callable[[], int]] = []
         self._delays: dict[tuple[int, int], int] = {}  # ns, by process and thread
-        self._samples: list[tuple[float, float]] = []  # s: when, delays and steal until then
+        self._samples: list[Sample] = []
         self._overslept: list[tuple[float, float]] = []  # s: when, by how much
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -81,21 +86,29 @@ class Load:
         self._sample()
         return self.between(start, time.monotonic())
 
-    def between(self, start: float, end: float) -> float:
-        """Return the same for a bound that ran between two times, both of them past."""
+    def between(self, start: float, end: float, pids: Collection[int] | None = None) -> float:
+        """
+        Return the same for a bound that ran between two times, both of them past.
+
+        :param pids: what of the processes counts, None for all
+        """
         with self._lock:
             samples = list(self._samples)
-            overslept = [late for when, late in self._overslept if when >= start]
-        before = max(bisect_right(samples, (start, float('inf'))) - 1, 0)
-        after = min(bisect_right(samples, (end, float('inf'))), len(samples) - 1)
-        return samples[after][1] - samples[before][1] + max(overslept, default=0.0)
+            # Also what was overslept only after the end, if the sleep began before it.
+            overslept = [
+                late for when, late in self._overslept if start <= when <= end + _PERIOD + late
+            ]
+        before = max(bisect_right(samples, start, key=_when) - 1, 0)
+        after = min(bisect_right(samples, end, key=_when), len(samples) - 1)
+        lost = _lost(samples[before], samples[after], pids)
+        return lost + max(overslept, default=0.0)
 
-    def worst(self, start: float, end: float) -> float:
-        """Return the most seconds that were lost at once between two times, both of them past."""
+    def worst(self, start: float, end: float, pids: Collection[int] | None = None) -> float:
+        """Return the most seconds that were lost at once between two times, both past."""
         with self._lock:
-            totals = [total for when, total in self._samples if start <= when <= end]
+            samples = [sample for sample in self._samples if start <= sample[0] <= end]
             overslept = [late for when, late in self._overslept if start <= when <= end]
-        return max([0.0, *overslept, *(b - a for a, b in pairwise(totals))])
+        return max([0.0, *overslept, *(_lost(*pair, pids) for pair in pairwise(samples))])
 
     def _run(self) -> None:
         before = time.monotonic()
@@ -114,8 +127,10 @@ class Load:
             for pid in self._pids:
                 with contextlib.suppress(AssertionError, OSError):
                     self._sample_process(pid())
-            total = sum(self._delays.values()) * 1e-9
-            self._samples.append((time.monotonic(), total + _stolen()))
+            delays: defaultdict[int, float] = defaultdict(float)
+            for (process, _), delay in self._delays.items():
+                delays[process] += delay * 1e-9
+            self._samples.append((time.monotonic(), _stolen(), delays))
 
     def _sample_process(self, pid: int) -> None:
         for thread in _threads(pid):
@@ -124,6 +139,17 @@ class Load:
                 open(f'/proc/{pid}/task/{thread}/schedstat', 'rb') as file,
             ):
                 self._delays[pid, thread] = int(file.read().split()[1])
+
+
+def _when(sample: Sample) -> float:
+    return sample[0]
+
+
+def _lost(before: Sample, after: Sample, pids: Collection[int] | None) -> float:
+    """Return the s for which somebody else had the cores between two samples."""
+    counted = after[2].keys() if pids is None else pids
+    delays = sum(after[2].get(pid, 0.0) - before[2].get(pid, 0.0) for pid in counted)
+    return after[1] - before[1] + delays
 
 
 def _stolen() -> float:

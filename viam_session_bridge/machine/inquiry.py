@@ -28,6 +28,8 @@ from viam_session_bridge.machine.sender import Sender
 from viam_session_bridge.machine.unanswered import Probe
 from viam_session_bridge.machine.verifying import Finding, Verifying
 
+REPORTED_LATER = 1.0  # s, where the machine did not answer
+
 
 class Inquiry:
     """The questions to one machine about its bases."""
@@ -51,6 +53,7 @@ class Inquiry:
         self._undecided: dict[str, Stop] = {}  # stops of R19 that wait for the answer
         self._to_leave: dict[str, int] = {}  # once their command is answered; value: the foreign
         self._deactivation: int | None = None
+        self._report_at: float | None = None
         self._ended = False
 
     @property
@@ -69,9 +72,9 @@ class Inquiry:
         if stop.base not in self._to_leave:
             self._undecided[stop.base] = stop
 
-    def report_foreign(self) -> None:
+    def report_foreign(self, now: float) -> None:
         """Ask whether others have sessions on the machine, and tell (R16)."""
-        self._outbox.call(GetSessions(Purpose.REPORT))
+        self._report_at = now
 
     def begin(self) -> None:
         """Ask again, after the machine was closed."""
@@ -79,7 +82,7 @@ class Inquiry:
 
     def end(self) -> None:
         """Ask no more; the machine is closed."""
-        self._ended = True
+        self._ended, self._report_at = True, None
         self.verifying.end()
 
     def ask(self, now: float) -> None:
@@ -92,6 +95,9 @@ class Inquiry:
             self.verifying.asked(base, self._outbox.call(IsMoving(base)))
         if self._undecided and self._deactivation is None:
             self._deactivation = self._outbox.call(GetSessions(Purpose.DEACTIVATE))
+        if self._report_at is not None and self._report_at <= now:
+            self._report_at = None
+            self._outbox.call(GetSessions(Purpose.REPORT))
         probe_due_at = self._probe_due_at()
         if probe_due_at is not None and probe_due_at <= now:
             self._probe.sent(self._outbox.call(GetSessions()), now)
@@ -100,7 +106,7 @@ class Inquiry:
         """Return when to :meth:`ask` next."""
         if self._ended:
             return None
-        times = (self.verifying.next_deadline(), self._probe_due_at())
+        times = (self.verifying.next_deadline(), self._probe_due_at(), self._report_at)
         return min((at for at in times if at is not None), default=None)
 
     def answered(
@@ -118,7 +124,9 @@ class Inquiry:
         elif request.purpose is Purpose.DEACTIVATE:
             self._deactivation = None
             return self._deactivated(self._foreign(answer), now)
-        elif request.purpose is Purpose.REPORT and self._foreign(answer):
+        elif not answer.outcome.answered:
+            self._report_at = now + REPORTED_LATER
+        elif self._foreign(answer):
             self.happened.append(ForeignSessions(self._machine, self._foreign(answer), now))
         return []
 

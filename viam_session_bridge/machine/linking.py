@@ -25,7 +25,11 @@ LINGERS = 1.0  # s
 RECONNECTS = 1.0  # s after the last connection was made, at the earliest
 DIAL_TIMEOUT = 10.0  # s; at its own 20 s the library falls back to direct gRPC
 
-_BOUNDED = ('grpc.max_receive_message_length', LARGEST_ANSWER)
+_BOUNDED = [
+    ('grpc.max_receive_message_length', LARGEST_ANSWER),
+    # Answers are small: a window that grows only lets a mad machine fill the memory.
+    ('grpc.http2.bdp_probe', 0),
+]
 _OPTIONS = [
     # Reconnect quickly: a machine that comes back is driven again within a second or so.
     ('grpc.initial_reconnect_backoff_ms', 100),
@@ -35,7 +39,7 @@ _OPTIONS = [
     ('grpc.use_local_subchannel_pool', 1),
     # A proxy from the environment is no way to a robot's own machine.
     ('grpc.enable_http_proxy', 0),
-    _BOUNDED,
+    *_BOUNDED,
 ]
 
 Changed = Callable[[bool], None]
@@ -50,6 +54,7 @@ class DirectLink:
         self._changed = changed
         self._closed = False
         self._ready_at = float('-inf')
+        self._reconnecting = False
         self.channel: grpc.Channel | None = _direct_channel(machine)
 
     def start(self) -> None:
@@ -81,14 +86,16 @@ class DirectLink:
         if connectivity is grpc.ChannelConnectivity.READY:
             self._ready_at = now
         self._changed(connectivity is grpc.ChannelConnectivity.READY)
-        if connectivity is grpc.ChannelConnectivity.IDLE:
+        if connectivity is grpc.ChannelConnectivity.IDLE and not self._reconnecting:
             # gRPC rests after a disconnect until somebody calls; the robot's machine is wanted
             # back before that, but one that hangs up on each call not without pause.
+            self._reconnecting = True
             pause = max(self._ready_at + RECONNECTS - now, 0.0)
             _after(pause, self._reconnect, name='reconnecting')
 
     def _reconnect(self) -> None:
         """Have gRPC connect; subscribing anew is the public way to say so."""
+        self._reconnecting = False
         assert self.channel is not None
         self.channel.unsubscribe(self._connectivity_changed)
         if not self._closed:
@@ -134,7 +141,7 @@ class DialedLink:
         return load(self._machine.credentials_file, os.environ)
 
     def _reached(self, target: str) -> None:
-        self.channel = grpc.insecure_channel(target, options=[*SOCKET_OPTIONS, _BOUNDED])
+        self.channel = grpc.insecure_channel(target, options=[*SOCKET_OPTIONS, *_BOUNDED])
         self._changed(True)
 
     def _failed(self, why: str) -> None:

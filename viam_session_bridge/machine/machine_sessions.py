@@ -10,6 +10,7 @@ afterwards: there is no EndSession. A client's next session resumes it.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 import heapq
@@ -25,6 +26,7 @@ from viam_session_bridge.machine.happened import (
 
 LONGEST_WINDOW = 60.0  # s, viam-server's upper bound: assumed until the machine told its own
 BEATS_PER_WINDOW = 5  # as Viam's SDKs do
+STARTED_REMEMBERED = 2048  # ids, more than a machine lists
 
 Stopped = Callable[[str], bool]
 
@@ -79,6 +81,7 @@ class MachineSessions:
         self._of: dict[int, MachineSession] = {}  # by client session
         self._resting: list[MachineSession] = []  # ended, and not lapsed as far as we know
         self._by_sid: dict[str, MachineSession] = {}
+        self._started: OrderedDict[str, None] = OrderedDict()  # ids that were ours
         self._by_call: dict[int, MachineSession] = {}  # starts and heartbeats in flight
         self._lost_starts: list[float] = []  # when those lapse that may have been started
         # (due, call, id) of heartbeats: an entry is put right when it comes up.
@@ -144,6 +147,9 @@ class MachineSessions:
             machine_session.sid, machine_session.resume = answer.sid, ''
             machine_session.used = max(machine_session.used, now - self._call_timeout)
             self._by_sid[answer.sid] = machine_session
+            self._started[answer.sid] = None
+            while len(self._started) > STARTED_REMEMBERED:
+                self._started.popitem(last=False)
             self.window = answer.window
             self._push_beat(machine_session, number)
             self.happened.append(
@@ -169,8 +175,8 @@ class MachineSessions:
         """
         Take a sign of life of a client session, for which alone it is heartbeated (R16).
 
-        At once or not at all, if it was used within a fifth of the window: so the machine stops
-        its bases 0.8 to 1 window after the last sign, and no timer extends it.
+        At once, or not at all if it was used within a fifth of the window: the machine so stops
+        its bases 0.8 to 1 window after the last sign.
         """
         machine_session = self._of.get(session)
         if not self._beat_at_signs or machine_session is None or not machine_session.sid:
@@ -203,8 +209,7 @@ class MachineSessions:
 
     def next_beat(self) -> float | None:
         """Return when to ask for :meth:`beats_due` next; it may turn out to be early."""
-        beats = [*self._signed.values(), *(at for at, _, _ in self._beats[:1])]
-        return min(beats, default=None)
+        return min([*self._signed.values(), *(at for at, _, _ in self._beats[:1])], default=None)
 
     def beat(self, machine_session: MachineSession, number: int, now: float) -> None:
         """Take that a heartbeat is handed over; the next is due after its answer."""
@@ -255,10 +260,10 @@ class MachineSessions:
 
     def foreign(self, sids: tuple[str, ...]) -> int:
         """Return how many of the sessions that the machine lists are not this bridge's."""
-        own = set(self._by_sid)
-        own.update(place.resume for place in (*self._of.values(), *self._resting))
-        # A start without an answer may have made one whose id nobody told.
-        return max(sum(sid not in own for sid in sids) - len(self._lost_starts), 0)
+        # A start may have made one whose id nobody told yet, or never will.
+        starting = sum(place.starting for place in (*self._of.values(), *self._resting))
+        foreign = sum(sid not in self._started for sid in sids)
+        return max(foreign - len(self._lost_starts) - starting, 0)
 
     def forget_unsupervised(self) -> None:
         """Ask again whether the machine has sessions: after an outage it may be another."""

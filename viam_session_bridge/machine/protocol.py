@@ -111,6 +111,8 @@ class Protocol:
         That knows nothing of a base which was last driven without a machine session.
         """
         sender = self._touch(stop.base)
+        if stop.base in self._inquiry.undecided and not stop.of_session_end:
+            return False  # of a command that came too late: deactivation decides
         if stop.of_session_end and self._machine_stops and sender.last_sid:
             if stop.cause is Cause.DEACTIVATED and sender.unanswered:
                 sender.stop(stop)  # what may run late is nobody's to stop but ours
@@ -161,7 +163,7 @@ class Protocol:
         self._happened.append(ChannelChanged(self.machine, ready, now))
         if ready and self._to_report:
             self._to_report = False
-            self._inquiry.report_foreign()
+            self._inquiry.report_foreign(now)
         self.sessions.forget_unsupervised()
         for base in self.senders:
             sender = self._touch(base)

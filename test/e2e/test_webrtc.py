@@ -1,0 +1,215 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Dialing over WebRTC, against the real viam-server, which does its own signalling.
+
+Everything is real and stays in a network namespace: viam-sdk's library, ICE and DTLS on the
+loopback, TLS with a certificate authority of the test's own, API keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain, repeat
+import os
+from pathlib import Path
+import queue
+import signal
+import stat
+import time
+from typing import Any
+
+import grpc
+import pytest
+
+pytest.importorskip('viam', reason='viam-sdk is an extra')
+
+from support.bounds import Load, PATIENCE
+from support.certificates import Authority
+from support.dialed import children, DIAL_TIMEOUT, Dialed, ended
+from support.namespace import in_namespace
+from support.viam_server import ViamServer
+from viam_session_bridge.machine import wire
+from viam_session_bridge.machine.credentials import Credentials
+from viam_session_bridge.machine.dialing import (
+    ANSWERED_WITHIN,
+    ASKED_EVERY,
+    FIRST_PAUSE,
+    SOCKET_OPTIONS,
+    UNANSWERED,
+)
+
+KEY = Credentials('8cf0e0d2-53d3-4b8e-a59d-6d17ee4b8ec7', 'the-key')
+LOSS = ASKED_EVERY + UNANSWERED * ANSWERED_WITHIN + 0.2  # s until one is noticed
+DIALED = 2 * DIAL_TIMEOUT + FIRST_PAUSE  # s: one dial may hang
+PEER_WEBRTC = 2  # PEER_CONNECTION_TYPE_WEBRTC
+
+
+class Machine:
+    """A viam-server with TLS, an API key and WebRTC."""
+
+    def __init__(
+        self, directory: Path, bases: Sequence[str] = ('base',), window: float = 2.0
+    ) -> None:
+        authority = Authority(directory)
+        self.trusted = authority.ca_file.read_bytes()
+        keys = {'keys': [KEY.key_id], KEY.key_id: KEY.key}
+        extra: dict[str, Any] = {'auth': {'handlers': [{'type': 'api-key', 'config': keys}]}}
+        extra.update(authority.issue('127.0.0.1').viam_network())
+        self.target = ''  # of the dialer's socket, for who needs to be let in
+        self.server = ViamServer(
+            directory, bases, window, extra=extra, webrtc=True, connect=self._connect
+        )
+
+    def dialed(self, credentials: Callable[[], Credentials] = lambda: KEY) -> Dialed:
+        return Dialed(self.server.address, credentials, self.trusted)
+
+    def _connect(self, address: str) -> grpc.Channel:
+        if self.target:
+            return grpc.insecure_channel(self.target, options=SOCKET_OPTIONS)
+        tls = grpc.ssl_channel_credentials(self.trusted)
+        return grpc.secure_channel(address, tls, [('grpc.use_local_subchannel_pool', 1)])
+
+
+def call(target: str, method: wire.Method, sid: str = '', **fields: object) -> Any:
+    """Call the machine over the socket."""
+    with grpc.insecure_channel(target, options=SOCKET_OPTIONS) as channel:
+        function = channel.unary_unary(
+            method.path,
+            request_serializer=method.request.SerializeToString,
+            response_deserializer=method.response.FromString,
+        )
+        metadata = [(wire.SESSION_KEY, sid)] if sid else None
+        return function(method.request(**fields), timeout=2.0, metadata=metadata)
+
+
+def dialing(machine: Machine) -> int:
+    """Return the process that dials."""
+    found = set(children(os.getpid())) - {machine.server.pid}
+    assert len(found) == 1, found
+    return found.pop()
+
+
+@in_namespace
+def test_a_base_is_driven_and_stopped_over_a_socket_of_this_user(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    with machine.server, machine.dialed() as dialed:
+        target, _ = dialed.reached()
+        path = Path(target.removeprefix('unix:'))
+        assert stat.S_IMODE(path.stat().st_mode) == stat.S_IRUSR | stat.S_IWUSR
+        sid = call(target, wire.START_SESSION).id
+        (session,) = call(target, wire.GET_SESSIONS).sessions
+        assert session.id == sid
+        assert session.peer_connection_info.type == PEER_WEBRTC
+        call(target, wire.SET_VELOCITY, sid, name='base', linear=wire.Vector3(y=100.0))
+        begun, _ = machine.server.record.calls('base', 'set_velocity')
+        assert begun.session == sid
+        assert begun.linear == (0.0, 100.0, 0.0)
+        with pytest.raises(grpc.RpcError) as refused:
+            call(target, wire.SET_VELOCITY, KEY.key_id, name='base')
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert refused.value.details() == wire.SESSION_EXPIRED
+        # What a terminal or a supervisor sends at the end must not come before the last stop.
+        child = dialing(machine)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(child, number)
+        call(target, wire.STOP, name='base')
+        dialed.dialer.close()
+        assert ended(child)
+        assert not path.exists()
+        assert dialed.said.empty()
+
+
+@in_namespace
+def test_a_machine_that_hangs_in_a_stop_of_its_own_is_not_given_up(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, ['base', 'other'], window=0.3)
+    with machine.server, machine.dialed() as dialed:
+        target, _ = dialed.reached()
+        machine.target = target
+        machine.server.control('base', stop_hang=True)
+        sid = call(target, wire.START_SESSION).id
+        call(target, wire.SET_VELOCITY, sid, name='base', linear=wire.Vector3(y=100.0))
+        record = machine.server.record
+        record.wait_for(lambda _: record.calls('base', 'stop', 'begin'), PATIENCE)
+        # From here on viam-server holds the lock of its sessions.
+        with pytest.raises(queue.Empty):
+            dialed.said.get(timeout=LOSS)
+        with pytest.raises(grpc.RpcError) as hung:
+            call(target, wire.GET_SESSIONS)
+        assert hung.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        call(target, wire.STOP, name='other')
+
+
+@in_namespace
+def test_a_machine_that_died_is_noticed_and_reached_again_when_it_is_back(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    with machine.server, machine.dialed() as dialed, Load() as load:
+        load.watch(os.getpid)
+        load.watch(lambda: dialing(machine))
+        before, _ = dialed.reached()
+        killed = time.monotonic()
+        machine.server.kill()
+        why, lost = dialed.failed()
+        assert 'does not answer over WebRTC' in why
+        assert lost - killed < LOSS + load.since(killed)
+        started = time.monotonic()
+        machine.server.start()
+        served = time.monotonic()
+        after, reached = dialed.reached()
+        assert after != before
+        assert not Path(before.removeprefix('unix:')).exists()
+        # A dial that failed meanwhile, the pause behind it, and those that follow.
+        assert reached - served < DIALED + 2 * FIRST_PAUSE + load.since(started)
+        assert call(after, wire.START_SESSION).id
+        print(f'lost {lost - killed:.2f} s, reached {reached - killed:.2f} s after it died')
+
+
+@in_namespace
+def test_a_machine_that_hangs_is_given_up_and_reached_again_when_it_goes_on(
+    tmp_path: Path,
+) -> None:
+    machine = Machine(tmp_path)
+    with machine.server, machine.dialed() as dialed, Load() as load:
+        load.watch(os.getpid)
+        load.watch(lambda: dialing(machine))
+        before, _ = dialed.reached()
+        paused = time.monotonic()
+        machine.server.pause()
+        _, lost = dialed.failed()
+        assert lost - paused < LOSS + load.since(paused)
+        resumed = time.monotonic()
+        machine.server.resume()
+        after, reached = dialed.reached()
+        assert after != before
+        assert reached - resumed < DIALED + load.since(resumed)
+        print(f'lost after {lost - paused:.2f} s, reached after {reached - resumed:.2f} s')
+
+
+@in_namespace
+def test_a_connection_whose_process_died_is_noticed_and_made_anew(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    with machine.server, machine.dialed() as dialed:
+        before, _ = dialed.reached()
+        os.kill(dialing(machine), signal.SIGKILL)
+        dialed.failed()
+        after, _ = dialed.reached()
+        assert after != before
+        assert not Path(before.removeprefix('unix:')).exists()
+
+
+@in_namespace
+def test_what_the_machine_refuses_is_said_and_dialed_again(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    keys = chain([Credentials(KEY.key_id, 'wrong')], repeat(KEY))
+    stranger = Authority(tmp_path, 'stranger').ca_file.read_bytes()
+    with (
+        machine.server,
+        machine.dialed(lambda: next(keys)) as wrong_key,
+        Dialed(machine.server.address, lambda: KEY, stranger) as wrong_authority,
+    ):
+        why, when = wrong_key.failed()
+        assert 'invalid credentials' in why
+        _, reached = wrong_key.reached()
+        assert reached - when > FIRST_PAUSE
+        why, _ = wrong_authority.failed()
+        assert 'UnknownIssuer' in why

@@ -1,0 +1,277 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""TLS, API keys and access tokens on the running bridge without ROS: real gRPC, real time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+import os
+from pathlib import Path
+import threading
+import time
+
+import pytest
+
+from support.bounds import AT_ONCE, EARLY, LATE, Load
+from support.certificates import Authority
+from support.drive import Drive, wait_for
+from support.secured import SecuredMachine
+from viam_session_bridge.access import complete
+from viam_session_bridge.bridge import Event
+from viam_session_bridge.configuration import (
+    BaseConfiguration,
+    Configuration,
+    DriveMode,
+    MachineConfiguration,
+    SessionsMode,
+)
+from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.machine import wire
+from viam_session_bridge.machine.happened import AccessRefused, CommandFailed, MachineAbsent
+from viam_session_bridge.shell import Shell
+
+WINDOW = 0.4  # s
+SECRET = 'a-secret-that-nobody-may-see'
+KEYS = {'id': SECRET}
+ENVIRONMENT = {'VIAM_API_KEY_ID': 'id', 'VIAM_API_KEY': SECRET}
+
+
+class Running:
+    """A shell with one base a machine, each driven at 50 Hz by a thread once it is told to."""
+
+    def __init__(self, configuration: Configuration, environment: Mapping[str, str]) -> None:
+        self.failures: list[BaseException] = []
+        self.told: list[Event] = []
+        self._topics = [base.command_topics[0] for base in configuration.bases]
+        self._ended = threading.Event()
+        self._driving = threading.Thread(target=self._drive, daemon=True)
+        self.shell = Shell(
+            complete(configuration, environment), lambda: None, self.failures.append
+        )
+        self.shell.start()
+        self.shell.activate()
+
+    @property
+    def ready(self) -> bool:
+        """Whether all machines are."""
+        return self.shell.look(lambda bridge, now: all(m.ready for m in bridge.machines.values()))
+
+    def events(self, kind: type) -> list[Event]:
+        """Return what happened of a kind so far."""
+        self.told += self.shell.events()
+        return [event for event in self.told if isinstance(event, kind)]
+
+    def drive(self) -> None:
+        """Begin to command."""
+        self._driving.start()
+
+    def close(self) -> None:
+        """End it."""
+        self._ended.set()
+        if self._driving.ident is not None:
+            self._driving.join()
+        self.shell.close()
+
+    def _drive(self) -> None:
+        while not self._ended.wait(0.02):
+            for topic in self._topics:
+                self.shell.command(f'client of {topic}', topic, Velocity(x=0.2))
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the key into the environment, where the bridge looks for it at every login."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope='module')
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Return who issues the machines' certificates."""
+    return Authority(tmp_path_factory.mktemp('authority'))
+
+
+@pytest.fixture
+def load() -> Iterator[Load]:
+    """Return what measures how busy the computer is while a test runs; all is one process."""
+    with Load() as load:
+        load.watch(os.getpid)
+        yield load
+
+
+MakeMachine = Callable[..., SecuredMachine]
+
+
+@pytest.fixture
+def make_machine(tmp_path: Path, authority: Authority) -> Iterator[MakeMachine]:
+    """Return what starts machines; they want the key of the environment if not told otherwise."""
+    certificate = authority.issue('127.0.0.1')
+    machines: list[SecuredMachine] = []
+
+    def make(**settings: object) -> SecuredMachine:
+        settings = {'keys': KEYS, 'name': f'machine{len(machines)}', **settings}
+        machines.append(SecuredMachine(tmp_path, certificate, **settings))  # type: ignore[arg-type]
+        return machines[-1]
+
+    yield make
+    for machine in machines:
+        machine.stop()
+
+
+@contextmanager
+def running(authority: Authority, *addresses: str, **changes: object) -> Iterator[Running]:
+    """Run a bridge with these machines, which end before it does."""
+    machine = MachineConfiguration(
+        'm', '', False, 0.25, 256, False, ca_file=str(authority.ca_file)
+    )
+    machines = tuple(
+        replace(machine, name=f'm{number}', address=address, **changes)  # type: ignore[arg-type]
+        for number, address in enumerate(addresses)
+    )
+    bases = tuple(
+        BaseConfiguration(
+            f'b{number}', f'm{number}', 'base', (f'/cmd_vel{number}',), (), SessionsMode.AUTO,
+            DriveMode.VELOCITY, 0.0, 0.0, 0.0,
+        )
+        for number, _ in enumerate(addresses)
+    )  # fmt: skip
+    bridge = Running(Configuration(WINDOW, 1.0, '', machines, bases), ENVIRONMENT)
+    try:
+        yield bridge
+        assert bridge.failures == []
+    finally:
+        bridge.close()
+
+
+def refused_first(machine: SecuredMachine, since: float) -> float:
+    """Return when the machine first refused a call after its tokens were void."""
+    refused: list[float] = wait_for(
+        lambda: [at for at in machine.refused if at > since], 'refused'
+    )
+    return refused[0]
+
+
+def test_a_token_is_renewed_before_it_expires_whatever_the_machines_clock_says(
+    authority: Authority, make_machine: MakeMachine, load: Load
+) -> None:
+    machines = [make_machine(lifetime=2.0, clock_ahead=ahead) for ahead in (3600.0, -3600.0)]
+    with running(authority, *(machine.address for machine in machines)) as bridge:
+        wait_for(lambda: bridge.ready, 'ready')
+        bridge.drive()
+        drives = [Drive(machine.record, 'base', load) for machine in machines]
+        began = [drive.wait_driven()[0].t for drive in drives]
+        wait_for(lambda: all(len(one.granted) >= 3 for one in machines), 'two renewals')
+        for machine, drive, start in zip(machines, drives, began, strict=True):
+            for one, other in pairwise(machine.granted):
+                assert 1.6 - EARLY <= other - one <= 1.6 + LATE + load.since(one)
+            assert machine.refused == []
+            drive.not_stopped(start)
+            drive.keeps_moving(start, WINDOW)
+
+
+def test_calls_that_are_refused_in_mid_drive_stop_the_base_before_it_moves_with_a_new_token(
+    authority: Authority, make_machine: MakeMachine, load: Load
+) -> None:
+    machine = make_machine()
+    with running(authority, machine.address) as bridge:
+        wait_for(lambda: bridge.ready, 'ready')
+        bridge.drive()
+        base = Drive(machine.record, 'base', load)
+        base.wait_driven()
+        for pause in (0.0, 0.05, 0.1):
+            refused = refused_first(machine, machine.void_tokens())
+            stop = base.stopped_within(refused, pause + AT_ONCE)
+            again = base.wait_driven(refused)[0]
+            assert stop.t < again.t <= stop.t + AT_ONCE + load.since(stop.t)
+            base.keeps_moving(again.t, WINDOW)
+        assert len(bridge.events(CommandFailed)) == 3
+        assert bridge.events(AccessRefused) == []
+        assert len(machine.granted) == 4
+
+
+def test_a_machine_that_refuses_its_own_tokens_is_asked_ever_more_slowly(
+    authority: Authority, make_machine: MakeMachine, load: Load
+) -> None:
+    machine = make_machine()
+    with running(authority, machine.address) as bridge:
+        wait_for(lambda: bridge.ready, 'ready')
+        machine.compose = lambda token: f'{token}x'
+        bridge.drive()
+        base = Drive(machine.record, 'base', load)
+        base.wait_driven()
+        machine.void_tokens()
+        (refusal,) = wait_for(lambda: bridge.events(AccessRefused), 'told')
+        assert refusal.detail == 'UNAUTHENTICATED: authentication required'
+        # Of the first, and after pauses of 0, 0.05, 0.1, 0.2, 0.4 and 0.8 s.
+        assert len(machine.granted) == 7
+        assert refusal.at - machine.granted[1] >= 1.54
+        assert len(machine.refused) <= 4 * 7  # with each: a command, a stop, a zero, a heartbeat
+        machine.compose = lambda token: token
+        mended = time.monotonic()
+        assert base.wait_driven(mended)[0].t - mended <= 4.0 + load.since(mended)
+
+
+@pytest.mark.parametrize('token', ['', 'two\nlines', 'ключ', 'nul\0'], ids=ascii)
+def test_a_token_that_cannot_be_one_is_told_and_harms_nothing(
+    authority: Authority, make_machine: MakeMachine, token: str
+) -> None:
+    machine, other = make_machine(), make_machine()
+    machine.compose = lambda _: token
+    with running(authority, machine.address, other.address) as bridge:
+        (refusal,) = wait_for(lambda: bridge.events(AccessRefused), 'told')
+        assert (refusal.machine, refusal.detail) == (
+            'm0', 'it gives an access token that cannot be one',
+        )  # fmt: skip
+        machine.compose = lambda token: token
+        wait_for(lambda: bridge.ready, 'ready')
+
+
+def test_a_machine_that_repeats_the_key_in_its_error_does_not_have_it_told(
+    authority: Authority, make_machine: MakeMachine
+) -> None:
+    machine = make_machine(keys={'id': 'another'})
+    machine.refusal = f'no key {SECRET} here'
+    with running(authority, machine.address) as bridge:
+        (refusal,) = wait_for(lambda: bridge.events(AccessRefused), 'told')
+        assert refusal.detail == 'UNAUTHENTICATED: no key *** here'
+
+
+def test_a_key_in_the_environment_locks_nobody_out_of_a_machine_that_wants_none(
+    authority: Authority, make_machine: MakeMachine
+) -> None:
+    machine = make_machine(keys=None)
+    with running(authority, machine.address) as bridge:
+        wait_for(lambda: bridge.ready, 'ready')
+
+
+def test_no_key_goes_to_a_machine_whose_certificate_is_not_accepted(
+    authority: Authority, make_machine: MakeMachine, tmp_path: Path
+) -> None:
+    machine = make_machine()
+    with running(Authority(tmp_path, 'other'), machine.address) as bridge:
+        (absent,) = wait_for(lambda: bridge.events(MachineAbsent), 'told')
+        assert 'its certificate is not accepted' in absent.detail
+        assert not bridge.ready
+        assert machine.granted == []
+
+
+def test_no_key_goes_over_plaintext(authority: Authority) -> None:
+    pytest.importorskip('h2', reason='comes with viam-sdk')
+    from support.bad_peers import HalfMachine
+
+    peer = HalfMachine()
+    try:
+        with running(authority, peer.address, insecure=True, ca_file='') as bridge:
+            wait_for(lambda: bridge.ready, 'ready')
+            bridge.drive()
+            wait_for(lambda: (':path', wire.SET_VELOCITY.path) in peer.headers, 'driven')
+    finally:
+        peer.stop()
+    names = {name for name, _ in peer.headers}
+    assert 'viam-sid' in names
+    assert 'authorization' not in names
+    assert (':path', wire.AUTHENTICATE.path) not in peer.headers
+    assert SECRET.encode() not in peer.received
