@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
+import json
 import os
 from pathlib import Path
 import queue
@@ -25,9 +26,13 @@ import pytest
 pytest.importorskip('viam', reason='viam-sdk is an extra')
 
 from support.bounds import Load, PATIENCE
+from support.bridge_process import BridgeProcess, parameters
 from support.certificates import Authority
 from support.dialed import children, DIAL_TIMEOUT, Dialed, ended
+from support.domains import own_domain
+from support.drive import Drive, kill
 from support.namespace import in_namespace
+from support.publisher_process import PublisherProcess
 from support.viam_server import ViamServer
 from viam_session_bridge.machine import wire
 from viam_session_bridge.machine.credentials import Credentials
@@ -213,3 +218,43 @@ def test_what_the_machine_refuses_is_said_and_dialed_again(tmp_path: Path) -> No
         assert reached - when > FIRST_PAUSE
         why, _ = wrong_authority.failed()
         assert 'UnknownIssuer' in why
+
+
+@in_namespace
+def test_the_bridge_drives_a_base_over_webrtc_and_is_back_after_the_machine_was(
+    tmp_path: Path,
+) -> None:
+    machine = Machine(tmp_path)
+    credentials = tmp_path / 'key.json'
+    credentials.touch(0o600)
+    credentials.write_text(json.dumps({'api_key_id': KEY.key_id, 'api_key': KEY.key}))
+    settings = parameters('', {'base': {'command_topics': ['/cmd_vel']}})
+    settings['machines']['main'] = {
+        'address': machine.server.address,
+        'transport': 'webrtc',
+        'ca_file': str(tmp_path / 'tests_ca.pem'),
+        'credentials_file': str(credentials),
+    }
+    with (
+        own_domain() as domain,
+        machine.server,
+        BridgeProcess(tmp_path, domain, settings) as bridge,
+        PublisherProcess(tmp_path, 'teleop', domain) as teleop,
+        Load() as load,
+    ):
+        for process in (machine.server, bridge, teleop):
+            load.watch(lambda process=process: process.pid)  # type: ignore[misc]
+        base = Drive(machine.server.record, 'base', load)
+        teleop.stream('/cmd_vel', forward=0.2)
+        base.wait_driven()
+
+        machine.server.restart()
+        lost = bridge.wait_event('channel_changed', ready=False)['at']
+        back = bridge.wait_event('channel_changed', since=lost, ready=True, timeout=2 * DIALED)
+        base.wait_driven(back['at'])
+        stop = base.stopped_one_window_after(kill(teleop, '/cmd_vel'))
+        base.stands_still(stop.t)
+        (dialing,) = children(bridge.pid)
+        assert bridge.terminate() == 0
+        assert ended(dialing)
+        print(f'back {back["at"] - lost:.2f} s after the loss was noticed')
