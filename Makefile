@@ -21,7 +21,7 @@ endif
 ALONE := env -u PYTHONPATH -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run test lint types unit test-oldest test-jazzy fuzz bench model model-checker viam-server clean
+.PHONY: help venv demo run test lint types unit test-oldest test-jazzy fuzz bench model model-checker mutants races viam-server clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,18 +66,28 @@ model-checker:
 	  && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y spin gcc libc6-dev; } \
 	  || echo 'no spin: apt-get install spin gcc libc6-dev, or the stop protocol is not checked'
 
-model: model-checker ## the stop protocol, checked exhaustively (some two minutes)
+model: model-checker ## the stop protocol, checked exhaustively (two minutes)
 	docs/model/check --full
 
 fuzz: viam-server ## random scripts against every implementation (ARGS='--seed 7 --count 4000')
 	PYTHONPATH=$(CURDIR):$(CURDIR)/test GRPC_ENABLE_FORK_SUPPORT=false \
 	  $(BIN)/python -m differential $(ARGS)
 
+races: viam-server ## commands and takeovers that meet the lapse; the hard cases' worst stops
+	$(BIN)/python -m bench.races --races 25000
+	$(BIN)/python -m bench.hard_cases
+
+mutants: ## change the core and the sender in 800 ways: the tests must notice (five minutes)
+	@PYTHON='$(PYTHON)' scripts/venv .venv-mutants
+	rm -rf mutants
+	$(ALONE) .venv-mutants/bin/mutmut run >/dev/null
+	$(ALONE) .venv-mutants/bin/mutmut results
+
 bench: viam-server ## lapse to stop, latency and CPU for each command; on an idle machine
 	$(BIN)/python -m bench.lapse_to_stop
 	$(BIN)/python -m bench.command_latency
 
 clean: ## remove environments, caches and what building left
-	rm -rf .venv .venv-jazzy .venv-oldest .venv*.lock build install log *.egg-info
+	rm -rf .venv .venv-jazzy .venv-oldest .venv-mutants .venv*.lock mutants build install log *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
