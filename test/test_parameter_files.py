@@ -14,7 +14,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 from rclpy.parameter import Parameter
 
 from support.parameter_nodes import MakeNode, node_factory, problems_of
-from viam_session_bridge.configuration import DriveMode, SessionsMode
+from viam_session_bridge.configuration import DriveMode, SessionsMode, StopPolicy, Transport
 from viam_session_bridge.ros.parameters import Parameters
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config'
@@ -43,6 +43,10 @@ def test_the_examples_work(make_node: MakeNode, file: Path, namespace: str) -> N
         assert (front.machine, rear.machine) == ('front', 'rear')
         assert rear.stamped_command_topics == (f'{namespace}/rear/cmd_vel',)
         assert rear.drive_mode is DriveMode.POWER
+    elif name == 'cloud_machine':
+        (main,) = configuration.machines
+        assert (main.transport, main.has_credentials) == (Transport.WEBRTC, True)
+        assert configuration.stop_policy is StopPolicy.MACHINE
     else:
         pytest.fail(f'{file} is not looked at')
 
