@@ -172,9 +172,7 @@ class _Conversation:
 
     def begin(self, stream: int) -> None:
         """Send the headers of an answer."""
-        self._h2.send_headers(
-            stream, [(':status', '200'), ('content-type', 'application/grpc')]
-        )
+        self._h2.send_headers(stream, [(':status', '200'), ('content-type', 'application/grpc')])
 
     def pour(self, stream: int, body: Iterator[bytes]) -> None:
         """Send chunks, each of at most 16 KiB, as fast as they are taken."""

@@ -30,6 +30,7 @@ from viam_session_bridge.machine.calls import (
     Call,
     Diagnose,
     Outcome,
+    StopBase,
 )
 from viam_session_bridge.machine.credentials import CredentialsError, load
 from viam_session_bridge.machine.linking import DialedLink, DirectLink
@@ -91,6 +92,9 @@ class Channel:
         methods = self._methods
         if self._closed or methods is None:
             done(call, Answer(Outcome.CUT, 'there is no connection'))
+            return
+        if self._link.rests and not isinstance(call.request, StopBase):
+            done(call, Answer(Outcome.CUT, 'the connection was lost'))
             return
         metadata: Metadata
         if isinstance(call.request, Authenticate):

@@ -33,7 +33,8 @@ _BOUNDED = [
 _OPTIONS = [
     # Reconnect quickly: a machine that comes back is driven again within a second or so.
     ('grpc.initial_reconnect_backoff_ms', 100),
-    ('grpc.min_reconnect_backoff_ms', 1000),
+    # Despite its name the time a connection may take, TLS and all, and slow links take a while.
+    ('grpc.min_reconnect_backoff_ms', 5000),
     ('grpc.max_reconnect_backoff_ms', 1000),
     # Bases of one robot may share an address with other programs' channels; never their sockets.
     ('grpc.use_local_subchannel_pool', 1),
@@ -53,6 +54,7 @@ class DirectLink:
         self._machine = machine
         self._changed = changed
         self._closed = False
+        self._connected = False
         self._ready_at = float('-inf')
         self._reconnecting = False
         self.channel: grpc.Channel | None = _direct_channel(machine)
@@ -61,6 +63,15 @@ class DirectLink:
         """Begin to connect."""
         assert self.channel is not None
         self.channel.subscribe(self._connectivity_changed, try_to_connect=True)
+
+    @property
+    def rests(self) -> bool:
+        """
+        Whether a connection was lost soon after it was made.
+
+        gRPC would connect again for each call, without pause to a machine that always hangs up.
+        """
+        return not self._connected and time.monotonic() < self._ready_at + RECONNECTS
 
     def why(self) -> str:
         """Find out why there is no connection; takes seconds."""
@@ -83,12 +94,13 @@ class DirectLink:
         if self._closed:
             return
         now = time.monotonic()
-        if connectivity is grpc.ChannelConnectivity.READY:
+        self._connected = connectivity is grpc.ChannelConnectivity.READY
+        if self._connected:
             self._ready_at = now
-        self._changed(connectivity is grpc.ChannelConnectivity.READY)
+        self._changed(self._connected)
         if connectivity is grpc.ChannelConnectivity.IDLE and not self._reconnecting:
-            # gRPC rests after a disconnect until somebody calls; the robot's machine is wanted
-            # back before that, but one that hangs up on each call not without pause.
+            # gRPC waits after a disconnect until somebody calls; the robot's machine is wanted
+            # back before that.
             self._reconnecting = True
             pause = max(self._ready_at + RECONNECTS - now, 0.0)
             _after(pause, self._reconnect, name='reconnecting')
@@ -126,6 +138,11 @@ class DialedLink:
     def start(self) -> None:
         """Begin to dial."""
         self._dialer.start()
+
+    @property
+    def rests(self) -> bool:
+        """Whether calls are to be spared; the dialer makes its own pauses."""
+        return False
 
     def why(self) -> str:
         """Return why there is no connection."""
