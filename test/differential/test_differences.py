@@ -100,7 +100,8 @@ def test_a_stop_that_hangs_holds_up_the_stop_of_another_session(
 ) -> None:
     other = Client(server.address)
     server.control('one', stop_hang=True)
-    client.drive('one')
+    first = client.drive('one')
+    observe(WINDOW / 2, lambda: moves_on(server, 'one', first))
     sent = other.drive('other')
     server.record.wait_for(lambda _: server.record.calls('one', 'stop'), PATIENCE, 'it hangs')
     observe(LONG, lambda: moves_on(server, 'other', sent))

@@ -85,14 +85,17 @@ class Inquiry:
         self._ended, self._report_at = True, None
         self.verifying.end()
 
+    def verify(self, now: float) -> None:
+        """Ask whether the bases that are due stand still."""
+        for base in self.verifying.due(now):
+            self.verifying.asked(base, self._outbox.call(IsMoving(base)))
+
     def ask(self, now: float) -> None:
-        """Ask what is due, and leave what can be left."""
+        """Ask what else is due, and leave what can be left."""
         if self._ended:
             return
         for base in [b for b in self._to_leave if self._senders[b].in_flight is None]:
             self._leave(base, self._to_leave.pop(base), now)
-        for base in self.verifying.due(now):
-            self.verifying.asked(base, self._outbox.call(IsMoving(base)))
         if self._undecided and self._deactivation is None:
             self._deactivation = self._outbox.call(GetSessions(Purpose.DEACTIVATE))
         if self._report_at is not None and self._report_at <= now:
@@ -103,7 +106,7 @@ class Inquiry:
             self._probe.sent(self._outbox.call(GetSessions()), now)
 
     def next_deadline(self) -> float | None:
-        """Return when to :meth:`ask` next."""
+        """Return when to :meth:`verify` or :meth:`ask` next."""
         if self._ended:
             return None
         times = (self.verifying.next_deadline(), self._probe_due_at(), self._report_at)
@@ -158,6 +161,7 @@ class Inquiry:
         sender = self._senders[base]
         if sender.stopping is None:  # its last command did not fail
             sender.left_to_others()
+            self.verifying.commanded(base)
             self.happened.append(LeftToMachine(base, foreign, now))
 
     def _probe_due_at(self) -> float | None:

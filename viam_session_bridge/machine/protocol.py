@@ -221,6 +221,7 @@ class Protocol:
         """Do what time alone brings about; called by the lapse clock only (R12)."""
         for base in self.senders:
             self._touch(base)
+        self._inquiry.verify(now)
         for machine_session in self.sessions.beats_due(now):
             number = self._outbox.call(SendHeartbeat(machine_session.sid))
             self.sessions.beat(machine_session, number, now)
