@@ -93,7 +93,7 @@ class Channel:
         if self._closed or methods is None:
             done(call, Answer(Outcome.CUT, 'there is no connection'))
             return
-        if self._link.rests and not isinstance(call.request, StopBase):
+        if self._link.rests(isinstance(call.request, StopBase)):
             done(call, Answer(Outcome.CUT, 'the connection was lost'))
             return
         metadata: Metadata

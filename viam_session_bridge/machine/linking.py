@@ -23,6 +23,7 @@ from viam_session_bridge.machine.dialing import Dialer, SOCKET_OPTIONS
 LARGEST_ANSWER = 1024 * 1024  # bytes: a thousand sessions take a tenth of it
 LINGERS = 1.0  # s
 RECONNECTS = 1.0  # s after the last connection was made, at the earliest
+RECONNECTS_FOR_STOP = 0.2  # s
 DIAL_TIMEOUT = 10.0  # s; at its own 20 s the library falls back to direct gRPC
 
 _BOUNDED = [
@@ -64,14 +65,15 @@ class DirectLink:
         assert self.channel is not None
         self.channel.subscribe(self._connectivity_changed, try_to_connect=True)
 
-    @property
-    def rests(self) -> bool:
+    def rests(self, stop: bool) -> bool:
         """
-        Whether a connection was lost soon after it was made.
+        Whether a connection was lost soon after it was made, and calls are to be spared.
 
         gRPC would connect again for each call, without pause to a machine that always hangs up.
+        A stop waits less.
         """
-        return not self._connected and time.monotonic() < self._ready_at + RECONNECTS
+        pause = RECONNECTS_FOR_STOP if stop else RECONNECTS
+        return not self._connected and time.monotonic() < self._ready_at + pause
 
     def why(self) -> str:
         """Find out why there is no connection; takes seconds."""
@@ -139,8 +141,7 @@ class DialedLink:
         """Begin to dial."""
         self._dialer.start()
 
-    @property
-    def rests(self) -> bool:
+    def rests(self, stop: bool) -> bool:
         """Whether calls are to be spared; the dialer makes its own pauses."""
         return False
 
