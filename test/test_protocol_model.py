@@ -584,6 +584,8 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.a_final_stop_is_one()
         assert self.bridge.not_final() == {}
         assert list(self.bridge.core.sessions) == []
+        if self.wake_at is not None:  # it may wake once more for what has settled itself
+            self.advance_to(self.wake_at, True, True)
         assert self.wake_at is None, 'a bridge at rest has nothing to do'
 
     def check_quiet(self) -> None:

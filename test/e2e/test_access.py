@@ -307,6 +307,7 @@ def test_no_secret_is_in_anything_that_the_bridge_says(
             machines['main'].void_tokens()
             bridge.wait_event('command_failed', base='main')
             wait_for(lambda: len(machines['main'].granted) >= 2, 'a new token')
+            wait_for(lambda: 'machine wrong' in ear.heard(), 'diagnostics')
             said = ear.all_of(bridge)
             kill(teleop, '/cmd_vel')
             bridge.terminate()

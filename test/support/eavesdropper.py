@@ -76,8 +76,11 @@ class Eavesdropper:
             answers.append(self._ask('get_parameters', GetParameters, get))
             answers.append(self._ask('describe_parameters', DescribeParameters, describe))
         command = Path(f'/proc/{process.pid}/cmdline').read_text()
-        heard = [line for lines in self._heard.values() for line in lines]
-        return '\n'.join([*heard, *map(str, answers), command])
+        return '\n'.join([self.heard(), *map(str, answers), command])
+
+    def heard(self) -> str:
+        """Return what came on the topics so far, as text."""
+        return '\n'.join(line for lines in self._heard.values() for line in list(lines))
 
     def _ask(self, name: str, kind: Any, request: Any) -> Any:
         if name not in self._clients:
