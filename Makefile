@@ -82,8 +82,7 @@ races: viam-server ## commands and takeovers that meet the lapse; the hard cases
 mutants: ## change the core and the sender in 800 ways: the tests must notice (five minutes)
 	@PYTHON='$(PYTHON)' scripts/venv .venv-mutants
 	rm -rf mutants
-	$(ALONE) .venv-mutants/bin/mutmut run >/dev/null
-	$(ALONE) .venv-mutants/bin/mutmut results
+	$(ALONE) .venv-mutants/bin/python scripts/mutants.py
 
 bench: viam-server ## lapse to stop, latency and CPU for each command; on an idle machine
 	$(BIN)/python -m bench.lapse_to_stop

@@ -24,7 +24,7 @@ from viam_session_bridge.core.said import (
     Stop,
     TakenOver,
 )
-from viam_session_bridge.core.session import SessionsMode
+from viam_session_bridge.core.session import SessionsMode, tolerated_lateness
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 WINDOW = 0.5
@@ -200,6 +200,19 @@ def test_a_command_of_anothers_expires_due_sessions_too(core: Core) -> None:
     assert stops(core.command('B', 'arm', GO, 1.5)) == [('base', Cause.LAPSE)]
 
 
+def test_a_client_that_leaves_expires_due_sessions_of_others_too(core: Core) -> None:
+    core.command('A', 'base', GO, 1.0)
+    core.command('B', 'arm', GO, 1.1)
+    assert stops(core.left('B', 1.5)) == [('base', Cause.LAPSE), ('arm', Cause.LEFT)]
+
+
+def test_a_session_that_ended_early_holds_up_no_others_lapse(core: Core) -> None:
+    core.command('A', 'base', GO, 1.0)
+    core.command('B', 'arm', GO, 1.0)
+    core.left('A', 1.1)
+    assert stops(core.expire(1.5)) == [('arm', Cause.LAPSE)]
+
+
 def test_a_client_that_left_is_refused_until_it_is_seen(core: Core) -> None:
     core.left('A', 1.0)
     assert refusals(core.command('A', 'base', GO, 1.1)) == [Refusal.LEFT]
@@ -213,6 +226,22 @@ def test_one_that_left_is_remembered_though_many_others_leave(core: Core) -> Non
     for number in range(LEFT_CLIENTS_REMEMBERED - 1):
         core.left(f'client {number}', 1.0)
     assert refusals(core.command('A', 'base', GO, 1.1)) == [Refusal.LEFT]
+
+
+def test_of_too_many_that_left_the_one_that_left_first_is_forgotten(core: Core) -> None:
+    for number in range(LEFT_CLIENTS_REMEMBERED + 1):
+        core.left(f'client {number}', 1.0)
+    newest = f'client {LEFT_CLIENTS_REMEMBERED}'
+    assert refusals(core.command(newest, 'base', GO, 1.1)) == [Refusal.LEFT]
+    assert refusals(core.command('client 1', 'base', GO, 1.1)) == [Refusal.LEFT]
+    assert is_forwarded(core.command('client 0', 'base', GO, 1.1))
+
+
+@pytest.mark.parametrize(('window', 'tolerated'), [(60.0, 30.0), (0.5, 0.25), (0.03, 0.02)])
+def test_what_comes_later_than_half_a_window_and_20_ms_is_not_acted_on(
+    window: float, tolerated: float
+) -> None:
+    assert tolerated_lateness(window) == tolerated
 
 
 # R3: signs of life
@@ -445,9 +474,12 @@ def test_not_even_after_its_session_lapsed_or_it_left(core: Core) -> None:
         (Cause.ZERO, True),
         (Cause.FAILED, True),
         (Cause.NO_SESSION, True),
+        (Cause.OLDER, True),
         (Cause.LAPSE, False),
         (Cause.LEFT, False),
+        (Cause.DEACTIVATED, False),
         (Cause.EXPIRED, False),
+        (Cause.STILL_MOVING, False),
     ],
 )
 def test_motion_follows_only_an_acknowledged_stop_after_a_failure(

@@ -139,6 +139,16 @@ def test_b_before_as_stop_is_handed_over_and_no_stop_is_sent(rig: Rig) -> None:
     assert rig.until(0.2) == []
 
 
+def test_nor_where_bs_command_has_to_wait(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    sent = rig.feed(
+        lambda: rig.bridge.left('A', rig.now),
+        lambda: rig.bridge.command('B', '/base', Velocity(0.5), None, rig.now),
+    )
+    assert sent == []
+    assert rig.answer(Move) == [go(0.5, 'sid-2')]
+
+
 def test_unless_bs_command_then_fails(rig: Rig) -> None:
     rig.feed(
         lambda: rig.bridge.left('A', rig.now),
@@ -229,6 +239,18 @@ def test_as_command_in_flight_is_waited_for_as_well(rig: Rig) -> None:
     assert rig.pending(Move) == [go(0.5, 'sid-2')]
 
 
+def test_an_acknowledged_stop_is_not_repeated_when_its_repetitions_alone_hold_b_back(
+    rig: Rig,
+) -> None:
+    rig.command('A', 0.4)
+    rig.left('A')
+    rig.until(0.05)
+    rig.command('B', 0.5)
+    rig.answer(StopBase)
+    assert rig.answer(Move) == []
+    assert rig.answer(StopBase) == [go(0.5, 'sid-2')]
+
+
 def test_a_stop_drops_what_waits(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.command('A', 0.5)
@@ -270,6 +292,29 @@ def test_nor_does_a_stop_that_was_sent_before_the_failure(rig: Rig) -> None:
     assert rig.acknowledge() == [go(0.5)]
 
 
+def test_nor_the_end_of_the_session_after_it(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.answer(Move, Outcome.FAILED)
+    rig.left('A')
+    rig.command('B', 0.5)
+    rig.answer(StopBase, Outcome.FAILED)
+    rig.answer(Move)  # the zero
+    assert rig.pending(Move) == []
+    assert rig.acknowledge() == [go(0.5, 'sid-2')]
+
+
+def test_nor_the_end_of_the_session_before_it(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.left('A')
+    assert rig.answer(Move, Outcome.FAILED) == [STOP]
+    rig.command('B', 0.5)
+    rig.answer(StopBase, Outcome.FAILED)
+    rig.answer(StopBase, Outcome.FAILED)
+    rig.answer(Move)  # the zero
+    assert rig.pending(Move) == []
+    assert rig.acknowledge() == [go(0.5, 'sid-2')]
+
+
 def test_a_newer_command_waiting_behind_the_failed_one_waits_on(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.command('B', 0.5)
@@ -290,6 +335,15 @@ def test_after_a_refusal_motion_follows_only_an_acknowledged_stop(rig: Rig) -> N
     rig.command('A', NAN)
     assert rig.command('A', 0.5) == []
     assert rig.answer(StopBase) == [go(0.5)]
+
+
+def test_also_if_anothers_command_comes_before_that_stop_is_sent(rig: Rig) -> None:
+    sent = rig.feed(
+        lambda: rig.bridge.command('A', '/base', Velocity(NAN), None, rig.now),
+        lambda: rig.bridge.command('B', '/base', Velocity(0.5), None, rig.now),
+    )
+    assert sent == [STOP]
+    assert rig.answer(StopBase) == [go(0.5, 'sid-2')]
 
 
 def test_after_a_command_that_got_no_machine_session_too() -> None:
@@ -364,6 +418,25 @@ def test_anothers_newer_command_goes_out_instead(rig: Rig) -> None:
     assert rig.answer(Move, Outcome.SESSION_EXPIRED) == [go(0.5, 'sid-2')]
 
 
+@pytest.mark.parametrize(
+    ('client', 'goes_on'), [('A', []), ('B', [go(0.5, 'sid-2', 'other')])]
+)
+def test_its_other_bases_are_stopped_and_only_its_own_clients_waiting_commands_dropped(
+    client: str, goes_on: list[Move]
+) -> None:
+    rig = Rig(base('base'), base('other'))
+    rig.drive('A')
+    rig.drive('B', topic='/other')
+    rig.command('A', 0.4, '/other')
+    rig.command(client, 0.5, '/other')
+    rig.command('A', 0.4, '/base')
+    led_to = rig.answer(Move, Outcome.SESSION_EXPIRED, newest=True)
+    assert led_to == [StopBase('other'), StartSession('sid-1')]
+    rig.answer(Move)
+    rig.acknowledge()
+    assert rig.pending(Move) == goes_on
+
+
 def test_an_ended_client_session_sends_nothing_more(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.left('A')
@@ -396,6 +469,16 @@ def test_deactivation_drops_what_waits_behind_a_failure_without_a_session_too() 
     rig.acknowledge()
     assert rig.calls == []
     assert rig.bridge.not_final() == {}
+
+
+def test_a_command_that_waited_for_a_final_stop_is_stopped_in_its_turn() -> None:
+    rig = Rig(base(sessions=SessionsMode.DISABLED))
+    rig.command('A', 0.4)
+    rig.answer(Move, Outcome.FAILED)
+    rig.command('A', 0.5)
+    assert rig.answer(StopBase) == [go(0.5, '')]
+    rig.answer(Move)
+    assert rig.deactivate() == [STOP]
 
 
 # No older command lives on (R10): one that timed out may run after a newer one
@@ -440,3 +523,11 @@ def test_a_publisher_that_repeats_its_command_has_put_it_right(rig: Rig) -> None
     assert rig.command('A', 0.1) == [go(0.1)]
     rig.answer(Move)
     assert STOP not in keep_alive(rig, settled_at + 60.0)
+
+
+def test_so_has_a_newer_one_that_still_waits_for_its_machine_session(rig: Rig) -> None:
+    settled_at = lose_one_and_go_on(rig)
+    keep_alive(rig, settled_at + WINDOW - 0.1)
+    assert rig.command('C', 0.2) == [StartSession('')]
+    assert STOP not in keep_alive(rig, settled_at + WINDOW + 0.1)
+    assert rig.answer(StartSession) == [go(0.2, 'sid-3')]

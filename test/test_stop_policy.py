@@ -105,6 +105,12 @@ def test_the_machine_stops_no_base_that_was_driven_without_a_session() -> None:
     assert rig.deactivate() == [StopBase('base')]
 
 
+def test_nor_one_whose_first_command_never_went_out() -> None:
+    rig = Rig(verify=True, stop_policy=StopPolicy.MACHINE)
+    assert rig.command('A') == [StartSession('')]
+    assert rig.deactivate() == [StopBase('base')]
+
+
 def test_a_command_that_fails_is_stopped_by_the_bridge(rig: Rig) -> None:
     rig.command('A', 0.4)
     assert rig.answer(Move, Outcome.FAILED) == [StopBase('base')]
@@ -332,6 +338,25 @@ def test_a_base_that_was_left_is_left_for_good(rig: Rig) -> None:
     assert rig.bridge.not_final() == {}
 
 
+def test_not_even_a_zero_that_got_no_answer_has_it_stopped_once_activated_anew(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.answer(Move, Outcome.FAILED)
+    rig.until(0.05)
+    rig.answer(StopBase, Outcome.FAILED, newest=True)
+    rig.answer(StopBase)
+    rig.command('A', 0.5)  # waits for the zero
+    rig.deactivate()
+    rig.answer(Move, Outcome.CUT)  # the zero
+    rig.answer(GetSessions, sids=FOREIGN)
+    assert rig.bridge.closed
+    rig.feed(lambda: rig.bridge.activate(rig.now))
+    rig.channel(True)
+    while rig.now < 5.0:
+        assert StopBase not in [type(request) for _, request in rig.until(rig.now + 0.1)]
+        if rig.pending(GetSessions):
+            rig.answer(GetSessions)
+
+
 def test_a_publisher_that_streams_on_does_not_decide_what_deactivation_does(rig: Rig) -> None:
     rig.deactivate()
     assert rig.command('A') == []
@@ -398,6 +423,27 @@ def test_a_base_found_at_rest_needs_no_stop_at_deactivation(rig: Rig) -> None:
     rig.answer(IsMoving)
     assert rig.deactivate() == []
     assert rig.bridge.closed
+
+
+def test_but_one_does_whose_command_was_on_its_way_all_the_while() -> None:
+    rig = Rig(machines=[machine(call_timeout=5.0)], verify=True, stop_policy=StopPolicy.MACHINE)
+    rig.machine_window = MACHINE_WINDOW
+    rig.drive('A')
+    rig.command('A', 0.4)
+    rig.left('A')
+    rig.until(STOPPED_BY)
+    rig.answer(IsMoving)
+    assert rig.deactivate() == [GetSessions(Purpose.DEACTIVATE)]
+
+
+def test_a_stop_after_it_was_found_at_rest_is_told_as_one_without_a_timeout(rig: Rig) -> None:
+    rig.until(STOPPED_BY)
+    rig.answer(IsMoving)
+    rig.drive('B')
+    rig.command('B', 0.4)
+    rig.answer(Move, Outcome.FAILED)
+    rig.acknowledge()
+    assert [final.timed_out for final in rig.told(StopFinal)] == [False]
 
 
 # Foreign sessions under the bridge's own policy

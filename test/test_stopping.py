@@ -121,6 +121,21 @@ def test_a_final_stop_is_not_repeated(rig: Rig) -> None:
     assert rig.until(60.0) == []
 
 
+def test_another_reason_to_stop_is_not_kept_waiting_for_the_next_repetition(rig: Rig) -> None:
+    hung(rig)
+    rig.answer(Move, Outcome.FAILED)
+    rig.answer(StopBase, Outcome.FAILED)
+    rig.now = 0.01
+    assert rig.left('A') == [STOP]
+
+
+def test_with_a_stop_in_flight_it_only_begins_the_repetitions_anew(rig: Rig) -> None:
+    hung(rig).left('A')
+    assert times(rig.until(0.36, times_out=False)) == [0.05, 0.15, 0.35]  # and at 0.75
+    assert STOP not in rig.answer(Move, Outcome.TIMED_OUT)
+    assert times(rig.until(0.6, times_out=False)) == [0.41, 0.51]
+
+
 def test_refusals_at_5_khz_do_not_drive_the_repetitions(rig: Rig) -> None:
     hung(rig)
     rig.command('A', NAN)
@@ -130,6 +145,15 @@ def test_refusals_at_5_khz_do_not_drive_the_repetitions(rig: Rig) -> None:
         sent += rig.command('A', NAN if step % 2 else 0.0)
     assert sent == []
     assert len(rig.pending(StopBase)) == 3  # at 0, 50 and 150 ms
+
+
+def test_nor_do_machine_sessions_that_cannot_be_started(rig: Rig) -> None:
+    hung(rig)
+    rig.answer(Move, Outcome.CUT)
+    rig.acknowledge()
+    for _ in range(3):
+        assert rig.command('B') == [StartSession('')]
+        assert rig.answer(StartSession, Outcome.FAILED) == []
 
 
 # Final
@@ -179,6 +203,45 @@ def test_any_of_several_that_were_sent_late_enough_makes_it_final(rig: Rig) -> N
     rig.answer(StopBase, newest=True)
     assert is_final(rig)
     assert rig.answer(StopBase, Outcome.TIMED_OUT) == []
+    assert is_final(rig)
+
+
+def test_the_first_call_of_all_to_a_machine_may_be_a_stop() -> None:
+    rig = Rig()
+    sent = rig.feed(
+        lambda: rig.bridge.command('A', '/base', Velocity(0.4), None, rig.now),
+        lambda: rig.bridge.left('A', rig.now),
+    )
+    assert sent == [STOP]
+    rig.answer(StopBase)
+    assert is_final(rig)
+
+
+def test_another_reason_to_stop_wants_another_acknowledgement(rig: Rig) -> None:
+    hung(rig).command('A', NAN)
+    rig.answer(StopBase)
+    assert rig.bridge.not_final() == {'base': True}
+    rig.left('A')
+    assert rig.bridge.not_final() == {'base': False}
+
+
+def test_one_sent_beside_the_zero_is_not_final_either(rig: Rig) -> None:
+    rig.left('A')
+    rig.answer(StopBase, Outcome.FAILED)
+    rig.until(0.05)
+    rig.answer(StopBase)
+    assert not is_final(rig)
+    assert rig.answer(Move) == [STOP]
+    rig.answer(StopBase)
+    assert is_final(rig)
+
+
+def test_one_that_can_be_final_is_not_overtaken_when_the_zero_is_answered(rig: Rig) -> None:
+    rig.left('A')
+    rig.until(0.05)
+    rig.answer(StopBase, Outcome.FAILED)
+    assert rig.answer(Move) == []
+    rig.answer(StopBase)
     assert is_final(rig)
 
 
@@ -243,6 +306,14 @@ def test_an_error_says_nothing(rig: Rig, outcome: Outcome) -> None:
     assert not is_final(rig)
 
 
+def test_after_an_error_it_is_asked_again_after_50_ms_doubling_to_1_s(rig: Rig) -> None:
+    unanswered(rig)
+    for pause in (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0):
+        assert rig.answer(GetSessions, Outcome.FAILED) == []
+        asked = times(rig.until(rig.now + pause, times_out=False), GetSessions())
+        assert asked == [pytest.approx(rig.now)]
+
+
 def test_where_that_call_is_not_implemented_ten_seconds_have_to_do(rig: Rig) -> None:
     unanswered(rig)
     rig.answer(GetSessions, Outcome.UNIMPLEMENTED)
@@ -281,6 +352,19 @@ def test_a_zero_without_an_answer_counts_too(rig: Rig) -> None:
     rig.until(0.05)
     rig.acknowledge()
     assert not is_final(rig)
+
+
+def test_a_final_stop_is_not_sent_again_because_its_zero_got_no_answer(rig: Rig) -> None:
+    rig.left('A')
+    rig.until(0.05)
+    rig.answer(StopBase, Outcome.FAILED, newest=True)
+    rig.answer(Move, Outcome.CUT)  # the zero
+    rig.answer(StopBase)  # sent before that
+    assert is_final(rig)
+    while rig.now < 5.0:
+        assert times(rig.until(rig.now + 0.1)) == []
+        if rig.pending(GetSessions):
+            rig.answer(GetSessions)
 
 
 @pytest.mark.parametrize('mode', [SessionsMode.AUTO, SessionsMode.DISABLED])
@@ -349,6 +433,19 @@ def test_none_under_a_machine_session_that_lapsed() -> None:
     assert [one for one in rig.answer(StopBase, Outcome.FAILED) if isinstance(one, Move)] == []
 
 
+def test_nor_later_when_that_machine_session_was_resumed() -> None:
+    rig = Rig(base('base'), base('other'))
+    rig.drive('A')
+    rig.drive('A', topic='/other')
+    rig.command('A')
+    assert rig.answer(Move, Outcome.SESSION_EXPIRED) == [StopBase('other'), StartSession('sid-1')]
+    rig.answer(StopBase, Outcome.FAILED)
+    rig.answer(StartSession, sid='sid-1')
+    assert rig.pending(Move) == [Move('base', Velocity(0.3), 'sid-1')]
+    rig.answer(Move)
+    assert {request for _, request in rig.until(0.2)} == {StopBase('other')}
+
+
 # Failures stop the base though the session lives on (R10)
 
 
@@ -379,6 +476,26 @@ def test_a_command_that_fails_after_an_acknowledged_stop_needs_another(rig: Rig)
     assert rig.answer(Move, Outcome.FAILED) == [STOP]
     assert rig.command('A', 0.5) == []
     assert rig.answer(StopBase) == [Move('base', Velocity(0.5), 'sid-1')]
+
+
+def test_also_one_that_fails_after_the_zero_was_sent(rig: Rig) -> None:
+    hung(rig).command('A', NAN)
+    assert rig.answer(StopBase, Outcome.FAILED) == [Move('base', ZERO, 'sid-1')]
+    assert STOP in rig.answer(Move, Outcome.FAILED)  # the command
+    rig.answer(Move)  # the zero
+    assert rig.command('A', 0.5) == []
+    rig.acknowledge()
+    assert rig.pending(Move) == [Move('base', Velocity(0.5), 'sid-1')]
+
+
+def test_what_a_newer_stop_got_acknowledged_an_older_one_does_not_take_back(rig: Rig) -> None:
+    hung(rig).command('A', NAN)
+    rig.answer(Move, Outcome.CUT)
+    assert times(rig.until(0.05)) == [0.05]
+    rig.answer(StopBase, newest=True)
+    rig.answer(StopBase)  # sent beside the command
+    assert rig.bridge.not_final() == {'base': True}
+    assert rig.command('A', 0.5) == [Move('base', Velocity(0.5), 'sid-1')]
 
 
 def test_a_zero_that_cannot_be_forwarded_is_a_stop(rig: Rig) -> None:

@@ -1,0 +1,200 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What logs, diagnostics and the event log are told of sessions, commands and stops, in full."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.pure import CALL_TIMEOUT, machine, Rig, WINDOW
+from viam_session_bridge.core.said import Cause, SessionEnded, Stop
+from viam_session_bridge.machine.calls import GetSessions, Move, Outcome, StartSession, StopBase
+from viam_session_bridge.machine.happened import (
+    CommandFailed,
+    CommandsTimeOut,
+    StopAcknowledged,
+    StopFinal,
+)
+from viam_session_bridge.machine.unanswered import SETTLED_AFTER_PROBE
+
+NAN = float('nan')
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """Let A drive a base; all calls are answered."""
+    rig = Rig()
+    rig.drive('A')
+    return rig
+
+
+def the_stop(rig: Rig, timed_out: bool = False) -> Stop:
+    """Let the stop in flight be final a tenth of a second from now; return what is told of it."""
+    rig.now += 0.1
+    rig.answer(StopBase)
+    (acknowledged,), (final,) = rig.told(StopAcknowledged)[-1:], rig.told(StopFinal)[-1:]
+    assert acknowledged == StopAcknowledged(final.stop, 1, rig.now)
+    assert final == StopFinal(final.stop, 1, timed_out, rig.now)
+    return final.stop
+
+
+# Sessions
+
+
+def test_an_ended_session_is_told_with_its_times_and_counters() -> None:
+    rig = Rig()
+    for rig.now in (1.0, 1.1):
+        rig.drive('A')
+    rig.now = 1.2
+    rig.command('A', NAN)
+    rig.acknowledge()
+    rig.command('A', NAN)
+    rig.until(2.0)
+    assert rig.told(SessionEnded) == [
+        SessionEnded(
+            client='A',
+            session=1,
+            cause=Cause.LAPSE,
+            bases=('base',),
+            started=1.0,
+            sign=1.1,
+            commands=2,
+            refusals={'non_finite': 2},
+            at=1.1 + WINDOW,
+        )
+    ]
+
+
+# Commands that fail, and the stops that follow (R10)
+
+
+def test_a_command_that_fails_is_told_with_the_machines_words(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.now = 0.1
+    rig.answer(Move, Outcome.FAILED)
+    assert rig.told(CommandFailed) == [CommandFailed('base', 'A', 'failed', 0.1)]
+    assert the_stop(rig) == Stop('base', Cause.FAILED, 'A', 0.1, session=1)
+
+
+def test_one_that_waited_too_long_is_told_with_that() -> None:
+    rig = Rig(machines=[machine(call_timeout=5.0)])
+    rig.drive('A')
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    rig.until(0.3)
+    rig.heartbeat('A')
+    rig.until(WINDOW)
+    assert rig.told(CommandFailed) == [
+        CommandFailed('base', 'A', 'it waited a whole window', WINDOW)
+    ]
+    rig.answer(Move)
+    rig.answer(StopBase)  # sent beside the command
+    assert rig.told(StopAcknowledged) == [
+        StopAcknowledged(Stop('base', Cause.FAILED, 'A', WINDOW, session=1), 2, WINDOW)
+    ]
+
+
+def test_one_that_got_no_machine_session_is_told_with_the_machines_words() -> None:
+    rig = Rig()
+    rig.command('A')
+    rig.now = 0.1
+    rig.answer(StartSession, Outcome.FAILED)
+    assert rig.told(CommandFailed) == [CommandFailed('base', 'A', 'failed', 0.1)]
+    assert the_stop(rig) == Stop('base', Cause.NO_SESSION, 'A', 0.1, session=1)
+
+
+def test_three_timeouts_in_a_row_are_told_when_the_third_comes() -> None:
+    rig = Rig()  # these are its first commands of all
+    rig.command('A')
+    rig.answer(StartSession)
+    for times in (1, 2, 3):
+        assert rig.told(CommandsTimeOut) == []
+        rig.until(times * CALL_TIMEOUT)
+        rig.acknowledge()
+        rig.command('A')
+    assert rig.told(CommandsTimeOut) == [CommandsTimeOut('base', 3, 3 * CALL_TIMEOUT)]
+
+
+# Stops
+
+
+def test_a_lapse_is_told_with_the_session_and_its_last_sign_of_life(rig: Rig) -> None:
+    rig.until(WINDOW)
+    assert the_stop(rig) == Stop('base', Cause.LAPSE, 'A', WINDOW, session=1, sign=0.0)
+
+
+def test_a_stop_is_told_with_its_tries(rig: Rig) -> None:
+    rig.left('A')
+    rig.until(0.05)
+    rig.answer(StopBase, newest=True)
+    (acknowledged,), (final,) = rig.told(StopAcknowledged), rig.told(StopFinal)
+    assert (acknowledged.tries, final.tries) == (2, 2)
+
+
+def test_an_error_is_not_told_as_an_acknowledgement(rig: Rig) -> None:
+    rig.left('A')
+    rig.answer(StopBase, Outcome.FAILED)
+    assert rig.told(StopAcknowledged) == []
+
+
+def test_only_the_first_acknowledgement_is_told(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.left('A')
+    rig.answer(StopBase)  # sent beside the command
+    rig.answer(Move)
+    rig.answer(StopBase)
+    assert len(rig.told(StopAcknowledged)) == len(rig.told(StopFinal)) == 1
+
+
+def test_another_reason_to_stop_is_told_in_place_of_the_first(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.answer(Move, Outcome.FAILED)
+    rig.now = 0.01
+    rig.left('A')
+    rig.answer(StopBase)
+    (final,) = rig.told(StopFinal)
+    assert final.stop == Stop('base', Cause.LEFT, 'A', 0.01, session=1, sign=0.0)
+
+
+def lose_one(rig: Rig) -> float:
+    """Let A's command of now get no answer; return when it can run no more."""
+    rig.command('A', 0.9)
+    rig.until(rig.now + CALL_TIMEOUT)
+    rig.heartbeat('A')
+    rig.answer(GetSessions)
+    rig.acknowledge()
+    return rig.now + SETTLED_AFTER_PROBE
+
+
+def test_a_zero_beside_an_unanswered_command_is_told_as_a_stop(rig: Rig) -> None:
+    lose_one(rig)
+    rig.drive('A', 0.1)
+    rig.happened.clear()
+    assert rig.command('A', 0.0) == [StopBase('base')]
+    at, rig.now = rig.now, rig.now + 0.01
+    rig.answer(StopBase)
+    assert rig.told(StopAcknowledged) == [
+        StopAcknowledged(Stop('base', Cause.ZERO, 'A', at, session=1), 1, at + 0.01)
+    ]
+
+
+def test_a_stop_for_a_command_that_may_have_run_late_names_who_commanded(rig: Rig) -> None:
+    settled_at = lose_one(rig)
+    rig.drive('A', 0.1)
+    while rig.now < settled_at + WINDOW:
+        rig.until(min(rig.now + 0.1, settled_at + WINDOW))
+        rig.heartbeat('A')
+    told = the_stop(rig, timed_out=True)
+    assert told == Stop('base', Cause.OLDER, 'A', settled_at + WINDOW)
+
+
+def test_that_a_command_timed_out_is_told_with_the_next_final_stop_alone(rig: Rig) -> None:
+    settled_at = lose_one(rig)
+    while rig.now < settled_at:
+        rig.until(min(rig.now + 0.05, settled_at))
+        rig.acknowledge()
+    rig.drive('A')
+    rig.left('A')
+    rig.acknowledge()
+    assert [final.timed_out for final in rig.told(StopFinal)] == [True, False]
