@@ -402,3 +402,13 @@ def test_after_an_outage_it_is_asked_again() -> None:
     rig.channel(False)
     rig.channel(True)
     assert rig.command('A') == [StartSession('')]
+
+
+def test_a_start_of_a_machine_without_sessions_takes_no_place() -> None:
+    """Its client left before the machine said so (R11)."""
+    rig = Rig(machines=[machine(max_sessions=1, allow_unsupervised=True)])
+    rig.command('A')
+    rig.left('A')
+    rig.answer(StartSession, Outcome.UNIMPLEMENTED)
+    rig.acknowledge()
+    assert [type(request) for request in rig.command('B')] == [Move]

@@ -362,5 +362,5 @@ def test_the_other_machine_is_stopped_on_time(seen: Seen) -> None:
 
 def test_bad_peers_cost_no_more_than_good_ones_that_are_driven(seen: Seen) -> None:
     print(f'of a core: {seen.cpu}; memory grown by {seen.grown:.1f} MB')
-    assert seen.cpu['bad'] <= 1.2 * seen.cpu['good']
+    assert seen.cpu['bad'] <= 1.5 * seen.cpu['good']
     assert seen.grown <= GROWTH

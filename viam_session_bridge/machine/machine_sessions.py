@@ -164,11 +164,11 @@ class MachineSessions:
         else:
             if not answer.outcome.answered:
                 self._lost_starts.append(self._lapses_at(now))
-            if machine_session.ended and not machine_session.resume:
-                self._forget(machine_session)
             self.happened.append(
                 MachineSessionFailed(self.machine, machine_session.client, answer.detail, now)
             )
+        if machine_session.ended and not machine_session.sid and not machine_session.resume:
+            self._forget(machine_session)
         return None if machine_session.ended else machine_session
 
     def signed(self, session: int, now: float) -> None:
