@@ -5,7 +5,7 @@ Real processes over real DDS, against both machines: the real viam-server and th
 
 A module names its bases (`BASES`: the parameters of each); its machine has all of them and serves
 all its tests, each of which drives bases of its own. `MACHINE_WINDOW` is the machine's heartbeat
-window in s.
+window in s, `CALL_TIMEOUT` the `call_timeout` of a bridge that the tests share.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+import time
 from typing import Any, TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,7 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from support.bounds import Load
-from support.bridge_process import BridgeProcess, parameters
+from support.bridge_process import BridgeProcess, CALL_TIMEOUT, parameters
 from support.domains import own_domain
 from support.drive import Drive
 from support.observer import Observer
@@ -141,6 +142,7 @@ def start_bridge(
 
         yield start
     for bridge in bridges:
+        tell(bridge)
         check_output(bridge.output())
 
 
@@ -153,7 +155,8 @@ def shared_bridge(
 ) -> Iterator[BridgeProcess]:
     """Return a bridge for all bases of the module."""
     directory = tmp_path_factory.mktemp('bridge')
-    settings = parameters(machine.address, request.module.BASES)
+    timeout = getattr(request.module, 'CALL_TIMEOUT', CALL_TIMEOUT)
+    settings = parameters(machine.address, request.module.BASES, call_timeout=timeout)
     with BridgeProcess(directory, shared_domain, settings) as bridge:
         yield bridge
 
@@ -165,7 +168,9 @@ def bridge(shared_bridge: BridgeProcess, load: Load) -> Iterator[BridgeProcess]:
         shared_bridge.start()
     load.watch(lambda: shared_bridge.pid)
     before = len(shared_bridge.output())
+    began = time.monotonic()
     yield shared_bridge
+    tell(shared_bridge, began)
     assert shared_bridge.running, f'the bridge ended{shared_bridge.log_end()}'
     check_output(shared_bridge.output()[before:])
 
@@ -175,6 +180,13 @@ def observer(domain: int) -> Iterator[Observer]:
     """Return a node that asks the bridge and listens to it."""
     with Observer(domain) as observer:
         yield observer
+
+
+def tell(bridge: BridgeProcess, since: float = 0.0) -> None:
+    """Print what the bridge noted; pytest shows it for a test that failed."""
+    for event in bridge.events():
+        if event['at'] >= since:
+            print(bridge.name, *(f'{key}={value}' for key, value in event.items()))
 
 
 def check_output(output: str) -> None:

@@ -29,7 +29,7 @@ from viam_session_bridge.machine import wire
 
 MACHINE_WINDOW = 0.6  # s, of the main part
 SUB_PART_WINDOW = 1.0  # s
-CALL_TIMEOUT = 0.25  # s, the default
+CALL_TIMEOUT = 0.5  # s: on a busy computer no command is to be stopped for being slow (R10)
 ON_TIME = 0.020  # s that a stop may be late, on an idle computer
 BASES = {
     'near': {'command_topics': ['/near/cmd_vel']},

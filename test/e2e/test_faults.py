@@ -13,7 +13,7 @@ import pytest
 
 from e2e.conftest import StartPublisher
 from support.bounds import EARLY, Load
-from support.bridge_process import BridgeProcess, WINDOW
+from support.bridge_process import BridgeProcess, CALL_TIMEOUT, WINDOW
 from support.drive import Drive, kill, wait_for
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.parametrize('machine_kind', ['viam_server'], indirect=True)
 
 MACHINE_WINDOW = 2.0  # s
-CALL_TIMEOUT = 0.25  # s, the default
 REPEATED = 0.05  # s after a stop's first try; then it doubles
 BASES = {name: {'command_topics': [f'/{name}/cmd_vel']} for name in ('fails', 'hangs')}
 

@@ -104,8 +104,7 @@ def test_session_that_lapses_while_its_command_hangs_stops_the_base_at_once_and_
     start_publisher: StartPublisher,
 ) -> None:
     base = drive('hangs')
-    address = {'address': machine.address, 'insecure': True, 'call_timeout': CALL_TIMEOUT}
-    bridge = start_bridge({'hangs': BASES['hangs']}, machines={'main': address})
+    bridge = start_bridge({'hangs': BASES['hangs']}, call_timeout=CALL_TIMEOUT)
     teleop = start_publisher('teleop')
     teleop.stream('/hangs/cmd_vel', forward=0.2, marked=True)
     base.wait_driven()

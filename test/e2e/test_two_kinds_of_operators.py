@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 import time
-from typing import Any
 
 from lifecycle_msgs.msg import Transition
 import pytest
@@ -71,8 +70,13 @@ def shared_bridge(
     machine: ViamServer, shared_domain: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[BridgeProcess]:
     """Return a bridge for all bases that leaves the stop to the machine."""
-    others = {**patient(machine), 'heartbeat_window': MACHINE_WINDOW, 'stop_policy': 'machine'}
-    settings = parameters(machine.address, BASES, **others)
+    settings = parameters(
+        machine.address,
+        BASES,
+        call_timeout=CALL_TIMEOUT,
+        heartbeat_window=MACHINE_WINDOW,
+        stop_policy='machine',
+    )
     with BridgeProcess(tmp_path_factory.mktemp('bridge'), shared_domain, settings) as bridge:
         yield bridge
 
@@ -89,12 +93,6 @@ def start_operator(machine: ViamServer, load: Load, tmp_path: Path) -> Iterator[
             return operator
 
         yield start
-
-
-def patient(machine: ViamServer) -> dict[str, Any]:
-    """Return the parameters of a machine that may take its time with an answer."""
-    main = {'address': machine.address, 'insecure': True, 'call_timeout': CALL_TIMEOUT}
-    return {'machines': {'main': main}}
 
 
 def sessions_of(machine: ViamServer) -> list[str]:
@@ -443,7 +441,7 @@ def test_a_bridge_that_goes_leaves_its_base_to_viam_server_where_an_sdk_program_
 ) -> None:
     base = drive(name)
     operator = start_operator()
-    bridge = start_bridge({name: BASES[name]}, stop_policy='machine', **patient(machine))
+    bridge = start_bridge({name: BASES[name]}, stop_policy='machine', call_timeout=CALL_TIMEOUT)
     teleop = start_publisher('teleop')
     teleop.stream(f'/{name}', forward=0.1)
     began = base.wait_driven()[0].t
@@ -471,7 +469,9 @@ def test_a_bridge_that_goes_stops_its_base_at_once_where_nobody_else_is(
     start_publisher: StartPublisher,
 ) -> None:
     base = drive('alone')
-    bridge = start_bridge({'alone': BASES['alone']}, stop_policy='machine', **patient(machine))
+    bridge = start_bridge(
+        {'alone': BASES['alone']}, stop_policy='machine', call_timeout=CALL_TIMEOUT
+    )
     start_publisher('teleop').stream('/alone', forward=0.1)
     base.wait_driven()
     wished = time.monotonic()
@@ -501,7 +501,7 @@ def test_the_bridges_own_policy_stops_a_base_under_an_sdk_program_and_says_so_be
         {'under': BASES['under']},
         stop_policy='bridge',
         heartbeat_window=window,
-        **patient(machine),
+        call_timeout=CALL_TIMEOUT,
     )
     assert bridge.wait_event('foreign_sessions', machine='main')['count'] == 1
     says(bridge, 'main: it has 1 sessions of others')

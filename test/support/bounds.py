@@ -12,6 +12,8 @@ while the bound ran, and by nothing else.
   sample after it. It sums delays that overlap, so it is an upper bound.
 - What a sibling thread overslept at worst in that time.
 - The time that a hypervisor gave the cores to somebody else (steal, of all cores).
+- The time in which some process waited for the disk (`/proc/pressure/io`): code that is used for
+  the first time is read from there, and a record is written there.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ _SAMPLED_EVERY = 5  # looks
 
 
 Sample = tuple[float, float, Mapping[int, float]]
-"""s: when, the time stolen until then, and the delays of each process."""
+"""s: when, the time lost to all until then, and the delays of each process."""
 
 
 class Load:
@@ -130,7 +132,7 @@ class Load:
             delays: defaultdict[int, float] = defaultdict(float)
             for (process, _), delay in self._delays.items():
                 delays[process] += delay * 1e-9
-            self._samples.append((time.monotonic(), _stolen(), delays))
+            self._samples.append((time.monotonic(), _stolen() + _waited_for_disk(), delays))
 
     def _sample_process(self, pid: int) -> None:
         for thread in _threads(pid):
@@ -157,6 +159,15 @@ def _stolen() -> float:
     with open('/proc/stat', encoding='ascii') as file:
         fields = file.readline().split()
     return int(fields[8]) / os.sysconf('SC_CLK_TCK') if len(fields) > 8 else 0.0
+
+
+def _waited_for_disk() -> float:
+    """Return the seconds since the start of the computer in which somebody waited for a disk."""
+    try:
+        with open('/proc/pressure/io', encoding='ascii') as file:
+            return float(file.readline().rpartition('=')[2]) * 1e-6
+    except OSError:
+        return 0.0  # a kernel that does not tell
 
 
 def _threads(pid: int) -> Iterable[int]:

@@ -17,17 +17,23 @@ from support.process import ProcessUnderTest
 from support.tail import Tail
 
 WINDOW = 0.4  # s, the heartbeat window of most tests
+CALL_TIMEOUT = 0.25  # s, the parameter's default
 
 Event = dict[str, Any]
 
 
 def parameters(
-    address: str, bases: Mapping[str, Mapping[str, Any]], **others: Any
+    address: str,
+    bases: Mapping[str, Mapping[str, Any]],
+    *,
+    call_timeout: float = CALL_TIMEOUT,
+    **others: Any,
 ) -> dict[str, Any]:
     """Return the node's parameters for bases of one machine."""
+    main = {'address': address, 'insecure': True, 'call_timeout': call_timeout}
     return {
         'heartbeat_window': WINDOW,
-        'machines': {'main': {'address': address, 'insecure': True}},
+        'machines': {'main': main},
         'base_names': list(bases),
         'bases': {name: dict(base) for name, base in bases.items()},
         **others,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 import time
+from typing import Any
 
 import pytest
 
@@ -95,7 +96,7 @@ def drive_all(start_publisher: StartPublisher, drive: Drives) -> DriveAll:
     return start
 
 
-def hierarchy(tree: Tree) -> dict[str, object]:
+def hierarchy(tree: Tree) -> dict[str, Any]:
     """Return the parameters that say which machine is a part of which."""
     return {
         'machine_names': list(PARENTS),
