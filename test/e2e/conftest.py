@@ -23,7 +23,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 from support.bounds import Load
 from support.bridge_process import BridgeProcess, CALL_TIMEOUT, parameters
 from support.domains import own_domain
-from support.drive import Drive
+from support.drive import Drive, wait_for
 from support.observer import Observer
 from support.publisher_process import PublisherProcess
 from support.simulated import SimulatedMachineProcess
@@ -187,6 +187,22 @@ def tell(bridge: BridgeProcess, since: float = 0.0) -> None:
     for event in bridge.events():
         if event['at'] >= since:
             print(bridge.name, *(f'{key}={value}' for key, value in event.items()))
+
+
+def wait_named(observer: Observer, node: str, base: str) -> None:
+    """
+    Wait until the bridge knows the name of the node that used a base last.
+
+    Its heartbeats count from then on only, and the graph tells it later than its messages come. It
+    also keeps the names of killed nodes for 20 s: the name has to be the node's alone.
+    """
+    wait_for(
+        lambda: any(
+            row['node'] == node and row['bases'] == [base]
+            for row in observer.overview()['sessions']
+        ),
+        f'the graph names {node}',
+    )
 
 
 def check_output(output: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from e2e.conftest import needs_gids, StartPublisher
+from e2e.conftest import needs_gids, StartPublisher, wait_named
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, wait_for
 from support.observer import Observer
@@ -36,19 +36,24 @@ def test_bad_number_stops_the_base_at_once_and_nobody_else(
     beats: str,
     bridge: BridgeProcess,
     drive: Drives,
+    machine_kind: str,
     observer: Observer,
     start_publisher: StartPublisher,
 ) -> None:
     name = f'{bad}_{beats}'
     topic = f'/{name}/cmd_vel'
     base, other = drive(name), drive('other')
-    broken, healthy = start_publisher('broken'), start_publisher('healthy')
+    # The graph keeps the name of a killed node for a while: nobody else may have had it.
+    node = f'{name}_{machine_kind}'
+    broken, healthy = start_publisher(node), start_publisher('healthy')
     healthy.stream('/other/cmd_vel', forward=0.1)
     if BEATS[beats]:
         broken.heartbeat()
     broken.stream(topic, forward=0.2)
     began = base.wait_driven(times=25)[0].t
     other_began = other.wait_driven(began)[0].t
+    if BEATS[beats]:
+        wait_named(observer, f'/{node}', name)
     sent = broken.stream(topic, **BAD[bad])
     stop = base.stopped_within(sent)
     base.not_stopped(began, sent)

@@ -17,10 +17,11 @@ import pytest
 
 pytest.importorskip('viam', reason='viam-sdk is an extra')
 
-from e2e.conftest import needs_gids, StartBridge, StartPublisher
+from e2e.conftest import needs_gids, StartBridge, StartPublisher, wait_named
 from support.bounds import EARLY, Load, RECOVERY
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, kill, wait_for
+from support.observer import Observer
 from support.publisher import HEARTBEATS
 from support.publisher_process import PublisherProcess, RATE
 from support.record import Entry
@@ -191,15 +192,17 @@ def test_stop_of_the_main_parts_own_base_is_on_time_while_a_frozen_sub_part_hold
     load: Load,
     machine: ViamServer,
     near: Drive,
+    observer: Observer,
     start_publisher: StartPublisher,
     sub_part: ViamServer,
 ) -> None:
-    teleop, navigator = start_publisher('teleop'), start_publisher('navigator')
+    teleop, navigator = start_publisher('near_teleop'), start_publisher('navigator')
     far.wait_driven(navigator.stream('/far/cmd_vel', forward=0.1))
     began = teleop.stream('/near/cmd_vel', forward=0.2)
     near.wait_driven(began)
     # It keeps its speed without a command that could fail.
     teleop.heartbeat()
+    wait_named(observer, '/near_teleop', 'near')
     teleop.silence('/near/cmd_vel')
     hold_sessions(machine, sub_part, near, navigator)
     near.keeps_moving(began, 2 * WINDOW)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import time
 from typing import Any
 
-from e2e.conftest import MACHINE_WINDOW, needs_gids, StartPublisher
+from e2e.conftest import MACHINE_WINDOW, needs_gids, StartPublisher, wait_named
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, kill, wait_for
 from support.observer import Observer
@@ -43,14 +43,7 @@ def test_own_heartbeats_keep_a_speed_that_is_not_repeated(
     teleop.heartbeat()
     teleop.stream(topic_of('kept'), forward=0.2)
     began = base.wait_driven()[0].t
-    # A heartbeat counts only from when the graph names its sender, later than its messages come.
-    wait_for(
-        lambda: any(
-            row['node'] == '/teleop' and row['bases'] == ['kept']
-            for row in observer.overview()['sessions']
-        ),
-        'the graph names /teleop',
-    )
+    wait_named(observer, '/teleop', 'kept')
     base.wait_driven(time.monotonic(), times=20)
     teleop.silence(topic_of('kept'))
     last_command = teleop.last_sent(topic_of('kept'))[1]

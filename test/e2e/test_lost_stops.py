@@ -109,8 +109,7 @@ def test_session_that_lapses_while_its_command_hangs_stops_the_base_at_once_and_
     teleop.stream('/hangs/cmd_vel', forward=0.2, marked=True)
     base.wait_driven()
     machine.control('hangs', set_velocity_hang=True, ignore_cancel=True)
-    hanging = len(base.motions())
-    wait_for(lambda: len(base.motions()) > hanging, 'a command hangs')
+    base.wait_hanging()
     stop = base.stopped_one_window_after(kill(teleop, '/hangs/cmd_vel'))
     assert not [e for e in base.calls(base.motions()[-1].t) if e.is_motion and e.phase == 'end']
 

@@ -14,6 +14,7 @@ from support.publisher_process import PublisherProcess
 from support.record import Entry, Record
 
 _POLL = 0.005  # s
+_HANGS = 0.1  # s that a call of a base takes at most, unless it hangs
 
 
 class Drive:
@@ -66,6 +67,20 @@ class Drive:
         """Wait for the first stop at `since` or later that took effect, and return it."""
         self._record.wait_for(lambda _: self.stops(since), timeout, f'{self.base} is stopped')
         return self.stops(since)[0]
+
+    def wait_hanging(self) -> Entry:
+        """Wait until a command has begun that does not end, and return its beginning."""
+
+        def hanging() -> Entry | None:
+            begun: Entry | None = None
+            for entry in self.calls():
+                if entry.is_motion:
+                    begun = entry if entry.phase == 'begin' else None
+            return begun if begun is not None and begun.t <= time.monotonic() - _HANGS else None
+
+        found = wait_for(hanging, f'a command of {self.base} hangs')
+        assert isinstance(found, Entry)
+        return found
 
     def stopped_one_window_after(self, sent: tuple[float, float], window: float = WINDOW) -> Entry:
         """
