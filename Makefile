@@ -21,7 +21,7 @@ endif
 ALONE := env -u PYTHONPATH -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run test lint types unit test-oldest test-jazzy fuzz bench model model-checker mutants races viam-server clean
+.PHONY: help venv demo run test lint types unit test-oldest test-jazzy fuzz bench model model-checker mutants races licences lock viam-server clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,12 @@ fuzz: viam-server ## random scripts against every implementation (ARGS='--seed 7
 races: viam-server ## commands and takeovers that meet the lapse; the hard cases' worst stops
 	$(BIN)/python -m bench.races --races 25000
 	$(BIN)/python -m bench.hard_cases
+
+licences: venv ## the licence of every dependency
+	@$(BIN)/python scripts/licences.py
+
+lock: ## write the hashes of requirements/*.in
+	@PYTHON='$(PYTHON)' scripts/lock
 
 mutants: ## change the core and the sender in 800 ways: the tests must notice (five minutes)
 	@PYTHON='$(PYTHON)' scripts/venv .venv-mutants
