@@ -28,9 +28,7 @@ class Connection(dict[wire.Method, Any]):
         """Connect."""
         self._channel = insecure_channel(address)
         for method in wire.METHODS:
-            self[method] = self._channel.unary_unary(
-                method.path, method.request.SerializeToString, method.response.FromString
-            )
+            self[method] = method.on(self._channel)
 
     def __enter__(self) -> Connection:
         grpc.channel_ready_future(self._channel).result(_CALL)

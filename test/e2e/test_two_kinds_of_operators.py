@@ -99,10 +99,7 @@ def sessions_of(machine: ViamServer) -> list[str]:
     """Return the ids of the sessions that the machine has."""
     get = wire.GET_SESSIONS
     with insecure_channel(machine.address) as channel:
-        call = channel.unary_unary(
-            get.path, get.request.SerializeToString, get.response.FromString
-        )
-        answer = call(get.request(), timeout=5.0, wait_for_ready=True)
+        answer = get.on(channel)(get.request(), timeout=5.0, wait_for_ready=True)
     return [session.id for session in answer.sessions]
 
 

@@ -52,9 +52,8 @@ class RawClient:
             count += 1
 
     def _call(self, method: wire.Method, sid: str = '', **fields: Any) -> Any:
-        call = self._channel.unary_unary(
-            method.path, method.request.SerializeToString, method.response.FromString
-        )
         metadata = ((wire.SESSION_KEY, sid),) if sid else None
         request = method.request(**fields)
-        return call(request, timeout=TIMEOUT, metadata=metadata, wait_for_ready=True)
+        return method.on(self._channel)(
+            request, timeout=TIMEOUT, metadata=metadata, wait_for_ready=True
+        )

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable
 import threading
 import time
-from typing import Any
 
 import grpc
 
@@ -150,12 +149,7 @@ class Dialer:
 def _ask(channel: grpc.Channel) -> None:
     """Ask the machine for its resources, as every Viam client does first."""
     method = wire.RESOURCE_NAMES
-    call: Any = channel.unary_unary(
-        method.path,
-        request_serializer=method.request.SerializeToString,
-        response_deserializer=method.response.FromString,
-    )
     try:
-        call(method.request(), timeout=ANSWERED_WITHIN)
+        method.on(channel)(method.request(), timeout=ANSWERED_WITHIN)
     except grpc.RpcError as error:
         raise DialError(f'the machine does not answer over WebRTC ({error.code().name})') from None
