@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import math
-from types import TracebackType
 from typing import Any
 import uuid
 
@@ -34,12 +33,7 @@ class Connection(dict[wire.Method, Any]):
         grpc.channel_ready_future(self._channel).result(_CALL)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._channel.close()
 
 
