@@ -23,6 +23,7 @@ import grpc
 from viam_session_bridge.machine import wire
 from viam_session_bridge.machine.credentials import Credentials, CredentialsError
 from viam_session_bridge.machine.dial_process import DialError, DialProcess
+from viam_session_bridge.machine.pause import Pause
 
 SOCKET_OPTIONS = [
     # The library refuses calls to the authority that gRPC derives from a socket's path.
@@ -89,10 +90,14 @@ class Dialer:
             self._thread.join()
 
     def _run(self) -> None:
-        pause = 0.0
-        while not self._closing.wait(pause):
-            reached = self._connect()
-            pause = 0.0 if reached else min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
+        pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
+        wait = 0.0
+        while not self._closing.wait(wait):
+            if self._connect():
+                pause.reset()
+                wait = 0.0
+            else:
+                wait = pause.take()
 
     def _connect(self) -> bool:
         """Dial once, stay while the machine answers, and return whether it ever did."""

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from viam_session_bridge.machine.calls import Outcome
-from viam_session_bridge.machine.stopping import Pause
+from viam_session_bridge.machine.pause import Pause
+from viam_session_bridge.machine.stopping import FIRST_PAUSE, LONGEST_PAUSE
 
 SETTLED_AFTER_PROBE = 1.0  # s
 SETTLED_WITHOUT_PROBE = 10.0  # s
@@ -76,7 +77,7 @@ class Probe:
         self._out = False
         self._sent_at = 0.0
         self._not_before = 0.0
-        self._pause = Pause()
+        self._pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
 
     def due_at(self, bases: Iterable[Unanswered]) -> float | None:
         """Return when a probe is to be handed over, None while none is needed or one is out."""
