@@ -24,11 +24,7 @@ from viam_session_bridge.machine import wire
 def main(address: str, base: str, topic: str) -> None:
     """Forward until killed."""
     channel = grpc.insecure_channel(address)
-    set_velocity = channel.unary_unary(
-        wire.SET_VELOCITY.path,
-        request_serializer=wire.SET_VELOCITY.request.SerializeToString,
-        response_deserializer=wire.SET_VELOCITY.response.FromString,
-    )
+    set_velocity = wire.SET_VELOCITY.on(channel)
     grpc.channel_ready_future(channel).result(10.0)
 
     def forward(twist: Twist) -> None:

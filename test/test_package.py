@@ -40,7 +40,7 @@ IMPURE = {
 }  # fmt: skip
 PURE_OF_MACHINE = (
     'calls', 'closing', 'connection', 'handing_over', 'happened', 'inquiry', 'machine_sessions',
-    'outbox', 'protocol', 'sender', 'stopping', 'token', 'unanswered', 'verifying',
+    'outbox', 'pause', 'protocol', 'sender', 'stopping', 'token', 'unanswered', 'verifying',
 )  # fmt: skip
 
 

@@ -243,9 +243,7 @@ def test_the_stop_of_a_lapse_waits_for_no_motion_under_way(load: Load, machine: 
         session = user.new()
         method = wire.MOVE_STRAIGHT
         before = time.monotonic()
-        under_way = user.channel.unary_unary(
-            method.path, method.request.SerializeToString, method.response.FromString
-        ).future(
+        under_way = method.on(user.channel).future(
             method.request(name='slow', distance_mm=6000, mm_per_sec=100.0),
             metadata=[(wire.SESSION_KEY, session)],
         )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 import os
 from pathlib import Path
 import signal
@@ -49,15 +50,24 @@ def configuration(*addresses: str) -> Configuration:
 
 
 class Running:
-    """A shell, active and connected."""
+    """A shell, for `with`: active and connected, and closed whatever becomes of the test."""
 
     def __init__(self, *addresses: str) -> None:
         self.failures: list[BaseException] = []
         self.woken = threading.Event()
         self.shell = Shell(configuration(*addresses), self.woken.set, self.failures.append)
-        self.shell.start()
-        self.shell.activate()
-        self.wait_for(lambda bridge: all(machine.ready for machine in bridge.machines.values()))
+
+    def __enter__(self) -> Running:
+        with ExitStack() as unless_connected:
+            unless_connected.callback(self.shell.close)
+            self.shell.start()
+            self.shell.activate()
+            self.wait_for(lambda bridge: all(m.ready for m in bridge.machines.values()))
+            unless_connected.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shell.close()
 
     def wait_for(self, state: Callable[[Bridge], bool]) -> None:
         end = time.monotonic() + BOUND
@@ -90,10 +100,9 @@ def test_silence_stops_the_base_one_window_after_the_last_command(
     machine: tuple[str, Record],
 ) -> None:
     address, record = machine
-    running = Running(address)
-    last = running.drive(0)
-    late = stop_of(record) - last - WINDOW
-    running.shell.close()
+    with Running(address) as running:
+        last = running.drive(0)
+        late = stop_of(record) - last - WINDOW
     assert late >= -0.005
     assert late <= 0.2  # on an idle machine some 2 ms, see bench/
     assert not record.moving('base')
@@ -109,19 +118,18 @@ def test_a_hung_machine_delays_no_other_machines_stop(
         [sys.executable, '-m', 'viam_session_bridge.simulation', '--address', hung_address]
     )
     try:
-        running = Running(address, hung_address)
-        running.drive(1)
-        os.kill(hung.pid, signal.SIGSTOP)
-        running.shell.command('client 1', '/cmd_vel1', Velocity(x=0.2))
-        last = running.drive(0)
-        late = stop_of(record) - last - WINDOW
-        assert -0.005 <= late <= 0.2
-        running.shell.deactivate()
-        assert running.shell.wait_closed(0.5) == {'b1': False}
-        os.kill(hung.pid, signal.SIGCONT)
-        # The command without an answer settles a second after the machine spoke again (R7).
-        assert running.shell.wait_closed(BOUND) == {}
-        running.shell.close()
+        with Running(address, hung_address) as running:
+            running.drive(1)
+            os.kill(hung.pid, signal.SIGSTOP)
+            running.shell.command('client 1', '/cmd_vel1', Velocity(x=0.2))
+            last = running.drive(0)
+            late = stop_of(record) - last - WINDOW
+            assert -0.005 <= late <= 0.2
+            running.shell.deactivate()
+            assert running.shell.wait_closed(0.5) == {'b1': False}
+            os.kill(hung.pid, signal.SIGCONT)
+            # The command without an answer settles a second after the machine spoke again (R7).
+            assert running.shell.wait_closed(BOUND) == {}
         assert running.failures == []
     finally:
         hung.kill()
@@ -132,37 +140,34 @@ def test_deactivation_stops_what_was_commanded_and_refuses_what_follows(
     machine: tuple[str, Record],
 ) -> None:
     address, record = machine
-    running = Running(address)
-    running.drive(0)
-    running.shell.deactivate()
-    assert running.shell.wait_closed(BOUND) == {}
-    before = len(record.commands('base'))
-    running.drive(0, times=2)
-    running.shell.close()
+    with Running(address) as running:
+        running.drive(0)
+        running.shell.deactivate()
+        assert running.shell.wait_closed(BOUND) == {}
+        before = len(record.commands('base'))
+        running.drive(0, times=2)
     assert len(record.commands('base')) == before
     assert not record.moving('base')
 
 
 def test_closing_ends_every_thread_of_ours(machine: tuple[str, Record]) -> None:
     before = set(threading.enumerate())
-    running = Running(machine[0])
-    running.drive(0)
-    running.shell.close()
+    with Running(machine[0]) as running:
+        running.drive(0)
     assert not [t for t in threading.enumerate() if t not in before and t.name == 'lapse clock']
 
 
 def test_an_exception_in_a_feed_is_told_whatever_thread_it_comes_up_on(
     machine: tuple[str, Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = Running(machine[0])
     told = threading.Event()
 
     def broken(self: Bridge, now: float) -> None:
         told.set()
         raise RuntimeError('broken')
 
-    monkeypatch.setattr(Bridge, 'tick', broken)
-    running.drive(0, times=1)
-    assert told.wait(BOUND)
-    running.shell.close()
+    with Running(machine[0]) as running:
+        monkeypatch.setattr(Bridge, 'tick', broken)
+        running.drive(0, times=1)
+        assert told.wait(BOUND)
     assert [str(failure) for failure in running.failures][:1] == ['broken']

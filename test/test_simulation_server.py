@@ -30,11 +30,7 @@ class Client:
 
     def start(self, method: wire.Method, sids: tuple[str, ...] = (), **fields: Any) -> Any:
         """Start a call and return its future."""
-        return self.channel.unary_unary(
-            method.path,
-            request_serializer=method.request.SerializeToString,
-            response_deserializer=method.response.FromString,
-        ).future(
+        return method.on(self.channel).future(
             method.request(**fields),
             timeout=PATIENCE,
             metadata=[(wire.SESSION_KEY, sid) for sid in sids],

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from support.pure import base, machine, Rig
-from viam_session_bridge.configuration import StopPolicy
+from viam_session_bridge.configuration import BaseConfiguration, StopPolicy
 from viam_session_bridge.core.said import SessionEnded, Stop
 from viam_session_bridge.core.session import SessionsMode
 from viam_session_bridge.machine.calls import (
@@ -43,12 +43,19 @@ def rig() -> Rig:
     return leaving()
 
 
-def leaving() -> Rig:
-    """Return a bench whose machine does the stopping; the last command was sent at time 0."""
-    rig = Rig(verify=True, stop_policy=StopPolicy.MACHINE)
+def leaving(*bases: BaseConfiguration, **options: object) -> Rig:
+    """Return a bench whose machine does the stopping; A commanded `base` at time 0."""
+    rig = Rig(*bases, verify=True, stop_policy=StopPolicy.MACHINE, **options)
     rig.machine_window = MACHINE_WINDOW
     rig.drive('A')
     return rig
+
+
+def leaving_to_two_machines() -> Rig:
+    """Return one as :func:`leaving` does, with a base `arm` on another machine."""
+    return leaving(
+        base('base'), base('arm', machine='other'), machines=[machine(), machine('other')]
+    )
 
 
 def kinds(sent: list[tuple[float, Request]]) -> list[tuple[float, type[Request]]]:
@@ -67,16 +74,9 @@ def test_the_window_is_the_machines_and_a_lapse_sends_no_stop(rig: Rig) -> None:
 
 
 def test_with_two_machines_the_shorter_window_counts() -> None:
-    rig = Rig(
-        base('base'),
-        base('slow', machine='other'),
-        machines=[machine(), machine('other')],
-        stop_policy=StopPolicy.MACHINE,
-    )
-    rig.machine_window = MACHINE_WINDOW
-    rig.drive('A')
+    rig = leaving_to_two_machines()
     rig.machine_window = 3.0
-    rig.drive('B', topic='/slow')
+    rig.drive('B', topic='/arm')
     assert rig.bridge.core.window == MACHINE_WINDOW
 
 
@@ -96,12 +96,7 @@ def test_a_machine_without_sessions_stops_nothing_so_the_bridge_does() -> None:
 
 
 def test_the_machine_stops_no_base_that_was_driven_without_a_session() -> None:
-    rig = Rig(
-        base('base', sessions=SessionsMode.DISABLED),
-        verify=True,
-        stop_policy=StopPolicy.MACHINE,
-    )
-    rig.drive('A')
+    rig = leaving(base('base', sessions=SessionsMode.DISABLED))
     assert rig.deactivate() == [StopBase('base')]
 
 
@@ -160,14 +155,7 @@ def test_a_permission_is_no_sign_of_life(rig: Rig) -> None:
 
 
 def test_a_command_for_one_machine_is_a_sign_of_life_for_the_other() -> None:
-    rig = Rig(
-        base('base'),
-        base('arm', machine='other'),
-        machines=[machine(), machine('other')],
-        stop_policy=StopPolicy.MACHINE,
-    )
-    rig.machine_window = MACHINE_WINDOW
-    rig.drive('A')
+    rig = leaving_to_two_machines()
     rig.until(FIFTH)
     rig.command('A', topic='/arm')
     assert rig.tick() == [SendHeartbeat('sid-1')]
@@ -275,11 +263,7 @@ def test_after_a_command_timed_out_it_is_asked_each_second_for_a_minute(rig: Rig
 
 
 def test_a_machine_session_that_expired_early_has_its_other_bases_verified_not_stopped() -> None:
-    rig = Rig(
-        base('base', '/base'), base('other', '/other'), stop_policy=StopPolicy.MACHINE, verify=True
-    )
-    rig.machine_window = MACHINE_WINDOW
-    rig.drive('A')
+    rig = leaving(base('base'), base('other'))
     rig.drive('A', topic='/other')
     rig.command('A')
     led_to = rig.answer(Move, Outcome.SESSION_EXPIRED)
@@ -290,21 +274,13 @@ def test_a_machine_session_that_expired_early_has_its_other_bases_verified_not_s
 
 def test_its_clients_next_session_does_not_keep_the_base_moving() -> None:
     """Resuming its machine session would, unless the machine has stopped the base (R11)."""
-    rig = Rig(
-        base('base', '/base'), base('other', '/other'), stop_policy=StopPolicy.MACHINE, verify=True
-    )
-    rig.machine_window = MACHINE_WINDOW
-    rig.drive('A')
+    rig = leaving(base('base'), base('other'))
     rig.until(MACHINE_WINDOW)
     assert rig.command('A', topic='/other') == [StartSession('')]
 
 
 def test_a_session_of_ours_that_is_being_started_is_not_foreign() -> None:
-    rig = Rig(
-        base('base', '/base'), base('other', '/other'), stop_policy=StopPolicy.MACHINE, verify=True
-    )
-    rig.machine_window = MACHINE_WINDOW
-    rig.drive('A')
+    rig = leaving(base('base'), base('other'))
     rig.until(STOPPED_BY)
     rig.command('B', topic='/other')
     rig.answer(IsMoving, moving=True)
@@ -426,9 +402,7 @@ def test_a_base_found_at_rest_needs_no_stop_at_deactivation(rig: Rig) -> None:
 
 
 def test_but_one_does_whose_command_was_on_its_way_all_the_while() -> None:
-    rig = Rig(machines=[machine(call_timeout=5.0)], verify=True, stop_policy=StopPolicy.MACHINE)
-    rig.machine_window = MACHINE_WINDOW
-    rig.drive('A')
+    rig = leaving(machines=[machine(call_timeout=5.0)])
     rig.command('A', 0.4)
     rig.left('A')
     rig.until(STOPPED_BY)

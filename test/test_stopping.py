@@ -514,7 +514,8 @@ def test_one_that_nobody_acknowledges_is_told_after_5_s_and_each_minute(rig: Rig
     rig.drive('A')
     rig.left('A')
     rig.until(130.0)
-    told = [overdue.at for overdue in rig.told(StopOverdue)]
-    for at, due in zip(told, (5.0, 65.0, 125.0), strict=True):
-        assert due <= at <= due + 1.5  # with the next try
-    assert rig.told(StopOverdue)[-1].tries > 100
+    told = rig.told(StopOverdue)
+    for overdue, due in zip(told, (5.0, 65.0, 125.0), strict=True):
+        assert due <= overdue.at <= due + 1.5  # with the next try
+        assert (overdue.stop.base, overdue.stop.cause) == ('base', Cause.LEFT)
+    assert told[-1].tries > 100

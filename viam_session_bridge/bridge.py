@@ -244,8 +244,10 @@ class Bridge:
             self._events.append(one)
 
     def _signed(self, client: str, now: float) -> None:
+        if not self._machines_stop:
+            return
         session = self.core.session(client)
-        if self._machines_stop and session is not None and session.sign == now:
+        if session is not None and session.sign == now:
             for machine in self.machines:
                 self._touch(machine).signed(session.number, now)
 

@@ -124,23 +124,20 @@ def _check_machine(machine: MachineConfiguration) -> Iterator[Problem]:
 def _check_tls(machine: MachineConfiguration, prefix: str) -> Iterator[Problem]:
     """Find what contradicts the transport, and would be ignored or worse."""
     webrtc = machine.transport is Transport.WEBRTC
-    useless = [
-        name
-        for name in ('ca_file', 'server_name', 'credentials_file')
-        if getattr(machine, name) and (machine.insecure or (webrtc and name == 'server_name'))
-    ]
-    for name in useless:
-        why = f'{prefix}.insecure is true, and no key goes over plaintext'
-        if name != 'credentials_file':
+    for name in ('ca_file', 'server_name', 'credentials_file'):
+        if machine.insecure and name == 'credentials_file':
+            why = f'{prefix}.insecure is true, and no key goes over plaintext'
+        elif machine.insecure:
             why = f'{prefix}.insecure is true, which is without certificates'
-        if not machine.insecure:
-            why = (
-                f'{prefix}.transport is webrtc, and viam-sdk goes by the name in the address'
+        elif webrtc and name == 'server_name':
+            why = f'{prefix}.transport is webrtc, and viam-sdk goes by the name in the address'
+        else:
+            continue
+        if getattr(machine, name):
+            yield Problem(
+                f'{prefix}.{name} is {getattr(machine, name)!r}, but {why}',
+                (f'{prefix}.{name}', f'{prefix}.insecure', f'{prefix}.transport'),
             )
-        yield Problem(
-            f'{prefix}.{name} is {getattr(machine, name)!r}, but {why}',
-            (f'{prefix}.{name}', f'{prefix}.insecure', f'{prefix}.transport'),
-        )
     if webrtc and machine.insecure:
         yield Problem(
             f'{prefix}.transport is webrtc and {prefix}.insecure is true: WebRTC is always '

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 import time
-from types import TracebackType
 from typing import Any
 
 from geometry_msgs.msg import Twist
@@ -35,12 +34,7 @@ class Domain:
     def __enter__(self) -> Domain:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._context.try_shutdown()
 
     def node(self, name: str) -> Node:

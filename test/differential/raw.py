@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import math
-from types import TracebackType
 from typing import Any
 import uuid
 
@@ -28,20 +27,13 @@ class Connection(dict[wire.Method, Any]):
         """Connect."""
         self._channel = insecure_channel(address)
         for method in wire.METHODS:
-            self[method] = self._channel.unary_unary(
-                method.path, method.request.SerializeToString, method.response.FromString
-            )
+            self[method] = method.on(self._channel)
 
     def __enter__(self) -> Connection:
         grpc.channel_ready_future(self._channel).result(_CALL)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._channel.close()
 
 

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from functools import partial
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from differential.comparison import Tape
@@ -51,12 +50,7 @@ class Stage:
     def __enter__(self) -> Stage:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def _start(self, stack: ExitStack) -> None:

@@ -171,11 +171,7 @@ def hold_sessions(
 
     def hangs() -> bool:
         with insecure_channel(machine.address) as channel:
-            call = channel.unary_unary(
-                wire.GET_SESSIONS.path,
-                wire.GET_SESSIONS.request.SerializeToString,
-                wire.GET_SESSIONS.response.FromString,
-            )
+            call = wire.GET_SESSIONS.on(channel)
             try:
                 call(wire.GET_SESSIONS.request(), timeout=0.5)
             except grpc.RpcError as error:

@@ -13,7 +13,8 @@ import pytest
 from e2e.conftest import MACHINE_WINDOW, needs_gids, StartPublisher
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, wait_for
-from support.observer import NODE, Observer
+from support.observer import Observer
+from support.own_node import NODE
 from support.publisher_process import PublisherProcess
 from support.record import Entry
 

@@ -79,13 +79,8 @@ class Machine:
 def call(target: str, method: wire.Method, sid: str = '', **fields: object) -> Any:
     """Call the machine over the socket."""
     with grpc.insecure_channel(target, options=SOCKET_OPTIONS) as channel:
-        function = channel.unary_unary(
-            method.path,
-            request_serializer=method.request.SerializeToString,
-            response_deserializer=method.response.FromString,
-        )
         metadata = [(wire.SESSION_KEY, sid)] if sid else None
-        return function(method.request(**fields), timeout=2.0, metadata=metadata)
+        return method.on(channel)(method.request(**fields), timeout=2.0, metadata=metadata)
 
 
 def dialing(machine: Machine) -> int:

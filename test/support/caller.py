@@ -58,11 +58,8 @@ class Caller:
 
     def unnoted(self, method: wire.Method, *sids: str, **fields: Any) -> Any:
         """Return the response, or raise grpc.RpcError."""
-        unary = self.channel.unary_unary(
-            method.path, method.request.SerializeToString, method.response.FromString
-        )
         metadata = [(wire.SESSION_KEY, sid) for sid in sids]
-        return unary(
+        return method.on(self.channel)(
             method.request(**fields), metadata=metadata, timeout=PATIENCE, wait_for_ready=True
         )
 

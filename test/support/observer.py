@@ -6,66 +6,34 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-import contextlib
 import json
-import threading
-from types import TracebackType
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-import rclpy
-from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_srvs.srv import Trigger
 
-from support.bounds import PATIENCE
 from support.drive import wait_for
+from support.own_node import NODE, OwnNode
 
-NODE = '/viam_session_bridge'
+_SERVICES = {'get_sessions': Trigger, 'get_state': GetState, 'change_state': ChangeState}
 
 
-class Observer:
-    """Services and topics of the bridge, in a ROS context of its own."""
+class Observer(OwnNode):
+    """Services and topics of the bridge."""
 
     def __init__(self, domain: int) -> None:
-        self._context = Context()
-        rclpy.init(args=[], context=self._context, domain_id=domain)
-        self._node = rclpy.create_node('observer', context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
+        super().__init__(domain, 'observer')
         self._statuses: defaultdict[str, list[DiagnosticArray]] = defaultdict(list)
-        self._clients: dict[str, Any] = {
-            name: self._node.create_client(kind, f'{NODE}/{name}')
-            for name, kind in (
-                ('get_sessions', Trigger),
-                ('get_state', GetState),
-                ('change_state', ChangeState),
-            )
-        }
-        self._thread = threading.Thread(target=self._spin, name='observer', daemon=True)
-
-    def __enter__(self) -> Observer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._executor.shutdown()
-        self._thread.join()
-        self._node.destroy_node()
-        self._context.try_shutdown()
+        for name, kind in _SERVICES.items():
+            self._find(name, kind)
 
     def wait_services(self) -> None:
         """Wait until the bridge's services are there, which may take DDS a second."""
-        for name, client in self._clients.items():
-            assert client.wait_for_service(PATIENCE), f'no service {name}'
+        for name in _SERVICES:
+            self._wait_service(name)
 
     def listen(self, topic: str) -> None:
         """Subscribe to a topic of DiagnosticArray, and to what was said there before."""
@@ -113,16 +81,3 @@ class Observer:
         """Trigger a transition (of `lifecycle_msgs/Transition`)."""
         request = ChangeState.Request(transition=Transition(id=transition))
         return bool(self._call('change_state', request).success)
-
-    def _call(self, name: str, request: Any) -> Any:
-        self.wait_services()
-        client = self._clients[name]
-        answered = threading.Event()
-        future = client.call_async(request)
-        future.add_done_callback(lambda _: answered.set())
-        assert answered.wait(PATIENCE), f'{name} does not answer'
-        return future.result()
-
-    def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()

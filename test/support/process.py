@@ -11,7 +11,6 @@ from pathlib import Path
 import signal
 import subprocess
 import time
-from types import TracebackType
 from typing import Any, TYPE_CHECKING
 
 from support.bounds import PATIENCE
@@ -70,12 +69,7 @@ class ProcessUnderTest:
             self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
 
     @property

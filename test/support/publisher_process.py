@@ -7,16 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 import json
 from pathlib import Path
-import select
-import subprocess
 import sys
-import time
 from typing import Any
 
-from support.bounds import PATIENCE
 from support.domains import ros_environment
-from support.process import ProcessUnderTest
 from support.publisher import HEARTBEATS, MARK
+from support.told_process import ToldProcess
 
 RATE = 50.0  # Hz
 _PROGRAM = Path(__file__).with_name('publisher.py')
@@ -31,7 +27,7 @@ class Sent:
     after: float | None
 
 
-class PublisherProcess(ProcessUnderTest):
+class PublisherProcess(ToldProcess):
     """
     A node that publishes on as many topics as it is told to.
 
@@ -120,30 +116,8 @@ class PublisherProcess(ProcessUnderTest):
 
     def _tell(self, **order: Any) -> float:
         self._write(**order)
-        assert self._process is not None and self._process.stdout is not None
-        deadline = time.monotonic() + PATIENCE
-        while not select.select([self._process.stdout], [], [], 0.1)[0]:
-            assert time.monotonic() < deadline, f'{self.name} does not answer{self.log_end()}'
-        answer = self._process.stdout.readline()
-        assert answer, f'{self.name} ended{self.log_end()}'
-        at: float = json.loads(answer)['at']
+        at: float = self._await_answer()['at']
         return at
-
-    def _write(self, **order: Any) -> None:
-        assert self._process is not None and self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b'\n')
-        self._process.stdin.flush()
-
-    def kill(self) -> None:
-        """End it at once, as a crash would."""
-        super().kill()
-        if self._process is not None:
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    pipe.close()
-
-    def _pipes(self, log: Any) -> dict[str, Any]:
-        return {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE}
 
 
 def number_of(speed: float, forward: float) -> int:

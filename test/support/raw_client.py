@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Any
 
 import grpc
@@ -23,12 +22,7 @@ class RawClient:
     def __enter__(self) -> RawClient:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._channel.close()
 
     def start_session(self) -> str:
@@ -52,9 +46,8 @@ class RawClient:
             count += 1
 
     def _call(self, method: wire.Method, sid: str = '', **fields: Any) -> Any:
-        call = self._channel.unary_unary(
-            method.path, method.request.SerializeToString, method.response.FromString
-        )
         metadata = ((wire.SESSION_KEY, sid),) if sid else None
         request = method.request(**fields)
-        return call(request, timeout=TIMEOUT, metadata=metadata, wait_for_ready=True)
+        return method.on(self._channel)(
+            request, timeout=TIMEOUT, metadata=metadata, wait_for_ready=True
+        )

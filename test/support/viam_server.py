@@ -13,7 +13,6 @@ import signal
 import subprocess
 import tempfile
 import time
-from types import TracebackType
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -71,12 +70,7 @@ class ViamServer:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
 
     @property

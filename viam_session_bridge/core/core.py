@@ -201,7 +201,7 @@ class Core:
         if previous is not None:
             previous.last_used.discard(base)
         if session is None:
-            self._last_users.pop(base, None)
+            del self._last_users[base]
         else:
             self._last_users[base] = session
             session.last_used.add(base)

@@ -64,8 +64,6 @@ class Velocity:
             scale = max_linear / linear
         if 0.0 < max_angular < angular:
             scale = min(scale, max_angular / angular)
-        if scale == 1.0:
-            return self
         return Velocity(self.x * scale, self.y * scale, self.yaw * scale)
 
     def to_viam(self) -> tuple[Vector, Vector]:

@@ -20,6 +20,7 @@ from viam_session_bridge.machine.calls import (
 )
 from viam_session_bridge.machine.happened import AccessRefused, Happened, MachineAbsent
 from viam_session_bridge.machine.outbox import Outbox
+from viam_session_bridge.machine.pause import Pause
 
 ABSENT_AFTER = 2.0  # s
 TOLD_AGAIN_AFTER = 60.0  # s
@@ -43,7 +44,7 @@ class Connection:
         self._granted = not authenticates
         self._authenticate_at: float | None = None
         self._authentication: int | None = None
-        self._pause = FIRST_PAUSE  # after an answer that was no token
+        self._pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)  # after an answer that was no token
         self._void_pause = 0.0  # s, after a token that was refused soon
         self._granted_at = float('-inf')
         self._granted_after = 0  # the last call that went without this token
@@ -73,7 +74,8 @@ class Connection:
         self._connected = connected
         self._explain_at = None if connected else now + ABSENT_AFTER
         if self._authenticates:
-            self._granted, self._pause, self._void_pause = False, FIRST_PAUSE, 0.0
+            self._granted, self._void_pause = False, 0.0
+            self._pause.reset()
             self._authenticate_at = now if connected else None
 
     def refused(self, number: int, detail: str, now: float) -> None:
@@ -123,13 +125,13 @@ class Connection:
         self._authentication = None
         # A machine without keys does not know the call, and lets everyone in.
         if answer.outcome in (Outcome.OK, Outcome.UNIMPLEMENTED):
-            self._granted, self._pause = True, FIRST_PAUSE
-            self._granted_at, self._granted_after = now, self._outbox.last
+            self._granted, self._granted_at = True, now
+            self._granted_after = self._outbox.last
+            self._pause.reset()
             if answer.lifetime:
                 self._authenticate_at = now + max(RENEWED_AT * answer.lifetime, FIRST_PAUSE)
             return
-        self._authenticate_at = now + self._pause
-        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._authenticate_at = now + self._pause.take()
         self._tell_refusal(answer.detail, now)
 
     def _tell_refusal(self, detail: str, now: float) -> None:

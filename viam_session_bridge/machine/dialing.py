@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable
 import threading
 import time
-from typing import Any
 
 import grpc
 
 from viam_session_bridge.machine import wire
 from viam_session_bridge.machine.credentials import Credentials, CredentialsError
 from viam_session_bridge.machine.dial_process import DialError, DialProcess
+from viam_session_bridge.machine.pause import Pause
 
 SOCKET_OPTIONS = [
     # The library refuses calls to the authority that gRPC derives from a socket's path.
@@ -90,10 +90,14 @@ class Dialer:
             self._thread.join()
 
     def _run(self) -> None:
-        pause = 0.0
-        while not self._closing.wait(pause):
-            reached = self._connect()
-            pause = 0.0 if reached else min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
+        pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
+        wait = 0.0
+        while not self._closing.wait(wait):
+            if self._connect():
+                pause.reset()
+                wait = 0.0
+            else:
+                wait = pause.take()
 
     def _connect(self) -> bool:
         """Dial once, stay while the machine answers, and return whether it ever did."""
@@ -150,12 +154,7 @@ class Dialer:
 def _ask(channel: grpc.Channel) -> None:
     """Ask the machine for its resources, as every Viam client does first."""
     method = wire.RESOURCE_NAMES
-    call: Any = channel.unary_unary(
-        method.path,
-        request_serializer=method.request.SerializeToString,
-        response_deserializer=method.response.FromString,
-    )
     try:
-        call(method.request(), timeout=ANSWERED_WITHIN)
+        method.on(channel)(method.request(), timeout=ANSWERED_WITHIN)
     except grpc.RpcError as error:
         raise DialError(f'the machine does not answer over WebRTC ({error.code().name})') from None

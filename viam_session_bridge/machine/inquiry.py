@@ -103,7 +103,8 @@ class Inquiry:
             self._outbox.call(GetSessions(Purpose.REPORT))
         probe_due_at = self._probe_due_at()
         if probe_due_at is not None and probe_due_at <= now:
-            self._probe.sent(self._outbox.call(GetSessions()), now)
+            self._outbox.call(GetSessions())
+            self._probe.sent(now)
 
     def next_deadline(self) -> float | None:
         """Return when to :meth:`verify` or :meth:`ask` next."""
@@ -120,7 +121,7 @@ class Inquiry:
             self._moving_answered(number, request.base, answer, now)
         elif request.purpose is Purpose.SETTLE:
             bases = [sender.unanswered for sender in self._senders.values()]
-            self._probe.answered(number, answer.outcome, bases, now)
+            self._probe.answered(answer.outcome, bases, now)
         elif request.purpose is Purpose.VERIFY:
             if self.verifying.answered_again(request.about, number, answer, now):
                 return self._suspected(request.about, answer, now)

@@ -30,16 +30,15 @@ class Methods:
 
     def __init__(self, channel: grpc.Channel, bases: Mapping[str, BaseConfiguration]) -> None:
         """Bind them; ``bases``: those of the machine, by name."""
-        self._channel = channel
         self._bases = bases
-        self._authenticate = self._callable(wire.AUTHENTICATE)
-        self._start_session = self._callable(wire.START_SESSION)
-        self._heartbeat = self._callable(wire.SEND_SESSION_HEARTBEAT)
-        self._get_sessions = self._callable(wire.GET_SESSIONS)
-        self._set_velocity = self._callable(wire.SET_VELOCITY)
-        self._set_power = self._callable(wire.SET_POWER)
-        self._stop = self._callable(wire.STOP)
-        self._is_moving = self._callable(wire.IS_MOVING)
+        self._authenticate = wire.AUTHENTICATE.on(channel)
+        self._start_session = wire.START_SESSION.on(channel)
+        self._heartbeat = wire.SEND_SESSION_HEARTBEAT.on(channel)
+        self._get_sessions = wire.GET_SESSIONS.on(channel)
+        self._set_velocity = wire.SET_VELOCITY.on(channel)
+        self._set_power = wire.SET_POWER.on(channel)
+        self._stop = wire.STOP.on(channel)
+        self._is_moving = wire.IS_MOVING.on(channel)
 
     def compose(self, request: Request) -> tuple[Any, Any, Metadata]:
         """Return the method to call, its message, and metadata beside the access token."""
@@ -76,10 +75,3 @@ class Methods:
         payload = wire.Credentials(type=wire.API_KEY, payload=credentials.key)
         message = wire.AUTHENTICATE.request(entity=credentials.key_id, credentials=payload)
         return self._authenticate, message
-
-    def _callable(self, method: wire.Method) -> Any:
-        return self._channel.unary_unary(
-            method.path,
-            request_serializer=method.request.SerializeToString,
-            response_deserializer=method.response.FromString,
-        )

@@ -47,7 +47,6 @@ class Sent:
 
     number: int
     command: Command
-    sid: str
     deadline: float
 
 
@@ -189,7 +188,7 @@ class Sender:
     def sent(self, number: int, sid: str, deadline: float) -> None:
         """Take that the waiting command is handed over; a stop of before is not repeated (R9)."""
         assert self.waiting is not None
-        self.in_flight = Sent(number, self.waiting, sid, deadline)
+        self.in_flight = Sent(number, self.waiting, deadline)
         self._commander = self.waiting.forward.client
         self._beside_lost, self._doubtful_until = bool(self.unanswered), None
         self.waiting = None

@@ -12,30 +12,14 @@ from __future__ import annotations
 
 from viam_session_bridge.core.said import Cause, Stop
 from viam_session_bridge.machine.calls import Outcome
+from viam_session_bridge.machine.pause import Pause
 
-FIRST_PAUSE = 0.05  # s
-LONGEST_PAUSE = 1.0  # s
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # s, between two repetitions (R7)
 OVERDUE_AFTER, OVERDUE_AGAIN_AFTER = 5.0, 60.0  # s
 
 # These leave the base as it was: a stop under way covers them, and a publisher that repeats its
 # mistake at 5 kHz must not drive the repetitions.
 _COVERED = (Cause.REFUSED, Cause.ZERO, Cause.NO_SESSION)
-
-
-class Pause:
-    """The pause before a repetition: 50 ms, doubling to 1 s (R7)."""
-
-    def __init__(self) -> None:
-        self._next = FIRST_PAUSE
-
-    def take(self) -> float:
-        """Return the pause to make now, in s."""
-        pause, self._next = self._next, min(2 * self._next, LONGEST_PAUSE)
-        return pause
-
-    def reset(self) -> None:
-        """Begin again with the shortest."""
-        self._next = FIRST_PAUSE
 
 
 class Stopping:
@@ -52,7 +36,7 @@ class Stopping:
         self.zero_due = False
         self._zero_spent = False
         self._fence = 0
-        self._pause = Pause()
+        self._pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
         self._overdue_at = stop.at + OVERDUE_AFTER
 
     @property

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from viam_session_bridge.machine.calls import Outcome
-from viam_session_bridge.machine.stopping import Pause
+from viam_session_bridge.machine.pause import Pause
+from viam_session_bridge.machine.stopping import FIRST_PAUSE, LONGEST_PAUSE
 
 SETTLED_AFTER_PROBE = 1.0  # s
 SETTLED_WITHOUT_PROBE = 10.0  # s
@@ -73,33 +74,28 @@ class Probe:
     """The ``GetSessions`` calls of one machine that settle its unanswered commands."""
 
     def __init__(self) -> None:
-        self._call: int | None = None
+        self._out = False
         self._sent_at = 0.0
         self._not_before = 0.0
-        self._pause = Pause()
+        self._pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
 
     def due_at(self, bases: Iterable[Unanswered]) -> float | None:
         """Return when a probe is to be handed over, None while none is needed or one is out."""
-        if self._call is not None:
+        if self._out:
             return None
         wanted = [due for due in (base.probe_due() for base in bases) if due is not None]
         return max(min(wanted), self._not_before) if wanted else None
 
-    def sent(self, number: int, now: float) -> None:
+    def sent(self, now: float) -> None:
         """Take that a probe is handed over."""
-        self._call, self._sent_at = number, now
+        self._out, self._sent_at = True, now
 
-    def answered(
-        self, number: int, outcome: Outcome, bases: Iterable[Unanswered], now: float
-    ) -> bool:
-        """Take a call's answer; return whether it was the probe's."""
-        if number != self._call:
-            return False
-        self._call = None
+    def answered(self, outcome: Outcome, bases: Iterable[Unanswered], now: float) -> None:
+        """Take the answer of the probe that is out."""
+        self._out = False
         if outcome in (Outcome.OK, Outcome.UNIMPLEMENTED):
             self._pause.reset()
             for base in bases:
                 base.probed(self._sent_at, outcome is Outcome.OK, now)
         else:
             self._not_before = now + self._pause.take()
-        return True

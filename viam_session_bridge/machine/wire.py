@@ -11,11 +11,7 @@ Fields that are not described here (`extra`) are neither sent nor looked at.
 
 Works with protobuf 4.21 to 7 and with any grpcio:
 
-    call = channel.unary_unary(
-        STOP.path,
-        request_serializer=STOP.request.SerializeToString,
-        response_deserializer=STOP.response.FromString)
-    call(STOP.request(name='base'), timeout=0.25)
+    STOP.on(channel)(STOP.request(name='base'), timeout=0.25)
 """
 
 from dataclasses import dataclass
@@ -174,6 +170,14 @@ class Method:
     request: Any
     response: Any
     monitored: bool = False
+
+    def on(self, channel: Any) -> Any:
+        """Return what calls it on a `grpc.Channel`: grpcio's unary-unary callable."""
+        return channel.unary_unary(
+            self.path,
+            request_serializer=self.request.SerializeToString,
+            response_deserializer=self.response.FromString,
+        )
 
 
 def _method(package: str, service: str, name: str, monitored: bool = False) -> Method:

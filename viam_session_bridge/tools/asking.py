@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from types import TracebackType
 from typing import Any
 
 import rclpy
@@ -80,12 +79,7 @@ class Asking:
     def __enter__(self) -> Asking:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from types import TracebackType
 
 _POLL = 0.02  # s
 ORDERLY = 5.0  # s that a process has for an orderly end
@@ -117,12 +116,7 @@ class Processes:
     def __enter__(self) -> Processes:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # A second Ctrl-C must not keep any of them alive.
         signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)

@@ -73,11 +73,7 @@ def wait_closed(bridge: BridgeProcess, since: float, *parts: str) -> dict[str, f
 def sessions(server: ViamServer) -> set[str]:
     """Return the ids of the sessions that a machine has."""
     with insecure_channel(server.address) as channel:
-        call = channel.unary_unary(
-            wire.GET_SESSIONS.path,
-            wire.GET_SESSIONS.request.SerializeToString,
-            wire.GET_SESSIONS.response.FromString,
-        )
+        call = wire.GET_SESSIONS.on(channel)
         response = call(wire.GET_SESSIONS.request(), timeout=5, wait_for_ready=True)
         return {session.id for session in response.sessions}
 

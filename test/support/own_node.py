@@ -1,0 +1,65 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""A node of the tests' own, in a ROS context of its own, that asks the bridge's services."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any, TYPE_CHECKING
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+from support.bounds import PATIENCE
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+NODE = '/viam_session_bridge'
+
+
+class OwnNode:
+    """A node with a thread that spins it; for `with`."""
+
+    def __init__(self, domain: int, name: str) -> None:
+        self._context = Context()
+        rclpy.init(args=[], context=self._context, domain_id=domain)
+        self._node = rclpy.create_node(name, context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._clients: dict[str, Any] = {}
+        self._thread = threading.Thread(target=self._spin, name=name, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown()
+        self._thread.join()
+        self._node.destroy_node()
+        self._context.try_shutdown()
+
+    def _find(self, name: str, kind: Any) -> None:
+        """Begin to look for a service of the bridge."""
+        if name not in self._clients:
+            self._clients[name] = self._node.create_client(kind, f'{NODE}/{name}')
+
+    def _wait_service(self, name: str) -> None:
+        """Wait until a service is there, which may take DDS a second."""
+        assert self._clients[name].wait_for_service(PATIENCE), f'no service {name}'
+
+    def _call(self, name: str, request: Any) -> Any:
+        """Return the answer of a service that was looked for."""
+        self._wait_service(name)
+        answered = threading.Event()
+        future = self._clients[name].call_async(request)
+        future.add_done_callback(lambda _: answered.set())
+        assert answered.wait(PATIENCE), f'{name} does not answer'
+        return future.result()
+
+    def _spin(self) -> None:
+        with contextlib.suppress(ExternalShutdownException):
+            self._executor.spin()

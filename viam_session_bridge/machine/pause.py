@@ -1,0 +1,24 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""The pause before a repetition, which doubles from one to the next."""
+
+from __future__ import annotations
+
+
+class Pause:
+    """A pause that doubles each time it is taken, up to the longest."""
+
+    def __init__(self, first: float, longest: float) -> None:
+        """Begin with the first; both in s."""
+        self._first = first
+        self._longest = longest
+        self._next = first
+
+    def take(self) -> float:
+        """Return the pause to make now, in s."""
+        pause, self._next = self._next, min(2 * self._next, self._longest)
+        return pause
+
+    def reset(self) -> None:
+        """Begin again with the first."""
+        self._next = self._first
