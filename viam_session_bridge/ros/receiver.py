@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 import threading
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Protocol, TYPE_CHECKING
 
 from rclpy.exceptions import InvalidHandle
@@ -23,6 +23,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from std_msgs.msg import String
 
 from viam_session_bridge.core.session import tolerated_lateness
+from viam_session_bridge.ros.backlog import Backlog
 from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers
 from viam_session_bridge.ros.wait import DEPTH, Inlet, subscribe, WaitSet
 
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from rclpy.node import Node
 
 SETTLE = 0.1
-"""Seconds after a freeze in which all messages are discarded still: the middleware's threads
-were frozen too, and only now hand over what waits in their sockets."""
+"""Seconds after a freeze, and after each message from before its end, in which all are discarded:
+the middleware's threads were frozen too, and only now hand over what waits in their sockets."""
 
 EMPTYING = 1.0
 """Seconds after which emptying the subscriptions gives up against a faster publisher."""
@@ -122,6 +123,7 @@ class Receiver:
         self._window = window
         self._stopping = False
         self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
+        self._backlog = Backlog()
         # The heartbeat first, so that in each round it is taken before the commands.
         self._inlets = subscribe(
             node, [(heartbeat_topic, String), *topics.items()], self._matched)
@@ -196,6 +198,7 @@ class Receiver:
         if late:
             self._late = max(self._late, late)
             self._settled_at = now + SETTLE
+            self._backlog.thawed(now, time())
             self._discarded += self._empty(inlets)
         elif self._settled_at and now >= self._settled_at:
             self._tell('discarded', self._sink.discarded, self._discarded, self._late)
@@ -227,12 +230,17 @@ class Receiver:
         message, info = taken
         # A freeze can end right here: the clock is read after the take, not before.
         now = monotonic()
-        if not self._check(inlets, now):
+        gid = gid_of(info)
+        settled = self._check(inlets, now)
+        sent = 1e-9 * info['source_timestamp']
+        if age := self._backlog.age(gid or inlet.topic, sent, now, time()):
+            self._late, self._settled_at = max(self._late, age), now + SETTLE
+        if age or not settled:
             self._discarded += 1
         elif inlet is self._heartbeats:
-            self._tell('heartbeat', self._sink.heartbeat, gid_of(info), message.data, now)
+            self._tell('heartbeat', self._sink.heartbeat, gid, message.data, now)
         else:
-            self._tell('command', self._sink.command, inlet.topic, gid_of(info), message, now)
+            self._tell('command', self._sink.command, inlet.topic, gid, message, now)
         return True
 
     def _take(self, inlet: Inlet) -> tuple[Any, Mapping[str, Any]] | None:
