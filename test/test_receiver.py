@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import suppress
 from itertools import pairwise
 import json
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  #
 from rclpy.parameter import Parameter  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
+from support.domains import publishers_environment  # noqa: E402
 from viam_session_bridge.ros.publishers import Looks, Publisher  # noqa: E402
 from viam_session_bridge.ros.receiver import Punctuality, Receiver  # noqa: E402
 from viam_session_bridge.ros.wait import gids_available, Inlet  # noqa: E402
@@ -34,6 +36,8 @@ from viam_session_bridge.ros.wait import gids_available, Inlet  # noqa: E402
 ROOT = Path(__file__).parent.parent
 BOUND = 30.0
 """Seconds that anything may take on a busy machine."""
+OWN: Mapping[str, str] = MappingProxyType({})
+"""The environment of the tests' own process, with nothing changed."""
 PROMPT = 0.05
 """Seconds within which a message that nothing delays arrives, usually."""
 
@@ -174,10 +178,12 @@ class Ros:
         receiver.start()
         return receiver
 
-    def process(self, script: str, *arguments: object) -> subprocess.Popen[str]:
+    def process(
+        self, script: str, *arguments: object, environment: Mapping[str, str] = OWN
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, '-c', script, *map(str, arguments)], text=True, cwd=ROOT,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.processes.append(process)
         return process
 
@@ -185,7 +191,9 @@ class Ros:
         self, node: str = 'teleop', topics: str = '/cmd_vel', rate: float = 50.0,
         reliability: str = 'RELIABLE',
     ) -> subprocess.Popen[str]:
-        return self.process(PUBLISHER, node, topics, rate, reliability)
+        environment = publishers_environment(self.domain)
+        return self.process(
+            PUBLISHER, node, topics, rate, reliability, environment=environment)
 
     def close(self) -> None:
         for process in self.processes:
@@ -301,13 +309,16 @@ def test_a_thawed_receiver_replays_nothing(ros: Ros) -> None:
     receiver.send_signal(signal.SIGCONT)
     thawed = time.monotonic()
     # What it wrote before it was frozen comes first, on a busy machine short freezes as well.
-    for told in iter(lambda: json.loads(line(receiver)), None):
+    # The middleware may hand over what waited only after the pause for it.
+    waited, late = 0, 0.0
+    while late < 0.7 or not waited:
+        told = json.loads(line(receiver))
         if told[0] == 'command':
             assert told[1] < frozen
-        elif told[2] > 0.7:
-            break
-    assert told[1] > 0
-    assert told[2] < thawed - frozen + BOUND
+        else:
+            late = max(late, told[2])
+            waited += told[1] if late > 0.7 else 0
+    assert late < thawed - frozen + BOUND
     ros.publish('other', rate=20.0)
     assert tell(receiver, 'command')[1] > thawed
 

@@ -50,6 +50,11 @@ def _busy() -> set[int]:
     return busy
 
 
+def publishers_environment(domain: int) -> dict[str, str]:
+    """Return the same for a process that is nobody's but the user's."""
+    return {**ros_environment(domain), 'FASTDDS_BUILTIN_TRANSPORTS': 'DEFAULT'}
+
+
 def ros_environment(domain: int) -> dict[str, str]:
     """Return the variables that keep a ROS process in that domain of this computer."""
     return {

@@ -10,7 +10,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from support.domains import ros_environment
+from support.domains import publishers_environment
 from support.publisher import HEARTBEATS, MARK
 from support.told_process import ToldProcess
 
@@ -36,7 +36,7 @@ class PublisherProcess(ToldProcess):
     """
 
     def __init__(self, directory: Path, node: str, domain: int, *, name: str = '') -> None:
-        super().__init__(directory, name or node, ros_environment(domain))
+        super().__init__(directory, name or node, publishers_environment(domain))
         self._node = node
         self._file = directory / f'{self.name}.sent.jsonl'
 

@@ -9,6 +9,7 @@ acknowledged (R19), or the bridge failed.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 
@@ -18,6 +19,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from viam_session_bridge.ros.ending import Ending
+from viam_session_bridge.ros.middleware import avoid_shared_memory
 from viam_session_bridge.ros.node import BridgeNode
 from viam_session_bridge.ros.parameters import autostart
 
@@ -27,6 +29,7 @@ EXECUTOR_ENDS_IN = 1.0  # s
 def main(args: list[str] | None = None) -> int:
     """Run the node until a signal, the shutdown transition or a failure ends it."""
     ending = Ending()
+    avoid_shared_memory(os.environ)
     # rclpy's own handlers would shut the context down at once, and with it the way to say so.
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
