@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 import sys
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -51,11 +52,12 @@ class BridgeProcess(ProcessUnderTest):
         *,
         name: str = 'bridge',
         arguments: Sequence[str] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        super().__init__(directory, name, ros_environment(domain))
-        event_log = directory / f'{name}.events.jsonl'
-        self._event_log = Tail(event_log)
-        self._parameters = {'event_log': str(event_log), **parameters}
+        super().__init__(directory, name, {**ros_environment(domain), **environment})
+        self.event_log = directory / f'{name}.events.jsonl'
+        self._events_read = Tail(self.event_log)
+        self._parameters = {'event_log': str(self.event_log), **parameters}
         self._file = directory / f'{name}.yaml'
         self._arguments = arguments
         self._events: list[Event] = []
@@ -75,7 +77,7 @@ class BridgeProcess(ProcessUnderTest):
 
     def events(self, kind: str | None = None, **fields: Any) -> list[Event]:
         """Return what the event log has so far, narrowed to the events that fit."""
-        self._events += self._event_log.new()
+        self._events += self._events_read.new()
         return [event for event in self._events if _fits(event, kind, fields)]
 
     def wait_event(

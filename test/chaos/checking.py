@@ -1,0 +1,231 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Whether a base went as it was promised to, whatever failed: decided from its own record and from
+what the publishers noted when they sent it.
+
+- It moves no longer than one window after its last user's last sign of life. While something
+  between them fails, no longer than one window more of the machine's, with which that one ends.
+- It is not stopped while its last user publishes, unless something between them fails.
+- Each publisher's commands come in their order and not later than a call may take. One that comes
+  late nevertheless, for the network or the machine kept it, is stopped at once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+import math
+
+from support.bounds import AT_ONCE, EARLY, LATE
+from support.publisher import MARK
+from support.record import Entry
+
+SLOWEST, STEP = 0.1, 0.01  # m/s: the first publisher's speed, and from one to the next
+RTO = 2.0
+"""A link that was bad for a time may hold back a packet for twice as long: TCP waits longer and
+longer before it sends one again."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What holds here, all in s."""
+
+    window: float
+    machine_window: float
+    call_timeout: float
+
+
+@dataclass(frozen=True)
+class Sender:
+    """One publisher's life: when its messages left, by their numbers, and whether it left well."""
+
+    name: str
+    topic: str
+    speed: float  # m/s, before the message's number is added
+    sent: Sequence[float]  # the first has number 1
+    left: float = math.inf
+
+    def last(self, before: float) -> float:
+        """Return when the last message left at that time or earlier; -inf for none."""
+        index = bisect_right(self.sent, before)
+        return self.sent[index - 1] if index else -math.inf
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A time in which something between publishers and a base failed; `frozen`: the machine did."""
+
+    kind: str
+    begin: float
+    end: float
+    machines: frozenset[str]
+    holds_back: bool = False  # packets
+    frozen: bool = False
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A motion that ended: how long after its last user's last sign of life."""
+
+    base: str
+    at: float
+    after: float
+
+
+@dataclass
+class Verdict:
+    """What was seen of one base."""
+
+    violations: list[str] = field(default_factory=list)
+    stopped: list[Stopped] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)  # s that a late command moved the base
+    motions: int = 0
+
+
+Widen = Callable[[float, float], float]
+"""Returns by how many s a busy computer widens a bound that ran between two times."""
+
+
+class Judge:
+    """Judges the bases of one machine."""
+
+    def __init__(
+        self,
+        machine: str,
+        bounds: Bounds,
+        senders: Sequence[Sender],
+        troubles: Sequence[Trouble],
+        widen: Widen,
+    ) -> None:
+        self._bounds = bounds
+        self._by_step = {round((sender.speed - SLOWEST) / STEP): sender for sender in senders}
+        self._troubles = [trouble for trouble in troubles if machine in trouble.machines]
+        self._widen = widen
+
+    def verdict(self, base: str, entries: Sequence[Entry], kills: Sequence[float]) -> Verdict:
+        """
+        Judge one base.
+
+        :param entries: its record, to a time when everything had come to rest
+        :param kills: when its machine was killed: what it drives knows no speed any more
+        """
+        verdict = Verdict()
+        self._judge_commands(base, entries, verdict)
+        for begin, end, stop in motions(entries, kills):
+            self._judge_motion(base, begin, end, stop, verdict)
+        self._judge_stops(base, entries, kills, verdict)
+        return verdict
+
+    def _judge_commands(self, base: str, entries: Sequence[Entry], verdict: Verdict) -> None:
+        """In order, and none older than a call may be, unless it is stopped at once."""
+        newest: dict[str, int] = {}
+        for entry in entries:
+            if not (entry.is_motion and entry.phase == 'begin'):
+                continue
+            verdict.motions += 1
+            sender, number = self._origin(entry)
+            if number < newest.get(sender.name, 0):
+                verdict.violations.append(
+                    f'{entry.t:.3f} {base}: {sender.name} number {number} came after '
+                    f'{newest[sender.name]}'
+                )
+            newest[sender.name] = max(number, newest.get(sender.name, 0))
+
+    def _judge_motion(
+        self, base: str, begin: Entry, end: float, stop: Entry | None, verdict: Verdict
+    ) -> None:
+        """Judge the time from a command's effect to that of the next call."""
+        sender, number = self._origin(begin)
+        left = sender.sent[number - 1]
+        widened = self._widen(left, end)
+        age = begin.t - left
+        if age > self._bounds.call_timeout + LATE + widened:
+            moved = end - begin.t
+            verdict.late.append(moved)
+            if moved > AT_ONCE + widened and sender.last(end) < begin.t - self._bounds.window:
+                verdict.violations.append(
+                    f'{begin.t:.3f} {base}: {sender.name} number {number} came {age:.3f} s late '
+                    f'and was not stopped for {moved:.3f} s'
+                )
+            return
+        silent_from = [at for at in (left, *sender.sent[number:]) if at <= end]
+        for sign, until in pairwise([*silent_from, end]):
+            allowed = self._allowed(sign, until) + self._widen(sign, until)
+            if until - sign > allowed:
+                verdict.violations.append(
+                    f'{until:.3f} {base}: moved {until - sign:.3f} s after the last sign of life '
+                    f'of {sender.name}, not {allowed:.3f}'
+                )
+        if stop is not None:
+            verdict.stopped.append(Stopped(base, end, end - silent_from[-1]))
+
+    def _allowed(self, sign: float, until: float) -> float:
+        bounds = self._bounds
+        between = [one for one in self._troubles if one.begin <= until and one.end >= sign]
+        if not between:
+            return bounds.window + LATE
+        held = max([0.0, *(RTO * (o.end - o.begin) for o in between if o.holds_back)])
+        frozen = sum(min(o.end, until) - max(o.begin, sign) for o in between if o.frozen)
+        return bounds.window + bounds.machine_window + held + frozen + 2 * LATE
+
+    def _judge_stops(
+        self, base: str, entries: Sequence[Entry], kills: Sequence[float], verdict: Verdict
+    ) -> None:
+        """Judge each stop that found the base moving."""
+        for begin, end, stop in motions(entries, kills):
+            if stop is None or stop.call != 'stop':
+                continue
+            sender, _ = self._origin(begin)
+            silent = end - sender.last(end)
+            excused = any(one.begin <= end <= one.end for one in self._troubles)
+            slow = self._widen(end - self._bounds.window - LATE, end) > self._bounds.call_timeout
+            if silent < self._bounds.window - EARLY and end < sender.left:
+                if not (excused or slow):
+                    verdict.violations.append(
+                        f'{end:.3f} {base}: stopped {silent:.3f} s after a sign of life of '
+                        f'{sender.name}, its last user'
+                    )
+
+    def _origin(self, motion: Entry) -> tuple[Sender, int]:
+        """Return who sent a command, and its number."""
+        assert motion.linear is not None
+        speed = motion.linear[1] / 1000.0
+        sender = self._by_step[math.floor((speed - SLOWEST) / STEP + MARK)]
+        return sender, round((speed - sender.speed) / MARK)
+
+
+def motions(
+    entries: Sequence[Entry], kills: Sequence[float]
+) -> Iterator[tuple[Entry, float, Entry | None]]:
+    """Yield each motion's effect, when the next call's effect ended it, and that call."""
+    moving: Entry | None = None
+    ends: list[tuple[float, Entry | None]] = [
+        *((entry.t, entry) for entry in entries if entry.takes_effect and entry.call != 'is_moving'),
+        *((at, None) for at in kills),
+    ]
+    for at, entry in sorted(ends, key=lambda end: end[0]):
+        if moving is not None:
+            ended = entry is None or not entry.is_motion
+            yield moving, at, entry if ended else None
+        moving = entry if entry is not None and entry.is_motion else None
+    assert moving is None, f'{moving.base} moves at the end of its record'
+
+
+def by_kind(
+    stopped: Sequence[Stopped], troubles: Sequence[Trouble], window: float
+) -> Mapping[str, float]:
+    """Return the longest motion after a last sign of life by what failed then, in s."""
+    worst: dict[str, float] = {}
+    for stop in stopped:
+        if stop.after < window - EARLY:
+            continue
+        kinds = {
+            one.kind for one in troubles
+            if one.begin <= stop.at and one.end >= stop.at - stop.after
+        }  # fmt: skip
+        for kind in kinds or {'none'}:
+            worst[kind] = max(worst.get(kind, 0.0), stop.after)
+    return worst
