@@ -38,6 +38,12 @@ class ProcessUnderTest:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get('PYTHONPATH'))))
         self._environment = {**os.environ, 'PYTHONPATH': path, **environment}
         self._process: subprocess.Popen[Any] | None = None
+        self._enter: Callable[[], None] | None = None
+
+    def inside(self, enter: Callable[[], None]) -> Self:
+        """Have it run `enter` before its program, which moves it to another host."""
+        self._enter = enter
+        return self
 
     def command(self) -> Sequence[str]:
         """Return what to run."""
@@ -54,7 +60,7 @@ class ProcessUnderTest:
                 self.command(),
                 env=self._environment,
                 stderr=log,
-                preexec_fn=_die_with_parent,
+                preexec_fn=self._before_program,
                 **self._pipes(log),
             )
         if ready:
@@ -143,6 +149,11 @@ class ProcessUnderTest:
 
     def _pipes(self, log: Any) -> dict[str, Any]:
         return {'stdin': subprocess.DEVNULL, 'stdout': log}
+
+    def _before_program(self) -> None:
+        _die_with_parent()
+        if self._enter is not None:
+            self._enter()
 
 
 def _die_with_parent() -> None:

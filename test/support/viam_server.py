@@ -37,7 +37,7 @@ def insecure_channel(address: str) -> grpc.Channel:
 
 class ViamServer:
     """
-    A viam-server of its own on a port of 127.0.0.1, started by `with` or `start()`.
+    A viam-server of its own on a port of this computer, started by `with` or `start()`.
 
     `extra` is merged into the configuration: maps key by key, lists are appended. `connect` gives
     the channel that readiness and `control` use, where `extra` brings TLS or API keys. The server
@@ -53,10 +53,11 @@ class ViamServer:
         extra: Mapping[str, Any] | None = None,
         *,
         name: str = 'viam_server',
+        host: str = '127.0.0.1',
         webrtc: bool = False,
         connect: Callable[[str], grpc.Channel] = insecure_channel,
     ) -> None:
-        self.address = f'127.0.0.1:{port or free_port()}'
+        self.address = f'{host}:{port or free_port()}'
         self.config = _merged(_config(self.address, bases, window), extra or {})
         self.record = Record(tmp_path / f'{name}.jsonl')
         self.log = tmp_path / f'{name}.log'

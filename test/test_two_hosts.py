@@ -1,0 +1,172 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""The two hosts that the fault tests use: what the robot's sees, and that nothing is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import json
+import os
+from pathlib import Path
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from support.bounds import PATIENCE
+from support.link import refusal, two_hosts, TwoHosts
+from support.ports import free_port
+from support.process import ProcessUnderTest, ROOT
+from viam_session_bridge.simulation.server import SimulatedMachine
+
+_PATH = {'PYTHONPATH': f'{ROOT}:{ROOT / "test"}'}
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Iterator[TwoHosts]:
+    """Have two hosts with a healthy link."""
+    with two_hosts(tmp_path, seed=1) as both:
+        yield both
+
+
+def test_a_process_on_the_robot_sees_the_link_alone(hosts: TwoHosts, tmp_path: Path) -> None:
+    with _server('127.0.0.1') as local, _server(hosts.machine_address) as there:
+        targets = [local.getsockname(), ('192.0.2.1', 9), there.getsockname()]
+        with _Program(tmp_path, _LOOKS, json.dumps(targets)).inside(hosts.enter_robot) as program:
+            assert program.wait_exit() == 0, program.log_end()
+    interfaces, *results = program.output().splitlines()
+    assert interfaces == f'{hosts.device} lo'
+    assert results == ['Connection refused', 'Network is unreachable', 'connected']
+
+
+def test_grpc_gets_through_loss_and_delay(hosts: TwoHosts, tmp_path: Path) -> None:
+    hosts.link.become(delay=0.05, loss=0.2)
+    address = f'{hosts.machine_address}:{free_port()}'
+    with SimulatedMachine(address, window=60.0) as machine:
+        with _Program(tmp_path, _DRIVES, address).inside(hosts.enter_robot) as program:
+            assert program.wait_exit(100.0) == 0, program.log_end()
+        assert machine.state('base').linear == (0.0, 123.0, 0.0)
+    assert float(program.output()) >= 0.1, 'a round trip, in s'
+    assert sum(counts['lost'] for counts in hosts.link.counts().values()) > 0
+
+
+def test_nothing_is_left_of_the_hosts(tmp_path: Path) -> None:
+    before = set(threading.enumerate()), len(os.listdir('/proc/self/fd'))
+    with two_hosts(tmp_path) as hosts:
+        namespace = hosts.on_robot(os.readlink, '/proc/thread-self/ns/net')
+        assert _held(namespace)
+        assert _exists(hosts.device)
+    assert (set(threading.enumerate()), len(os.listdir('/proc/self/fd'))) == before
+    assert not _exists(hosts.device)
+    _until(lambda: not _held(namespace), 'its namespace is held')
+
+
+def test_nothing_is_left_of_the_hosts_when_the_tests_are_killed(tmp_path: Path) -> None:
+    if refusal():
+        pytest.skip(refusal())
+    tests = subprocess.Popen(
+        [sys.executable, '-c', _TESTS, str(tmp_path)],
+        env={**os.environ, **_PATH},
+        stdout=subprocess.PIPE,
+    )
+    with tests:
+        assert tests.stdout is not None
+        device, namespace = tests.stdout.readline().decode().split()
+        try:
+            assert _exists(device)
+            assert _held(namespace)
+        finally:
+            tests.send_signal(signal.SIGKILL)
+    _until(lambda: not _exists(device), 'its device is left')
+    _until(lambda: not _held(namespace), 'its namespace is held')
+
+
+def test_the_reason_is_told_where_the_system_refuses() -> None:
+    program = 'from support.link import *; os.setgid(65534); os.setuid(65534); print(refusal())'
+    command = [sys.executable, '-c', program]
+    if os.geteuid() != 0:
+        pytest.skip('it is not root that runs the tests')
+    told = subprocess.run(command, env={**os.environ, **_PATH}, capture_output=True, text=True)
+    assert told.stdout == '[Errno 1] unshare\n', told.stderr
+
+
+_LOOKS = """
+import fcntl, json, os, socket, struct, sys
+def up(name):
+    with socket.socket() as any_socket:
+        asked = struct.pack('16s24x', name.encode())
+        return struct.unpack('16xH22x', fcntl.ioctl(any_socket, 0x8913, asked))[0] & 1
+print(*sorted(name for _, name in socket.if_nameindex() if up(name)))
+for target in json.loads(sys.argv[1]):
+    with socket.socket() as caller:
+        error = caller.connect_ex(tuple(target))
+        print(os.strerror(error) if error else 'connected')
+"""
+_DRIVES = """
+import sys, time, grpc
+from viam_session_bridge.machine import wire
+with grpc.insecure_channel(sys.argv[1]) as channel:
+    def call(method, metadata=None, **fields):
+        request = method.request(**fields)
+        return method.on(channel)(request, timeout=60, metadata=metadata, wait_for_ready=True)
+    sid = call(wire.START_SESSION).id
+    start = time.monotonic()
+    forward = wire.Vector3(y=123.0)
+    call(wire.SET_VELOCITY, ((wire.SESSION_KEY, sid),), name='base', linear=forward)
+    print(time.monotonic() - start)
+"""
+_TESTS = """
+import os, pathlib, sys, time
+from support.link import two_hosts
+from support.process import ProcessUnderTest
+class Sleeper(ProcessUnderTest):
+    def command(self):
+        return ['sleep', '1000']
+directory = pathlib.Path(sys.argv[1])
+with two_hosts(directory) as hosts:
+    with Sleeper(directory, 'sleeper', {}).inside(hosts.enter_robot) as sleeper:
+        print(hosts.device, os.readlink(f'/proc/{sleeper.pid}/ns/net'), flush=True)
+        time.sleep(1000)
+"""
+
+
+class _Program(ProcessUnderTest):
+    def __init__(self, directory: Path, program: str, argument: str) -> None:
+        super().__init__(directory, 'program', _PATH)
+        self._command = [sys.executable, '-c', program, argument]
+
+    def command(self) -> list[str]:
+        return self._command
+
+
+def _server(address: str) -> socket.socket:
+    return socket.create_server((address, 0))
+
+
+def _exists(device: str) -> bool:
+    return device in (name for _, name in socket.if_nameindex())
+
+
+def _held(namespace: str) -> bool:
+    """Tell whether a process runs in a namespace or has it open."""
+
+    def points_there(link: Path) -> bool:
+        try:
+            return os.readlink(link) == namespace
+        except OSError:
+            return False  # it ended just now
+
+    places = ('[0-9]*/ns/net', '[0-9]*/fd/*')
+    return any(points_there(link) for place in places for link in Path('/proc').glob(place))
+
+
+def _until(condition: Callable[[], Any], failure: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, failure
+        time.sleep(0.005)
