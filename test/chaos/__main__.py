@@ -13,14 +13,13 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 import ctypes
+from importlib.metadata import distribution
 from pathlib import Path
 import random
 import shutil
 import sys
 import tempfile
 import time
-
-import libfaketime
 
 from chaos.campaign import Outcome, run
 from chaos.report import table
@@ -76,12 +75,16 @@ def _fake_clock(directory: Path) -> dict[str, str]:
     """Return the environment of a process whose wall clock a file sets."""
     offset = directory / 'wall_clock'
     offset.write_text('+0')
-    library = Path(libfaketime.__file__).parent / 'vendor/libfaketime/src/libfaketime.so.1'
+    # Not imported: it has a library of C in it, and wants others for what else it does.
+    library = distribution('libfaketime').locate_file(
+        'libfaketime/vendor/libfaketime/src/libfaketime.so.1'
+    )
     return {
         'LD_PRELOAD': str(library),
         'FAKETIME_TIMESTAMP_FILE': str(offset),
         'FAKETIME_NO_CACHE': '1',
         'FAKETIME_DONT_FAKE_MONOTONIC': '1',
+        'FAKETIME_FORCE_MONOTONIC_FIX': '0', 'FAKETIME_FORCE_MONOTONIC_FIX': '0',
     }
 
 

@@ -1,8 +1,9 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Whether a base went as it was promised to, whatever failed: decided from its own record and from
-what the publishers noted when they sent it.
+Whether a base went as it was promised to, whatever failed.
+
+Decided from its own record and from what the publishers noted when they sent it:
 
 - It moves no longer than one window after its last user's last sign of life. While something
   between them fails, no longer than one window more of the machine's, with which that one ends.
@@ -56,14 +57,14 @@ class Sender:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A time in which something between publishers and a base failed; `frozen`: the machine did."""
+    """A time in which something between the publishers and a base failed."""
 
     kind: str
     begin: float
     end: float
     machines: frozenset[str]
-    holds_back: bool = False  # packets
-    frozen: bool = False
+    holds_back: bool = False  # packets were
+    frozen: bool = False  # the machine was
 
 
 @dataclass(frozen=True)
@@ -121,18 +122,18 @@ class Judge:
 
     def _judge_commands(self, base: str, entries: Sequence[Entry], verdict: Verdict) -> None:
         """In order, and none older than a call may be, unless it is stopped at once."""
-        newest: dict[str, int] = {}
+        newest: dict[float, int] = {}
         for entry in entries:
             if not (entry.is_motion and entry.phase == 'begin'):
                 continue
             verdict.motions += 1
             sender, number = self._origin(entry)
-            if number < newest.get(sender.name, 0):
+            before = newest.get(sender.speed, 0)
+            if number < before:
                 verdict.violations.append(
-                    f'{entry.t:.3f} {base}: {sender.name} number {number} came after '
-                    f'{newest[sender.name]}'
+                    f'{entry.t:.3f} {base}: {sender.name} number {number} came after {before}'
                 )
-            newest[sender.name] = max(number, newest.get(sender.name, 0))
+            newest[sender.speed] = max(number, before)
 
     def _judge_motion(
         self, base: str, begin: Entry, end: float, stop: Entry | None, verdict: Verdict
@@ -182,12 +183,12 @@ class Judge:
             silent = end - sender.last(end)
             excused = any(one.begin <= end <= one.end for one in self._troubles)
             slow = self._widen(end - self._bounds.window - LATE, end) > self._bounds.call_timeout
-            if silent < self._bounds.window - EARLY and end < sender.left:
-                if not (excused or slow):
-                    verdict.violations.append(
-                        f'{end:.3f} {base}: stopped {silent:.3f} s after a sign of life of '
-                        f'{sender.name}, its last user'
-                    )
+            due = silent >= self._bounds.window - EARLY or end >= sender.left
+            if not (due or excused or slow):
+                verdict.violations.append(
+                    f'{end:.3f} {base}: stopped {silent:.3f} s after a sign of life of '
+                    f'{sender.name}, its last user'
+                )
 
     def _origin(self, motion: Entry) -> tuple[Sender, int]:
         """Return who sent a command, and its number."""
@@ -203,7 +204,7 @@ def motions(
     """Yield each motion's effect, when the next call's effect ended it, and that call."""
     moving: Entry | None = None
     ends: list[tuple[float, Entry | None]] = [
-        *((entry.t, entry) for entry in entries if entry.takes_effect and entry.call != 'is_moving'),
+        *((one.t, one) for one in entries if one.takes_effect and one.call != 'is_moving'),
         *((at, None) for at in kills),
     ]
     for at, entry in sorted(ends, key=lambda end: end[0]):

@@ -16,7 +16,7 @@ import time
 
 from chaos.schedule import Planned
 from chaos.world import World
-from support.link import TO_MACHINE, TO_ROBOT
+from support.link_relay import TO_MACHINE, TO_ROBOT
 
 EVERYTHING = frozenset({'main', 'sub'})
 SETTLES = 0.5  # s after everything is driven again, in which what came late may still act

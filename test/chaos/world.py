@@ -33,7 +33,7 @@ RECOVERY = 12.0  # s until all is driven again, a start of the bridge included
 REST = 2.0  # s after the last motion in which nothing is to move
 
 
-class Broken(AssertionError):
+class BrokenError(AssertionError):
     """Something is not as it was promised, and the rest of the campaign would say little."""
 
 
@@ -132,9 +132,9 @@ class World:
         while wanted := {one for one in wanted if not self._drives(*one, since)}:
             took = time.monotonic() - since
             if not self.bridge.running:
-                raise Broken(f'{what}: the bridge ended{self.bridge.log_end()}')
+                raise BrokenError(f'{what}: the bridge ended{self.bridge.log_end()}')
             if took > RECOVERY + self.load.since(since):
-                raise Broken(f'{what}: {took:.1f} s later {wanted} are not driven')
+                raise BrokenError(f'{what}: {took:.1f} s later {wanted} are not driven')
             time.sleep(0.01)
         self.recoveries.append((kind, time.monotonic() - since))
 
@@ -158,7 +158,8 @@ class World:
             if any(self.moving(base) for base in BASES):
                 resting = time.monotonic()
             if resting > began + RECOVERY:
-                raise Broken(f'{[b for b in BASES if self.moving(b)]} move without a publisher')
+                restless = [base for base in BASES if self.moving(base)]
+                raise BrokenError(f'{restless} move without a publisher')
             time.sleep(0.01)
 
     def moving(self, base: str) -> bool:
