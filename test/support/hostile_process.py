@@ -19,7 +19,7 @@ class HostileProcess(ProcessUnderTest):
     """
     One process of `hostile.py`; for `with`.
 
-    A flood is `nice`: it is to harm by what it sends, and not by taking the cores from all others,
+    It is `nice`: it is to harm by what it sends, and not by taking the cores from all others,
     which no bridge can do anything about.
     """
 
@@ -32,8 +32,7 @@ class HostileProcess(ProcessUnderTest):
 
     def command(self) -> list[str]:
         """Return what to run."""
-        niceness = '0' if self._arguments[0] == 'crowd' else '19'
-        return ['nice', '-n', niceness, sys.executable, str(_PROGRAM), *self._arguments]
+        return ['nice', '-n', '19', sys.executable, str(_PROGRAM), *self._arguments]
 
     def wait_ready(self) -> None:
         """Wait until somebody hears it."""
