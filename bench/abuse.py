@@ -37,7 +37,7 @@ FLOOD = 5000.0  # Hz
 MIXED = '0.1,nan,inf,-inf,1e307'
 CROWD = 10_000  # publishers
 MACHINE_WINDOW = 2.0  # s
-PLATEAU = 3.0  # MB, from the second quarter of the time to the last
+PLATEAU = 10.0  # MB, from the second quarter of the time to the last; reconnecting takes some
 LATE = 50.0  # ms
 
 
