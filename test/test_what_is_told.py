@@ -198,3 +198,20 @@ def test_that_a_command_timed_out_is_told_with_the_next_final_stop_alone(rig: Ri
     rig.left('A')
     rig.acknowledge()
     assert [final.timed_out for final in rig.told(StopFinal)] == [True, False]
+
+
+def test_a_mistake_that_is_repeated_is_told_as_one_stop(rig: Rig) -> None:
+    rig.acknowledge()
+    rig.command('A', NAN)
+    for _ in range(100):
+        rig.command('A', NAN)
+    assert [stop.cause for stop in rig.told(Stop)] == [Cause.REFUSED]
+    rig.answer(StopBase)
+    for _ in range(100):
+        rig.command('A', NAN)
+    assert len(rig.told(Stop)) == 1
+    assert len(rig.told(StopFinal)) == 1
+
+    rig.drive('A')
+    rig.command('A', NAN)
+    assert len(rig.told(Stop)) == 2

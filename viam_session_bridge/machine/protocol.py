@@ -106,9 +106,9 @@ class Protocol:
 
     def stop(self, stop: Stop) -> bool:
         """
-        Take a stop; return False where it is left to the machine instead (R16).
+        Take a stop; return False where it changes nothing or is left to the machine (R16).
 
-        That knows nothing of a base which was last driven without a machine session.
+        The machine knows nothing of a base which was last driven without a machine session.
         """
         sender = self._touch(stop.base)
         if stop.base in self._inquiry.undecided and not stop.of_session_end:
@@ -124,8 +124,7 @@ class Protocol:
             elif sender.stopping is None:
                 self._leave_to_machine(sender, self.sessions.lapses_by(sender.last_sid), stop.at)
             return False
-        sender.stop(stop)
-        return True
+        return sender.stop(stop)
 
     def signed(self, session: int, now: float) -> None:
         """Take a sign of life of a client session's client."""

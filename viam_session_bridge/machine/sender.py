@@ -91,16 +91,16 @@ class Sender:
         if stopping is not None and not stopping.handed_over and not stopping.motion_after_ack:
             self.stopping = None
 
-    def stop(self, stop: Stop) -> None:
+    def stop(self, stop: Stop) -> bool:
         """
-        Take a stop.
+        Take a stop; return whether it is worth telling: a mistake that is repeated is not.
 
         What waits is dropped, but for a newer command behind one that failed (R10), and another
         client's behind an expired machine session. A refusal stops a base only that was commanded
         since its last final stop.
         """
         if stop.cause in (Cause.REFUSED, Cause.ZERO) and not self.commanded:
-            return
+            return False
         if stop.cause is not Cause.FAILED and not (
             stop.cause is Cause.EXPIRED
             and self.waiting is not None
@@ -110,8 +110,8 @@ class Sender:
         self._beside_lost, self._doubtful_until = False, None
         if self.stopping is None:
             self.stopping = Stopping(stop)
-        else:
-            self.stopping.renew(stop)
+            return True
+        return self.stopping.renew(stop)
 
     def found_at_rest(self) -> None:
         """Take that the base, left to its machine, stands still: it is as good as stopped."""

@@ -49,14 +49,17 @@ class Stopping:
         """Whether the next command has to wait for this stop (R9, R10)."""
         return bool(self.calls) or (self.motion_after_ack and not self.acknowledged)
 
-    def renew(self, stop: Stop) -> None:
-        """Take another reason to stop the base."""
+    def renew(self, stop: Stop) -> bool:
+        """Take another reason to stop the base; return whether it changes anything."""
+        held_motion = self.motion_after_ack
         self.motion_after_ack |= stop.motion_after_ack
-        if stop.cause not in _COVERED:
-            self.stop = stop
-            self.acknowledged = False
-            self._pause.reset()
-            self.due_at = min(self.due_at, stop.at + self._pause.take()) if self.calls else stop.at
+        if stop.cause in _COVERED:
+            return not held_motion
+        self.stop = stop
+        self.acknowledged = False
+        self._pause.reset()
+        self.due_at = min(self.due_at, stop.at + self._pause.take()) if self.calls else stop.at
+        return True
 
     def distrust(self, last_call: int) -> None:
         """Take that a sent command failed: only a stop handed over from now on counts (R10)."""

@@ -18,9 +18,12 @@ from geometry_msgs.msg import TwistStamped
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.ros.messages import unused_axes, velocity_of
 from viam_session_bridge.ros.publishers import Publisher, Publishers, same_node
+from viam_session_bridge.ros.throttle import Throttle
 from viam_session_bridge.ros.wait import gids_available
 
-NAMES_KEPT = 1024  # of publishers, those that left included: logs and the overview name them
+NAMES_KEPT = 1024  # of publishers that left, too: logs and the overview name them
+TOLD_KEPT = 1024  # of refused heartbeats, each is told once
+NAME_SHOWN = 128  # characters of what a heartbeat names: it may have any length
 
 
 class Feed(Protocol):
@@ -68,7 +71,8 @@ class Clients:
         :param publishers: the receiving loop's view of the graph
         :param command_topics: fully resolved
         :param ros_time: s, the clock that message stamps are held against
-        :param report: takes a warning for the user's log, once for each kind
+        :param report: takes a warning for the user's log, once for each kind; a hostile
+            publisher can make neither many lines nor long ones
         """
         self._feed = feed
         self._publishers = publishers
@@ -78,11 +82,16 @@ class Clients:
         self._failed = failed
         self._names: OrderedDict[str, Client] = OrderedDict()
         self._reported: set[str] = set()
+        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()  # refused heartbeats
+        self._throttle = Throttle()
         self.discards: Counter[str] = Counter()
         self.refused_heartbeats: Counter[str] = Counter()
 
     def describe(self, client: str) -> Client:
         """Return what is known of a client; from any thread."""
+        there = self._publishers().by_gid(client)
+        if there is not None:  # never forgotten, however many come and go
+            return Client(there.topic, there.node)
         return self._names.get(client) or Client(client if client in self._topics else '', '')
 
     # The receiving loop's sink
@@ -107,7 +116,7 @@ class Clients:
     def heartbeat(self, gid: str | None, data: str, now: float) -> None:
         """Feed a heartbeat to the clients it names."""
         if gid is None:
-            self._heartbeat_for_topic(data)
+            self._heartbeat_for_topic(data, now)
             return
         sender = self._publishers().by_gid(gid)
         own = data == ''
@@ -116,10 +125,11 @@ class Clients:
         if own and sender is not None:
             named = [publisher for publisher in named if same_node(publisher, sender)]
         if not named:
-            self._refuse_heartbeat('unknown', name, 'no publisher of that node is on a command '
-                                   'topic; heartbeats name a node as `ros2 node list` does')
+            self._refuse_heartbeat('unknown', name, now, 'no publisher of that node is on a '
+                                   'command topic; heartbeats name a node as `ros2 node list` '
+                                   'does')
         elif any(not same_node(named[0], other) for other in named):
-            self._refuse_heartbeat('ambiguous', name, 'several nodes have that name; '
+            self._refuse_heartbeat('ambiguous', name, now, 'several nodes have that name; '
                                    'give each its own, or let each send its own heartbeats')
         else:
             for publisher in named:
@@ -159,21 +169,32 @@ class Clients:
         """Pass on that nothing will be received any more."""
         self._failed(exception)
 
-    def _heartbeat_for_topic(self, data: str) -> None:
+    def _heartbeat_for_topic(self, data: str, now: float) -> None:
         topic = f'/{data.lstrip("/")}'
         if topic in self._topics:
             self._feed.heartbeat(topic, topic, own=False)
         else:
-            self._refuse_heartbeat('unknown', topic, 'this ROS distribution does not tell '
+            self._refuse_heartbeat('unknown', topic, now, 'this ROS distribution does not tell '
                                    'publishers apart; heartbeats name a command topic here: '
                                    + ', '.join(sorted(self._topics)))
 
-    def _refuse_heartbeat(self, reason: str, name: str, remedy: str) -> None:
+    def _refuse_heartbeat(self, reason: str, name: str, now: float, remedy: str) -> None:
+        """Count it, and tell it once for each name, but not many names at once."""
         self.refused_heartbeats[reason] += 1
-        self._report_once(f'~/heartbeat for {name!r} refused ({reason}): {remedy}')
+        shown = name if len(name) <= NAME_SHOWN else f'{name[:NAME_SHOWN]}...'
+        if (reason, shown) in self._told:
+            return
+        kept_back = self._throttle.let_through(reason, now)
+        if kept_back is None:
+            return
+        self._told[reason, shown] = None
+        while len(self._told) > TOLD_KEPT:
+            self._told.popitem(last=False)
+        more = f' (and {kept_back} more like this)' if kept_back else ''
+        self._report(f'~/heartbeat for {shown!r} refused ({reason}): {remedy}{more}')
 
     def _report_once(self, text: str) -> None:
-        if text not in self._reported and len(self._reported) < NAMES_KEPT:
+        if text not in self._reported:
             self._reported.add(text)
             self._report(text)
 

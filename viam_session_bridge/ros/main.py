@@ -18,6 +18,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from viam_session_bridge.heap import keep_in_one_arena
 from viam_session_bridge.ros.ending import Ending
 from viam_session_bridge.ros.middleware import avoid_shared_memory
 from viam_session_bridge.ros.node import BridgeNode
@@ -28,6 +29,7 @@ EXECUTOR_ENDS_IN = 1.0  # s
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until a signal, the shutdown transition or a failure ends it."""
+    keep_in_one_arena()
     ending = Ending()
     avoid_shared_memory(os.environ)
     # rclpy's own handlers would shut the context down at once, and with it the way to say so.

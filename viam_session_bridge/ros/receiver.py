@@ -25,7 +25,7 @@ from std_msgs.msg import String
 from viam_session_bridge.core.session import tolerated_lateness
 from viam_session_bridge.ros.backlog import Backlog
 from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers
-from viam_session_bridge.ros.wait import DEPTH, Inlet, subscribe, WaitSet
+from viam_session_bridge.ros.wait import Inlet, subscribe, WaitSet
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -41,6 +41,9 @@ GONE = 'the node was destroyed or its ROS context shut down while commands were 
 
 UNREADABLE: tuple[Any, Mapping[str, Any]] = (None, {})
 """Stands for a message that waited and could not be read."""
+
+TURNS = 10
+"""Messages that are taken from each subscription until it is the graph's turn."""
 
 REPORT_EVERY = 5.0
 """Seconds between two reports of one kind."""
@@ -216,7 +219,7 @@ class Receiver:
     def _receive(self, inlets: list[Inlet]) -> None:
         """Hand on what waits: in turns, so that a fast publisher delays nobody else's."""
         ready = [inlet for inlet in inlets if inlet.ready]
-        for _ in range(DEPTH):
+        for _ in range(TURNS):
             if not ready or self._stopping:
                 return
             ready = [inlet for inlet in ready if self._hand_on(inlet, inlets)]

@@ -32,8 +32,13 @@ import rclpy.subscription
 if TYPE_CHECKING:
     from rclpy.node import Node
 
-DEPTH = 10
-"""Messages that wait in a subscription, where `qos_overrides` say nothing else."""
+DEPTH = 100
+"""
+Messages that wait in a subscription, where `qos_overrides` say nothing else.
+
+DDS has one queue for all publishers of a topic, and the oldest go first. One of 5 kHz fills this
+in 20 ms: for so long the receiving loop may lack a core, or Python's lock, and lose nobody's.
+"""
 
 
 def gids_available() -> bool:

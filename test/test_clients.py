@@ -1,0 +1,211 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who a message is from and whom a heartbeat means, and what a hostile publisher cannot do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from geometry_msgs.msg import Twist
+
+from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.ros.clients import Client, Clients, NAMES_KEPT, TOLD_KEPT
+from viam_session_bridge.ros.publishers import Publishers
+
+TOPIC, HEARTBEAT = '/cmd_vel', '/bridge/heartbeat'
+TELEOP, COPY, OPERATOR = 1, 2, 3  # processes
+
+
+def gid(process: int, number: int = 0) -> str:
+    """Return the GID of a publisher of a process's."""
+    return (bytes([process]) + number.to_bytes(15, 'big')).hex()
+
+
+@dataclass
+class Rig:
+    """Clients with a graph and a shell of the test's own."""
+
+    graph: dict[str, dict[str, str]] = field(
+        default_factory=lambda: {TOPIC: {}, HEARTBEAT: {}}
+    )  # node by GID, by topic
+    fed: list[tuple[object, ...]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.publishers = Publishers([TOPIC], 'rmw_fastrtps_cpp')
+        self.clients = Clients(
+            self, lambda: self.publishers, frozenset([TOPIC]), lambda: 0.0, self.lines.append,
+            self.failed,
+        )  # fmt: skip
+
+    def comes(self, gid: str, node: str, topic: str = TOPIC) -> None:
+        """Let the graph show a publisher."""
+        self.graph[topic][gid] = node
+        self._look(topic)
+
+    def goes(self, gid: str, topic: str = TOPIC) -> None:
+        """Let the graph show it no more."""
+        del self.graph[topic][gid]
+        self._look(topic)
+
+    def beat(self, gid: str, data: str) -> None:
+        """Send a heartbeat."""
+        self.clients.heartbeat(gid, data, self.now)
+
+    def beats_fed(self) -> list[object]:
+        """Return the heartbeats that were fed since the last call: client and whether own."""
+        beats: list[object] = [
+            (client, own) for what, client, own in self.fed if what == 'heartbeat'
+        ]
+        self.fed.clear()
+        return beats
+
+    def _look(self, topic: str) -> None:
+        infos = [
+            SimpleNamespace(
+                node_name=node.lstrip('/'), node_namespace='/', endpoint_gid=bytes.fromhex(gid)
+            )
+            for gid, node in self.graph[topic].items()
+        ]
+        appeared, left = self.publishers.update(topic, infos)
+        self.clients.publishers_changed(topic, appeared, left, self.now)
+
+    # What the clients feed
+
+    def command(self, client: str, topic: str, velocity: Velocity, *_: object) -> None:
+        self.fed.append(('command', client, velocity))
+
+    def heartbeat(self, client: str, topic: str, own: bool) -> None:
+        self.fed.append(('heartbeat', client, own))
+
+    def left(self, client: str) -> None:
+        self.fed.append(('left', client, None))
+
+    def seen(self, client: str) -> None:
+        self.fed.append(('seen', client, None))
+
+    def failed(self, error: BaseException) -> None:
+        raise error
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """Return one in which teleop publishes commands and heartbeats."""
+    rig = Rig()
+    rig.comes(gid(TELEOP), '/teleop')
+    rig.comes(gid(TELEOP, 1), '/teleop', HEARTBEAT)
+    rig.fed.clear()
+    return rig
+
+
+# Identity (R1, R3)
+
+
+@pytest.mark.parametrize('data', ['', '/teleop', 'teleop'])
+def test_a_heartbeat_of_the_clients_own_node_is_its_own(rig: Rig, data: str) -> None:
+    rig.beat(gid(TELEOP, 1), data)
+    assert rig.beats_fed() == [(gid(TELEOP), True)]
+
+
+def test_a_heartbeat_of_another_node_is_a_permission(rig: Rig) -> None:
+    rig.comes(gid(OPERATOR, 1), '/operator', HEARTBEAT)
+    rig.beat(gid(OPERATOR, 1), '/teleop')
+    assert rig.beats_fed() == [(gid(TELEOP), False)]
+
+
+def test_a_heartbeat_of_one_that_copied_the_name_is_a_permission(rig: Rig) -> None:
+    rig.comes(gid(COPY, 1), '/teleop', HEARTBEAT)
+    rig.beat(gid(COPY, 1), '/teleop')
+    assert rig.beats_fed() == [(gid(TELEOP), False)]
+
+
+def test_a_heartbeat_without_a_name_is_never_for_one_whose_name_the_sender_copied(
+    rig: Rig,
+) -> None:
+    rig.comes(gid(COPY, 1), '/teleop', HEARTBEAT)
+    rig.beat(gid(COPY, 1), '')
+    assert rig.beats_fed() == []
+    assert rig.clients.refused_heartbeats == {'unknown': 1}
+
+
+def test_a_name_that_two_nodes_have_is_refused_to_each_of_them_and_to_others(rig: Rig) -> None:
+    rig.comes(gid(OPERATOR, 1), '/operator', HEARTBEAT)
+    rig.comes(gid(COPY), '/teleop')
+    for sender in (TELEOP, COPY, OPERATOR):
+        rig.beat(gid(sender, 1), '/teleop')
+    assert rig.beats_fed() == []
+    assert rig.clients.refused_heartbeats == {'ambiguous': 3}
+    rig.goes(gid(COPY))
+    rig.fed.clear()
+    rig.beat(gid(OPERATOR, 1), '/teleop')
+    assert rig.beats_fed() == [(gid(TELEOP), False)]
+
+
+def test_ones_own_heartbeats_without_a_name_count_though_the_name_was_copied(rig: Rig) -> None:
+    rig.comes(gid(COPY), '/teleop')
+    rig.comes(gid(COPY, 1), '/teleop', HEARTBEAT)
+    rig.beat(gid(TELEOP, 1), '')
+    assert rig.beats_fed() == [(gid(TELEOP), True)]
+    rig.beat(gid(COPY, 1), '')
+    assert rig.beats_fed() == [(gid(COPY), True)]
+
+
+# What is told
+
+
+def test_a_refused_heartbeat_is_counted_each_time_and_told_once(rig: Rig) -> None:
+    for _ in range(100):
+        rig.beat(gid(TELEOP, 1), '/nobody')
+        rig.now += 0.02
+    assert rig.clients.refused_heartbeats == {'unknown': 100}
+    assert len(rig.lines) == 1
+    assert rig.lines[0].startswith("~/heartbeat for '/nobody' refused (unknown): ")
+
+
+def test_refused_heartbeats_of_many_names_are_told_a_few_at_a_time(rig: Rig) -> None:
+    for number in range(10_000):
+        rig.beat(gid(TELEOP, 1), f'/nobody_{number}')
+        rig.now += 0.001
+    assert rig.clients.refused_heartbeats == {'unknown': 10_000}
+    assert len(rig.lines) <= 20
+    assert 'more like this' in rig.lines[-1]
+
+
+def test_after_many_names_another_ones_refusal_is_still_told(rig: Rig) -> None:
+    for number in range(2 * TOLD_KEPT):
+        rig.beat(gid(TELEOP, 1), f'/nobody_{number}')
+        rig.now += 2.0
+    rig.lines.clear()
+    rig.comes(gid(COPY), '/teleop')
+    rig.beat(gid(TELEOP, 1), '/teleop')
+    assert 'ambiguous' in rig.lines[0]
+
+
+def test_of_a_long_name_only_the_beginning_is_kept_and_told(rig: Rig) -> None:
+    rig.beat(gid(TELEOP, 1), 'x' * 1_000_000)
+    rig.beat(gid(TELEOP, 1), 'x' * 1_000_001)
+    assert len(rig.lines) == 1
+    assert len(rig.lines[0]) < 400
+
+
+def test_one_that_is_there_keeps_its_name_however_many_come_and_go(rig: Rig) -> None:
+    rig.clients.command(TOPIC, gid(TELEOP), Twist(), 0.0)
+    for number in range(2 * NAMES_KEPT):
+        rig.clients.command(TOPIC, gid(COPY, number), Twist(), 0.0)
+    assert rig.clients.describe(gid(TELEOP)) == Client(TOPIC, '/teleop')
+    rig.clients.command(TOPIC, gid(TELEOP), Twist(), 0.0)
+    assert rig.clients.describe(gid(TELEOP)) == Client(TOPIC, '/teleop')
+
+
+def test_one_that_left_is_named_until_many_more_left(rig: Rig) -> None:
+    rig.goes(gid(TELEOP))
+    assert rig.clients.describe(gid(TELEOP)) == Client(TOPIC, '/teleop')
+    for number in range(NAMES_KEPT):
+        rig.clients.command(TOPIC, gid(COPY, number), Twist(), 0.0)
+    assert rig.clients.describe(gid(TELEOP)) == Client('', '')
