@@ -29,8 +29,9 @@ from rclpy.parameter import Parameter  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
 from support.domains import publishers_environment  # noqa: E402
+from viam_session_bridge.ros.freezes import Punctuality  # noqa: E402
 from viam_session_bridge.ros.publishers import Looks, Publisher  # noqa: E402
-from viam_session_bridge.ros.receiver import Punctuality, Receiver  # noqa: E402
+from viam_session_bridge.ros.receiver import Receiver  # noqa: E402
 from viam_session_bridge.ros.wait import gids_available, Inlet  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
@@ -504,18 +505,6 @@ def test_one_topic_cannot_have_two_types(ros: Ros) -> None:
     with pytest.raises(ValueError, match=r'/cmd_vel .*Twist and .*TwistStamped'):
         ros.receive({'cmd_vel': Twist, '/cmd_vel': TwistStamped})
     assert list(ros.node.subscriptions) == []
-
-
-@pytest.mark.parametrize(('window', 'limit'), [(0.03, 0.02), (0.5, 0.25), (60.0, 30.0)])
-def test_a_check_is_late_beyond_half_a_window_after_it_was_due(
-    window: float, limit: float
-) -> None:
-    watch = Punctuality(window, 100.0)
-    assert watch.period == window / 4
-    assert watch.late(100.0 + window / 4 + limit - 1e-6) == 0.0
-    at = 100.0 + window / 4 + limit - 1e-6
-    assert watch.late(at + window / 4 + limit + 1e-6) == pytest.approx(limit, rel=1e-3)
-    assert watch.late(at + window / 4 + limit + 2e-6) == 0.0
 
 
 def test_the_loop_wakes_every_quarter_window(ros: Ros, monkeypatch: pytest.MonkeyPatch) -> None:

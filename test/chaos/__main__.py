@@ -22,6 +22,7 @@ import tempfile
 import time
 
 from chaos.campaign import Outcome, run
+from chaos.faults import set_clock
 from chaos.report import table
 from chaos.schedule import KINDS
 from support.link import refusal
@@ -73,19 +74,19 @@ def _small_disk(path: Path) -> Iterator[None]:
 
 def _fake_clock(directory: Path) -> dict[str, str]:
     """Return the environment of a process whose wall clock a file sets."""
-    offset = directory / 'wall_clock'
-    offset.write_text('+0')
     # Not imported: it has a library of C in it, and wants others for what else it does.
     library = distribution('libfaketime').locate_file(
         'libfaketime/vendor/libfaketime/src/libfaketime.so.1'
     )
-    return {
+    environment = {
         'LD_PRELOAD': str(library),
-        'FAKETIME_TIMESTAMP_FILE': str(offset),
+        'FAKETIME_TIMESTAMP_FILE': str(directory / 'wall_clock'),
         'FAKETIME_NO_CACHE': '1',
         'FAKETIME_DONT_FAKE_MONOTONIC': '1',
-        'FAKETIME_FORCE_MONOTONIC_FIX': '0', 'FAKETIME_FORCE_MONOTONIC_FIX': '0',
+        'FAKETIME_FORCE_MONOTONIC_FIX': '0',
     }
+    set_clock(environment, 0.0)
+    return environment
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 import os
@@ -37,6 +37,14 @@ class Kind:
     between: frozenset[str] = frozenset()
     holds_back: bool = False
     frozen: bool = False
+
+
+def set_clock(environment: Mapping[str, str], offset: float) -> None:
+    """Set the wall clock of the processes with that environment to be off by so many s."""
+    file = Path(environment['FAKETIME_TIMESTAMP_FILE'])
+    other = file.with_suffix('.new')
+    other.write_text(f'{offset:+.3f}')
+    other.rename(file)  # who reads it meanwhile reads all of it
 
 
 def _publisher_killed(world: World, fault: Planned) -> Iterator[None]:
@@ -144,10 +152,9 @@ def _disk_full(world: World, fault: Planned) -> Iterator[None]:
 
 
 def _clock_set(world: World, fault: Planned) -> Iterator[None]:
-    offset = Path(world.environment['FAKETIME_TIMESTAMP_FILE'])
-    offset.write_text(f'{CLOCK_STEPS * (2 * fault.amount - 1):+.3f}')
+    set_clock(world.environment, CLOCK_STEPS * (2 * fault.amount - 1))
     yield
-    offset.write_text('+0')
+    set_clock(world.environment, 0.0)
 
 
 @contextmanager

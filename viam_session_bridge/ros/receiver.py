@@ -22,8 +22,7 @@ from rclpy.exceptions import InvalidHandle
 from rclpy.utilities import get_rmw_implementation_identifier
 from std_msgs.msg import String
 
-from viam_session_bridge.core.session import tolerated_lateness
-from viam_session_bridge.ros.backlog import Backlog
+from viam_session_bridge.ros.freezes import Backlog, Punctuality
 from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers
 from viam_session_bridge.ros.wait import Inlet, subscribe, WaitSet
 
@@ -72,27 +71,6 @@ class Sink(Protocol):
 
     def failed(self, exception: BaseException) -> None:
         """Handle the end of the loop without `stop`: nothing will be received any more."""
-
-
-class Punctuality:
-    """R2's watch on the loop itself: pure, one check after each wait and after each take."""
-
-    def __init__(self, window: float, now: float) -> None:
-        """
-        Start watching.
-
-        :param window: heartbeat window, s
-        """
-        self.period = window / 4
-        """Seconds between two checks, at most, of a loop that is on time."""
-        self._limit = tolerated_lateness(window)
-        self._checked = now
-
-    def late(self, now: float) -> float:
-        """Return by how many seconds this check is late; 0.0 where R2 allows it."""
-        late = now - self._checked - self.period
-        self._checked = now
-        return late if late > self._limit else 0.0
 
 
 class Receiver:

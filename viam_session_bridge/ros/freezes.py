@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Which messages were sent before a freeze was over, however late they come (R2). Pure.
+Freezes of the receiving loop, and the messages from before they ended (R2). Pure.
 
 After a freeze the middleware's own threads hand over what waits in their sockets, on a busy
 computer for longer than any fixed pause. Messages bear the time at which they were sent, by the
@@ -10,12 +10,35 @@ clock of the publisher's computer; what that clock is off by shows in the messag
 
 from __future__ import annotations
 
+from viam_session_bridge.core.session import tolerated_lateness
+
 WATCHED = 2.0
 """Seconds after a freeze in which its messages are looked for: should a clock be set meanwhile,
 commands are discarded for so long at most."""
 
 REMEMBERED = 5.0
 """Seconds for which at least, and twice that at most, a publisher's clock is remembered."""
+
+
+class Punctuality:
+    """R2's watch on the loop itself: pure, one check after each wait and after each take."""
+
+    def __init__(self, window: float, now: float) -> None:
+        """
+        Start watching.
+
+        :param window: heartbeat window, s
+        """
+        self.period = window / 4
+        """Seconds between two checks, at most, of a loop that is on time."""
+        self._limit = tolerated_lateness(window)
+        self._checked = now
+
+    def late(self, now: float) -> float:
+        """Return by how many seconds this check is late; 0.0 where R2 allows it."""
+        late = now - self._checked - self.period
+        self._checked = now
+        return late if late > self._limit else 0.0
 
 
 class Backlog:

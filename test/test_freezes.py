@@ -1,12 +1,12 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""R2: which messages come from before a freeze, by the clocks of those who sent them."""
+"""R2: when the loop froze, and which messages come from before, by their senders' clocks."""
 
 from __future__ import annotations
 
 import pytest
 
-from viam_session_bridge.ros.backlog import Backlog, REMEMBERED, WATCHED
+from viam_session_bridge.ros.freezes import Backlog, Punctuality, REMEMBERED, WATCHED
 
 WALL = 1.7e9  # s, at 0 of the steady clock
 WAY = 0.001  # s, that a message takes
@@ -41,7 +41,7 @@ def test_message_from_before_the_thaw_is_found_whatever_its_clock_shows(ahead: f
     host.stream(0.0, 1.0)
     host.thaw(2.0)
     assert host.age(1.94, 2.2) == pytest.approx(0.26 - WAY, abs=1e-5)
-    assert host.age(1.999, 2.9) == pytest.approx(0.901 - WAY, abs=1e-5)
+    assert host.age(1.99, 2.9) == pytest.approx(0.91 - WAY, abs=1e-5)
 
 
 @pytest.mark.parametrize('ahead', [0.0, -3600.0, 3600.0])
@@ -107,3 +107,15 @@ def test_publishers_that_come_and_go_are_forgotten() -> None:
     host.stream(0.0, 3 * REMEMBERED)
     backlog = host.backlog
     assert len(backlog._offsets) + len(backlog._before) <= 2
+
+
+@pytest.mark.parametrize(('window', 'limit'), [(0.03, 0.02), (0.5, 0.25), (60.0, 30.0)])
+def test_a_check_is_late_beyond_half_a_window_after_it_was_due(
+    window: float, limit: float
+) -> None:
+    watch = Punctuality(window, 100.0)
+    assert watch.period == window / 4
+    assert watch.late(100.0 + window / 4 + limit - 1e-6) == 0.0
+    at = 100.0 + window / 4 + limit - 1e-6
+    assert watch.late(at + window / 4 + limit + 1e-6) == pytest.approx(limit, rel=1e-3)
+    assert watch.late(at + window / 4 + limit + 2e-6) == 0.0
