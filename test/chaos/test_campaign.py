@@ -1,0 +1,41 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""The fault campaign in short: other faults each time, the seed is told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import random
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+pytest.importorskip('viam', reason='viam-sdk is an extra')
+
+from support.link import refusal
+from support.process import ROOT
+
+FAULTS = 12
+BOUND = 110.0  # s
+
+
+@pytest.mark.skipif(bool(refusal()), reason=f'there can be no two hosts: {refusal()}')
+def test_no_rule_is_broken_whatever_fails(tmp_path: Path) -> None:
+    seed = os.environ.get('CHAOS_SEED') or str(random.SystemRandom().randrange(10**6))
+    command = [sys.executable, '-m', 'chaos', '--seed', seed, '--faults', str(FAULTS)]
+    path = os.pathsep.join([str(ROOT), str(ROOT / 'test'), os.environ.get('PYTHONPATH', '')])
+    ended = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': path, 'TMPDIR': str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=BOUND,
+    )
+    print(ended.stdout)
+    assert ended.returncode == 0, ended.stdout
+    assert f'{FAULTS} faults of 1 seeds' in ended.stdout

@@ -1,0 +1,157 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""The judge of the fault campaign finds what it is there for, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import math
+
+from chaos.checking import Bounds, by_kind, Judge, Sender, SLOWEST, STEP, Trouble, Verdict
+from chaos.faults import KINDS as RUN
+from chaos.schedule import draw, KINDS
+from support.publisher import MARK
+from support.record import Entry
+
+BOUNDS = Bounds(window=0.4, machine_window=1.0, call_timeout=0.25)
+WAY = 0.002  # s, from a publisher to the base
+
+
+def times(start: float, end: float) -> list[float]:
+    """Return when a stream of 50 Hz sends."""
+    return [start + n / 50 for n in range(round(50 * (end - start)))]
+
+
+def sender(step: int, sent: Sequence[float], left: float = math.inf) -> Sender:
+    return Sender(f'publisher {step}', '/topic', SLOWEST + STEP * step, sent, left)
+
+
+def moved(one: Sender, number: int, at: float | None = None) -> list[Entry]:
+    """Return the record of a command, on time or at that time."""
+    at = one.sent[number - 1] + WAY if at is None else at
+    linear = (0.0, 1000.0 * (one.speed + MARK * number), 0.0)
+    return [
+        Entry(at, 'base', 'set_velocity', phase, linear, (0.0, 0.0, 0.0))
+        for phase in ('begin', 'end')
+    ]
+
+
+def stopped(at: float) -> list[Entry]:
+    return [Entry(at, 'base', 'stop', phase) for phase in ('begin', 'end')]
+
+
+def stream(one: Sender) -> list[Entry]:
+    return [entry for n in range(1, len(one.sent) + 1) for entry in moved(one, n)]
+
+
+def judge(
+    entries: list[Entry],
+    *senders: Sender,
+    troubles: Sequence[Trouble] = (),
+    kills: Sequence[float] = (),
+    busy: float = 0.0,
+) -> Verdict:
+    judge = Judge('main', BOUNDS, senders, troubles, lambda begin, end: busy)
+    return judge.verdict('base', sorted(entries, key=lambda entry: entry.t), kills)
+
+
+def trouble(begin: float, end: float, **how: bool) -> Trouble:
+    return Trouble('link cut', begin, end, frozenset({'main'}), **how)
+
+
+def test_a_base_that_is_stopped_one_window_after_the_last_command_is_fine() -> None:
+    one = sender(0, times(1.0, 2.0))
+    verdict = judge([*stream(one), *stopped(one.sent[-1] + 0.4)], one)
+    assert verdict.violations == []
+    assert verdict.motions == 50
+    assert [round(stop.after, 6) for stop in verdict.stopped] == [0.4]
+
+
+def test_a_stop_that_is_late_is_found_and_widened_by_what_the_computer_was_busy() -> None:
+    one = sender(0, times(1.0, 2.0))
+    entries = [*stream(one), *stopped(one.sent[-1] + 0.47)]
+    assert ['moved 0.470 s after' in line for line in judge(entries, one).violations] == [True]
+    assert judge(entries, one, busy=0.03).violations == []
+
+
+def test_a_machine_that_stops_instead_has_its_own_window_more_and_no_longer() -> None:
+    one = sender(0, times(1.0, 2.0))
+    between = [trouble(1.9, 2.5)]
+    entries = [*stream(one), *stopped(one.sent[-1] + 1.45)]
+    assert judge(entries, one, troubles=between).violations == []
+    assert len(judge(entries, one).violations) == 1
+    late = [*stream(one), *stopped(one.sent[-1] + 1.55)]
+    assert len(judge(late, one, troubles=between).violations) == 1
+    assert judge(late, one, troubles=[trouble(1.9, 2.5, frozen=True)]).violations == []
+    assert judge(late, one, troubles=[trouble(1.9, 2.5, holds_back=True)]).violations == []
+
+
+def test_what_fails_elsewhere_excuses_nothing() -> None:
+    one = sender(0, times(1.0, 2.0))
+    entries = [*stream(one), *stopped(one.sent[-1] + 1.0)]
+    elsewhere = Trouble('sub-part killed', 1.9, 2.5, frozenset({'sub'}))
+    assert len(judge(entries, one, troubles=[elsewhere]).violations) == 1
+
+
+def test_a_stop_under_a_publisher_that_lives_is_found() -> None:
+    one = sender(0, times(1.0, 2.0))
+    entries = [*stream(one), *stopped(1.5), *stopped(one.sent[-1] + 0.4)]
+    (violation,) = judge(entries, one).violations
+    assert 'its last user' in violation
+    assert judge(entries, one, troubles=[trouble(1.4, 1.6)]).violations == []
+
+
+def test_the_death_of_another_publisher_is_no_reason_to_stop() -> None:
+    one, two = sender(0, times(1.0, 1.5)), sender(1, times(1.01, 3.0))
+    entries = [*stream(one), *stream(two), *stopped(two.sent[-1] + 0.4)]
+    assert judge(entries, one, two).violations == []
+    early = [*entries, *stopped(one.sent[-1] + 0.4)]
+    assert len(judge(early, one, two).violations) == 1
+
+
+def test_a_publisher_that_left_is_stopped_at_once() -> None:
+    sent = times(1.0, 2.0)
+    entries = [*stream(sender(0, sent)), *stopped(2.05)]
+    assert judge(entries, sender(0, sent, left=2.0)).violations == []
+    assert len(judge(entries, sender(0, sent)).violations) == 1
+
+
+def test_commands_out_of_their_order_are_found() -> None:
+    one = sender(0, times(1.0, 2.0))
+    entries = [*stream(one), *moved(one, 3, 1.5), *stopped(one.sent[-1] + 0.4)]
+    assert any('came after' in line for line in judge(entries, one).violations)
+
+
+def test_a_late_command_is_to_be_stopped_at_once() -> None:
+    one = sender(0, times(1.0, 2.0))
+    before = [*stream(one), *stopped(one.sent[-1] + 0.4)]
+    at_once = judge([*before, *moved(one, 50, 4.0), *stopped(4.03)], one)
+    assert at_once.violations == []
+    assert [round(seconds, 6) for seconds in at_once.late] == [0.03]
+    (violation,) = judge([*before, *moved(one, 50, 4.0), *stopped(4.3)], one).violations
+    assert 'was not stopped for 0.300 s' in violation
+
+
+def test_a_machine_that_is_killed_drives_nothing_any_more() -> None:
+    one = sender(0, times(1.0, 2.0))
+    assert judge(stream(one), one, kills=[2.0]).violations == []
+
+
+def test_the_longest_motion_is_told_by_what_failed() -> None:
+    one = sender(0, times(1.0, 2.0))
+    verdict = judge([*stream(one), *stopped(one.sent[-1] + 0.41)], one)
+    assert {*by_kind(verdict.stopped, [], 0.4)} == {'none'}
+    assert {*by_kind(verdict.stopped, [trouble(2.1, 2.2)], 0.4)} == {'link cut'}
+    assert {*by_kind(verdict.stopped, [trouble(0.1, 0.2)], 0.4)} == {'none'}
+
+
+def test_a_seed_draws_the_same_faults_again_and_all_kinds_come() -> None:
+    assert {*RUN} == {*KINDS}
+    steps = [*draw(3, 500)]
+    assert steps == [*draw(3, 500)]
+    assert steps != [*draw(4, 500)]
+    faults = [fault for step in steps for fault in step.faults]
+    assert len(faults) == 500
+    assert {fault.kind for fault in faults} == {*KINDS}
+    for step in steps:
+        assert len({fault.place for fault in step.faults}) == len(step.faults)
