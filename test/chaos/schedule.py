@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 import random
 
-SHORTEST, LONGEST = 0.2, 1.8  # s, of a fault
-CALM = (0.3, 1.2)  # s, between two
+SHORTEST, LONGEST = 0.2, 1.6  # s, of a fault
+CALM = (0.2, 0.8)  # s, between two
 TWO_AT_ONCE = 0.25  # of all steps
 
 KINDS = {
