@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 import json
 import os
 from pathlib import Path
+import random
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -55,6 +58,19 @@ def test_grpc_gets_through_loss_and_delay(hosts: TwoHosts, tmp_path: Path) -> No
     assert sum(counts['lost'] for counts in hosts.link.counts().values()) > 0
 
 
+def test_the_addresses_of_hosts_that_exist_are_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one, other = random.SystemRandom().sample(range(1000), 2)
+    numbers = iter([one, one, one, other])
+    generator = SimpleNamespace(randrange=lambda _: next(numbers))
+    monkeypatch.setattr('support.link.random.SystemRandom', lambda: generator)
+    with two_hosts(tmp_path) as ones, two_hosts(tmp_path) as others:
+        assert ones.device.endswith(str(one))
+        assert others.device.endswith(str(other))
+        assert ones.machine_address != others.machine_address
+
+
 def test_nothing_is_left_of_the_hosts(tmp_path: Path) -> None:
     before = set(threading.enumerate()), len(os.listdir('/proc/self/fd'))
     with two_hosts(tmp_path) as hosts:
@@ -86,15 +102,22 @@ def test_nothing_is_left_of_the_hosts_when_the_tests_are_killed(tmp_path: Path) 
     _until(lambda: not _held(namespace), 'its namespace is held')
 
 
-def test_the_reason_is_told_where_the_system_refuses() -> None:
-    program = 'from support.link import *; os.setgid(65534); os.setuid(65534); print(refusal())'
-    command = [sys.executable, '-c', program]
-    if os.geteuid() != 0:
-        pytest.skip('it is not root that runs the tests')
+@pytest.mark.parametrize(
+    'lacks, reason',
+    [
+        ('setpriv --reuid=65534 --regid=65534 --clear-groups', '[Errno 1] unshare'),
+        ('unshare --mount sh -c \'mount -t tmpfs none /dev/net && exec "$@"\' sh', 'No such file'),
+    ],
+)
+def test_the_reason_is_told_where_the_system_refuses(lacks: str, reason: str) -> None:
+    if refusal():
+        pytest.skip(refusal())
+    command = [*shlex.split(lacks), sys.executable, '-c', _ASKS]
     told = subprocess.run(command, env={**os.environ, **_PATH}, capture_output=True, text=True)
-    assert told.stdout == '[Errno 1] unshare\n', told.stderr
+    assert reason in told.stdout, told.stderr
 
 
+_ASKS = 'from support.link import refusal; print(refusal())'
 _LOOKS = """
 import fcntl, json, os, socket, struct, sys
 def up(name):
