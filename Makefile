@@ -21,7 +21,7 @@ endif
 ALONE := env -u PYTHONPATH -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run test lint types unit test-oldest test-jazzy fuzz bench model model-checker mutants races licences lock viam-server clean
+.PHONY: help venv demo run test lint types unit test-oldest test-jazzy fuzz chaos bench model model-checker mutants races licences lock viam-server clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ help: ## this list
 venv: ## make .venv from the pinned requirements, or leave it when it is up to date
 	@PYTHON='$(PYTHON)' scripts/venv .venv
 
-demo run unit test-jazzy: export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+demo run unit test-jazzy chaos: export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 demo: venv ## watch the bridge stop a simulated base when its publisher dies (ARGS=...)
 	@$(DEMO) $(ARGS)
@@ -74,6 +74,10 @@ model: model-checker ## the stop protocol, checked exhaustively (two minutes)
 fuzz: viam-server ## random scripts against every implementation (ARGS='--seed 7 --count 4000')
 	PYTHONPATH=$(CURDIR):$(CURDIR)/test GRPC_ENABLE_FORK_SUPPORT=false \
 	  $(BIN)/python -m differential $(ARGS)
+
+chaos: viam-server ## faults drawn from a seed, judged by the base's record (ARGS='--seed 7 --seeds 20')
+	PYTHONPATH=$(CURDIR):$(CURDIR)/test GRPC_ENABLE_FORK_SUPPORT=false \
+	  $(BIN)/python -m chaos $(ARGS)
 
 races: viam-server ## commands and takeovers that meet the lapse; the hard cases' worst stops
 	$(BIN)/python -m bench.races --races 25000

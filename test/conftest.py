@@ -15,14 +15,10 @@ from hypothesis import HealthCheck, settings
 import pytest
 
 from support.domains import own_domain, ros_environment
-from viam_session_bridge.ros.middleware import avoid_shared_memory
 
 settings.register_profile('default', deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile('thorough', settings.get_profile('default'), max_examples=2000)
 settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'default'))
-
-# The nodes of the tests' own processes go the bridge's way; publishers go the default one.
-avoid_shared_memory(os.environ)
 
 # Nothing here may open a window.
 os.environ.pop('DISPLAY', None)

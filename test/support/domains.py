@@ -13,8 +13,8 @@ import random
 import tempfile
 
 DOMAINS = range(1, 90)  # those up to 101, the last that DDS has ports for, are of the benchmarks
-_PROFILES = str(Path(__file__).with_name('fastdds.xml'))
-_FIRST_PORT, _PORTS = 7400, 250  # of DDS: domain 0's first UDP port, and how many a domain has
+_DIRECTORY = Path(__file__).parent
+FIRST_PORT, PORTS = 7400, 250  # of DDS: domain 0's multicast port, and how many a domain has
 
 
 @contextlib.contextmanager
@@ -42,25 +42,37 @@ def own_domain() -> Iterator[int]:
 
 def _busy() -> set[int]:
     """Return the domains that somebody is in who knows nothing of these locks."""
-    busy = set()
+    return {(port - FIRST_PORT) // PORTS for port in udp_ports()}
+
+
+def udp_ports() -> set[int]:
+    """Return the ports of this computer to which somebody listens."""
+    ports = set()
     for table in (Path('/proc/net/udp'), Path('/proc/net/udp6')):
         for line in table.read_text().splitlines()[1:] if table.exists() else []:
-            port = int(line.split()[1].rpartition(':')[2], 16)
-            busy.add((port - _FIRST_PORT) // _PORTS)
-    return busy
-
-
-def publishers_environment(domain: int) -> dict[str, str]:
-    """Return the same for a process that is nobody's but the user's."""
-    return {**ros_environment(domain), 'FASTDDS_BUILTIN_TRANSPORTS': 'DEFAULT'}
+            ports.add(int(line.split()[1].rpartition(':')[2], 16))
+    return ports
 
 
 def ros_environment(domain: int) -> dict[str, str]:
-    """Return the variables that keep a ROS process in that domain of this computer."""
+    """
+    Return the variables that keep a ROS process in that domain of this computer.
+
+    Without shared memory, as the bridge does it.
+    """
+    return _environment(domain, 'SYSTEM_DEFAULT', 'fastdds_udp.xml')
+
+
+def publishers_environment(domain: int) -> dict[str, str]:
+    """Return the same for other people's nodes, which have shared memory."""
+    return _environment(domain, 'LOCALHOST', 'fastdds.xml')
+
+
+def _environment(domain: int, discovery: str, profiles: str) -> dict[str, str]:
     return {
         'ROS_DOMAIN_ID': str(domain),
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': discovery,
         'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp',
-        'FASTDDS_DEFAULT_PROFILES_FILE': _PROFILES,
-        'FASTRTPS_DEFAULT_PROFILES_FILE': _PROFILES,  # its name with Jazzy
+        'FASTDDS_DEFAULT_PROFILES_FILE': str(_DIRECTORY / profiles),
+        'FASTRTPS_DEFAULT_PROFILES_FILE': str(_DIRECTORY / profiles),  # its name with Jazzy
     }

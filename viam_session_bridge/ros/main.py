@@ -17,6 +17,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import get_rmw_implementation_identifier
 
 from viam_session_bridge.heap import keep_in_one_arena
 from viam_session_bridge.ros.ending import Ending
@@ -31,7 +32,7 @@ def main(args: list[str] | None = None) -> int:
     """Run the node until a signal, the shutdown transition or a failure ends it."""
     keep_in_one_arena()
     ending = Ending()
-    avoid_shared_memory(os.environ)
+    avoid_shared_memory(get_rmw_implementation_identifier(), os.environ)
     # rclpy's own handlers would shut the context down at once, and with it the way to say so.
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)

@@ -3,18 +3,37 @@
 """
 What the bridge asks of the middleware, before it joins a ROS domain.
 
-Fast DDS exchanges messages within a computer through shared memory, with locks in it. A publisher
-that is killed takes such a lock with it now and then: the bridge then hears nobody for a third of
-a second, or crashes when it ends. Datagrams have no locks, and are as quick for small messages.
+Fast DDS exchanges messages within a computer through shared memory, with locks in it. A process
+that is killed takes such a lock with it now and then: then the bridge hears nobody for a third of
+a second, or crashes when it ends, and one that is started anew hears nobody at all. Datagrams have
+no locks, and are as quick for messages as small as these.
 """
 
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from pathlib import Path
 
 TRANSPORTS = 'FASTDDS_BUILTIN_TRANSPORTS'
+RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
+PEERS = 'ROS_STATIC_PEERS'
+PROFILES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')  # the old: Jazzy
+LOCALHOST = Path(__file__).with_name('localhost.xml')
 
 
-def avoid_shared_memory(environment: MutableMapping[str, str]) -> None:
-    """Have Fast DDS use UDP alone for this process, where its user chose nothing else."""
-    environment.setdefault(TRANSPORTS, 'UDPv4')
+def avoid_shared_memory(middleware: str, environment: MutableMapping[str, str]) -> None:
+    """
+    Have Fast DDS use UDP alone for this process, where its user chose nothing else.
+
+    For LOCALHOST the rmw layer brings shared memory of its own, so that its other settings are
+    made by a profile instead, unless the user has one.
+
+    :param middleware: the name of the rmw implementation
+    """
+    if not middleware.startswith('rmw_fastrtps') or TRANSPORTS in environment:
+        return
+    environment[TRANSPORTS] = 'UDPv4'
+    chosen = any(environment.get(name) for name in (*PROFILES, PEERS))
+    if environment.get(RANGE) == 'LOCALHOST' and not chosen:
+        environment[RANGE] = 'SYSTEM_DEFAULT'
+        environment.update(dict.fromkeys(PROFILES, str(LOCALHOST)))
