@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,10 @@ def sockets(process: ProcessUnderTest) -> set[str]:
     return {name.split('.')[1] for name in names if name.startswith('dds.')}
 
 
+def in_dds(process: ProcessUnderTest) -> bool:
+    return 'udp' in sockets(process)
+
+
 @pytest.mark.parametrize('first', ['the bridge', 'the publisher'])
 def test_started_for_localhost_it_has_no_shared_memory_and_hears_who_has(
     own_ros_domain: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
@@ -75,7 +80,7 @@ def test_started_for_localhost_it_has_no_shared_memory_and_hears_who_has(
         for process in both:
             process.start(ready=False)
             running.enter_context(process)
-            process.wait_until(lambda process=process: 'udp' in sockets(process), 'it is in DDS')
+            process.wait_until(partial(in_dds, process), 'it is in DDS')
         teleop.stream('/cmd_vel', forward=0.1)
         bridge.wait_event('refused', base='base')
         assert 'shm' in sockets(teleop)

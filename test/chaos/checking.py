@@ -69,9 +69,10 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Stopped:
-    """A motion that ended: how long after its last user's last sign of life."""
+    """A motion that ended: when it began, and how long after the last user's last sign of life."""
 
     base: str
+    began: float
     at: float
     after: float
 
@@ -115,8 +116,11 @@ class Judge:
         """
         verdict = Verdict()
         self._judge_commands(base, entries, verdict)
+        began = math.inf
         for begin, end, stop in motions(entries, kills):
-            self._judge_motion(base, begin, end, stop, verdict)
+            began = min(began, begin.t)
+            self._judge_motion(begin, (began, end), stop, verdict)
+            began = began if stop is None else math.inf
         self._judge_stops(base, entries, kills, verdict)
         return verdict
 
@@ -136,20 +140,25 @@ class Judge:
             newest[sender.speed] = max(number, before)
 
     def _judge_motion(
-        self, base: str, begin: Entry, end: float, stop: Entry | None, verdict: Verdict
+        self, begin: Entry, moved: tuple[float, float], stop: Entry | None, verdict: Verdict
     ) -> None:
-        """Judge the time from a command's effect to that of the next call."""
+        """
+        Judge the time from a command's effect to that of the next call.
+
+        :param moved: since when the base moved without a stop, and until that call
+        """
+        base, (began, end) = begin.base, moved
         sender, number = self._origin(begin)
         left = sender.sent[number - 1]
         widened = self._widen(left, end)
         age = begin.t - left
         if age > self._bounds.call_timeout + LATE + widened:
-            moved = end - begin.t
-            verdict.late.append(moved)
-            if moved > AT_ONCE + widened and sender.last(end) < begin.t - self._bounds.window:
+            lasted = end - begin.t
+            verdict.late.append(lasted)
+            if lasted > AT_ONCE + widened and sender.last(end) < begin.t - self._bounds.window:
                 verdict.violations.append(
                     f'{begin.t:.3f} {base}: {sender.name} number {number} came {age:.3f} s late '
-                    f'and was not stopped for {moved:.3f} s'
+                    f'and was not stopped for {lasted:.3f} s'
                 )
             return
         silent_from = [at for at in (left, *sender.sent[number:]) if at <= end]
@@ -161,7 +170,7 @@ class Judge:
                     f'of {sender.name}, not {allowed:.3f}'
                 )
         if stop is not None:
-            verdict.stopped.append(Stopped(base, end, end - silent_from[-1]))
+            verdict.stopped.append(Stopped(base, began, end, end - silent_from[-1]))
 
     def _allowed(self, sign: float, until: float) -> float:
         bounds = self._bounds
@@ -218,15 +227,20 @@ def motions(
 def by_kind(
     stopped: Sequence[Stopped], troubles: Sequence[Trouble], window: float
 ) -> Mapping[str, float]:
-    """Return the longest motion after a last sign of life by what failed then, in s."""
+    """
+    Return how long a base moved on at most, by what failed, in s.
+
+    After its last user's last sign of life; where something between them failed, after that began.
+    """
     worst: dict[str, float] = {}
     for stop in stopped:
-        if stop.after < window - EARLY:
-            continue
-        kinds = {
-            one.kind for one in troubles
-            if one.begin <= stop.at and one.end >= stop.at - stop.after
-        }  # fmt: skip
-        for kind in kinds or {'none'}:
-            worst[kind] = max(worst.get(kind, 0.0), stop.after)
+        lapsed = stop.after >= window - EARLY
+        there = [o for o in troubles if o.begin <= stop.at and o.end >= stop.at - stop.after]
+        for one in there:
+            if one.machines and stop.began <= one.begin:
+                worst[one.kind] = max(worst.get(one.kind, 0.0), stop.at - one.begin)
+            elif lapsed and not one.machines:
+                worst[one.kind] = max(worst.get(one.kind, 0.0), stop.after)
+        if lapsed and not there:
+            worst['none'] = max(worst.get('none', 0.0), stop.after)
     return worst

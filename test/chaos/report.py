@@ -18,8 +18,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
     for outcome in outcomes:
         tried += outcome.tried
     lines = [
-        f'{"what failed":32} {"tried":>6} {"longest motion after a":>23} {"driven again":>13}',
-        f'{"":32} {"":6} {"last sign of life, s":>23} {"after, s":>13}',
+        f'{"what failed":32} {"tried":>6} {"moved on for at most":>23} {"driven again":>13}',
+        f'{"":32} {"":6} {"s":>23} {"after, s":>13}',
     ]
     for kind in (*KINDS, 'none'):
         worst = max((one.worst.get(kind, 0.0) for one in outcomes), default=0.0)
