@@ -57,6 +57,12 @@ def generate_launch_description() -> LaunchDescription:
                 description='start the node anew whenever it ends, in order too; '
                 'the machine stops its bases meanwhile',
             ),
+            DeclareLaunchArgument(
+                'enclave',
+                default_value='',
+                description='SROS 2: whose keys and permissions the node has, such as '
+                '/viam_session_bridge; default: those of /',
+            ),
             OpaqueFunction(function=_bridge),
         ]
     )
@@ -68,6 +74,9 @@ def _bridge(context: LaunchContext) -> list[Node]:
     if LaunchConfiguration('autostart').perform(context):
         autostart = ParameterValue(LaunchConfiguration('autostart'), value_type=bool)
         parameters.append({'autostart': autostart})
+    ros_arguments: list[object] = ['--log-level', LaunchConfiguration('log_level')]
+    if LaunchConfiguration('enclave').perform(context):
+        ros_arguments += ['--enclave', LaunchConfiguration('enclave')]
     return [
         Node(
             package=PACKAGE,
@@ -76,7 +85,7 @@ def _bridge(context: LaunchContext) -> list[Node]:
             name=PACKAGE,
             namespace=LaunchConfiguration('namespace'),
             parameters=parameters,
-            ros_arguments=['--log-level', LaunchConfiguration('log_level')],
+            ros_arguments=ros_arguments,
             output='screen',
             respawn=LaunchConfiguration('respawn').perform(context) == 'true',
             respawn_delay=RESPAWN_DELAY,

@@ -171,6 +171,28 @@ def test_autostart(
 
 
 @pytest.mark.parametrize('file', FILES)
+@pytest.mark.parametrize(('argument', 'enclave'), [('', '/'), ('enclave:=/wheels', '/wheels')])
+def test_enclave(
+    tmp_path: Path,
+    own_ros_domain: int,
+    machine: SimulatedMachine,
+    file: str,
+    argument: str,
+    enclave: str,
+) -> None:
+    from support.observer import Observer
+
+    arguments = [parameters(tmp_path, machine), *filter(None, [argument])]
+    with (
+        Launch(tmp_path, own_ros_domain, file, *arguments) as launch,
+        Observer(own_ros_domain) as observer,
+    ):
+        launch.wait_until(lambda: observer.enclave(), 'is not in the graph')
+        assert observer.enclave() == enclave
+        assert launch.interrupt() == 0
+
+
+@pytest.mark.parametrize('file', FILES)
 def test_log_level(
     tmp_path: Path, own_ros_domain: int, machine: SimulatedMachine, file: str
 ) -> None:

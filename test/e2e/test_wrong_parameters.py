@@ -52,3 +52,17 @@ def test_wrong_parameter_is_named_with_its_value_and_what_is_allowed(
     output = bridge.output()
     check_output(output)
     assert any(all(word in line for word in said) for line in output.splitlines()), output
+
+
+def test_topic_that_a_remapping_makes_impossible_is_named(
+    own_ros_domain: int, tmp_path: Path
+) -> None:
+    settings = parameters(ADDRESS, {'base': BASE})
+    remapped = ['-r', '/cmd_vel:=/viam_session_bridge/heartbeat']
+    bridge = BridgeProcess(tmp_path, own_ros_domain, settings, arguments=remapped)
+    bridge.start(ready=False)
+    with bridge:
+        assert bridge.wait_exit() == 1
+    output = bridge.output()
+    check_output(output)
+    assert 'cannot subscribe: topic /viam_session_bridge/heartbeat' in output

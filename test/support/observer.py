@@ -73,6 +73,12 @@ class Observer(OwnNode):
         infos = self._node.get_publishers_info_by_topic(topic)
         return sorted(f'{info.node_namespace.rstrip("/")}/{info.node_name}' for info in infos)
 
+    def enclave(self) -> str | None:
+        """Return the bridge's security enclave, None while it is not in the graph."""
+        nodes = self._node.get_node_names_and_namespaces_with_enclaves()
+        found = {f'{namespace.rstrip("/")}/{name}': enclave for name, namespace, enclave in nodes}
+        return found.get(NODE)
+
     def state(self) -> str:
         """Return the lifecycle state's name."""
         return str(self._call('get_state', GetState.Request()).current_state.label)

@@ -97,14 +97,18 @@ class BridgeNode(Node):
             self._warn,
             self.fail,
         )
-        receiver = Receiver(
-            self,
-            types,
-            HEARTBEAT_TOPIC,
-            self._configuration.heartbeat_window,
-            clients,
-            self._warn,
-        )
+        try:
+            receiver = Receiver(
+                self,
+                types,
+                HEARTBEAT_TOPIC,
+                self._configuration.heartbeat_window,
+                clients,
+                self._warn,
+            )
+        except Exception as error:  # rclpy and the middleware have many
+            self.get_logger().error(f'cannot subscribe: {error}')
+            return TransitionCallbackReturn.FAILURE
         self._receiver = receiver
         self._reporter.observe(self._shell, clients)
         self._shell.activate()
