@@ -26,7 +26,7 @@ setup(
     ],
     install_requires=['setuptools'],
     python_requires='>=3.10',
-    zip_safe=True,
+    zip_safe=False,
     maintainer='The viam_session_bridge authors',
     maintainer_email='maintainers@example.com',
     description='Every ROS 2 velocity publisher as a session client of a Viam base.',
