@@ -127,10 +127,16 @@ class Drive:
         assert self.moving, f'{self.base} does not move any more'
 
     def stands_still(self, since: float, seconds: float = WINDOW) -> None:
-        """Watch for so many seconds that no motion reaches the base; none did from `since` on."""
+        """
+        Watch for so many seconds that no motion reaches the base; none did from `since` on.
+
+        On a busy computer a command that was under way may still come, and is stopped then (R7).
+        """
+        under_way = since + self._load.between(since - WINDOW, time.monotonic())
 
         def check() -> None:
-            assert not self.motions(since), f'{self.base} was not to move: {self.motions(since)}'
+            motions = self.motions(under_way)
+            assert not motions, f'{self.base} was not to move: {motions}'
 
         observe(seconds, check)
         assert not self.moving, f'{self.base} moves'

@@ -14,7 +14,7 @@ import time
 from lifecycle_msgs.msg import Transition
 import pytest
 
-from e2e.conftest import needs_gids, StartBridge, StartPublisher
+from e2e.conftest import needs_gids, StartBridge, StartPublisher, wait_named
 from e2e.two_kinds_of_operators.conftest import (
     bridges_stops,
     CALL_TIMEOUT,
@@ -96,14 +96,7 @@ def test_viam_server_stops_the_base_of_a_publisher_that_kept_its_speed_by_heartb
     teleop.heartbeat()
     teleop.stream('/kept', forward=0.1)
     began = base.wait_driven()[0].t
-    # A heartbeat counts only from when the graph names its sender, later than its messages come.
-    wait_for(
-        lambda: any(
-            row['node'] == '/kept' and row['bases'] == ['kept']
-            for row in observer.overview()['sessions']
-        ),
-        'the graph names /kept',
-    )
+    wait_named(observer, '/kept', 'kept')
     base.wait_driven(time.monotonic(), times=20)
     teleop.silence('/kept')
     base.keeps_moving(began, WHILE)
