@@ -91,9 +91,7 @@ class Systemd(ProcessUnderTest):
             f'"${{PYTHONPATH:+:$PYTHONPATH}}"\n'
         )
         self._set_up = _SET_UP.format(
-            cgroup=self._cgroup,
-            files=shlex.quote(str(directory)),
-            systemd=_SYSTEMD,
+            cgroup=self._cgroup, files=shlex.quote(str(directory)), systemd=_SYSTEMD
         )
 
     def command(self) -> list[str]:
@@ -110,6 +108,10 @@ class Systemd(ProcessUnderTest):
 
     def wait_ready(self) -> None:
         """Wait until it takes orders."""
+        # Before it is what it is to be, orders would go to the computer's own.
+        self.wait_until(
+            lambda: Path(f'/proc/{self._first()}/comm').read_text() == 'systemd\n', 'no systemd'
+        )
         self.wait_until(
             lambda: self._control('is-active', 'basic.target').returncode == 0, 'does not start'
         )
@@ -135,9 +137,13 @@ class Systemd(ProcessUnderTest):
             wait_for(partial(_removed, root / self._cgroup), f'{self._cgroup} is empty')
 
     def _control(self, *words: str) -> subprocess.CompletedProcess[str]:
-        children = Path(f'/proc/{self.pid}/task/{self.pid}/children').read_text().split()
-        command = ['nsenter', '-t', (children or ['0'])[0], '-m', '-p', 'systemctl', *words]
+        command = ['nsenter', '-t', self._first(), '-m', '-p', 'systemctl', *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+
+    def _first(self) -> str:
+        """Return the computer's id of the first process there."""
+        children = Path(f'/proc/{self.pid}/task/{self.pid}/children').read_text().split()
+        return children[0] if children else 'self'
 
 
 def _cgroups() -> list[Path]:
