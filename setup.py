@@ -23,6 +23,7 @@ setup(
         (share, ['package.xml']),
         (f'{share}/launch', files('launch')),
         (f'{share}/config', files('config')),
+        (f'{share}/systemd', files('systemd')),
     ],
     install_requires=['setuptools'],
     python_requires='>=3.10',

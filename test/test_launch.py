@@ -13,14 +13,17 @@ import time
 
 import pytest
 
+from support.bounds import Load
 from support.domains import ros_environment
 from support.process import ProcessUnderTest, ROOT
+from support.record import Record
 from viam_session_bridge.simulation.server import SimulatedMachine
 
 for module in ('launch_ros', 'launch_xml'):
     pytest.importorskip(module, reason=f'{module} comes with ROS installations only')
 
 NAME = 'viam_session_bridge'
+RECORD = 'record.jsonl'
 FILES = ('bridge.launch.py', 'bridge.launch.xml')
 # What `ros2 launch` does, without it: it may be missing where launch_ros is not. SIGINT is
 # ignored in what a shell starts in the background, and would be in here.
@@ -105,8 +108,8 @@ def installed(directory: Path) -> Path:
 
 
 @pytest.fixture
-def machine() -> Iterator[SimulatedMachine]:
-    with SimulatedMachine() as machine:
+def machine(tmp_path: Path) -> Iterator[SimulatedMachine]:
+    with SimulatedMachine(record=str(tmp_path / RECORD)) as machine:
         yield machine
 
 
@@ -204,15 +207,32 @@ def test_log_level(
 
 
 @pytest.mark.parametrize('file', FILES)
-def test_respawn(
+def test_respawned_bridge_drives_by_new_commands_alone(
     tmp_path: Path, own_ros_domain: int, machine: SimulatedMachine, file: str
 ) -> None:
+    from support.drive import Drive
+    from support.publisher_process import PublisherProcess
+
     arguments = (parameters(tmp_path, machine), 'respawn:=true')
-    with Launch(tmp_path, own_ros_domain, file, *arguments) as launch:
+    with (
+        Launch(tmp_path, own_ros_domain, file, *arguments) as launch,
+        PublisherProcess(tmp_path, 'teleop', own_ros_domain) as teleop,
+        Load() as load,
+    ):
+        base = Drive(Record(tmp_path / RECORD), 'base', load)
         launch.wait_for('main: connected')
+        teleop.stream('/cmd_vel', forward=0.3)
+        base.wait_driven()
         os.kill(launch.bridge(), signal.SIGKILL)
+        teleop.silence('/cmd_vel')
+        killed = time.monotonic()
+        # The machine stops it, for the session that the bridge left behind.
+        assert base.wait_stopped(killed).cause == 'session'
         launch.wait_for('main: connected', times=2)
+        base.stands_still(killed, 1.0)
+        base.wait_driven(teleop.stream('/cmd_vel', forward=0.3))
         assert launch.interrupt() == 0
+    assert not base.moving
 
 
 @pytest.mark.parametrize('file', FILES)

@@ -27,6 +27,7 @@ class LapseClock:
         self._changed = threading.Condition()
         self._armed: float | None = None
         self._ended = False
+        self._came_round = False
         self._thread = threading.Thread(target=self._run, name='lapse clock')
 
     def start(self) -> None:
@@ -42,6 +43,16 @@ class LapseClock:
                 self._armed = at
                 self._changed.notify()
 
+    def came_round(self) -> bool:
+        """
+        Tell whether a tick ended since this was last asked, and have the thread tick anew.
+
+        For one watchdog: a thread that died, or that hangs in its tick, comes round no more.
+        """
+        came, self._came_round = self._came_round, False
+        self.arm(time.monotonic())
+        return came
+
     def end(self) -> None:
         """End the thread and wait for it, unless called from it."""
         with self._changed:
@@ -54,6 +65,7 @@ class LapseClock:
         try:
             while self._wait():
                 self.arm(self._tick())
+                self._came_round = True
         except BaseException as error:  # the last line of defence: nothing may die unheard here
             self._failed(error)
 

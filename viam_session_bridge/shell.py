@@ -116,6 +116,10 @@ class Shell:
             self._changed.wait_for(lambda: self._bridge.closed, timeout)
             return self._bridge.not_final()
 
+    def came_round(self) -> bool:
+        """Tell whether the lapse clock lives; see :meth:`LapseClock.came_round`."""
+        return self._clock.came_round()
+
     def close(self) -> None:
         """End the lapse clock and the channels."""
         self._clock.end()

@@ -24,6 +24,8 @@ from viam_session_bridge.ros.ending import Ending
 from viam_session_bridge.ros.middleware import avoid_shared_memory
 from viam_session_bridge.ros.node import BridgeNode
 from viam_session_bridge.ros.parameters import autostart
+from viam_session_bridge.ros.watchdog import watch
+from viam_session_bridge.supervisor import Supervisor
 
 EXECUTOR_ENDS_IN = 1.0  # s
 
@@ -40,6 +42,8 @@ def main(args: list[str] | None = None) -> int:
         print(f'viam_session_bridge: {error}', file=sys.stderr)
         return 1
     node = BridgeNode(finished=ending.come)
+    supervisor = Supervisor(os.environ, os.getpid(), node.get_logger().warning)
+    watch(node, supervisor)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     # A daemon: a callback that hangs must not keep the process from ending.
@@ -51,8 +55,11 @@ def main(args: list[str] | None = None) -> int:
             _bring_down(node)
             return 1
         spinning.start()
+        # Without autostart: for the transitions, whoever may ask for them whenever.
+        supervisor.ready()
         ending.wait()
         node.end_driving()
+        supervisor.ends()
         executor.shutdown(timeout_sec=EXECUTOR_ENDS_IN)
         spinning.join(EXECUTOR_ENDS_IN)
         return _bring_down(node)

@@ -147,6 +147,11 @@ class BridgeNode(Node):
         if shell is not None:
             shell.deactivate()
 
+    def came_round(self) -> bool:
+        """Tell whether the lapse clock, if there is one, ticked since this was last asked."""
+        shell = self._shell
+        return shell is None or shell.came_round()
+
     def abandon(self) -> None:
         """End what threads there are after a shutdown that failed itself."""
         if self._shell is not None:
