@@ -63,7 +63,7 @@ class Observer(OwnNode):
 
     def overview(self) -> dict[str, Any]:
         """Return what `~/get_sessions` answers."""
-        answer = self._call('get_sessions', Trigger.Request())
+        answer = self._call('get_sessions', Trigger.Request(), times=5)
         assert answer.success, answer.message
         overview: dict[str, Any] = json.loads(answer.message)
         return overview
@@ -81,7 +81,7 @@ class Observer(OwnNode):
 
     def state(self) -> str:
         """Return the lifecycle state's name."""
-        return str(self._call('get_state', GetState.Request()).current_state.label)
+        return str(self._call('get_state', GetState.Request(), times=5).current_state.label)
 
     def change_state(self, transition: int) -> bool:
         """Trigger a transition (of `lifecycle_msgs/Transition`)."""

@@ -51,14 +51,21 @@ class OwnNode:
         """Wait until a service is there, which may take DDS a second."""
         assert self._clients[name].wait_for_service(PATIENCE), f'no service {name}'
 
-    def _call(self, name: str, request: Any) -> Any:
-        """Return the answer of a service that was looked for."""
+    def _call(self, name: str, request: Any, times: int = 1) -> Any:
+        """
+        Return the answer of a service that was looked for.
+
+        :param times: how often to ask; a service whose end of the way back DDS has not found yet
+            takes a request and its answer is lost
+        """
         self._wait_service(name)
-        answered = threading.Event()
-        future = self._clients[name].call_async(request)
-        future.add_done_callback(lambda _: answered.set())
-        assert answered.wait(PATIENCE), f'{name} does not answer'
-        return future.result()
+        for _ in range(times):
+            answered = threading.Event()
+            future = self._clients[name].call_async(request)
+            future.add_done_callback(lambda _, answered=answered: answered.set())
+            if answered.wait(PATIENCE / times):
+                return future.result()
+        raise AssertionError(f'{name} does not answer')
 
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException):
