@@ -30,7 +30,7 @@ def test_no_rule_is_broken_whatever_fails(tmp_path: Path) -> None:
     ended = subprocess.run(
         command,
         cwd=tmp_path,
-        env={**os.environ, 'PYTHONPATH': path, 'TMPDIR': str(tmp_path)},
+        env={**os.environ, 'PYTHONPATH': path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
