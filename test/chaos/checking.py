@@ -25,6 +25,7 @@ from support.publisher import MARK
 from support.record import Entry
 
 SLOWEST, STEP = 0.1, 0.01  # m/s: the first publisher's speed, and from one to the next
+TOGETHER, NOTHING = 'several of them together', 'nothing'
 RTO = 2.0
 """A link that was bad for a time may hold back a packet for twice as long: TCP waits longer and
 longer before it sends one again."""
@@ -231,16 +232,16 @@ def by_kind(
     Return how long a base moved on at most, by what failed, in s.
 
     After its last user's last sign of life; where something between them failed, after that began.
+    What failed together with something else counts as `TOGETHER`.
     """
     worst: dict[str, float] = {}
     for stop in stopped:
         lapsed = stop.after >= window - EARLY
         there = [o for o in troubles if o.begin <= stop.at and o.end >= stop.at - stop.after]
-        for one in there:
-            if one.machines and stop.began <= one.begin:
-                worst[one.kind] = max(worst.get(one.kind, 0.0), stop.at - one.begin)
-            elif lapsed and not one.machines:
-                worst[one.kind] = max(worst.get(one.kind, 0.0), stop.after)
-        if lapsed and not there:
-            worst['none'] = max(worst.get('none', 0.0), stop.after)
+        between = [one for one in there if one.machines and stop.began <= one.begin]
+        kind = there[0].kind if len(there) == 1 else TOGETHER if there else NOTHING
+        if between:
+            worst[kind] = max(worst.get(kind, 0.0), stop.at - between[0].begin)
+        elif lapsed:
+            worst[kind] = max(worst.get(kind, 0.0), stop.after)
     return worst

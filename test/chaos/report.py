@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from chaos.campaign import Outcome
+from chaos.checking import NOTHING, TOGETHER
 from chaos.schedule import KINDS
 from chaos.world import BOUNDS
 
@@ -21,7 +22,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
         f'{"what failed":32} {"tried":>6} {"moved on for at most":>23} {"driven again":>13}',
         f'{"":32} {"":6} {"s":>23} {"after, s":>13}',
     ]
-    for kind in (*KINDS, 'none'):
+    for kind in (*KINDS, TOGETHER, NOTHING):
         worst = max((one.worst.get(kind, 0.0) for one in outcomes), default=0.0)
         again = max((one.recovery.get(kind, 0.0) for one in outcomes), default=0.0)
         lines.append(f'{kind:32} {tried[kind]:6} {_seconds(worst):>23} {_seconds(again):>13}')

@@ -7,7 +7,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 import math
 
-from chaos.checking import Bounds, by_kind, Judge, Sender, SLOWEST, STEP, Trouble, Verdict
+from chaos.checking import (
+    Bounds,
+    by_kind,
+    Judge,
+    NOTHING,
+    Sender,
+    SLOWEST,
+    STEP,
+    TOGETHER,
+    Trouble,
+    Verdict,
+)
 from chaos.faults import KINDS as RUN
 from chaos.schedule import draw, KINDS
 from support.publisher import MARK
@@ -140,11 +151,13 @@ def test_a_machine_that_is_killed_drives_nothing_any_more() -> None:
 def test_the_longest_motion_is_told_by_what_failed() -> None:
     one = sender(0, times(1.0, 2.0))
     verdict = judge([*stream(one), *stopped(one.sent[-1] + 0.41)], one)
-    assert {*by_kind(verdict.stopped, [], 0.4)} == {'none'}
+    assert {*by_kind(verdict.stopped, [], 0.4)} == {NOTHING}
     assert round(by_kind(verdict.stopped, [trouble(2.1, 2.2)], 0.4)['link cut'], 6) == 0.29
-    assert {*by_kind(verdict.stopped, [trouble(0.1, 0.2)], 0.4)} == {'none'}
+    assert {*by_kind(verdict.stopped, [trouble(0.1, 0.2)], 0.4)} == {NOTHING}
     killed = Trouble('publisher killed', 1.9, 2.2, frozenset())
     assert round(by_kind(verdict.stopped, [killed], 0.4)['publisher killed'], 6) == 0.41
+    both = [killed, trouble(2.1, 2.2)]
+    assert round(by_kind(verdict.stopped, both, 0.4)[TOGETHER], 6) == 0.29
 
 
 def test_a_seed_draws_the_same_faults_again_and_all_kinds_come() -> None:
