@@ -152,6 +152,7 @@ def test_another_reason_to_stop_is_told_in_place_of_the_first(rig: Rig) -> None:
     rig.answer(Move, Outcome.FAILED)
     rig.now = 0.01
     rig.left('A')
+    assert [stop.cause for stop in rig.told(Stop)][-1] == Cause.LEFT
     rig.answer(StopBase)
     (final,) = rig.told(StopFinal)
     assert final.stop == Stop('base', Cause.LEFT, 'A', 0.01, session=1, sign=0.0)
