@@ -15,7 +15,8 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 from rclpy.lifecycle import Node
 
 from support.parameter_nodes import node_factory
-from support.parameter_spoilings import Given, HUGE, Spoiling, spoiled_sets, valid_sets
+from support.parameter_sets import Given, HUGE, Spoiling, valid_sets
+from support.parameter_spoilings import spoiled_sets
 from viam_session_bridge.configuration import Configuration, ConfigurationError
 from viam_session_bridge.ros.parameter_reading import read
 from viam_session_bridge.ros.parameters import Parameters

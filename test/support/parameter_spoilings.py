@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Whole sets of parameters, as a robot with several machines has them, and what may be wrong there.
+What may be wrong in a set of parameters.
 
 Every spoiling knows whether it must be refused and what is to be said then, from the README's
 table and the design alone: nothing here asks the code that checks.
@@ -10,97 +10,14 @@ table and the design alone: nothing here asks the code that checks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 import math
 from typing import Any
 
 from hypothesis import strategies as st
 
-from viam_session_bridge.ros.parameter_table import BASE, Kind, MACHINE, NODE
-
-Given = dict[str, Any]
-
-MACHINES = ('main', 'arm', 'hand', 'a-b', '_1', '3')
-BASES = ('base', 'wheels', 'b_2', '7')
-LOCAL = ('localhost:8080', '127.9.8.7:1', '[::1]:65535', 'unix:/run/viam.sock')
-HUGE = 5000  # characters
-
-
-@dataclass(frozen=True)
-class Spoiling:
-    """
-    Something wrong, or something odd that is not wrong.
-
-    One message has to hold all of `said`: a parameter, its value and the remedy.
-
-    :param hides: whether nothing else is looked at, as all else hangs on these names
-    """
-
-    changes: Given
-    said: tuple[str, ...] = ()
-    refused: bool = True
-    hides: bool = False
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a spoiling can be made from: the set, its names, and hypothesis' choices."""
-
-    given: Given
-    machines: list[str]
-    bases: list[str]
-    draw: Callable[..., Any]
-
-    def one(self, of: Any) -> Any:
-        """Return one of several."""
-        return self.draw(st.sampled_from(list(of)))
-
-    def two_bases(self) -> tuple[str, str]:
-        """Return the names of two bases."""
-        first, second = self.draw(st.permutations(self.bases))[:2]
-        return first, second
-
-
-@st.composite
-def valid_sets(draw: Callable[..., Any]) -> Given:
-    """Return a set that is to be accepted: sub-parts, several bases, all kinds of topics."""
-    machines = draw(st.lists(st.sampled_from(MACHINES), min_size=2, max_size=4, unique=True))
-    bases = draw(st.lists(st.sampled_from(BASES), min_size=2, max_size=3, unique=True))
-    policy = draw(st.sampled_from(['bridge', 'machine']))
-    given: Given = {
-        'machine_names': machines,
-        'base_names': bases,
-        'stop_policy': policy,
-        'heartbeat_window': draw(st.sampled_from([0.03, 0.5, 60.0])),
-        'shutdown_timeout': draw(st.sampled_from([5e-324, 2.0, 3600.0])),
-        'level_timeout': draw(st.sampled_from([0.0, 1.0, 3600.0])),
-    }
-    for number, name in enumerate(machines):
-        insecure = draw(st.booleans())
-        given |= {
-            f'machines.{name}.insecure': insecure,
-            f'machines.{name}.address': draw(st.sampled_from(LOCAL))
-            if insecure
-            else f'{name.strip("_")}.example.com:8080',
-            f'machines.{name}.parent': draw(st.sampled_from(['', *machines[:number]])),
-            f'machines.{name}.call_timeout': draw(st.sampled_from([0.02, 0.25, 5.0])),
-            f'machines.{name}.max_sessions': draw(st.sampled_from([1, 256, 1024])),
-        }
-    modes = ['auto', 'disabled'] + ['manual'] * (policy == 'bridge')
-    for number, name in enumerate(bases):
-        given |= {
-            f'bases.{name}.machine': draw(st.sampled_from(machines)),
-            f'bases.{name}.resource': f'wheels{number}',
-            f'bases.{name}.command_topics': [f'cmd_vel{number}', f'/teleop{number}/cmd_vel'],
-            f'bases.{name}.stamped_command_topics': [f'~/stamped{number}'],
-            f'bases.{name}.sessions': draw(st.sampled_from(modes)),
-            f'bases.{name}.drive_mode': draw(st.sampled_from(['velocity', 'power'])),
-            f'bases.{name}.max_linear_speed': draw(st.sampled_from([0.5, 5e-324, 1e308])),
-            f'bases.{name}.max_angular_speed': draw(st.sampled_from([1.0, 2])),
-            f'bases.{name}.max_stamp_age': draw(st.sampled_from([0.0, 0.5])),
-        }
-    return given
-
+from support.parameter_contradictions import CONTRADICTIONS
+from support.parameter_sets import all_rows, Choice, Given, HUGE, Spoiling, valid_sets
+from viam_session_bridge.ros.parameter_table import Kind
 
 # One parameter
 
@@ -119,6 +36,7 @@ WRONG_TYPES: dict[Kind, tuple[tuple[Any, str], ...]] = {  # and how a message sh
         ([math.inf], 'is [inf]'), (['a', 'b\n'], r"is ['a', 'b\n']"),
     ),
 }  # fmt: skip
+UNPRINTABLE = (('main\0', r"'main\x00'"), ('\x1b[2J', r"'\x1b[2J'"), ('\n', r"'\n'"))
 ANY_NUMBER = (math.nan, math.inf, -math.inf, -1.0, -5e-324, -1e308)
 OUT_OF_RANGE: dict[str, tuple[tuple[float, ...], str]] = {  # and what is allowed
     'heartbeat_window': (
@@ -142,21 +60,19 @@ BAD_ADDRESSES = (
 BAD_NAMES = ('', 'a.b', 'a b', '/', '-a', 'ä', '~', '$(rm)', '{a}', 'a' * HUGE + '.')
 
 
-def all_rows(choice: Choice) -> dict[str, Kind]:
-    """Return the parameters that there are, but for those that all else hangs on."""
-    rows = {row.name: row.kind for row in NODE if not row.name.endswith('_names')}
-    for name in choice.machines:
-        rows |= {f'machines.{name}.{row.name}': row.kind for row in MACHINE}
-    for name in choice.bases:
-        rows |= {f'bases.{name}.{row.name}': row.kind for row in BASE}
-    return rows
-
-
 def wrong_type(choice: Choice) -> Spoiling:
     rows = all_rows(choice)
     name = choice.one(rows)
     value, shown = choice.one(WRONG_TYPES[rows[name]])
     return Spoiling({name: value}, (f'{name} {shown}', 'must '))
+
+
+def unprintable(choice: Choice) -> Spoiling:
+    choosable = ('stop_policy', 'transport', 'sessions', 'drive_mode')
+    rows = {n: kind for n, kind in all_rows(choice).items() if not n.endswith(choosable)}
+    name = choice.one(name for name, kind in rows.items() if kind is Kind.TEXT)
+    value, shown = choice.one(UNPRINTABLE)
+    return Spoiling({name: value}, (f'{name} is {shown}', 'must not hold unprintable characters'))
 
 
 def wrong_number(choice: Choice) -> Spoiling:
@@ -237,105 +153,6 @@ def missing_machine(choice: Choice) -> Spoiling:
     return Spoiling({'machine_names': left}, said, hides=True)
 
 
-# What contradicts each other
-
-
-def unknown_machine(choice: Choice) -> Spoiling:
-    name = f'bases.{choice.one(choice.bases)}.machine'
-    value = choice.one(['', 'nobody', choice.machines[0].upper() + 'x', 'x' * HUGE])
-    return Spoiling(
-        {name: value}, (f"{name} is '{value[:20]}", f'machine_names has only {choice.machines[0]}')
-    )
-
-
-def unknown_parent(choice: Choice) -> Spoiling:
-    name = f'machines.{choice.one(choice.machines)}.parent'
-    value = choice.one(['nobody', ' ', 'x' * HUGE])
-    return Spoiling(
-        {name: value}, (f"{name} is '{value[:20]}", f'machine_names has only {choice.machines[0]}')
-    )
-
-
-def circle(choice: Choice) -> Spoiling:
-    around = choice.draw(st.permutations(choice.machines))
-    around = around[: choice.draw(st.integers(1, len(around)))]
-    parents = zip(around, around[1:] + around[:1], strict=True)
-    changes = {f'machines.{name}.parent': parent for name, parent in parents}
-    return Spoiling(changes, ('.parent is ', 'circle', around[0], 'leave the main part without'))
-
-
-def plaintext(choice: Choice) -> Spoiling:
-    prefix = f'machines.{choice.one(choice.machines)}'
-    address = choice.one(['robot.local:80', '0.0.0.0:80', '10.0.0.7:80', 'localhost.evil.com:80'])
-    changes = {f'{prefix}.insecure': True, f'{prefix}.address': address}
-    return Spoiling(changes, (f'{prefix}.insecure is true', repr(address), 'allow_plaintext'))
-
-
-def key_over_plaintext(choice: Choice) -> Spoiling:
-    prefix = f'machines.{choice.one(choice.machines)}'
-    changes = {
-        f'{prefix}.insecure': True, f'{prefix}.address': 'localhost:80',
-        f'{prefix}.credentials_file': 'key.json', f'{prefix}.transport': 'direct',
-    }  # fmt: skip
-    return Spoiling(changes, (f"{prefix}.credentials_file is 'key.json'", 'no key goes over'))
-
-
-def no_topics(choice: Choice) -> Spoiling:
-    prefix = f'bases.{choice.one(choice.bases)}'
-    changes = {f'{prefix}.command_topics': [], f'{prefix}.stamped_command_topics': []}
-    return Spoiling(changes, (*changes, 'name a topic'))
-
-
-def topic_twice(choice: Choice) -> Spoiling:
-    name = f'bases.{choice.one(choice.bases)}.{choice.one(["", "stamped_"])}command_topics'
-    topics = choice.one([['twice', '/twice'], ['/twice'] * 500])
-    return Spoiling({name: topics}, (name, f'/twice {len(topics)} times', 'name it once'))
-
-
-def two_types(choice: Choice) -> Spoiling:
-    one, other = choice.one([choice.two_bases(), (choice.bases[0], choice.bases[0])])
-    changes = {
-        f'bases.{one}.command_topics': ['shared'],
-        f'bases.{other}.stamped_command_topics': ['/shared'],
-    }
-    return Spoiling(changes, ('/shared', *changes, 'one type per topic', 'set a list'))
-
-
-def two_modes(choice: Choice) -> Spoiling:
-    one, other = choice.two_bases()
-    changes = {
-        f'bases.{one}.command_topics': ['common'], f'bases.{one}.sessions': 'auto',
-        f'bases.{other}.command_topics': ['/common'], f'bases.{other}.sessions': 'disabled',
-    }  # fmt: skip
-    said = ('/common', f'bases.{one}.sessions auto', f'bases.{other}.sessions disabled', 'alike')
-    return Spoiling(changes, said)
-
-
-def same_resource(choice: Choice) -> Spoiling:
-    one, other = choice.two_bases()
-    changes = {
-        f'bases.{name}.{what}': value
-        for name in (one, other)
-        for what, value in (('resource', 'same'), ('machine', choice.machines[0]))
-    }
-    said = (f'bases.{one}.resource', f'bases.{other}.resource', "'same'", 'give that base once')
-    return Spoiling(changes, said)
-
-
-def manual_left_to_the_machine(choice: Choice) -> Spoiling:
-    name = f'bases.{choice.one(choice.bases)}.sessions'
-    changes = {'stop_policy': 'machine'}
-    changes |= {f'bases.{base}.sessions': 'auto' for base in choice.bases} | {name: 'manual'}
-    return Spoiling(changes, ('stop_policy is machine', f'{name} is manual', 'to auto'))
-
-
-def power_without_a_speed(choice: Choice) -> Spoiling:
-    prefix = f'bases.{choice.one(choice.bases)}'
-    speed = f'{prefix}.max_{choice.one(["linear", "angular"])}_speed'
-    changes = {f'{prefix}.drive_mode': 'power', speed: choice.one([0.0, -0.0, 0])}
-    return Spoiling(changes, (f'{prefix}.drive_mode is power', f'{speed} is 0', 'set it to'))
-
-
 # What is odd, and right
 
 
@@ -359,10 +176,8 @@ def odd(choice: Choice) -> Spoiling:
 
 
 SPOILINGS = (
-    wrong_type, wrong_number, wrong_word, bad_address, bad_topic, no_resource, unknown_name,
-    unknown_section, bad_names, missing_machine, unknown_machine, unknown_parent, circle,
-    plaintext, key_over_plaintext, no_topics, topic_twice, two_types, two_modes, same_resource,
-    manual_left_to_the_machine, power_without_a_speed, odd,
+    wrong_type, unprintable, wrong_number, wrong_word, bad_address, bad_topic, no_resource,
+    unknown_name, unknown_section, bad_names, missing_machine, *CONTRADICTIONS, odd,
 )  # fmt: skip
 
 
