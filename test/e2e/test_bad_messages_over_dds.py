@@ -32,7 +32,7 @@ from support.drive import Drive, kill, wait_for
 from support.observer import Observer
 from support.own_node import OwnNode
 from support.publisher import HEARTBEATS
-from support.publisher_process import number_of
+from support.publisher_process import number_of, RATE
 from support.record import Entry
 from viam_session_bridge.core.session import tolerated_lateness
 
@@ -52,6 +52,7 @@ CALL_TIMEOUT = 2.0  # s: a busy computer's slow answers are no reason to stop
 EXAMPLES, AT_MOST = 20, 8  # messages in an example
 PAUSE = 0.005  # s between two messages, so that few are lost
 SPEED = 0.2  # m/s of the other client
+LEAST_SERVED = 0.75  # of its commands, on an idle computer
 A_BIT = 1.0 + 1e-9  # what rounding may add
 NAN = twist((math.nan, 0.0, 0.0, 0.0, 0.0, 0.0))
 GOOD = twist((0.1, 0.0, 0.0, 0.0, 0.0, 0.2))
@@ -168,10 +169,13 @@ def test_any_message_over_dds_harms_neither_the_bridge_nor_the_bases_nor_other_c
     for motion in served:
         assert motion.linear is not None
         left = sent[number_of(motion.linear[1], SPEED)]
-        widened = load.between(left, motion.t)
-        assert motion.t - left <= AT_ONCE + widened, (motion, left, widened)
+        took, widened = motion.t - left, load.between(left, motion.t)
+        assert took <= AT_ONCE + widened, (took, widened, motion)
     commanded = [number for number, left in sent.items() if began <= left <= ended]
-    assert len(served) >= 0.75 * len(commanded)
+    waited = load.between(began, ended)
+    print(f'{len(served)} of {len(commanded)} commands were served, {waited:.3f} s waited')
+    # Of those that wait for a core the newest alone is served (R14).
+    assert len(served) >= LEAST_SERVED * len(commanded) - waited * RATE
     # What waited for so long is discarded (R2): only then may its session have lapsed.
     if load.worst(began, ended) <= tolerated_lateness(WINDOW):
         other.not_stopped(began, ended)

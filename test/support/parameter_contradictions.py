@@ -63,11 +63,12 @@ def topic_twice(choice: Choice) -> Spoiling:
 
 def two_types(choice: Choice) -> Spoiling:
     one, other = choice.one([choice.two_bases(), (choice.bases[0], choice.bases[0])])
-    changes = {
+    lists: Given = {
         f'bases.{one}.command_topics': ['shared'],
         f'bases.{other}.stamped_command_topics': ['/shared'],
     }
-    return Spoiling(changes, ('/shared', *changes, 'one type per topic', 'set a list'))
+    alike = {f'bases.{name}.sessions': 'auto' for name in (one, other)}
+    return Spoiling(lists | alike, ('/shared', *lists, 'one type per topic', 'set a list'))
 
 
 def two_modes(choice: Choice) -> Spoiling:
