@@ -164,8 +164,8 @@ def test_any_message_over_dds_harms_neither_the_bridge_nor_the_bases_nor_other_c
     assert not beyond, beyond
 
     # The other client was served on time, and is watched over as before.
-    sent = {one.number: one.before for one in healthy.sent(OTHERS)}
     served = other.motions(began)
+    sent = {one.number: one.before for one in healthy.sent(OTHERS)}
     for motion in served:
         assert motion.linear is not None
         left = sent[number_of(motion.linear[1], SPEED)]
