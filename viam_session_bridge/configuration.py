@@ -28,6 +28,8 @@ __all__ = [
     'Transport',
 ]
 
+LINE_LENGTH = 1000  # characters of a message, about: a value may have any length
+
 
 class DriveMode(str, Enum):
     """What is sent to a base: a velocity, or fractions of its full power (R21)."""
@@ -127,8 +129,16 @@ class Configuration:
 
 
 class ConfigurationError(ValueError):
-    """The parameters cannot be used; ``problems`` has one message for each reason."""
+    """The parameters cannot be used; ``problems`` has one line for each reason."""
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(map(_line, problems))
         super().__init__('\n'.join(self.problems))
+
+
+def _line(text: str) -> str:
+    """Make a line of the log of a message, whatever names and values it quotes."""
+    if len(text) > LINE_LENGTH:
+        # A message begins with the parameter and its value, and ends with the remedy.
+        text = f'{text[: LINE_LENGTH // 2]} [...] {text[-LINE_LENGTH // 2 :]}'
+    return ''.join(one if one.isprintable() else repr(one)[1:-1] for one in text)

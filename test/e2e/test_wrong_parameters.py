@@ -39,8 +39,12 @@ ADDRESS = 'localhost:8080'
             parameters('robot.example.com:8080', {'base': BASE}),
             ['machines.main.insecure', 'robot.example.com:8080', 'localhost'],
         ),
+        (
+            parameters(ADDRESS, {'base': BASE}, use_sim_time='yes, please'),
+            ['use_sim_time', 'yes, please', 'BOOL'],
+        ),
     ],
-    ids=['range', 'choice', 'reference', 'name', 'insecure'],
+    ids=['range', 'choice', 'reference', 'name', 'insecure', "ROS's own"],
 )
 def test_wrong_parameter_is_named_with_its_value_and_what_is_allowed(
     settings: dict[str, Any], said: list[str], own_ros_domain: int, tmp_path: Path

@@ -14,6 +14,7 @@ import sys
 import threading
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
@@ -41,7 +42,12 @@ def main(args: list[str] | None = None) -> int:
     except RuntimeError as error:  # rcl's parser refuses a parameter file as a whole
         print(f'viam_session_bridge: {error}', file=sys.stderr)
         return 1
-    node = BridgeNode(finished=ending.come)
+    try:
+        node = BridgeNode(finished=ending.come)
+    except ParameterException as error:  # of a parameter of rclpy's own, such as use_sim_time
+        print(f'viam_session_bridge: {error}', file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
     supervisor = Supervisor(os.environ, os.getpid(), node.get_logger().warning)
     watch(node, supervisor)
     executor = SingleThreadedExecutor()

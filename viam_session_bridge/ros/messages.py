@@ -19,8 +19,8 @@ def velocity_of(twist: Twist) -> Velocity:
     forwarded: a publisher that sends NaN is not to be believed in any axis (R17).
     """
     linear, angular = twist.linear, twist.angular
-    # Zero where all three are finite, NaN otherwise.
-    unused = (linear.z + angular.x + angular.y) * 0.0
+    # Zero where all three are finite, NaN otherwise. Their sum would not do: it may overflow.
+    unused = linear.z * 0.0 + angular.x * 0.0 + angular.y * 0.0
     return Velocity(linear.x + unused, linear.y, angular.z)
 
 
