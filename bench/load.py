@@ -135,7 +135,8 @@ def _checks(
             Check(f'{name}: p99 of lapse to stop', more <= P99, f'{more:+.1f} ms'),
         ]
     elif lost:
-        checks.append(Check(f'{name}: what was lost is told', bool(run.told), f'{run.told}'))
+        told = any(counter.startswith(('lost_', 'discarded_')) for counter in run.told)
+        checks.append(Check(f'{name}: what was lost is told', told, f'{lost} lost; {run.told}'))
     return checks
 
 
