@@ -68,6 +68,11 @@ def test_diagnostics_warn_where_messages_are_being_lost(discarded: int) -> None:
     assert {value.key: value.value for value in status.values}['lost_messages'] == '5'
 
 
+def test_of_many_topics_a_few_are_named() -> None:
+    status = bridge_status({'lost_messages': 5}, ['/a', '/b', '/c', '/d', '/e'])
+    assert status.message == 'messages are lost on their way: /a, /b, /c and 2 more'
+
+
 def test_diagnostics_warn_no_more_of_what_was_lost_before() -> None:
     status = bridge_status({'lost_messages': 5}, [])
     assert (status.level, status.message) == (DiagnosticStatus.OK, 'active')

@@ -12,6 +12,8 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from viam_session_bridge.configuration import BaseConfiguration, SessionsMode
 from viam_session_bridge.ros.overview import BaseRow, MachineRow, Overview, SessionRow
 
+NAMED = 3  # topics that a message names
+
 
 @dataclass
 class StopLatency:
@@ -78,7 +80,7 @@ def diagnostic_statuses(
     level, message = DiagnosticStatus.OK, 'active' if overview.active else 'inactive'
     if losing:
         level = DiagnosticStatus.WARN
-        message = f'messages are lost on their way: {", ".join(losing)}'
+        message = f'messages are lost on their way: {_some(losing)}'
     elif counts.get('discarded_messages') or counts.get('discarded_commands'):
         level, message = DiagnosticStatus.WARN, 'messages were discarded after a late wake-up'
     return [
@@ -136,6 +138,11 @@ def _status(
         hardware_id=hardware_id,
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f' and {len(names) - NAMED} more' if len(names) > NAMED else ''
+    return ', '.join(names[:NAMED]) + more
 
 
 def _pairs(mapping: Mapping[str, object]) -> str:
