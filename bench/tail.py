@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import json
+from pathlib import Path
 import time
 from typing import Any
 
@@ -36,3 +38,33 @@ class Tail(NewLines):
             if last:
                 return False
             time.sleep(_POLL)
+
+
+class RotatedTail:
+    """The lines of a file that is rotated now and then, but not twice between two looks."""
+
+    def __init__(self, path: Path) -> None:
+        """Start at the beginning."""
+        self._path = path
+        self._inode = 0
+        self._at = 0
+
+    def new(self) -> list[dict[str, Any]]:
+        """Return the whole lines that were added since the last call."""
+        lines: list[dict[str, Any]] = []
+        if not self._path.exists():
+            return lines
+        inode = self._path.stat().st_ino
+        if self._inode not in (0, inode):
+            lines += self._read(self._path.with_name(f'{self._path.name}.1'))
+            self._at = 0
+        self._inode = inode
+        return lines + self._read(self._path)
+
+    def _read(self, path: Path) -> list[dict[str, Any]]:
+        with path.open('rb') as file:
+            file.seek(self._at)
+            added = file.read()
+        whole = added[: added.rfind(b'\n') + 1]
+        self._at += len(whole)
+        return [json.loads(line) for line in whole.splitlines()]

@@ -32,7 +32,7 @@ from support.domains import publishers_environment  # noqa: E402
 from viam_session_bridge.ros.freezes import Punctuality  # noqa: E402
 from viam_session_bridge.ros.publishers import Looks, Publisher  # noqa: E402
 from viam_session_bridge.ros.receiver import Receiver  # noqa: E402
-from viam_session_bridge.ros.wait import gids_available, Inlet  # noqa: E402
+from viam_session_bridge.ros.wait import DEPTH, gids_available, Inlet  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 BOUND = 30.0
@@ -86,6 +86,7 @@ class Sink:
     def heartbeat(self, gid, data, now): self.tell('heartbeat', data)
     def publishers_changed(self, topic, appeared, left, now): pass
     def discarded(self, count, late): self.tell('discarded', count, late)
+    def lost(self, topic, count): pass
     def failed(self, exception): self.tell('failed', str(exception))
 rclpy.init()
 node = rclpy.create_node('bridge')
@@ -109,6 +110,7 @@ class Recorder:
         self.appeared: list[Publisher] = []
         self.left: list[tuple[Publisher, float]] = []
         self.discards: list[tuple[int, float]] = []
+        self.losses: list[tuple[str, int]] = []
         self.failures: list[BaseException] = []
         self.reports: list[str] = []
         self.on_command: Callable[[], None] = lambda: None
@@ -135,6 +137,11 @@ class Recorder:
     def discarded(self, count: int, late: float) -> None:
         with self.changed:
             self.discards.append((count, late))
+            self.changed.notify_all()
+
+    def lost(self, topic: str, count: int) -> None:
+        with self.changed:
+            self.losses.append((topic, count))
             self.changed.notify_all()
 
     def failed(self, exception: BaseException) -> None:
@@ -360,6 +367,26 @@ def test_a_busy_sink_counts_as_a_freeze_and_its_backlog_is_dropped(ros: Ros) -> 
     ros.sink.wait(lambda: ros.sink.discards)
     ros.sink.wait(lambda: len(ros.sink.commands) > 1)
     assert ros.sink.commands[1][2] > began[0] + 0.5
+
+
+@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
+def test_what_the_queue_cannot_hold_is_told_as_lost(ros: Ros) -> None:
+    ros.receive(window=0.5)
+    began: list[float] = []
+
+    def dawdle() -> None:
+        if not began:
+            began.append(time.monotonic())
+            time.sleep(0.3)  # three queues full; not yet a freeze
+
+    ros.sink.on_command = dawdle
+    ros.publish(rate=1000.0, reliability='BEST_EFFORT')
+    ros.sink.wait(lambda: ros.sink.losses)
+    ros.sink.wait(lambda: ros.sink.commands[-1][2] > began[0] + 0.3)
+    assert {topic for topic, _ in ros.sink.losses} == {'/cmd_vel'}
+    # A queue's worth is kept of what came in the meantime, and no more were lost than were sent.
+    lost = sum(count for _, count in ros.sink.losses)
+    assert 0.2 * 1000.0 - DEPTH <= lost <= 1.1 * 1000.0 * (time.monotonic() - began[0])
 
 
 def test_a_publisher_that_leaves_is_noticed_at_once(ros: Ros) -> None:

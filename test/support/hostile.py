@@ -12,6 +12,9 @@ node, by a name of so many characters.
 `crowd NODE FILE TOPIC COUNT AT_ONCE SPEED`: COUNT publishers, so many at once, each of which
 sends one command once it is heard, and goes; the last ones stay.
 
+`many NODE FILE TOPICS COUNT RATE`: COUNT publishers, spread over topics (separated by commas),
+send commands in turn, at that rate together.
+
 RATE is in Hz, 0: as fast as it can. What was sent is noted in FILE right before each publish,
 where SIGKILL does not undo it. Each says `heard` as soon as somebody listens.
 """
@@ -95,6 +98,23 @@ def crowd(node: Any, note: Note, topic: str, count: str, at_once: str, speed: st
             node.destroy_publisher(publisher)
 
 
+def many(node: Any, note: Note, topics: str, count: str, rate: str) -> None:
+    """Send commands from many publishers for as long as this lives."""
+    names = cycle(topics.split(','))
+    publishers = [node.create_publisher(Twist, next(names), 10) for _ in range(int(count))]
+    await_match(publishers)
+    print('heard', flush=True)
+    period, message = 1.0 / float(rate), twist(0.1)
+    due = time.monotonic()
+    for publisher in cycle(publishers):
+        note.one()
+        publisher.publish(message)
+        due = max(due + period, time.monotonic() - _BEHIND)
+        # Several at once where they are due within a sleep that takes longer than that.
+        if due > time.monotonic() + _POLL / 2:
+            time.sleep(due - time.monotonic())
+
+
 def twist(speed: float) -> Twist:
     """Return a command."""
     message = Twist()
@@ -115,5 +135,7 @@ if __name__ == '__main__':
     what, name, path, *arguments = sys.argv[1:]
     rclpy.init(args=[])
     own_node = rclpy.create_node(name, start_parameter_services=False, enable_rosout=False)
-    does: dict[str, Callable[..., None]] = {'flood': flood, 'beats': beats, 'crowd': crowd}
+    does: dict[str, Callable[..., None]] = {
+        'flood': flood, 'beats': beats, 'crowd': crowd, 'many': many,
+    }  # fmt: skip
     does[what](own_node, Note(path), *arguments)

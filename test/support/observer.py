@@ -45,13 +45,17 @@ class Observer(OwnNode):
         )
         self._node.create_subscription(DiagnosticArray, topic, self._statuses[topic].append, qos)
 
+    def told(self, topic: str) -> list[DiagnosticArray]:
+        """Return what was said on a topic so far."""
+        return list(self._statuses[topic])
+
     def wait_status(
         self, topic: str, fits: Callable[[DiagnosticStatus, dict[str, str]], bool]
     ) -> tuple[DiagnosticStatus, dict[str, str]]:
         """Wait for a status that fits (it and its values are given) and return it."""
 
         def found() -> tuple[DiagnosticStatus, dict[str, str]] | None:
-            for array in list(self._statuses[topic]):
+            for array in self.told(topic):
                 for status in array.status:
                     values = {value.key: value.value for value in status.values}
                     if fits(status, values):

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from geometry_msgs.msg import TwistStamped
 
 from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.ros.gaps import Losses
 from viam_session_bridge.ros.messages import unused_axes, velocity_of
 from viam_session_bridge.ros.publishers import Publisher, Publishers, same_node
 from viam_session_bridge.ros.throttle import Throttle
@@ -86,6 +87,7 @@ class Clients:
         self._throttle = Throttle()
         self.discards: Counter[str] = Counter()
         self.refused_heartbeats: Counter[str] = Counter()
+        self.losses = Losses()
 
     def describe(self, client: str) -> Client:
         """Return what is known of a client; from any thread."""
@@ -163,6 +165,14 @@ class Clients:
         self._report(
             f'the receiving loop was {late:.3f} s late and discarded the {count} messages that '
             'waited (R2): was the process stopped, or is the machine overloaded?'
+        )
+
+    def lost(self, topic: str, count: int) -> None:
+        """Count what a publisher sent and the loop never got; diagnostics tell how it goes on."""
+        self.losses.add(topic, count)
+        self._report_once(
+            f'{topic}: messages are lost on their way: its publishers are too fast for this '
+            'computer, or the network loses them'
         )
 
     def failed(self, exception: BaseException) -> None:

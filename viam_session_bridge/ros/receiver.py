@@ -23,6 +23,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from std_msgs.msg import String
 
 from viam_session_bridge.ros.freezes import Backlog, Punctuality
+from viam_session_bridge.ros.gaps import Gaps
 from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers
 from viam_session_bridge.ros.wait import Inlet, subscribe, WaitSet
 
@@ -69,6 +70,9 @@ class Sink(Protocol):
     def discarded(self, count: int, late: float) -> None:
         """Note that the loop was `late` seconds late and discarded `count` messages (R2)."""
 
+    def lost(self, topic: str, count: int) -> None:
+        """Note that `count` messages of a publisher never came: more than the queue holds."""
+
     def failed(self, exception: BaseException) -> None:
         """Handle the end of the loop without `stop`: nothing will be received any more."""
 
@@ -105,6 +109,7 @@ class Receiver:
         self._stopping = False
         self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
         self._backlog = Backlog()
+        self._gaps = Gaps()
         # The heartbeat first, so that in each round it is taken before the commands.
         self._inlets = subscribe(
             node, [(heartbeat_topic, String), *topics.items()], self._matched)
@@ -226,13 +231,22 @@ class Receiver:
 
     def _take(self, inlet: Inlet) -> tuple[Any, Mapping[str, Any]] | None:
         try:
-            return inlet.take()
+            taken = inlet.take()
         except InvalidHandle:
             raise
         except Exception as error:
             # Text that is not UTF-8, for one: that message is gone, others may wait behind it.
             self._say(f'take {inlet.topic}', f'{inlet.topic}: unreadable message: {error!r}')
             return UNREADABLE
+        if taken is not None:
+            self._count(inlet, taken[1])
+        return taken
+
+    def _count(self, inlet: Inlet, info: Mapping[str, Any]) -> None:
+        gid, number = gid_of(info), info.get('publication_sequence_number')
+        # Without GIDs the publishers' numbers cannot be told apart (Jazzy).
+        if gid and number is not None and (lost := self._gaps.before(gid, number)):
+            self._tell('lost', self._sink.lost, inlet.topic, lost)
 
     def _look(self, inlets: list[Inlet], now: float) -> None:
         """Look at the graph where that is due, and tell what changed."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from time import monotonic
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock
@@ -24,6 +25,7 @@ from viam_session_bridge.event_log import EventLog
 from viam_session_bridge.machine.happened import StopAcknowledged
 from viam_session_bridge.ros.clients import Clients
 from viam_session_bridge.ros.overview import Ended, look, Overview
+from viam_session_bridge.ros.pace import Pace
 from viam_session_bridge.ros.statuses import (
     diagnostic_statuses,
     session_statuses,
@@ -60,6 +62,9 @@ class Reporter:
         # The node's own clock may be simulated, and stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(PERIOD, self._publish_all, clock=steady)
+        self._pace = Pace()
+        self._later = node.create_timer(PERIOD, self._publish_changes, clock=steady)
+        self._later.cancel()
 
     def observe(self, shell: Shell, clients: Clients) -> None:
         """Report on this shell."""
@@ -81,6 +86,7 @@ class Reporter:
         self._take_events()
         self._publish_all()
         self._node.destroy_timer(self._timer)
+        self._node.destroy_timer(self._later)
         self._node.destroy_guard_condition(self._woken)
         self._node.destroy_publisher(self._sessions)
         self._node.destroy_publisher(self._diagnostics)
@@ -90,12 +96,21 @@ class Reporter:
     def _take_events(self) -> None:
         if self._shell is None:
             return
-        changed = False
         for event in self._shell.events():
             self._note(event)
-            changed |= isinstance(event, (SessionStarted, SessionEnded, TakenOver))
-        if changed:
-            self._publish_sessions(self.overview())
+            if isinstance(event, (SessionStarted, SessionEnded, TakenOver)):
+                self._pace.changed()
+        self._publish_changes()
+
+    def _publish_changes(self) -> None:
+        """Publish the sessions if they changed, or have that done as soon as the pace allows."""
+        self._later.cancel()
+        wait = self._pace.wait(monotonic())
+        if wait:
+            self._later.timer_period_ns = int(wait * 1e9)
+            self._later.reset()
+        elif wait is not None:
+            self._publish_sessions()
 
     def _note(self, event: Event) -> None:
         if self._log is not None:
@@ -119,23 +134,28 @@ class Reporter:
             self._node.get_logger().info(line)
 
     def _publish_all(self) -> None:
-        overview = self.overview()
-        self._publish_sessions(overview)
+        overview = self._publish_sessions()
         counts = {'discarded_commands': overview.discarded}
+        losing: list[str] = []
         if self._clients is not None:
+            losing = self._clients.losses.recent()
+            counts['lost_messages'] = self._clients.losses.counts.total()
             for what, count in self._clients.discards.items():
                 counts[f'discarded_{what}'] = count
             for reason, count in self._clients.refused_heartbeats.items():
                 counts[f'refused_heartbeats_{reason}'] = count
         name = self._node.get_fully_qualified_name()
         statuses = diagnostic_statuses(
-            name, overview, self._bases, self._latencies, counts, self._plaintext
+            name, overview, self._bases, self._latencies, counts, self._plaintext, losing
         )
         self._diagnostics.publish(self._array(statuses))
 
-    def _publish_sessions(self, overview: Overview) -> None:
+    def _publish_sessions(self) -> Overview:
+        began, overview = monotonic(), self.overview()
         name = self._node.get_fully_qualified_name()
         self._sessions.publish(self._array(session_statuses(name, overview.sessions)))
+        self._pace.published(began, monotonic())
+        return overview
 
     def _array(self, statuses: list[object]) -> DiagnosticArray:
         array = DiagnosticArray(status=statuses)

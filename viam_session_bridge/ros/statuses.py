@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from viam_session_bridge.configuration import BaseConfiguration, SessionsMode
 from viam_session_bridge.ros.overview import BaseRow, MachineRow, Overview, SessionRow
+
+NAMED = 3  # topics that a message names
 
 
 @dataclass
@@ -66,15 +68,20 @@ def diagnostic_statuses(
     latencies: Mapping[str, StopLatency],
     counts: Mapping[str, int],
     plaintext: frozenset[str] = frozenset(),
+    losing: Sequence[str] = (),
 ) -> list[DiagnosticStatus]:
     """
     Return what ``/diagnostics`` gets: the node, each machine and each base.
 
-    :param counts: of the node: discarded messages, refused heartbeats by reason
+    :param counts: of the node: discarded and lost messages, refused heartbeats by reason
     :param plaintext: the machines that are reached over a network without TLS
+    :param losing: the topics that lose messages now
     """
     level, message = DiagnosticStatus.OK, 'active' if overview.active else 'inactive'
-    if counts.get('discarded_messages') or counts.get('discarded_commands'):
+    if losing:
+        level = DiagnosticStatus.WARN
+        message = f'messages are lost on their way: {_some(losing)}'
+    elif counts.get('discarded_messages') or counts.get('discarded_commands'):
         level, message = DiagnosticStatus.WARN, 'messages were discarded after a late wake-up'
     return [
         _status(level, f'{node}: bridge', message, node,
@@ -131,6 +138,11 @@ def _status(
         hardware_id=hardware_id,
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f' and {len(names) - NAMED} more' if len(names) > NAMED else ''
+    return ', '.join(names[:NAMED]) + more
 
 
 def _pairs(mapping: Mapping[str, object]) -> str:

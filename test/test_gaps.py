@@ -1,0 +1,85 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages that never came are counted, and told in diagnostics: degradation is announced."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from viam_session_bridge.ros.gaps import Gaps, Losses, PUBLISHERS_KEPT
+from viam_session_bridge.ros.overview import Overview
+from viam_session_bridge.ros.statuses import diagnostic_statuses
+
+
+def test_messages_in_order_leave_no_gap() -> None:
+    gaps = Gaps()
+    assert [gaps.before('a', number) for number in (7, 8, 9)] == [0, 0, 0]
+
+
+def test_what_is_missing_between_two_messages_was_lost() -> None:
+    gaps = Gaps()
+    assert [gaps.before('a', number) for number in (1, 5, 6, 8)] == [0, 3, 0, 1]
+
+
+def test_publishers_are_counted_apart() -> None:
+    gaps = Gaps()
+    assert [gaps.before(*one) for one in (('a', 1), ('b', 100), ('a', 2), ('b', 103))] == [
+        0, 0, 0, 2,
+    ]  # fmt: skip
+
+
+def test_one_that_comes_late_or_twice_is_no_gap() -> None:
+    gaps = Gaps()
+    assert [gaps.before('a', number) for number in (1, 3, 2, 3, 4)] == [0, 1, 0, 0, 0]
+
+
+def test_of_many_publishers_those_heard_last_are_remembered() -> None:
+    gaps = Gaps()
+    gaps.before('first', 1)
+    gaps.before('kept', 1)
+    for number in range(PUBLISHERS_KEPT):
+        gaps.before('kept', 2 + number)
+        gaps.before(str(number), 1)
+    assert gaps.before('kept', PUBLISHERS_KEPT + 3) == 1
+    assert gaps.before('first', 9) == 0  # forgotten: as one never heard
+
+
+def test_topics_lose_now_that_lost_since_the_last_look() -> None:
+    losses = Losses()
+    assert losses.recent() == []
+    losses.add('/b', 2)
+    losses.add('/a', 1)
+    assert losses.recent() == ['/a', '/b']
+    losses.add('/b', 1)
+    assert losses.recent() == ['/b']
+    assert losses.recent() == []
+    assert losses.counts == {'/a': 1, '/b': 3}
+
+
+@pytest.mark.parametrize('discarded', [0, 3])
+def test_diagnostics_warn_where_messages_are_being_lost(discarded: int) -> None:
+    status = bridge_status({'lost_messages': 5, 'discarded_messages': discarded}, ['/cmd_vel'])
+    assert status.level == DiagnosticStatus.WARN
+    assert status.message == 'messages are lost on their way: /cmd_vel'
+    assert {value.key: value.value for value in status.values}['lost_messages'] == '5'
+
+
+def test_of_many_topics_a_few_are_named() -> None:
+    status = bridge_status({'lost_messages': 5}, ['/a', '/b', '/c', '/d', '/e'])
+    assert status.message == 'messages are lost on their way: /a, /b, /c and 2 more'
+
+
+def test_diagnostics_warn_no_more_of_what_was_lost_before() -> None:
+    status = bridge_status({'lost_messages': 5}, [])
+    assert (status.level, status.message) == (DiagnosticStatus.OK, 'active')
+
+
+def bridge_status(counts: dict[str, int], losing: list[str]) -> DiagnosticStatus:
+    """Return the status of the bridge itself."""
+    overview = Overview(True, 0.5, 0, [], [], [])
+    bridge, = diagnostic_statuses('/bridge', overview, {}, {}, counts, losing=losing)
+    return bridge

@@ -1,0 +1,49 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Messages that were lost on their way: gaps in the numbers that the middleware gives them. Pure.
+
+Lost in the network, or in the queue of a subscription that is emptied too slowly. Either way a
+session has fewer signs of life than its publisher sent: it can only lapse sooner.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+
+PUBLISHERS_KEPT = 1024  # they come and go as often as they like
+
+
+class Gaps:
+    """The last number of each publisher."""
+
+    def __init__(self) -> None:
+        """Start with no publisher known."""
+        self._last: OrderedDict[str, int] = OrderedDict()
+
+    def before(self, publisher: str, number: int) -> int:
+        """Return how many of the publisher's messages were lost between its last and this one."""
+        last = self._last.get(publisher, number - 1)
+        self._last[publisher] = max(last, number)
+        self._last.move_to_end(publisher)
+        if len(self._last) > PUBLISHERS_KEPT:
+            self._last.popitem(last=False)
+        return max(number - last - 1, 0)
+
+
+class Losses:
+    """How many messages were lost, by topic, and where they are being lost now."""
+
+    def __init__(self) -> None:
+        """Start with nothing lost."""
+        self.counts: Counter[str] = Counter()
+        self._looked_at: Counter[str] = Counter()
+
+    def add(self, topic: str, count: int) -> None:
+        """Take that so many more were lost."""
+        self.counts[topic] += count
+
+    def recent(self) -> list[str]:
+        """Return the topics that lost messages since the last call, sorted."""
+        before, self._looked_at = self._looked_at, Counter(self.counts)
+        return sorted(self._looked_at - before)
