@@ -21,7 +21,7 @@ endif
 ALONE := env -u PYTHONPATH -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run test lint types unit test-oldest test-jazzy fuzz chaos bench model model-checker mutants races licences lock viam-server clean
+.PHONY: help venv demo run test lint types unit test-oldest test-jazzy fuzz chaos bench model model-checker mutants races load soak licences lock viam-server clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,12 @@ licences: venv ## the licence of every dependency
 
 lock: ## write the hashes of requirements/*.in
 	@PYTHON='$(PYTHON)' scripts/lock
+
+load: viam-server ## many publishers and bases: stops, signs of life, what is told (ARGS=...)
+	$(BIN)/python -m bench.load $(ARGS)
+
+soak: viam-server ## 100,000 sessions and a million commands: memory, threads and files stay (ARGS=...)
+	$(BIN)/python -m bench.soak $(ARGS)
 
 mutants: ## change the core and the sender in 800 ways: the tests must notice (five minutes)
 	@PYTHON='$(PYTHON)' scripts/venv .venv-mutants
