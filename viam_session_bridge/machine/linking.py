@@ -30,6 +30,9 @@ _BOUNDED = [
     ('grpc.max_receive_message_length', LARGEST_ANSWER),
     # Answers are small: a window that grows only lets a mad machine fill the memory.
     ('grpc.http2.bdp_probe', 0),
+    # Whether a call is sent again is decided here, never below: a command that comes late is worse
+    # than none, and at a machine that sends GOAWAY gRPC would try without end and without a pause.
+    ('grpc.enable_retries', 0),
 ]
 _OPTIONS = [
     # Reconnect quickly: a machine that comes back is driven again within a second or so.
