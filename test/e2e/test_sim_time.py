@@ -143,8 +143,8 @@ def test_stamps_are_held_against_the_simulations_clock(
     jumped = simulation.jump(jump)
     base.not_stopped(base.motions(began)[5].t, jumped)
     stop = base.wait_stopped(jumped)
-    refused = bridge.wait_event('refused', base='stamped', reason='stamp', since=jumped)
-    assert refused['at'] <= stop.t
+    decided = bridge.wait_event('stop', base='stamped', cause='refused', since=jumped)
+    assert decided['at'] <= stop.t
     base.stands_still(stop.t)
     simulation.stamps_ahead = 0.0
     base.wait_driven(stop.t)
