@@ -106,6 +106,6 @@ bench: viam-server ## lapse to stop, latency and CPU of a command, transports; o
 	$(BIN)/python -m bench.transports
 
 clean: ## remove environments, caches and what building left
-	rm -rf .venv .venv-jazzy .venv-oldest .venv-mutants .venv*.lock mutants build install log *.egg-info
+	rm -rf .venv .venv-jazzy .venv-oldest .venv-mutants .venv-lock .venv*.lock mutants build install log *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

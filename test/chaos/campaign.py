@@ -98,14 +98,13 @@ def _befall(here: World, step: Step, outcome: Outcome) -> None:
 
 
 def _judge(here: World, outcome: Outcome) -> None:
-    verdicts = here.judge()
-    for base, verdict in verdicts.items():
-        _add(outcome, verdict, here, base)
+    for verdict in here.judge():
+        _add(outcome, verdict, here)
     for kind, took in here.recoveries:
         outcome.recovery[kind] = max(took, outcome.recovery.get(kind, 0.0))
 
 
-def _add(outcome: Outcome, verdict: Verdict, here: World, base: str) -> None:
+def _add(outcome: Outcome, verdict: Verdict, here: World) -> None:
     outcome.violations += verdict.violations
     outcome.late += verdict.late
     outcome.motions += verdict.motions

@@ -45,7 +45,6 @@ class Sender:
     """One publisher's life: when its messages left, by their numbers, and whether it left well."""
 
     name: str
-    topic: str
     speed: float  # m/s, before the message's number is added
     sent: Sequence[float]  # the first has number 1
     left: float = math.inf
@@ -121,8 +120,9 @@ class Judge:
         for begin, end, stop in motions(entries, kills):
             began = min(began, begin.t)
             self._judge_motion(begin, (began, end), stop, verdict)
+            if stop is not None and stop.call == 'stop':
+                self._judge_stop(begin, end, verdict)
             began = began if stop is None else math.inf
-        self._judge_stops(base, entries, kills, verdict)
         return verdict
 
     def _judge_commands(self, base: str, entries: Sequence[Entry], verdict: Verdict) -> None:
@@ -182,23 +182,18 @@ class Judge:
         frozen = sum(min(o.end, until) - max(o.begin, sign) for o in between if o.frozen)
         return bounds.window + bounds.machine_window + held + frozen + 2 * LATE
 
-    def _judge_stops(
-        self, base: str, entries: Sequence[Entry], kills: Sequence[float], verdict: Verdict
-    ) -> None:
-        """Judge each stop that found the base moving."""
-        for begin, end, stop in motions(entries, kills):
-            if stop is None or stop.call != 'stop':
-                continue
-            sender, _ = self._origin(begin)
-            silent = end - sender.last(end)
-            excused = any(one.begin <= end <= one.end for one in self._troubles)
-            slow = self._widen(end - self._bounds.window - LATE, end) > self._bounds.call_timeout
-            due = silent >= self._bounds.window - EARLY or end >= sender.left
-            if not (due or excused or slow):
-                verdict.violations.append(
-                    f'{end:.3f} {base}: stopped {silent:.3f} s after a sign of life of '
-                    f'{sender.name}, its last user'
-                )
+    def _judge_stop(self, begin: Entry, end: float, verdict: Verdict) -> None:
+        """Judge a stop that found the base moving."""
+        sender, _ = self._origin(begin)
+        silent = end - sender.last(end)
+        excused = any(one.begin <= end <= one.end for one in self._troubles)
+        slow = self._widen(end - self._bounds.window - LATE, end) > self._bounds.call_timeout
+        due = silent >= self._bounds.window - EARLY or end >= sender.left
+        if not (due or excused or slow):
+            verdict.violations.append(
+                f'{end:.3f} {begin.base}: stopped {silent:.3f} s after a sign of life of '
+                f'{sender.name}, its last user'
+            )
 
     def _origin(self, motion: Entry) -> tuple[Sender, int]:
         """Return who sent a command, and its number."""

@@ -115,14 +115,23 @@ def _frozen(part: str) -> Run:
     return run
 
 
-def _link(direction: str | None = None, **most: float) -> Run:
+def _link(**most: float) -> Run:
     """Make the link bad, by up to so much."""
 
     def run(world: World, fault: Planned) -> Iterator[None]:
         condition = {name: value * (0.2 + 0.8 * fault.amount) for name, value in most.items()}
-        if 'cut' in condition:
-            condition = {'cut': 1.0}
-        world.hosts.link.become(direction, **condition)
+        world.hosts.link.become(None, **condition)
+        yield
+        world.hosts.link.heal()
+
+    return run
+
+
+def _cut(direction: str | None = None) -> Run:
+    """Cut one direction of the link, or both."""
+
+    def run(world: World, fault: Planned) -> Iterator[None]:
+        world.hosts.link.become(direction, cut=True)
         yield
         world.hosts.link.heal()
 
@@ -196,9 +205,9 @@ KINDS = {
     'machine frozen': Kind(_frozen('main'), frozenset({'main'}), frozen=True),
     'sub-part killed': Kind(_killed('sub'), frozenset({'sub'})),
     'sub-part frozen': Kind(_frozen('sub'), frozenset({'sub'}), frozen=True),
-    'link cut': Kind(_link(cut=1.0), EVERYTHING, holds_back=True),
-    'link half open, to the machine': Kind(_link(TO_ROBOT, cut=1.0), EVERYTHING, holds_back=True),
-    'link half open, to the robot': Kind(_link(TO_MACHINE, cut=1.0), EVERYTHING, holds_back=True),
+    'link cut': Kind(_cut(), EVERYTHING, holds_back=True),
+    'link half open, to the machine': Kind(_cut(TO_ROBOT), EVERYTHING, holds_back=True),
+    'link half open, to the robot': Kind(_cut(TO_MACHINE), EVERYTHING, holds_back=True),
     'link slow': Kind(_link(delay=0.15), EVERYTHING, holds_back=True),
     'link loses packets': Kind(_link(loss=0.3), EVERYTHING, holds_back=True),
     'link reorders packets': Kind(_link(delay=0.01, jitter=0.05), EVERYTHING, holds_back=True),

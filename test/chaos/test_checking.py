@@ -34,7 +34,7 @@ def times(start: float, end: float) -> list[float]:
 
 
 def sender(step: int, sent: Sequence[float], left: float = math.inf) -> Sender:
-    return Sender(f'publisher {step}', '/topic', SLOWEST + STEP * step, sent, left)
+    return Sender(f'publisher {step}', SLOWEST + STEP * step, sent, left)
 
 
 def moved(one: Sender, number: int, at: float | None = None) -> list[Entry]:

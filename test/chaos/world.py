@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass, field
 import math
@@ -49,7 +49,7 @@ class Life:
     def sender(self, name: str) -> Sender:
         """Return what it noted."""
         sent = [one.before for one in self.process.sent(self.topic)]
-        return Sender(name, self.topic, self.speed, sent, self.left)
+        return Sender(name, self.speed, sent, self.left)
 
 
 @dataclass
@@ -166,25 +166,18 @@ class World:
         """Return whether a base moves now."""
         return self.servers[str(BASES[base]['machine'])].record.moving(base)
 
-    def judge(self) -> dict[str, Verdict]:
-        """Return the verdict on each base."""
+    def judge(self) -> Iterator[Verdict]:
+        """Yield the verdict on each base."""
         senders = [life.sender(name) for name, lives in self.lives.items() for life in lives]
-        verdicts = {}
         for base, settings in BASES.items():
             machine = str(settings['machine'])
             judge = Judge(machine, BOUNDS, senders, self.troubles, self.load.between)
             record = self.servers[machine].record
-            verdicts[base] = judge.verdict(base, record.calls(base), self.kills[machine])
-        return verdicts
+            yield judge.verdict(base, record.calls(base), self.kills[machine])
 
 
 @contextmanager
-def world(
-    directory: Path,
-    seed: int,
-    environment: dict[str, str],
-    ready: Callable[[World], None] = lambda world: None,
-) -> Iterator[World]:
+def world(directory: Path, seed: int, environment: dict[str, str]) -> Iterator[World]:
     """Start everything; `environment` is for the bridge."""
     with (
         own_domain() as domain,
@@ -192,6 +185,4 @@ def world(
         Load() as load,
         ExitStack() as processes,
     ):
-        made = World(directory, domain, hosts, load, processes, environment)
-        ready(made)
-        yield made
+        yield World(directory, domain, hosts, load, processes, environment)

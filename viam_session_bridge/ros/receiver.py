@@ -37,9 +37,12 @@ the middleware's threads were frozen too, and only now hand over what waits in t
 EMPTYING = 1.0
 """Seconds after which emptying the subscriptions gives up against a faster publisher."""
 
+Taken = tuple[Any, Mapping[str, Any], 'str | None']
+"""A message, its info and its publisher's GID."""
+
 GONE = 'the node was destroyed or its ROS context shut down while commands were received'
 
-UNREADABLE: tuple[Any, Mapping[str, Any]] = (None, {})
+UNREADABLE: Taken = (None, {}, None)
 """Stands for a message that waited and could not be read."""
 
 TURNS = 10
@@ -213,10 +216,9 @@ class Receiver:
             return False
         if taken is UNREADABLE:
             return True
-        message, info = taken
+        message, info, gid = taken
         # A freeze can end right here: the clock is read after the take, not before.
         now = monotonic()
-        gid = gid_of(info)
         settled = self._check(inlets, now)
         sent = 1e-9 * info['source_timestamp']
         if age := self._backlog.age(gid or inlet.topic, sent, now, time()):
@@ -229,7 +231,7 @@ class Receiver:
             self._tell('command', self._sink.command, inlet.topic, gid, message, now)
         return True
 
-    def _take(self, inlet: Inlet) -> tuple[Any, Mapping[str, Any]] | None:
+    def _take(self, inlet: Inlet) -> Taken | None:
         try:
             taken = inlet.take()
         except InvalidHandle:
@@ -238,12 +240,14 @@ class Receiver:
             # Text that is not UTF-8, for one: that message is gone, others may wait behind it.
             self._say(f'take {inlet.topic}', f'{inlet.topic}: unreadable message: {error!r}')
             return UNREADABLE
-        if taken is not None:
-            self._count(inlet, taken[1])
-        return taken
+        if taken is None:
+            return None
+        message, info = taken
+        gid = gid_of(info)
+        self._count(inlet, gid, info.get('publication_sequence_number'))
+        return message, info, gid
 
-    def _count(self, inlet: Inlet, info: Mapping[str, Any]) -> None:
-        gid, number = gid_of(info), info.get('publication_sequence_number')
+    def _count(self, inlet: Inlet, gid: str | None, number: int | None) -> None:
         # Without GIDs the publishers' numbers cannot be told apart (Jazzy).
         if gid and number is not None and (lost := self._gaps.before(gid, number)):
             self._tell('lost', self._sink.lost, inlet.topic, lost)
