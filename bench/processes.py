@@ -18,6 +18,7 @@ from bench import shared_memory
 from bench.tail import Tail
 
 ROOT = Path(__file__).resolve().parents[1]
+ANNOUNCED = ROOT / 'test' / 'support' / 'fastdds.xml'
 DOMAINS = range(90, 102)
 _START = 60.0  # s, of a process on a busy machine
 _END = 10.0  # s
@@ -107,8 +108,6 @@ class Workbench:
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
             'ROS_LOG_DIR': str(self.path / 'ros'),
             'PYTHONUNBUFFERED': '1',
-            # Participants announce themselves several times a second, not every three.
-            'FASTDDS_DEFAULT_PROFILES_FILE': str(ROOT / 'test' / 'support' / 'fastdds.xml'),
         }
         if 'ROS_DISTRO' not in os.environ:
             self._environment['RMW_IMPLEMENTATION'] = 'rmw_fastrtps_cpp'
@@ -132,9 +131,16 @@ class Workbench:
             shared_memory.remove(process.left_behind)
             process.left_behind = set()
 
-    def start(self, name: str, *arguments: str) -> Process:
-        """Start `python -m ARGUMENTS`; its errors go to NAME.log."""
-        process = Process(self.path / f'{name}.log', self._environment, *arguments)
+    def start(self, name: str, *arguments: str, announced: bool = True) -> Process:
+        """
+        Start `python -m ARGUMENTS`; its errors go to NAME.log.
+
+        :param announced: several times a second, not every three: found sooner, and else the same
+        """
+        environment = {**self._environment}
+        if announced:
+            environment['FASTDDS_DEFAULT_PROFILES_FILE'] = str(ANNOUNCED)
+        process = Process(self.path / f'{name}.log', environment, *arguments)
         self._processes.append(process)
         return process
 
@@ -160,7 +166,10 @@ class Workbench:
             given[f'bases.{base}.machine'] = f'{base}_machine'
             given[f'bases.{base}.command_topics'] = _list([f'/{base}/cmd_vel'])
         options = [part for name, value in given.items() for part in ('-p', f'{name}:={value}')]
-        process = self.start('bridge', 'viam_session_bridge', '--ros-args', *options)
+        # As users start it: it chooses its way through the middleware by itself.
+        process = self.start(
+            'bridge', 'viam_session_bridge', '--ros-args', *options, announced=False
+        )
         waiting = {f'{base}_machine' for base in bases}
         events, until = Tail(log), time.monotonic() + _START
         while waiting:

@@ -11,14 +11,14 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
-from geometry_msgs.msg import Twist
-
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.ros.clients import Client, Clients, NAMES_KEPT, TOLD_KEPT
+from viam_session_bridge.ros.messages import Reading
 from viam_session_bridge.ros.publishers import Publishers
 
 TOPIC, HEARTBEAT = '/cmd_vel', '/bridge/heartbeat'
 TELEOP, COPY, OPERATOR = 1, 2, 3  # processes
+STILL = Reading(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def gid(process: int, number: int = 0) -> str:
@@ -195,11 +195,11 @@ def test_of_a_long_name_only_the_beginning_is_kept_and_told(rig: Rig) -> None:
 
 
 def test_one_that_is_there_keeps_its_name_however_many_come_and_go(rig: Rig) -> None:
-    rig.clients.command(TOPIC, gid(TELEOP), Twist(), 0.0)
+    rig.clients.command(TOPIC, gid(TELEOP), STILL, 0.0)
     for number in range(2 * NAMES_KEPT):
-        rig.clients.command(TOPIC, gid(COPY, number), Twist(), 0.0)
+        rig.clients.command(TOPIC, gid(COPY, number), STILL, 0.0)
     assert rig.clients.describe(gid(TELEOP)) == Client(TOPIC, '/teleop')
-    rig.clients.command(TOPIC, gid(TELEOP), Twist(), 0.0)
+    rig.clients.command(TOPIC, gid(TELEOP), STILL, 0.0)
     assert rig.clients.describe(gid(TELEOP)) == Client(TOPIC, '/teleop')
 
 
@@ -207,5 +207,5 @@ def test_one_that_left_is_named_until_many_more_left(rig: Rig) -> None:
     rig.goes(gid(TELEOP))
     assert rig.clients.describe(gid(TELEOP)) == Client(TOPIC, '/teleop')
     for number in range(NAMES_KEPT):
-        rig.clients.command(TOPIC, gid(COPY, number), Twist(), 0.0)
+        rig.clients.command(TOPIC, gid(COPY, number), STILL, 0.0)
     assert rig.clients.describe(gid(TELEOP)) == Client('', '')

@@ -30,6 +30,7 @@ from std_msgs.msg import String  # noqa: E402
 
 from support.domains import publishers_environment  # noqa: E402
 from viam_session_bridge.ros.freezes import Punctuality  # noqa: E402
+from viam_session_bridge.ros.messages import Reading  # noqa: E402
 from viam_session_bridge.ros.publishers import Looks, Publisher  # noqa: E402
 from viam_session_bridge.ros.receiver import Receiver  # noqa: E402
 from viam_session_bridge.ros.wait import DEPTH, gids_available, Inlet  # noqa: E402
@@ -82,11 +83,12 @@ from geometry_msgs.msg import Twist
 from viam_session_bridge.ros.receiver import Receiver
 class Sink:
     def tell(self, *what): print(json.dumps(what), flush=True)
-    def command(self, topic, gid, message, now): self.tell('command', message.linear.x)
+    def command(self, topic, gid, reading, now): self.tell('command', reading.x)
     def heartbeat(self, gid, data, now): self.tell('heartbeat', data)
     def publishers_changed(self, topic, appeared, left, now): pass
     def discarded(self, count, late): self.tell('discarded', count, late)
     def lost(self, topic, count): pass
+    def replaced(self, topic, count): pass
     def failed(self, exception): self.tell('failed', str(exception))
 rclpy.init()
 node = rclpy.create_node('bridge')
@@ -111,13 +113,14 @@ class Recorder:
         self.left: list[tuple[Publisher, float]] = []
         self.discards: list[tuple[int, float]] = []
         self.losses: list[tuple[str, int]] = []
+        self.replacements: list[tuple[str, int]] = []
         self.failures: list[BaseException] = []
         self.reports: list[str] = []
         self.on_command: Callable[[], None] = lambda: None
 
-    def command(self, topic: str, gid: str | None, message: Any, now: float) -> None:
+    def command(self, topic: str, gid: str | None, reading: Reading, now: float) -> None:
         with self.changed:
-            self.commands.append((topic, gid, message.linear.x, now))
+            self.commands.append((topic, gid, reading.x, now))
             self.changed.notify_all()
         self.on_command()
 
@@ -142,6 +145,11 @@ class Recorder:
     def lost(self, topic: str, count: int) -> None:
         with self.changed:
             self.losses.append((topic, count))
+            self.changed.notify_all()
+
+    def replaced(self, topic: str, count: int) -> None:
+        with self.changed:
+            self.replacements.append((topic, count))
             self.changed.notify_all()
 
     def failed(self, exception: BaseException) -> None:
@@ -341,7 +349,7 @@ def test_a_freeze_right_after_a_take_is_noticed(
     def freeze(inlet: Inlet) -> Any:
         taken = take(inlet)
         if taken is not None and len(ros.sink.commands) >= 5 and not froze:
-            froze.append(taken[0].linear.x)
+            froze.append(inlet.read(taken[0]).x)
             time.sleep(0.5)
         return taken
 
@@ -387,6 +395,30 @@ def test_what_the_queue_cannot_hold_is_told_as_lost(ros: Ros) -> None:
     # A queue's worth is kept of what came in the meantime, and no more were lost than were sent.
     lost = sum(count for _, count in ros.sink.losses)
     assert 0.2 * 1000.0 - DEPTH <= lost <= 1.1 * 1000.0 * (time.monotonic() - began[0])
+
+
+@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
+def test_of_what_waits_the_newest_of_each_publisher_is_handed_on(ros: Ros) -> None:
+    ros.receive(window=1.0)
+    ros.publish('one', rate=200.0)
+    ros.publish('other', rate=200.0)
+    ros.sink.wait(lambda: len({gid for _, gid, _, _ in ros.sink.commands}) == 2)
+    began: list[tuple[int, float]] = []
+
+    def dawdle() -> None:
+        if not began:
+            began.append((len(ros.sink.commands), time.monotonic()))
+            time.sleep(0.2)  # 80 messages, which the queue holds; not a freeze
+
+    ros.sink.on_command = dawdle
+    ros.sink.wait(lambda: began and len(ros.sink.commands) > began[0][0] + 2)
+    handed_on, since = began[0]
+    first, second = ros.sink.commands[handed_on : handed_on + 2]
+    assert first[1] != second[1]
+    assert since + 0.1 < first[2] < second[2]  # newest last
+    ros.sink.wait(lambda: sum(count for _, count in ros.sink.replacements) >= 40)
+    assert {topic for topic, _ in ros.sink.replacements} == {'/cmd_vel'}
+    assert ros.sink.losses == []
 
 
 def test_a_publisher_that_leaves_is_noticed_at_once(ros: Ros) -> None:

@@ -25,6 +25,7 @@ from viam_session_bridge.core.session import tolerated_lateness
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.machine.calls import Answer, Call, StopBase
 from viam_session_bridge.machine.closing import Closing
+from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.happened import Happened
 from viam_session_bridge.machine.protocol import Protocol
 
@@ -189,14 +190,14 @@ class Bridge:
                 events += happened
                 wake_at.append(self.machines[machine].next_deadline())
         self._touched.clear()
-        calls.sort(key=lambda call: not isinstance(call.request, StopBase))
+        if len(calls) > 1:  # stops before all else
+            calls.sort(key=lambda call: not isinstance(call.request, StopBase))
         closed = self._closing.step(lambda machine: not self.machines[machine].not_final(), now)
         for machine in closed:
             events.append(self.machines[machine].closed(now))
         wake_at.append(self._closing.next_deadline())
         opened, self._opened = self._opened, []
-        at = min((at for at in wake_at if at is not None), default=None)
-        return Out(calls, events, at, opened, closed)
+        return Out(calls, events, earliest(wake_at), opened, closed)
 
     # For the node and the overview
 

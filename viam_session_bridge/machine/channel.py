@@ -3,14 +3,16 @@
 """
 The gRPC channel to one machine: calls out, answers and readiness in.
 
-Every call has a deadline and is asynchronous: handing one over never waits for the machine, so
-that a hung machine delays no other (R8). Answers come on gRPC's own threads.
+Every call has a deadline, and handing one over never waits for the machine, so that a hung
+machine delays no other (R8). Answers come on gRPC's own threads, those of commands on their
+base's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 import os
 import threading
 from typing import Any
@@ -29,12 +31,14 @@ from viam_session_bridge.machine.calls import (
     Authenticate,
     Call,
     Diagnose,
+    Move,
     Outcome,
     StopBase,
 )
 from viam_session_bridge.machine.credentials import CredentialsError, load
 from viam_session_bridge.machine.linking import DialedLink, DirectLink
 from viam_session_bridge.machine.methods import Metadata, Methods
+from viam_session_bridge.machine.mover import Mover
 from viam_session_bridge.machine.token import lifetime
 
 # Statuses that gRPC makes up itself when no answer came. A server may send them too; then the
@@ -76,11 +80,12 @@ class Channel:
         else:
             self._link = DirectLink(machine, self._changed)
         self._methods: Methods | None = None
+        self._movers = {base: Mover(base) for base in bases}
         self._bind()
         self._link.start()
 
     def hand_over(self, call: Call, done: Callable[[Call, Answer], None]) -> None:
-        """Hand a call to gRPC; ``done`` is called once, on a thread of gRPC's or this one."""
+        """Hand a call to gRPC; ``done`` is called once, on another thread or this one."""
         if isinstance(call.request, Diagnose):
             threading.Thread(
                 target=self._diagnose,
@@ -106,12 +111,18 @@ class Channel:
         else:
             method, message, metadata = methods.compose(call.request)
             metadata = (*self._token, *metadata)
+        if isinstance(call.request, Move) and self._movers[call.request.base].take(
+            partial(self._answer_to, method, message, call.timeout, metadata), partial(done, call)
+        ):
+            return
         future = method.future(message, timeout=call.timeout, metadata=metadata)
         future.add_done_callback(lambda future: done(call, self._answer(future)))
 
     def close(self) -> None:
         """Take no more calls and say no more; let go of this object then."""
         self._closed = True
+        for mover in self._movers.values():
+            mover.close()
         self._link.close()
 
     def _changed(self, connected: bool) -> None:
@@ -136,10 +147,25 @@ class Channel:
         self._secrets['key'] = credentials.key
         return methods.authenticate(credentials)
 
+    def _answer_to(
+        self, method: Any, message: Any, timeout: float, metadata: Metadata
+    ) -> Answer:
+        """Make a call and wait for its answer."""
+        try:
+            method(message, timeout=timeout, metadata=metadata)
+        except grpc.RpcError as error:
+            return self._failure(error)
+        except Exception as error:  # an answer of any kind must come, or the base is stuck
+            return Answer(Outcome.CUT, repr(error))
+        return Answer(Outcome.OK)
+
+    def _failure(self, error: Any) -> Answer:
+        answer = _error(error)
+        return replace(answer, detail=self._without_secrets(answer.detail))
+
     def _answer(self, future: Any) -> Answer:
         if future.code() is not grpc.StatusCode.OK:
-            answer = _error(future)
-            return replace(answer, detail=self._without_secrets(answer.detail))
+            return self._failure(future)
         response = future.result()
         if not isinstance(response, wire.AUTHENTICATE.response):
             return _result(response)

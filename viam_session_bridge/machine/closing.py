@@ -78,6 +78,8 @@ class Closing:
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`step` is to be called next, whatever else happens."""
+        if not self._closing:
+            return None
         waiting = (self._final_since[m] for m in self._open if m in self._final_since)
         return min((since + self._level_timeout for since in waiting), default=None)
 

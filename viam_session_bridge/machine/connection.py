@@ -18,6 +18,7 @@ from viam_session_bridge.machine.calls import (
     Diagnose,
     Outcome,
 )
+from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.happened import AccessRefused, Happened, MachineAbsent
 from viam_session_bridge.machine.outbox import Outbox
 from viam_session_bridge.machine.pause import Pause
@@ -108,8 +109,8 @@ class Connection:
 
     def next_deadline(self) -> float | None:
         """Return when to :meth:`ask` next."""
-        times = (self._authenticate_at, None if self._explaining else self._explain_at)
-        return min((at for at in times if at is not None), default=None)
+        explain_at = None if self._explaining else self._explain_at
+        return earliest((self._authenticate_at, explain_at))
 
     def diagnosed(self, answer: Answer, now: float) -> None:
         """Take why the machine is not connected."""

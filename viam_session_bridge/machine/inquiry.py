@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from viam_session_bridge.core.said import Cause, Stop
 from viam_session_bridge.machine.calls import Answer, GetSessions, IsMoving, Outcome, Purpose
+from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.happened import (
     AtRest,
     ForeignSessions,
@@ -43,7 +44,7 @@ class Inquiry:
     ) -> None:
         """Start with nothing to ask."""
         self.happened: list[Happened] = []
-        self.verifying = Verifying(senders)
+        self.verifying = Verifying()
         self.unsettled = False  # some command of some base may be
         self._probe = Probe()
         self._machine = machine
@@ -110,8 +111,7 @@ class Inquiry:
         """Return when to :meth:`verify` or :meth:`ask` next."""
         if self._ended:
             return None
-        times = (self.verifying.next_deadline(), self._probe_due_at(), self._report_at)
-        return min((at for at in times if at is not None), default=None)
+        return earliest((self.verifying.next_deadline(), self._probe_due_at(), self._report_at))
 
     def answered(
         self, number: int, request: IsMoving | GetSessions, answer: Answer, now: float

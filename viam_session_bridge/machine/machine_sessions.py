@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import heapq
 
 from viam_session_bridge.machine.calls import Answer, Outcome
+from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.happened import (
     Happened,
     MachineSessionExpired,
@@ -191,8 +192,7 @@ class MachineSessions:
             place
             for session, at in signed.items()
             if (place := self._of.get(session)) is not None
-            and place.sid
-            and self._beat_at(place) <= now < at + self.window / BEATS_PER_WINDOW
+            and place.sid and self._beat_at(place) <= now < at + self.window / BEATS_PER_WINDOW
         ]
         while self._beats and self._beats[0][0] <= now:
             _, number, sid = heapq.heappop(self._beats)
@@ -209,7 +209,7 @@ class MachineSessions:
 
     def next_beat(self) -> float | None:
         """Return when to ask for :meth:`beats_due` next; it may turn out to be early."""
-        return min([*self._signed.values(), *(at for at, _, _ in self._beats[:1])], default=None)
+        return earliest((*self._signed.values(), *(at for at, _, _ in self._beats[:1])))
 
     def beat(self, machine_session: MachineSession, number: int, now: float) -> None:
         """Take that a heartbeat is handed over; the next is due after its answer."""

@@ -52,11 +52,10 @@ class Methods:
             else:
                 method, kind = self._set_velocity, wire.SET_VELOCITY.request
                 linear, angular = request.velocity.to_viam()
-            message = kind(
-                name=base.resource,
-                linear=wire.Vector3(x=linear.x, y=linear.y, z=linear.z),
-                angular=wire.Vector3(x=angular.x, y=angular.y, z=angular.z),
-            )
+            message = kind(name=base.resource)
+            # In place, which takes a third of the time; an assigned zero is present, too.
+            for vector, values in ((message.linear, linear), (message.angular, angular)):
+                vector.x, vector.y, vector.z = values
             return method, message, ((wire.SESSION_KEY, request.sid),) if request.sid else ()
         if isinstance(request, StopBase):
             return self._stop, wire.STOP.request(name=self._bases[request.base].resource), ()

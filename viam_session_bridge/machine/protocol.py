@@ -27,6 +27,7 @@ from viam_session_bridge.machine.calls import (
     StartSession,
 )
 from viam_session_bridge.machine.connection import Connection
+from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.handing_over import hand_over_command, hand_over_stop
 from viam_session_bridge.machine.happened import (
     ChannelChanged,
@@ -79,6 +80,7 @@ class Protocol:
         self._to_report = False  # foreign sessions, once the channel is ready
         self._happened: list[Happened] = []
         self._touched: dict[str, Sender] = {}  # since the last drain
+        self._due: dict[str, float] = {}  # when a base's sender is due, where it is ever
 
     # From the core
 
@@ -203,6 +205,8 @@ class Protocol:
         elif isinstance(request, Diagnose):
             self._connection.diagnosed(answer, now)
         elif isinstance(request, (IsMoving, GetSessions)):
+            for base in self.senders:  # commands of any may count as answered by this
+                self._touch(base)
             for stop in self._inquiry.answered(number, request, answer, now):
                 self._touch(stop.base).stop(stop)
         else:
@@ -218,8 +222,9 @@ class Protocol:
 
     def tick(self, now: float) -> None:
         """Do what time alone brings about; called by the lapse clock only (R12)."""
-        for base in self.senders:
-            self._touch(base)
+        for base, at in self._due.items():
+            if at <= now:
+                self._touch(base)
         self._inquiry.verify(now)
         for machine_session in self.sessions.beats_due(now):
             number = self._outbox.call(SendHeartbeat(machine_session.sid))
@@ -227,10 +232,10 @@ class Protocol:
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and :meth:`drain` are to be called next."""
-        times = [sender.next_deadline() for sender in self.senders.values()]
-        times += [self.sessions.next_beat(), self._inquiry.next_deadline()]
-        times += [self._connection.next_deadline()]
-        return min((at for at in times if at is not None), default=None)
+        of_bases = min(self._due.values(), default=None)
+        of_sessions = self.sessions.next_beat()
+        questions = (self._inquiry.next_deadline(), self._connection.next_deadline())
+        return earliest((of_bases, of_sessions, *questions))
 
     def drain(self, now: float) -> tuple[list[Call], list[Happened]]:
         """Return the calls to hand over now, and what happened since."""
@@ -245,6 +250,11 @@ class Protocol:
                     self._inquiry.verifying.final(sender.base, one.timed_out, now)
             happened += sender.happened
             sender.happened = []
+            due_at = sender.next_deadline()
+            if due_at is not None:
+                self._due[sender.base] = due_at
+            else:
+                self._due.pop(sender.base, None)
         self._connection.ask(now)
         self._inquiry.ask(now)
         happened += self.sessions.happened + self._inquiry.happened + self._connection.happened

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 from viam_session_bridge.core.said import Cause, Forward, Stop
 from viam_session_bridge.machine.calls import Outcome
+from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.happened import (
     CommandFailed,
     CommandsTimeOut,
@@ -149,14 +150,13 @@ class Sender:
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and the questions above are to be asked next."""
-        times = []
+        stop_at = fails_at = None
         if self.stopping is not None and not self._about_to_move(self.stopping):
-            times.append(self.stopping.due_at)
+            stop_at = self.stopping.due_at
         if self.waiting is not None:
-            times.append(self.waiting.forward.at + self._window)
+            fails_at = self.waiting.forward.at + self._window
         settled_at = self.unanswered.next_settled()
-        times += [at for at in (settled_at, self._doubtful_until) if at is not None]
-        return min(times, default=None)
+        return earliest((stop_at, fails_at, settled_at, self._doubtful_until))
 
     def tick(self, now: float) -> None:
         """

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from viam_session_bridge.machine.calls import Outcome
+from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.pause import Pause
 from viam_session_bridge.machine.stopping import FIRST_PAUSE, LONGEST_PAUSE
 
@@ -57,8 +58,7 @@ class Unanswered:
 
     def next_settled(self) -> float | None:
         """Return when the next one counts as answered, as far as known."""
-        settled = (lost.settled_at for lost in self._lost)
-        return min((at for at in settled if at is not None), default=None)
+        return earliest(lost.settled_at for lost in self._lost)
 
     def settle(self, now: float) -> bool:
         """Drop those that count as answered by now; return whether that emptied the list."""

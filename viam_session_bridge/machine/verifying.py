@@ -11,10 +11,10 @@ calls are named by numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
 
 from viam_session_bridge.machine.calls import Answer, Outcome
+from viam_session_bridge.machine.earliest import earliest
 
 FIRST_AFTER = 0.1  # s after the final stop
 LEFT_AFTER = 0.25  # s after the machine is to have stopped it
@@ -45,9 +45,9 @@ class _Base:
 class Verifying:
     """The questions about the bases of one machine."""
 
-    def __init__(self, bases: Iterable[str]) -> None:
+    def __init__(self) -> None:
         """Start with nothing to ask."""
-        self._bases = {base: _Base() for base in bases}
+        self._bases: dict[str, _Base] = {}  # those that nobody commanded since
 
     def final(self, base: str, timed_out: bool, now: float) -> None:
         """
@@ -55,7 +55,7 @@ class Verifying:
 
         :param timed_out: whether a command to the base timed out since the final stop before
         """
-        asking = self._bases[base]
+        asking = self._bases.setdefault(base, _Base())
         if timed_out:
             asking.distrusted_until = now + AGAIN_FOR
         asking.left = False
@@ -63,7 +63,7 @@ class Verifying:
 
     def left(self, base: str, stopped_by: float, timed_out: bool) -> None:
         """Take that a base is left to its machine, which is to stop it by then (R16)."""
-        asking = self._bases[base]
+        asking = self._bases.setdefault(base, _Base())
         if timed_out:
             asking.distrusted_until = stopped_by + AGAIN_FOR
         asking.left = True
@@ -71,16 +71,15 @@ class Verifying:
 
     def is_left(self, base: str) -> bool:
         """Whether a base is left to its machine and was not found at rest since."""
-        return self._bases[base].left
+        return base in self._bases and self._bases[base].left
 
     def commanded(self, base: str) -> None:
         """Take that somebody commands the base: there is nothing to verify."""
-        self._bases[base] = _Base()
+        self._bases.pop(base, None)
 
     def end(self) -> None:
         """Ask no more."""
-        for base in self._bases:
-            self.commanded(base)
+        self._bases.clear()
 
     def due(self, now: float) -> list[str]:
         """Return the bases to ask now."""
@@ -89,8 +88,7 @@ class Verifying:
 
     def next_deadline(self) -> float | None:
         """Return when to ask next."""
-        times = (asking.due_at for asking in self._bases.values())
-        return min((at for at in times if at is not None), default=None)
+        return earliest(asking.due_at for asking in self._bases.values())
 
     def asked(self, base: str, number: int) -> None:
         """Take that the question is handed over."""
@@ -103,8 +101,8 @@ class Verifying:
         After a stop of ours the lack of one means nothing. Of a base that was left to its machine
         it is asked for again, and a machine that cannot tell counts as one whose base moves.
         """
-        asking = self._bases[base]
-        if number != asking.call:
+        asking = self._bases.get(base)
+        if asking is None or number != asking.call:
             return Finding.FINE  # somebody commands the base by now
         asking.call = None
         distrusted = now < asking.distrusted_until
@@ -130,8 +128,8 @@ class Verifying:
         The lack of one is acted on where the machine was to have stopped the base: viam-server
         answers no such question while a stop of its own hangs.
         """
-        asking = self._bases[base]
-        if number != asking.second_call:
+        asking = self._bases.get(base)
+        if asking is None or number != asking.second_call:
             return False
         asking.second_call = None
         if asking.left or answer.outcome in (Outcome.OK, Outcome.UNIMPLEMENTED):

@@ -11,13 +11,11 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from geometry_msgs.msg import TwistStamped
+from typing import Protocol
 
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.ros.gaps import Losses
-from viam_session_bridge.ros.messages import unused_axes, velocity_of
+from viam_session_bridge.ros.messages import Reading
 from viam_session_bridge.ros.publishers import Publisher, Publishers, same_node
 from viam_session_bridge.ros.throttle import Throttle
 from viam_session_bridge.ros.wait import gids_available
@@ -88,6 +86,7 @@ class Clients:
         self.discards: Counter[str] = Counter()
         self.refused_heartbeats: Counter[str] = Counter()
         self.losses = Losses()
+        self.replacements: Counter[str] = Counter()  # by topic
 
     def describe(self, client: str) -> Client:
         """Return what is known of a client; from any thread."""
@@ -98,18 +97,14 @@ class Clients:
 
     # The receiving loop's sink
 
-    def command(self, topic: str, gid: str | None, message: Any, now: float) -> None:
+    def command(self, topic: str, gid: str | None, reading: Reading, now: float) -> None:
         """Feed a command of the publisher, or, where rclpy names none, of the topic (R1)."""
-        stamp_age = None
-        if isinstance(message, TwistStamped):
-            stamp = message.header.stamp
-            stamp_age = self._ros_time() - (stamp.sec + stamp.nanosec * 1e-9)
-            message = message.twist
+        stamp_age = None if reading.stamp is None else self._ros_time() - reading.stamp
         client = gid or topic
         if client not in self._names:
             self._name(client, Client(topic, ''))
-        self._feed.command(client, topic, velocity_of(message), stamp_age, now)
-        for axis in unused_axes(message):
+        self._feed.command(client, topic, reading.velocity, stamp_age, now)
+        for axis in reading.unused_axes():
             self._report_once(
                 f'{topic}: {axis} is not forwarded, no base on the ground follows it; '
                 'publish linear.x, linear.y and angular.z'
@@ -174,6 +169,10 @@ class Clients:
             f'{topic}: messages are lost on their way: its publishers are too fast for this '
             'computer, or the network loses them'
         )
+
+    def replaced(self, topic: str, count: int) -> None:
+        """Count what came faster than it was handled; the newest of each publisher counts."""
+        self.replacements[topic] += count
 
     def failed(self, exception: BaseException) -> None:
         """Pass on that nothing will be received any more."""

@@ -9,7 +9,7 @@ session has fewer signs of life than its publisher sent: it can only lapse soone
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 
 PUBLISHERS_KEPT = 1024  # they come and go as often as they like
 
@@ -19,15 +19,14 @@ class Gaps:
 
     def __init__(self) -> None:
         """Start with no publisher known."""
-        self._last: OrderedDict[str, int] = OrderedDict()
+        self._last: dict[str, int] = {}
 
     def before(self, publisher: str, number: int) -> int:
         """Return how many of the publisher's messages were lost between its last and this one."""
-        last = self._last.get(publisher, number - 1)
+        last = self._last.pop(publisher, number - 1)
         self._last[publisher] = max(last, number)
-        self._last.move_to_end(publisher)
         if len(self._last) > PUBLISHERS_KEPT:
-            self._last.popitem(last=False)
+            del self._last[next(iter(self._last))]  # the one not heard for longest
         return max(number - last - 1, 0)
 
 

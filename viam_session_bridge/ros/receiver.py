@@ -3,7 +3,9 @@
 """
 The receiving loop: commands, heartbeats and the publishers behind them (R1, R2).
 
-A thread of its own takes the messages, so that a busy executor delays none.
+A thread of its own takes the messages, so that a busy executor delays none. Where several of one
+publisher wait, the newest replaces the older, as it would at the machine (R14): a publisher that
+is too fast costs others next to nothing.
 
 Guaranteed: what waited while the loop was frozen (SIGSTOP, a debugger, a starved machine) for
 longer than R2 allows is discarded, never handed on. Not guaranteed: anything about the time that
@@ -12,11 +14,11 @@ the sink takes; a sink frozen between being called and acting has to look at the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 import threading
 from time import monotonic, time
-from typing import Any, Protocol, TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from rclpy.exceptions import InvalidHandle
 from rclpy.utilities import get_rmw_implementation_identifier
@@ -25,7 +27,8 @@ from std_msgs.msg import String
 from viam_session_bridge.ros.freezes import Backlog, Punctuality
 from viam_session_bridge.ros.gaps import Gaps
 from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers
-from viam_session_bridge.ros.wait import Inlet, subscribe, WaitSet
+from viam_session_bridge.ros.sink import Sink
+from viam_session_bridge.ros.wait import DEPTH, Inlet, subscribe, WaitSet
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -37,47 +40,16 @@ the middleware's threads were frozen too, and only now hand over what waits in t
 EMPTYING = 1.0
 """Seconds after which emptying the subscriptions gives up against a faster publisher."""
 
-Taken = tuple[Any, Mapping[str, Any], 'str | None']
-"""A message, its info and its publisher's GID."""
+Taken = tuple[bytes, Mapping[str, Any], 'str | None']
+"""A serialized message, its info and its publisher's GID."""
 
 GONE = 'the node was destroyed or its ROS context shut down while commands were received'
 
-UNREADABLE: Taken = (None, {}, None)
-"""Stands for a message that waited and could not be read."""
-
-TURNS = 10
-"""Messages that are taken from each subscription until it is the graph's turn."""
+TURN = DEPTH
+"""Messages that are taken from a subscription until it is the next one's turn."""
 
 REPORT_EVERY = 5.0
 """Seconds between two reports of one kind."""
-
-
-class Sink(Protocol):
-    """
-    What the loop tells, always on its own thread; `now` is `time.monotonic()` in seconds.
-
-    Exceptions are reported and end nothing. Topics are fully resolved.
-    """
-
-    def command(self, topic: str, gid: str | None, message: Any, now: float) -> None:
-        """Handle a command; `gid` is None where rclpy gives none (Jazzy, R1)."""
-
-    def heartbeat(self, gid: str | None, data: str, now: float) -> None:
-        """Handle a heartbeat; `gid` is its sender's, who may not be in the graph yet."""
-
-    def publishers_changed(
-        self, topic: str, appeared: list[Publisher], left: list[Publisher], now: float
-    ) -> None:
-        """Handle what `Publishers.update` returned for a command or the heartbeat topic."""
-
-    def discarded(self, count: int, late: float) -> None:
-        """Note that the loop was `late` seconds late and discarded `count` messages (R2)."""
-
-    def lost(self, topic: str, count: int) -> None:
-        """Note that `count` messages of a publisher never came: more than the queue holds."""
-
-    def failed(self, exception: BaseException) -> None:
-        """Handle the end of the loop without `stop`: nothing will be received any more."""
 
 
 class Receiver:
@@ -166,10 +138,10 @@ class Receiver:
             if self._settled_at:
                 wake_at = min(wake_at, self._settled_at)
             woken = self._wait_set.wait(wake_at - monotonic())
+            self._look(inlets, monotonic())
+            self._receive(inlets)
             now = monotonic()
             self._check(inlets, now)
-            self._look(inlets, now)
-            self._receive(inlets)
             if woken or now >= alive_at:
                 self._check_alive()
                 alive_at = now + self._punctuality.period
@@ -203,20 +175,32 @@ class Receiver:
         return count
 
     def _receive(self, inlets: list[Inlet]) -> None:
-        """Hand on what waits: in turns, so that a fast publisher delays nobody else's."""
-        ready = [inlet for inlet in inlets if inlet.ready]
-        for _ in range(TURNS):
-            if not ready or self._stopping:
-                return
-            ready = [inlet for inlet in ready if self._hand_on(inlet, inlets)]
+        for inlet in inlets:
+            if inlet.ready and not self._stopping:
+                for taken in self._newest(inlet):
+                    self._hand_on(inlet, taken, inlets)
 
-    def _hand_on(self, inlet: Inlet, inlets: list[Inlet]) -> bool:
-        taken = self._take(inlet)
-        if taken is None:
-            return False
-        if taken is UNREADABLE:
-            return True
-        message, info, gid = taken
+    def _newest(self, inlet: Inlet) -> Iterable[Taken]:
+        """Take what waits; return of each publisher the newest, of heartbeats all that differ."""
+        newest: dict[object, Taken] = {}
+        count = 0
+        while count < TURN and (taken := self._take(inlet)) is not None:
+            serialized, _, gid = taken
+            about = (gid, serialized) if inlet is self._heartbeats else gid
+            newest.pop(about, None)  # in the order of what counts
+            newest[about] = taken
+            count += 1
+        if count > len(newest):
+            self._tell('replaced', self._sink.replaced, inlet.topic, count - len(newest))
+        return newest.values()
+
+    def _hand_on(self, inlet: Inlet, taken: Taken, inlets: list[Inlet]) -> None:
+        serialized, info, gid = taken
+        try:
+            read = inlet.read(serialized)
+        except Exception as error:
+            self._say(f'read {inlet.topic}', f'{inlet.topic}: unreadable message: {error!r}')
+            return
         # A freeze can end right here: the clock is read after the take, not before.
         now = monotonic()
         settled = self._check(inlets, now)
@@ -226,26 +210,18 @@ class Receiver:
         if age or not settled:
             self._discarded += 1
         elif inlet is self._heartbeats:
-            self._tell('heartbeat', self._sink.heartbeat, gid, message.data, now)
+            self._tell('heartbeat', self._sink.heartbeat, gid, read.data, now)
         else:
-            self._tell('command', self._sink.command, inlet.topic, gid, message, now)
-        return True
+            self._tell('command', self._sink.command, inlet.topic, gid, read, now)
 
     def _take(self, inlet: Inlet) -> Taken | None:
-        try:
-            taken = inlet.take()
-        except InvalidHandle:
-            raise
-        except Exception as error:
-            # Text that is not UTF-8, for one: that message is gone, others may wait behind it.
-            self._say(f'take {inlet.topic}', f'{inlet.topic}: unreadable message: {error!r}')
-            return UNREADABLE
+        taken = inlet.take()
         if taken is None:
             return None
-        message, info = taken
+        serialized, info = taken
         gid = gid_of(info)
         self._count(inlet, gid, info.get('publication_sequence_number'))
-        return message, info, gid
+        return serialized, info, gid
 
     def _count(self, inlet: Inlet, gid: str | None, number: int | None) -> None:
         # Without GIDs the publishers' numbers cannot be told apart (Jazzy).

@@ -140,6 +140,7 @@ class Reporter:
         if self._clients is not None:
             losing = self._clients.losses.recent()
             counts['lost_messages'] = self._clients.losses.counts.total()
+            counts['replaced_messages'] = self._clients.replacements.total()
             for what, count in self._clients.discards.items():
                 counts[f'discarded_{what}'] = count
             for reason, count in self._clients.refused_heartbeats.items():

@@ -29,6 +29,8 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 import rclpy.subscription
 
+from viam_session_bridge.ros.messages import reader_of
+
 if TYPE_CHECKING:
     from rclpy.node import Node
 
@@ -86,6 +88,8 @@ class Inlet:
         self.topic = node.resolve_topic_name(topic)
         self.message_type = message_type
         self.type_name = name_of(message_type)
+        self.read = reader_of(message_type)
+        """What reads its messages; see :func:`reader_of` for its errors."""
         self.ready = False
         """Whether a message waited after the last `WaitSet.wait`."""
         self.tells_matches = True
@@ -113,10 +117,10 @@ class Inlet:
         self._handle = self._subscription.handle
         self._handlers = list(self._subscription.event_handlers)
 
-    def take(self) -> tuple[Any, Mapping[str, Any]] | None:
-        """Take the oldest waiting message with its info; None: none waits."""
-        taken = self._handle.take_message(self.message_type, False)
-        return cast('tuple[Any, Mapping[str, Any]] | None', taken)
+    def take(self) -> tuple[bytes, Mapping[str, Any]] | None:
+        """Take the oldest waiting message, serialized, with its info; None: none waits."""
+        taken = self._handle.take_message(self.message_type, True)
+        return cast('tuple[bytes, Mapping[str, Any]] | None', taken)
 
     def publishers(self) -> list[Any]:
         """
