@@ -154,7 +154,7 @@ def _event(kind: type[Any]) -> Iterator[str]:
         for names, meaning in zip(explained[::2], explained[1::2], strict=True)
         for name in re.findall(r'`(\w+)`', names)
     }
-    yield f'### {kind_of(kind.__new__(kind))}\n\n{begins.strip()}\n'
+    yield f'### {kind_of(object.__new__(kind))}\n\n{begins.strip()}\n'
     yield '| field | is | |\n|---|---|---|'
     for field in fields(kind):
         meaning = meanings.get(field.name, '')
