@@ -19,11 +19,10 @@ import inspect
 from pathlib import Path
 import re
 import sys
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
-from viam_session_bridge.bridge import Event
 from viam_session_bridge.core.said import Cause, Forward, Refusal
-from viam_session_bridge.event_log import FILES_KEPT, kind_of, MAX_BYTES
+from viam_session_bridge.event_log import EventLog, FILES_KEPT, kind_of, MAX_BYTES
 from viam_session_bridge.ros.parameter_table import BASE, Kind, MACHINE, NODE, Row
 from viam_session_bridge.ros.telling import REMEDIES
 
@@ -47,18 +46,16 @@ parameter which does not exist is refused, so that a typing mistake is not a mis
 EVENTS = f"""\
 # The event log
 
-{WRITTEN.format(source='core/said.py or machine/happened.py')}
+{WRITTEN.format(source='core/said.py, machine/happened.py or event_log.py')}
 
 With `event_log: PATH` the bridge writes what happens to that file, one JSON object a line. It is
-rotated at {MAX_BYTES // 1_000_000} MB; `PATH.1`, the youngest, to `PATH.{FILES_KEPT}` are kept. \
-A full disk loses lines, never the
-bridge. Commands are not logged; of refused ones there is a line for each base and reason, once a
-second at most.
+rotated at {MAX_BYTES // 1_000_000} MB, and {FILES_KEPT} older files are kept.
 
-Each line has `event` (what happened), `wall` (seconds since 1970, when it was written) and the
-event's own fields. `at`, `sign` and `started` are seconds on the steady clock (CLOCK_MONOTONIC),
-so that a clock that is set changes nothing. `client` is a publisher's GID in hexadecimal (on Jazzy
-its topic), `session` a session's number. R and a number is one of [the rules](../rules.md).
+{{log}}
+
+Commands are not logged; of refused ones there is a line for each base and reason, once a second at
+most. `client` is a publisher's GID in hexadecimal (on Jazzy its topic), `session` a session's
+number. R and a number is one of [the rules](../rules.md).
 """
 
 TYPES = {
@@ -130,12 +127,12 @@ def _yaml(value: object) -> str:
 
 def events() -> str:
     """Return docs/reference/events.md."""
-    kinds = [kind for kind in get_args(Event) if kind not in NEVER_LOGGED]
+    kinds = get_args(get_type_hints(EventLog.write)['event'])
     return '\n'.join(
         [
-            EVENTS,
+            EVENTS.format(log=_text(EventLog)),
             '## Events\n',
-            *(line for kind in kinds for line in _event(kind)),
+            *(line for kind in kinds if kind not in NEVER_LOGGED for line in _event(kind)),
             '## Causes\n\nWhy a session ended or a base is stopped.\n\n| cause | |\n|---|---|',
             *(f'| `{value}` | {why} |' for value, why in _commented(Cause)),
             '\n## Reasons of refusals\n\n| reason | |\n|---|---|',
@@ -146,8 +143,7 @@ def events() -> str:
 
 
 def _event(kind: type[Any]) -> Iterator[str]:
-    text = ' '.join((kind.__doc__ or '').split()).replace('``', '`').replace('None', 'null')
-    begins, *explained = re.split(EXPLAINED, text)
+    begins, *explained = re.split(EXPLAINED, _text(kind).replace('None', 'null'))
     # A docstring names fields with a colon behind them: '`commands` and `refusals`: how many ...'
     meanings = {
         name: meaning.strip().rstrip('.')
@@ -160,6 +156,10 @@ def _event(kind: type[Any]) -> Iterator[str]:
         meaning = meanings.get(field.name, '')
         yield f'| `{field.name}` | {IN_JSON[str(field.type)]} | {meaning} |'
     yield ''
+
+
+def _text(documented: type) -> str:
+    return ' '.join(inspect.cleandoc(documented.__doc__ or '').split()).replace('``', '`')
 
 
 def _commented(enumeration: type[Enum]) -> Iterator[tuple[str, str]]:

@@ -123,7 +123,7 @@ def test_twist_mux_is_given_what_it_asks_for_and_fits_the_bridge(
     priorities = [given[f'topics.{name}.priority'] for at, name in named if at == 'topics']
     assert len(set(priorities)) == len(priorities) and min(priorities) > 0
     assert given['locks.pause.priority'] > max(priorities) <= 255
-    # While a silent topic holds off the others, the base is to be stopped at most once.
+    # A topic that fell silent lets the next one through before the bridge stops the base.
     window = configure('teleop_and_nav2', '').heartbeat_window
     assert max(value for name, value in given.items() if 'timeout' in name) <= window
     assert given['use_stamped'] is True
