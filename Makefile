@@ -21,7 +21,7 @@ endif
 ALONE := env -u PYTHONPATH -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run test lint types unit test-oldest test-jazzy fuzz chaos bench model model-checker mutants races load soak licences lock viam-server clean
+.PHONY: help venv demo run test lint types unit test-oldest test-jazzy fuzz chaos bench model model-checker mutants races load soak reference licences lock viam-server clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ chaos: viam-server ## faults drawn from a seed, judged by the base's record (ARG
 races: viam-server ## commands and takeovers that meet the lapse; the hard cases' worst stops
 	$(BIN)/python -m bench.races --races 25000
 	$(BIN)/python -m bench.hard_cases
+
+reference: venv ## write the generated pages of docs/reference
+	@PYTHONPATH=$(CURDIR) $(BIN)/python scripts/reference.py
 
 licences: venv ## the licence of every dependency
 	@$(BIN)/python scripts/licences.py

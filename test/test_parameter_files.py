@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,15 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
 from rclpy.parameter import Parameter
 
+from support.markdown import Page
 from support.parameter_nodes import MakeNode, node_factory, problems_of
-from viam_session_bridge.configuration import DriveMode, SessionsMode, StopPolicy, Transport
+from viam_session_bridge.configuration import (
+    Configuration,
+    DriveMode,
+    SessionsMode,
+    StopPolicy,
+    Transport,
+)
 from viam_session_bridge.ros.parameters import Parameters
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config'
@@ -26,29 +33,128 @@ def make_node() -> Iterator[MakeNode]:
         yield make
 
 
-@pytest.mark.parametrize('namespace', ['', '/robot/one'])
-@pytest.mark.parametrize('file', sorted(CONFIG.glob('*.yaml')), ids=lambda file: file.stem)
-def test_the_examples_work(make_node: MakeNode, file: Path, namespace: str) -> None:
-    node = make_node({}, '--params-file', str(file), namespace=namespace)
-    configuration = Parameters(node).read()
-    name = file.stem
-    if name == 'one_base':
-        (base,) = configuration.bases
-        assert (base.max_linear_speed, base.command_topics) == (0.5, (f'{namespace}/cmd_vel',))
-    elif name == 'dead_man':
-        assert configuration.heartbeat_window == 0.3
-        assert configuration.bases[0].sessions is SessionsMode.MANUAL
-    elif name == 'two_bases':
-        front, rear = configuration.bases
-        assert (front.machine, rear.machine) == ('front', 'rear')
-        assert rear.stamped_command_topics == (f'{namespace}/rear/cmd_vel',)
-        assert rear.drive_mode is DriveMode.POWER
-    elif name == 'cloud_machine':
-        (main,) = configuration.machines
-        assert (main.transport, main.has_credentials) == (Transport.WEBRTC, True)
-        assert configuration.stop_policy is StopPolicy.MACHINE
-    else:
-        pytest.fail(f'{file} is not looked at')
+@pytest.fixture
+def configure(make_node: MakeNode) -> Callable[[str, str], Configuration]:
+    """Offer a function that reads an example of config/ on a node in a namespace."""
+
+    def read(name: str, namespace: str) -> Configuration:
+        file = str(CONFIG / f'{name}.yaml')
+        return Parameters(make_node({}, '--params-file', file, namespace=namespace)).read()
+
+    return read
+
+
+Configure = Callable[[str, str], Configuration]
+in_namespaces = pytest.mark.parametrize('namespace', ['', '/robot/one'])
+
+
+@in_namespaces
+def test_one_base(configure: Configure, namespace: str) -> None:
+    (base,) = configure('one_base', namespace).bases
+    assert (base.max_linear_speed, base.command_topics) == (0.5, (f'{namespace}/cmd_vel',))
+
+
+@in_namespaces
+def test_dead_man(configure: Configure, namespace: str) -> None:
+    configuration = configure('dead_man', namespace)
+    assert configuration.heartbeat_window == 0.3
+    assert configuration.bases[0].sessions is SessionsMode.MANUAL
+
+
+@in_namespaces
+def test_two_bases(configure: Configure, namespace: str) -> None:
+    front, rear = configure('two_bases', namespace).bases
+    assert (front.machine, rear.machine) == ('front', 'rear')
+    assert rear.stamped_command_topics == (f'{namespace}/rear/cmd_vel',)
+    assert rear.drive_mode is DriveMode.POWER
+
+
+@in_namespaces
+def test_cloud_machine(configure: Configure, namespace: str) -> None:
+    configuration = configure('cloud_machine', namespace)
+    (main,) = configuration.machines
+    assert (main.transport, main.has_credentials) == (Transport.WEBRTC, True)
+    assert configuration.stop_policy is StopPolicy.MACHINE
+
+
+@in_namespaces
+def test_several_topics(configure: Configure, namespace: str) -> None:
+    (base,) = configure('several_topics', namespace).bases
+    assert base.command_topics == (f'{namespace}/joy_vel', '/web/cmd_vel')
+    assert base.stamped_command_topics == (f'{namespace}/cmd_vel',)
+    assert base.max_stamp_age == 0.5
+
+
+@in_namespaces
+def test_sub_part(configure: Configure, namespace: str) -> None:
+    configuration = configure('sub_part', namespace)
+    rover, trailer = configuration.machines
+    assert (rover.parent, trailer.parent) == ('', 'rover')
+    assert not trailer.insecure and trailer.has_credentials
+    both = set.intersection(*(set(base.command_topics) for base in configuration.bases))
+    assert both == {'/both/cmd_vel'}
+
+
+@in_namespaces
+def test_teleop_and_nav2(configure: Configure, namespace: str) -> None:
+    configuration = configure('teleop_and_nav2', namespace)
+    (base,) = configuration.bases
+    assert (base.command_topics, base.stamped_command_topics) == (
+        (), (f'{namespace}/cmd_vel_out',),
+    )  # fmt: skip
+    assert configuration.heartbeat_window == 1.0
+
+
+def test_twist_mux_is_given_what_it_asks_for_and_fits_the_bridge(
+    make_node: MakeNode, configure: Configure
+) -> None:
+    """Hold its file against twist_mux 4.x, which fails on a missing or a mistyped parameter."""
+    file = str(CONFIG / 'twist_mux.yaml')
+    node = make_node({}, '--params-file', file, '-r', '__node:=twist_mux')
+    given = {name: one.value for name, one in node._parameter_overrides.items()}
+    kinds = {name: type(value) for name, value in given.items()}
+    named = {tuple(name.split('.')[:2]) for name in given if '.' in name}
+    assert {section for section, _ in named} == {'topics', 'locks'}
+    asked = {'topic': str, 'timeout': float, 'priority': int}
+    assert kinds == {
+        'use_stamped': bool,
+        **{f'{section}.{name}.{key}': asked[key] for section, name in named for key in asked},
+    }
+    priorities = [given[f'topics.{name}.priority'] for at, name in named if at == 'topics']
+    assert len(set(priorities)) == len(priorities) and min(priorities) > 0
+    assert given['locks.pause.priority'] > max(priorities) <= 255
+    # A topic that fell silent lets the next one through before the bridge stops the base.
+    window = configure('teleop_and_nav2', '').heartbeat_window
+    assert max(value for name, value in given.items() if 'timeout' in name) <= window
+    assert given['use_stamped'] is True
+
+
+def test_no_example_is_forgotten() -> None:
+    # By the name of its test: the only way to add a file is to say what it is to mean.
+    names = {file.stem for file in CONFIG.iterdir() if file.suffix != '.xml'}
+    looked_at = {name for name in names if f'test_{name}' in globals()}
+    assert names - looked_at == {'twist_mux'}
+    assert {file.name for file in CONFIG.glob('*.xml')} == {'sros2_policy.xml'}
+
+
+BLOCKS = [
+    pytest.param(fence.text, id=f'{path.stem}-{number}')
+    for path in sorted([*CONFIG.parent.glob('*.md'), *(CONFIG.parent / 'docs').rglob('*.md')])
+    for number, fence in enumerate(Page(path).fences)
+    if 'ros__parameters' in fence.text
+]
+
+
+@pytest.mark.parametrize('block', BLOCKS)
+def test_what_the_documentation_shows_works(
+    make_node: MakeNode, tmp_path: Path, block: str
+) -> None:
+    file = tmp_path / 'parameters.yaml'
+    file.write_text(block)
+    node = make_node({}, '--params-file', str(file))
+    given = node._parameter_overrides
+    assert given, 'the file names another node'
+    assert Parameters(node).read().bases
 
 
 def from_file(tmp_path: Path, lines: str) -> tuple[str, ...]:

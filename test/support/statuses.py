@@ -1,0 +1,63 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every kind of status that the node publishes, in every state, made by its own functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from viam_session_bridge.configuration import BaseConfiguration, DriveMode, SessionsMode
+from viam_session_bridge.ros.overview import BaseRow, MachineRow, Overview, SessionRow
+from viam_session_bridge.ros.statuses import diagnostic_statuses, session_statuses
+
+LEVELS = {
+    DiagnosticStatus.OK: 'OK', DiagnosticStatus.WARN: 'WARN', DiagnosticStatus.ERROR: 'ERROR',
+}  # fmt: skip
+# As the reporter counts; the names are put together there.
+COUNTS = {
+    'lost_messages': 0, 'discarded_commands': 0, 'discarded_messages': 0, 'discarded_times': 0,
+    'refused_heartbeats_unknown': 0, 'refused_heartbeats_ambiguous': 0,
+}  # fmt: skip
+BASE = BaseConfiguration(
+    'base', 'main', 'base', ('/cmd_vel',), (), SessionsMode.AUTO, DriveMode.VELOCITY, 0.0, 0.0, 0.0
+)
+SESSION = SessionRow(7, '01', '/teleop', '/cmd_vel', 'active', {}, ['base'], 1.0, 0.4, 9, {})
+IDLE = BaseRow('base', 'main', 0, False, {})
+CONNECTED = MachineRow('main', True, True, 2.0)
+
+
+class Statuses(NamedTuple):
+    """Of the bridge, machines and bases: levels with messages; of these and sessions: keys."""
+
+    levels: list[set[tuple[str, str]]]
+    keys: list[list[str]]
+
+
+def every_status(node: str) -> Statuses:
+    """Return what the statuses of that node can look like."""
+    bases = [IDLE, replace(IDLE, session=7), replace(IDLE, stopping=True)]
+    machines = [CONNECTED, replace(CONNECTED, ready=False), replace(CONNECTED, supervised=False)]
+    disabled = replace(BASE, sessions=SessionsMode.DISABLED)
+    made: list[DiagnosticStatus] = []
+    for active in (True, False):
+        overview = Overview(active, 0.5, 0, [SESSION], bases, machines)
+        made += diagnostic_statuses(node, overview, {'base': BASE}, {}, COUNTS)
+    one = Overview(True, 0.5, 0, [], [IDLE], [CONNECTED])
+    made += diagnostic_statuses(node, one, {'base': disabled}, {}, COUNTS, frozenset({'main'}))
+    late = {**COUNTS, 'discarded_messages': 3}
+    made += diagnostic_statuses(node, one, {'base': BASE}, {}, late)
+    made += diagnostic_statuses(node, one, {'base': BASE}, {}, COUNTS, losing=['/cmd_vel'])
+    kinds = [
+        [status for status in made if status.name.startswith(f'{node}: {kind}')]
+        for kind in ('bridge', 'machine', 'base')
+    ]
+    levels = [{(LEVELS[status.level], status.message) for status in kind} for kind in kinds]
+    return Statuses(levels, [_keys(kind) for kind in [*kinds, session_statuses(node, [SESSION])]])
+
+
+def _keys(statuses: Iterable[DiagnosticStatus]) -> list[str]:
+    return sorted({value.key for status in statuses for value in status.values})
