@@ -25,7 +25,6 @@ from support.shell_run import settings
 from viam_session_bridge.core.said import Refused, SessionEnded, SessionStarted
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.event_log import EventLog
-from viam_session_bridge.heap import keep_in_one_arena
 from viam_session_bridge.machine.happened import CommandFailed, StopFinal
 from viam_session_bridge.ros.overview import Ended, look
 from viam_session_bridge.shell import Shell
@@ -100,7 +99,6 @@ class Reporting:
 
 def main(address: str, log: str, sessions: int, commands: int, seconds: float) -> int:
     """Run until enough was done; exit status 1 where the bridge failed or a stop is missing."""
-    keep_in_one_arena()
     failures: list[BaseException] = []
     reporting = Reporting(log)
     machines = dict.fromkeys(BASES, 'main')

@@ -9,6 +9,7 @@ acknowledged (R19), or the bridge failed.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -20,7 +21,6 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from viam_session_bridge.heap import keep_in_one_arena
 from viam_session_bridge.ros.ending import Ending
 from viam_session_bridge.ros.middleware import avoid_shared_memory
 from viam_session_bridge.ros.node import BridgeNode
@@ -33,7 +33,6 @@ EXECUTOR_ENDS_IN = 1.0  # s
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until a signal, the shutdown transition or a failure ends it."""
-    keep_in_one_arena()
     ending = Ending()
     avoid_shared_memory(get_rmw_implementation_identifier(), os.environ)
     # rclpy's own handlers would shut the context down at once, and with it the way to say so.
@@ -56,6 +55,10 @@ def main(args: list[str] | None = None) -> int:
     spinning = threading.Thread(
         target=_spin, args=(executor, node), name='executor', daemon=True
     )
+    # What is there now stays. For the collector to look at all of it takes some 40 ms, in which
+    # no other thread runs, the lapse clock's included.
+    gc.collect()
+    gc.freeze()
     try:
         if autostart(node) and not _bring_up(node):
             _bring_down(node)
