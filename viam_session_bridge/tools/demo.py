@@ -34,7 +34,7 @@ INTERRUPTED = 130  # as shells have it
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
-    Tell the story and return 0 if it went as told, else 1; 130 after Ctrl-C.
+    Tell the story and return 0 if it went as told (and was drawn), else 1; 130 after Ctrl-C.
 
     With ``--run``: 0 after Ctrl-C, 1 where the bridge or the machine ended.
     """
@@ -50,10 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix='viam_session_bridge.') as directory:
             if arguments.run:
                 _run(screen, Path(directory))
-            told = _tell(screen, Path(directory))
-            if arguments.timeline and timeline([f'{directory}/{EVENTS}', '-o', arguments.timeline]):
-                return 1
-            return 0 if told else 1
+            as_told = _tell(screen, Path(directory))
+            events, picture = str(Path(directory, EVENTS)), arguments.timeline
+            drawn = picture is None or timeline([events, '-o', picture]) == 0
+            return 0 if as_told and drawn else 1
     except StageError as failure:
         screen.leave()
         print(f'demo: {failure}', file=sys.stderr)

@@ -91,7 +91,8 @@ class Drawing:
     def save(self, kind: str) -> bytes:
         """Return it as ``svg`` or ``png``."""
         out = io.BytesIO()
-        metadata = {'Date': None} if kind == 'svg' else None
+        # Neither when nor with what it was drawn: the same log makes the same file.
+        metadata = dict.fromkeys(('Creator', 'Date', 'Format', 'Type')) if kind == 'svg' else {}
         self.figure.savefig(out, format=kind, facecolor=PAPER, metadata=metadata)
         return out.getvalue()
 

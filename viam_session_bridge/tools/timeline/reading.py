@@ -108,7 +108,7 @@ def _value(kind: Any, value: Any) -> Any:
     """Return a JSON value as what a field's type says, ValueError where it is something else."""
     if isinstance(kind, UnionType):  # there is none but with None
         return None if value is None else _value(get_args(kind)[0], value)
-    if kind is float and isinstance(value, (int, float)) and abs(value) < _LATEST:
+    if kind is float and type(value) in (int, float) and abs(value) < _LATEST:
         return float(value)
     if get_origin(kind) is tuple and isinstance(value, list):
         return tuple(_value(get_args(kind)[0], inner) for inner in value)
