@@ -94,7 +94,7 @@ def page(svg: str, heading: str, items: Sequence[str]) -> str:
 
 def _dark() -> str:
     rules = ''.join(
-        f'[style*="{what}: {light}"] {{ {what}: {dark} !important; }}\n'
+        f'[style*="{what}: {light}"], [{what}="{light}"] {{ {what}: {dark} !important; }}\n'
         for light, dark in DARK.items()
         for what in ('fill', 'stroke')
     )
