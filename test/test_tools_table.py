@@ -54,7 +54,7 @@ base rear: STOPPING, last user /navigation/controller_server (session 2)
 id  publisher                      drives       to lapse         commands  refused  state          topic
  2  /navigation/controller_server  front, rear  [######] 0.50 s        40  0        active         /robot/cmd_vel
  3  /teleop                        -            [###   ] 0.25 s        40  2 stamp  active         /robot/cmd_vel
- 1  /teleop                        -                                   40  0        ended (lapse)  /robot/cmd_vel
+ 1  /teleop                        -            ended                  40  0        ended (lapse)  /robot/cmd_vel
 """  # noqa: E501
 AT_79 = """\
 /robot/viam_session_bridge: active, window 0.5 s
@@ -67,7 +67,7 @@ base rear: STOPPING, last user /navigation/controller_server (session 2)
 id  publisher              drives       to lapse         refused  state
  2  /navigation/control..  front, rear  [######] 0.50 s  0        active
  3  /teleop                -            [###   ] 0.25 s  2 stamp  active
- 1  /teleop                -                             0        ended (lapse)
+ 1  /teleop                -            ended            0        ended (lapse)
 """
 AT_39 = """\
 /robot/viam_ses..: active, window 0.5 s
@@ -80,7 +80,7 @@ base rear: STOPPING, last user /navig..
 id  publisher     drives       to lapse
  2  /navigatio..  front, rear  [######]
  3  /teleop       -            [###   ]
- 1  /teleop       -
+ 1  /teleop       -            ended
 """
 
 

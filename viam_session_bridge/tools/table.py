@@ -106,7 +106,7 @@ def _cells(row: SessionRow, window: float) -> list[str]:
         publisher(row),
         # Of a session that ended, these are the bases its end stopped.
         (', '.join(row.bases) or '-') if active else '-',
-        bar(row.to_lapse, window) if active else '',
+        bar(row.to_lapse, window) if active else 'ended',
         str(row.commands),
         _refusals(row.refusals),
         row.state if active else f'ended ({row.state})',
