@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-import os
 import time
 
 import pytest
@@ -43,7 +42,7 @@ NODES = {'A': ('/teleop', '/cmd_vel'), 'B': ('/navigator', '/cmd_vel')}
 def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have local times be UTC."""
     with monkeypatch.context() as patch:
-        patch.setitem(os.environ, 'TZ', 'UTC')
+        patch.setenv('TZ', 'UTC')
         time.tzset()
         yield
     time.tzset()
@@ -305,6 +304,12 @@ def test_a_machine_is_connected_or_not() -> None:
     assert (mark.sign, mark.label) == (Sign.FAILED, 'does not connect')
 
 
+def test_a_machine_that_never_was_connected() -> None:
+    (machine,) = picture(LogOpened(0.0), MachineAbsent('main', 'refused', 2.0)).machines
+    assert spans(machine, Over.CONNECTED, Over.ABSENT) == [('', 0.0, 2.0)]
+    assert machine.spans[0].over is Over.ABSENT
+
+
 def test_a_machine_that_was_closed_is_neither() -> None:
     (machine,) = picture(*STORY[:-1], LogClosed(9.0)).machines
     assert spans(machine, Over.CONNECTED, Over.ABSENT) == [('', 0.0, 0.2), ('', 0.2, 5.0)]
@@ -338,6 +343,12 @@ def test_session_numbers_begin_anew_with_each_bridge() -> None:
         ChannelChanged('main', True, 9.0),
     )  # fmt: skip
     assert spans(twice.bases[0], Over.USED) == [('/teleop', 1.0, 2.0), ('/navigator', 8.0, 9.0)]
+
+
+def test_a_bridge_that_began_where_a_line_was_lost_is_told_by_its_session_numbers() -> None:
+    twice = picture(*STORY[:5], SessionStarted('B', 1, 7.0), TakenOver('base', 'B', 1, 0, 7.0))
+    assert spans(twice.bridge, Over.RUNNING) == [('', 0.0, 2.0), ('', 7.0, 7.0)]
+    assert spans(twice.bases[0], Over.USED) == [('/teleop', 1.0, 2.0), ('/navigator', 7.0, 7.0)]
 
 
 # Clocks

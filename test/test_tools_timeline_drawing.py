@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from html.parser import HTMLParser
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 import re
 import subprocess
 import sys
+import time
 from xml.etree import ElementTree
 
 import pytest
@@ -78,6 +79,16 @@ def write(path: Path, events: Sequence[Logged]) -> None:
         line = {'event': name_of(type(event)), 'wall': 1.8e9 + event.at, **asdict(event)}
         lines.append(f'{json.dumps({**line, "node": node, "topic": topic})}\n')
     path.write_text(''.join(lines))
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have local times be UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv('TZ', 'UTC')
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture
@@ -206,15 +217,25 @@ def test_a_picture_without_a_name_is_a_page_beside_the_log(log: Path) -> None:
     assert log.with_suffix('.html').read_text().startswith('<!DOCTYPE html>')
 
 
-def test_many_marks_are_cut_and_it_says_so(
+def test_of_too_many_marks_the_last_are_drawn_and_it_says_so(
     log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeline, 'MOST_MARKS', 5)
-    monkeypatch.setattr(timeline, 'MOST_CLIENTS', 0)
-    root = ElementTree.parse(drawn(log, 'svg')).getroot()
+    told = '\n'.join(titles(ElementTree.parse(drawn(log, 'svg')).getroot()))
     said = capsys.readouterr().err
-    assert 'more than 5 marks: drawn from' in said
-    assert '/teleop' not in texts(root)
+    assert 'more than 5 marks: drawn from 08:00:04.000 on; see --from and --to' in said
+    assert 'base is stopped' in told
+    assert 'took base over' not in told
+
+
+def test_of_too_many_clients_the_first_are_drawn_and_it_says_so(
+    log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline, 'MOST_CLIENTS', 1)
+    said = texts(ElementTree.parse(drawn(log, 'svg')).getroot())
+    assert 'only 1 of 2 clients are drawn' in capsys.readouterr().err
+    assert 'session 1' in said
+    assert 'session 2' not in said
 
 
 def test_skipped_lines_are_counted(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
