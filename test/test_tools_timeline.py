@@ -190,6 +190,12 @@ def test_the_answer_of_a_stop_that_was_renewed_is_also_that_of_the_first() -> No
     assert 'tries: 3' in base.marks[0].title
 
 
+def test_the_answer_of_a_stop_under_way_is_also_that_of_a_refusal_meanwhile() -> None:
+    lapse, refused = stop('A', 4.0), stop('A', 4.05, Cause.REFUSED)
+    (base,) = picture(lapse, refused, StopFinal(lapse, 1, False, 4.1)).bases
+    assert [mark.label for mark in base.marks] == ['lapse 100.0 ms', 'refused 50.0 ms']
+
+
 def test_a_stop_that_only_its_answer_tells_of() -> None:
     (base,) = picture(StopAcknowledged(stop('A', 4.0, Cause.FAILED), 1, 4.002)).bases
     (mark,) = marks(base, Sign.STOP)

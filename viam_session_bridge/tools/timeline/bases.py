@@ -110,16 +110,15 @@ class BaseRun:
             self._stops.append(stop)
         if isinstance(event, Stop):
             return
-        # What stopped the base for one reason did so for those before, too.
-        for covered in self._stops:
-            if covered is stop or (
-                covered.taken_over is None and covered.stop.at <= event.stop.at
-            ):
-                covered.take(event)
+        # What stopped the base for one reason did so for all there were by then.
+        decided = [one for one in self._stops if one.stop.at <= event.at]
+        for one in decided:
+            if one is stop or one.taken_over is None:
+                one.take(event)
         if isinstance(event, StopFinal):
-            for over in [stop for stop in self._stops if stop.stop.at <= event.stop.at]:
-                self._stops.remove(over)
-                self._tell_stop(over)
+            self._stops = [one for one in self._stops if one not in decided]
+            for one in decided:
+                self._tell_stop(one)
 
     def _tell_stop(self, told_of: _Stop) -> None:
         stop, latency = told_of.stop, told_of.latency
