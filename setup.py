@@ -34,6 +34,7 @@ setup(
     license='Apache-2.0',
     extras_require={
         'test': ['pytest', 'pytest-timeout', 'hypothesis', 'cryptography'],
+        'tools': ['matplotlib'],
         'webrtc': ['viam-sdk'],
     },
     entry_points={
@@ -41,6 +42,7 @@ setup(
             'bridge = viam_session_bridge.ros.main:main',
             'simulated_machine = viam_session_bridge.simulation.main:main',
             'sessions = viam_session_bridge.tools.sessions:main',
+            'timeline = viam_session_bridge.tools.timeline.main:main',
             'demo = viam_session_bridge.tools.demo:main',
         ],
     },

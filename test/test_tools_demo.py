@@ -5,18 +5,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import importlib.util
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
 import time
+from xml.etree import ElementTree
 
 import pytest
 
 pytest.importorskip('rclpy')
 
 ROOT = Path(__file__).resolve().parents[1]
+SVG = '{http://www.w3.org/2000/svg}'
 STORY = [
     'the teleop drives the base',
     'the navigator takes over',
@@ -62,7 +66,10 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_goes_as_told(directory: Path) -> None:
-    demo = start(directory)
+    # Where it can be drawn, it is: the same story once more, from the bridge's own event log.
+    picture = directory / 'timeline.svg'
+    drawn = importlib.util.find_spec('matplotlib') is not None
+    demo = start(directory, *(('--timeline', str(picture)) if drawn else ()))
     said, _ = demo.communicate(timeout=90)
     assert demo.returncode == 0, said
     places = [said.find(line) for line in STORY]
@@ -72,6 +79,20 @@ def test_goes_as_told(directory: Path) -> None:
     # For a log: no escape sequences.
     assert '\x1b' not in said
     assert processes(directory) == []
+    if drawn:
+        _is_drawn(ElementTree.parse(picture).getroot())
+
+
+def _is_drawn(root: ElementTree.Element) -> None:
+    texts = [''.join(text.itertext()).strip() for text in root.iter(f'{SVG}text')]
+    for text in ('machine main', 'base rover', 'session 1', 'session 2', 'lapse: stops nothing',
+                 'lapse: stopping rover', 'ended'):  # fmt: skip
+        assert text in texts, texts
+    stops = [text for text in texts if re.fullmatch(r'lapse [\d.]+ ms', text)]
+    assert len(stops) == 1, texts
+    titles = [title.text or '' for title in root.iter(f'{SVG}title')]
+    assert sum('took rover over from' in title for title in titles) == 1, titles
+    assert any('rover is stopped:' in title and '(lapse)' in title for title in titles), titles
 
 
 @pytest.mark.parametrize(

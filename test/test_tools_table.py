@@ -49,30 +49,38 @@ AT_120 = """\
 machine main: connected, its own window 2 s
 machine arm: NOT CONNECTED
 base front: last user /navigation/controller_server (session 2), refused 2 stamp
-base rear: last user /navigation/controller_server (session 2), STOPPING
+base rear: STOPPING, last user /navigation/controller_server (session 2)
 
 id  publisher                      drives       to lapse         commands  refused  state          topic
  2  /navigation/controller_server  front, rear  [######] 0.50 s        40  0        active         /robot/cmd_vel
  3  /teleop                        -            [###   ] 0.25 s        40  2 stamp  active         /robot/cmd_vel
- 1  /teleop                        -                                   40  0        ended (lapse)  /robot/cmd_vel
+ 1  /teleop                        -            ended                  40  0        ended (lapse)  /robot/cmd_vel
 """  # noqa: E501
-AT_80 = """\
-id  publisher     drives       to lapse         commands  refused  state
- 2  /navigatio..  front, rear  [######] 0.50 s        40  0        active
- 3  /teleop       -            [###   ] 0.25 s        40  2 stamp  active
- 1  /teleop       -                                   40  0        ended (lapse)
-"""
-AT_40 = """\
-/robot/viam_session_bridge: active, wi..
-machine main: connected, its own windo..
+AT_79 = """\
+/robot/viam_session_bridge: active, window 0.5 s
+machine main: connected, its own window 2 s
 machine arm: NOT CONNECTED
-base front: last user /navigation/cont..
-base rear: last user /navigation/contr..
+base front: last user /navigation/controller_server (session 2)
+  refused 2 stamp
+base rear: STOPPING, last user /navigation/controller_server (session 2)
 
-id  publisher                drives
- 2  /navigation/controlle..  front, rear
- 3  /teleop                  -
- 1  /teleop                  -
+id  publisher              drives       to lapse         refused  state
+ 2  /navigation/control..  front, rear  [######] 0.50 s  0        active
+ 3  /teleop                -            [###   ] 0.25 s  2 stamp  active
+ 1  /teleop                -            ended            0        ended (lapse)
+"""
+AT_39 = """\
+/robot/viam_ses..: active, window 0.5 s
+machine main: connected, its own wind..
+machine arm: NOT CONNECTED
+base front: last user /navigatio.. (s..
+  refused 2 stamp
+base rear: STOPPING, last user /navig..
+
+id  publisher     drives       to lapse
+ 2  /navigatio..  front, rear  [######]
+ 3  /teleop       -            [###   ]
+ 1  /teleop       -            ended
 """
 
 
@@ -84,12 +92,17 @@ def test_wide() -> None:
     assert text(120) == AT_120
 
 
-def test_of_80_columns() -> None:
-    assert text(80).endswith(AT_80)
+def test_in_a_terminal_of_80_columns() -> None:
+    assert text(79) == AT_79
 
 
-def test_of_40_columns() -> None:
-    assert text(40) == AT_40
+def test_in_a_terminal_of_40_columns_and_12_lines() -> None:
+    assert text(39, 11) == AT_39
+
+
+def test_where_it_is_narrow_names_are_cut_and_states_are_not() -> None:
+    lines = table('/a_very_long_namespace/viam_session_bridge', NOTHING, 44)
+    assert lines[0] == '/a_very_lo..: INACTIVE, commands are refused'
 
 
 @pytest.mark.parametrize('width', [1, 10, 20, 40, 60, 79, 80, 120, 300])
@@ -121,7 +134,9 @@ def test_a_machine_without_sessions() -> None:
     ('seconds', 'window', 'shown'),
     [
         (0.5, 0.5, '[######] 0.50 s'),
-        (0.26, 0.5, '[###   ] 0.26 s'),
+        (0.42, 0.5, '[######] 0.42 s'),  # of a publisher that streams
+        (0.26, 0.5, '[####  ] 0.26 s'),
+        (0.25, 0.5, '[###   ] 0.25 s'),
         (0.001, 0.5, '[#     ] 0.00 s'),  # not over yet
         (0.0, 0.5, '[      ] 0.00 s'),
         (0.7, 0.5, '[######] 0.70 s'),
@@ -203,6 +218,23 @@ def test_a_screen_redraws_in_place_and_prints_above(monkeypatch: pytest.MonkeyPa
         '\r\x1b[2Asaid\x1b[K\na\x1b[K\nb\x1b[K\n\x1b[J'
         '\x1b[?25h'
     )  # fmt: skip
+
+
+def test_what_has_not_changed_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('TERM', 'xterm')
+    out = Terminal()
+    screen = Screen(out)
+    screen.draw(['a', 'b'])
+    drawn = out.getvalue()
+    screen.draw(['a', 'b'])
+    assert out.getvalue() == drawn
+    monkeypatch.setattr(Screen, 'size', lambda screen: (39, 11))
+    screen.draw(['a', 'b'])
+    assert out.getvalue() == f'{drawn}\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J'
+
+
+def test_nothing_but_ascii_comes_out() -> None:
+    assert text(120).isascii()
 
 
 def test_no_terminal_gets_lines_only() -> None:

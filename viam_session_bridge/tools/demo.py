@@ -25,20 +25,23 @@ from viam_session_bridge.tools.asking import Asking
 from viam_session_bridge.tools.processes import Processes, StageError
 from viam_session_bridge.tools.screen import Screen
 from viam_session_bridge.tools.sessions import Live
-from viam_session_bridge.tools.stage import BRIDGE, Stage
+from viam_session_bridge.tools.stage import BRIDGE, EVENTS, Stage
 from viam_session_bridge.tools.story import Story
+from viam_session_bridge.tools.timeline.main import main as timeline
 
 INTERRUPTED = 130  # as shells have it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
-    Tell the story and return 0 if it went as told, else 1; 130 after Ctrl-C.
+    Tell the story and return 0 if it went as told (and was drawn), else 1; 130 after Ctrl-C.
 
     With ``--run``: 0 after Ctrl-C, 1 where the bridge or the machine ended.
     """
     parser = argparse.ArgumentParser(prog='demo', description=__doc__)
-    parser.add_argument('--run', action='store_true', help='until Ctrl-C, for your own publishers')
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument('--run', action='store_true', help='until Ctrl-C, for your own publishers')
+    either.add_argument('--timeline', metavar='FILE', help='a picture of it: *.svg, *.png, *.html')
     arguments = parser.parse_args(remove_ros_args(sys.argv[1:] if argv is None else argv))
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -47,7 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix='viam_session_bridge.') as directory:
             if arguments.run:
                 _run(screen, Path(directory))
-            return 0 if _tell(screen, Path(directory)) else 1
+            as_told = _tell(screen, Path(directory))
+            events, picture = str(Path(directory, EVENTS)), arguments.timeline
+            drawn = picture is None or timeline([events, '-o', picture]) == 0
+            return 0 if as_told and drawn else 1
     except StageError as failure:
         screen.leave()
         print(f'demo: {failure}', file=sys.stderr)

@@ -28,7 +28,7 @@ class Screen:
         self.live = self._out.isatty() and os.environ.get('TERM', 'dumb') != 'dumb'
         self._block: Sequence[str] = ()
         self._drawn = 0
-        self._width = self.size()[0]
+        self._size = self.size()
 
     def size(self) -> tuple[int, int]:
         """Return the columns and lines there are for a block."""
@@ -44,10 +44,11 @@ class Screen:
         self._write([line])
 
     def draw(self, block: Sequence[str]) -> None:
-        """Show this block instead of the one before."""
-        self._block = block if self.live else ()
-        if self.live:
-            self._write([])
+        """Show this block instead of the one before; the same one again is not worth a line."""
+        if not self.live or (block == self._block and self._drawn and self.size() == self._size):
+            return
+        self._block = block
+        self._write([])
 
     def leave(self) -> None:
         """Leave the block as it is, as part of what was printed."""
@@ -60,10 +61,10 @@ class Screen:
         text = ''
         if self.live and self._drawn:
             text = f'\r\x1b[{self._drawn}A'
-            width = self.size()[0]
-            if width != self._width:
+            size = self.size()
+            if size != self._size:
                 # The terminal has wrapped what is there anew: nobody knows where it begins.
-                text, self._width = _CLEAR_ALL, width
+                text, self._size = _CLEAR_ALL, size
         end = f'{_CLEAR_TO_END_OF_LINE}\n' if self.live else '\n'
         text += ''.join(line + end for line in (*above, *self._block))
         if self.live:

@@ -10,6 +10,7 @@ from viam_session_bridge.tools.processes import Process, Processes
 
 BRIDGE = '/viam_session_bridge'
 BASE = 'rover'
+EVENTS = 'bridge.jsonl'
 WINDOW = 0.5  # s
 # For a busy computer: all wait for what they need, none for this long otherwise.
 UP_WITHIN = 20.0  # s
@@ -22,7 +23,7 @@ class Stage:
         self, processes: Processes, directory: Path, port: int, topics: tuple[str, ...]
     ) -> None:
         """Start both."""
-        self.record, self.events = directory / 'base.jsonl', directory / 'bridge.jsonl'
+        self.record, self.events = directory / 'base.jsonl', directory / EVENTS
         self.port = port
         self.machine = processes.start(
             'machine', 'viam_session_bridge.simulation',

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+import math
 
 from viam_session_bridge.ros.overview import BaseRow, MachineRow, Overview, SessionRow
 
@@ -12,7 +13,7 @@ ACTIVE = 'active'
 BAR = 6  # characters
 # In the order of the table, with what goes first where the terminal is narrow.
 _COLUMNS = ('id', 'publisher', 'drives', 'to lapse', 'commands', 'refused', 'state', 'topic')
-_DISPENSABLE = ('topic', 'refused', 'commands', 'state', 'to lapse')
+_DISPENSABLE = ('topic', 'commands', 'refused', 'state', 'to lapse')
 _LEFT = ('publisher', 'drives', 'to lapse', 'state', 'topic', 'refused')
 _NARROWEST, _GAP = 12, 2
 _CUT = '..'
@@ -24,10 +25,12 @@ def table(name: str, overview: Overview, width: int, height: int = 24) -> list[s
 
     :param name: the bridge's node
     """
-    lines = [f'{name}: {_mode(overview)}']
+    # What is cut where it is narrow is a name, never a state.
+    mode = _mode(overview)
+    lines = [f'{cut(name, max(width - len(mode) - 2, _NARROWEST))}: {mode}']
     lines += [_machine(row) for row in overview.machines]
     publishers = {row.id: publisher(row) for row in overview.sessions}
-    lines += [_base(row, publishers) for row in overview.bases]
+    lines += [line for row in overview.bases for line in _base(row, publishers, width)]
     lines.append('')
     # Who drives first, then who drove last.
     rows = [row for row in overview.sessions if row.state == ACTIVE]
@@ -50,9 +53,8 @@ def publisher(row: SessionRow) -> str:
 def bar(seconds: float, window: float) -> str:
     """Return a time to lapse as a bar and in seconds."""
     part = min(max(seconds / window, 0.0), 1.0) if window else 0.0
-    # Never empty before it is over.
-    filled = round(part * BAR) or int(part > 0.0)
-    return f'[{"#" * filled:{BAR}}] {seconds:.2f} s'
+    # Rounded up: never empty before it is over, and full under a publisher that streams.
+    return f'[{"#" * math.ceil(part * BAR):{BAR}}] {seconds:.2f} s'
 
 
 def cut(text: str, width: int) -> str:
@@ -77,13 +79,20 @@ def _machine(row: MachineRow) -> str:
     return f'machine {row.machine}: connected{window}'
 
 
-def _base(row: BaseRow, publishers: dict[int, str]) -> str:
-    user = 'nobody'
+def _base(row: BaseRow, publishers: dict[int, str], width: int) -> Iterator[str]:
+    state = f'base {row.base}: {"STOPPING, " if row.stopping else ""}last user '
     if row.session:
-        user = f'{publishers.get(row.session, "")} (session {row.session})'
-    stopping = ', STOPPING' if row.stopping else ''
-    refused = f', refused {_refusals(row.refusals)}' if row.refusals else ''
-    return f'base {row.base}: last user {user}{stopping}{refused}'
+        name, number = publishers.get(row.session, ''), f' (session {row.session})'
+        line = f'{state}{cut(name, max(width - len(state + number), _NARROWEST))}{number}'
+    else:
+        line = f'{state}nobody'
+    refused = f'refused {_refusals(row.refusals)}' if row.refusals else ''
+    if refused and len(line) + 2 + len(refused) <= width:
+        line = f'{line}, {refused}'
+        refused = ''
+    yield line
+    if refused:
+        yield f'  {refused}'
 
 
 def _refusals(refusals: dict[str, int]) -> str:
@@ -97,7 +106,7 @@ def _cells(row: SessionRow, window: float) -> list[str]:
         publisher(row),
         # Of a session that ended, these are the bases its end stopped.
         (', '.join(row.bases) or '-') if active else '-',
-        bar(row.to_lapse, window) if active else '',
+        bar(row.to_lapse, window) if active else 'ended',
         str(row.commands),
         _refusals(row.refusals),
         row.state if active else f'ended ({row.state})',
@@ -114,19 +123,24 @@ def _lay_out(cells: Sequence[Sequence[str]], width: int) -> list[str]:
     # Names are what the table is for: they are cut only when nothing is left to leave out.
     least = {name: min(widths[name], _NARROWEST) for name in ('publisher', 'drives')}
     while dispensable and _total({**widths, **least}) > width:
-        widths.pop(dispensable.pop(0))
+        name = dispensable.pop(0)
+        if name == 'to lapse' and _total({**widths, **least, name: BAR + 2}) <= width:
+            widths[name] = BAR + 2  # the bar alone
+        else:
+            widths.pop(name)
     for name in ('drives', 'publisher'):
         excess = max(_total(widths) - width, 0)
         widths[name] = max(widths[name] - excess, least[name])
     shown = [(index, name) for index, name in enumerate(_COLUMNS) if name in widths]
-    gap = ' ' * _GAP
     return [
-        gap.join(
-            f'{cut(row[index], widths[name]):{"<" if name in _LEFT else ">"}{widths[name]}}'
-            for index, name in shown
-        ).rstrip()
+        (' ' * _GAP).join(_cell(row[index], name, widths[name]) for index, name in shown).rstrip()
         for row in cells
     ]
+
+
+def _cell(text: str, column: str, width: int) -> str:
+    shown = text[:width] if column == 'to lapse' else cut(text, width)
+    return f'{shown:{"<" if column in _LEFT else ">"}{width}}'
 
 
 def _total(widths: dict[str, int]) -> int:

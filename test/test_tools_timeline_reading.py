@@ -1,0 +1,207 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the event log writes is read back as it was, and what is no event is counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+import json
+from pathlib import Path
+
+from hypothesis import given, strategies
+import pytest
+
+from viam_session_bridge.core.said import (
+    Cause,
+    Refusal,
+    Refused,
+    SessionEnded,
+    SessionStarted,
+    Stop,
+    TakenOver,
+)
+from viam_session_bridge.event_log import EventLog, LogClosed, Logged, LogOpened, name_of
+from viam_session_bridge.machine.happened import (
+    AccessRefused,
+    AtRest,
+    ChannelChanged,
+    CommandFailed,
+    CommandsTimeOut,
+    ForeignSessions,
+    LeftToMachine,
+    MachineAbsent,
+    MachineClosed,
+    MachineSessionExpired,
+    MachineSessionFailed,
+    MachineSessionStarted,
+    StillMoving,
+    StopAcknowledged,
+    StopFinal,
+    StopOverdue,
+    Unsupervised,
+)
+from viam_session_bridge.tools.timeline.composing import compose
+from viam_session_bridge.tools.timeline.reading import Entry, files_of, KINDS, lines_of, read
+
+STOP = Stop('base', Cause.LAPSE, 'A', 3.0, 1, 2.5)
+ONE_OF_EACH: list[Logged] = [
+    AccessRefused('main', 'UNAUTHENTICATED', 1.0),
+    AtRest('base', 1.0),
+    ChannelChanged('main', True, 1.0),
+    CommandFailed('base', 'A', 'DEADLINE_EXCEEDED', 1.0),
+    CommandsTimeOut('base', 3, 1.0),
+    ForeignSessions('main', 2, 1.0),
+    LeftToMachine('base', None, 1.0),
+    LogClosed(1.0),
+    LogOpened(1.0),
+    MachineAbsent('main', 'refused', 1.0),
+    MachineClosed('main', 1.0),
+    MachineSessionExpired('main', 'A', 'sid', 1.0),
+    MachineSessionFailed('main', 'A', 'UNIMPLEMENTED', 1.0),
+    MachineSessionStarted('main', 'A', 'sid', False, 1.0),
+    Refused('base', 'A', Refusal.STAMP, 1.0),
+    SessionEnded('A', 1, Cause.LEFT, ('base', 'arm'), 1.0, 2.0, 40, {'stamp': 2}, 2.5),
+    SessionStarted('A', 1, 1.0),
+    StillMoving('base', 1, False, 1.0),
+    STOP,
+    Stop('base', Cause.STILL_MOVING, '', 3.0),
+    StopAcknowledged(STOP, 1, 3.1),
+    StopFinal(STOP, 2, True, 3.2),
+    StopOverdue(STOP, 9, 8.0),
+    TakenOver('base', 'B', 2, 1, 1.0),
+    Unsupervised('main', 1.0),
+]
+WHOLE = '{"event": "at_rest", "wall": 1.8e9, "base": "base", "at": 1.0}'
+
+
+def test_there_is_one_of_each() -> None:
+    assert {name_of(type(event)) for event in ONE_OF_EACH} == set(KINDS)
+
+
+@pytest.mark.parametrize('event', ONE_OF_EACH, ids=lambda event: name_of(type(event)))
+def test_what_is_written_is_read(event: Logged, tmp_path: Path) -> None:
+    log = EventLog(str(tmp_path / 'log'))
+    log.write(event)
+    log.close()
+    entries, skipped = read(lines_of([tmp_path / 'log']))
+    assert [type(entry.event) for entry in entries] == [LogOpened, type(event), LogClosed]
+    assert entries[1].event == event
+    assert not skipped
+
+
+def test_a_line_about_a_client_has_its_node_and_topic(tmp_path: Path) -> None:
+    log = EventLog(str(tmp_path / 'log'), {'A': ('/teleop', '/cmd_vel')}.__getitem__)
+    for event in (SessionStarted('A', 1, 1.0), ChannelChanged('main', True, 1.0), STOP):
+        log.write(event)
+    entries, _ = read(lines_of([tmp_path / 'log']))
+    known, unknown = ('/teleop', '/cmd_vel'), ('', '')
+    assert [(entry.node, entry.topic) for entry in entries] == [unknown, known, unknown, known]
+
+
+def test_rotated_files_come_first_the_oldest_before_all(tmp_path: Path) -> None:
+    for name in ('log', 'log.1', 'log.2', 'log.10', 'log.old', 'log.1.gz', 'catalog.1', 'log.'):
+        (tmp_path / name).write_text(f'{name}\n\n')
+    files = files_of(tmp_path / 'log')
+    assert [line.strip() for line in lines_of(files)] == ['log.10', 'log.2', 'log.1', 'log']
+
+
+def test_rotated_files_are_enough(tmp_path: Path) -> None:
+    (tmp_path / 'log.1').write_text('')
+    assert files_of(tmp_path / 'log') == [tmp_path / 'log.1']
+    assert files_of(tmp_path / 'other') == []
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        WHOLE[:-1],  # cut off
+        '',
+        '[]',
+        'null',
+        '"at_rest"',
+        '[' * 100_000,
+        '9' * 10_000,
+        '{"event": "at_rest", "wall": 1.8e9, "base": "base"}',
+        '{"event": "at_rest", "wall": 1.8e9, "base": "base", "at": NaN}',
+        '{"event": "at_rest", "wall": 1.8e9, "base": "base", "at": 1e300}',
+        '{"event": "at_rest", "wall": Infinity, "base": "base", "at": 1.0}',
+        '{"event": "at_rest", "wall": 1.8e9, "base": ["base"], "at": 1.0}',
+        '{"event": "at_rest", "wall": 1.8e9, "base": "base", "at": "1.0"}',
+        '{"event": "at_rest", "wall": 1.8e9, "base": "base", "at": true}',
+        '{"event": "stop", "wall": 1.8e9, "base": "b", "cause": "rust", "client": "", "at": 1.0}',
+        '{"event": "stop_final", "wall": 1.8e9, "stop": 7, "tries": 1, "timed_out": 0, "at": 1}',
+        '{"event": "refused", "wall": 1.8e9, "base": "b", "client": "", "reason": [], "at": 1}',
+    ],
+)
+def test_a_line_that_is_not_whole_is_counted(line: str) -> None:
+    entries, skipped = read([WHOLE, line, WHOLE])
+    assert len(entries) == 2
+    assert skipped == Counter({'not whole': 1})
+
+
+@pytest.mark.parametrize('line', ['{"event": "brewed"}', '{"event": 3}', '{"event": []}', '{}'])
+def test_a_line_of_another_kind_is_counted(line: str) -> None:
+    assert read([line, WHOLE]) == (
+        [Entry(AtRest('base', 1.0), 1.8e9)],
+        Counter({'of another kind': 1}),
+    )
+
+
+def test_a_newer_bridge_may_say_more() -> None:
+    entries, skipped = read([WHOLE[:-1] + ', "mood": {"good": [1]}, "node": 7}'])
+    assert entries == [Entry(AtRest('base', 1.0), 1.8e9)]
+    assert not skipped
+
+
+def test_what_is_read_can_be_printed() -> None:
+    line = {'event': 'at_rest', 'wall': 1.8e9, 'at': 1, 'base': 'a\x1b[2J\x00\ud800', 'node': '\n'}
+    (entry,), _ = read([json.dumps(line)])
+    assert isinstance(entry.event, AtRest)
+    assert entry.event.base == 'a [2J  '
+    assert entry.node == ' '
+
+
+_VALUES = strategies.recursive(
+    strategies.none()
+    | strategies.booleans()
+    | strategies.integers()
+    | strategies.integers(0, 5)
+    | strategies.floats()
+    | strategies.floats(0.0, 10.0)
+    | strategies.text(max_size=3)
+    | strategies.sampled_from(['base', 'A', 'B', *(cause.value for cause in Cause), 'stamp']),
+    lambda inner: strategies.lists(inner, max_size=3),
+    max_leaves=4,
+)
+_FIELDS = (
+    'wall', 'at', 'base', 'machine', 'client', 'session', 'previous', 'cause', 'bases', 'started',
+    'sign', 'commands', 'refusals', 'stop', 'tries', 'timed_out', 'ready', 'detail', 'count',
+    'foreign', 'stopped', 'reason', 'sid', 'resumed', 'node', 'topic',
+)  # fmt: skip
+
+
+@strategies.composite
+def spoiled(draw: strategies.DrawFn) -> dict[str, object]:
+    """Draw a line that the log could have, some fields of it put out of order."""
+    event = draw(strategies.sampled_from(ONE_OF_EACH))
+    line = json.loads(_written(event, draw(strategies.floats(0.0, 100.0))))
+    spoil = strategies.dictionaries(strategies.sampled_from(_FIELDS), _VALUES, max_size=2)
+    assert isinstance(line, dict)
+    return {**line, **draw(spoil)}
+
+
+def _written(event: Logged, later: float) -> str:
+    fields = {**asdict(event), 'at': event.at + later}
+    return json.dumps({'event': name_of(type(event)), 'wall': 1.8e9 + later, **fields})
+
+
+@given(strategies.lists(strategies.text(max_size=20) | strategies.builds(json.dumps, spoiled())))
+def test_no_line_breaks_it(lines: list[str]) -> None:
+    entries, skipped = read(lines)
+    assert len(entries) + skipped.total() == len(lines)
+    if entries:
+        picture = compose(entries)
+        assert picture.begin <= picture.end
+        spans = [span for lane in picture.lanes for span in lane.spans]
+        assert [span for span in spans if span.begin > span.end] == []
