@@ -14,6 +14,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.ros.clients import Client, Clients, NAMES_KEPT, TOLD_KEPT
 from viam_session_bridge.ros.messages import Reading
+from viam_session_bridge.ros.problems import BRIDGE, SHOWN
 from viam_session_bridge.ros.publishers import Publishers
 
 TOPIC, HEARTBEAT = '/cmd_vel', '/bridge/heartbeat'
@@ -156,6 +157,17 @@ def test_ones_own_heartbeats_without_a_name_count_though_the_name_was_copied(rig
     assert rig.beats_fed() == [(gid(COPY), True)]
 
 
+def test_where_the_graph_has_other_gids_than_the_messages_no_heartbeat_reaches_the_client(
+    rig: Rig,
+) -> None:
+    command, heartbeat = gid(COPY), gid(COPY, 1)  # of teleop's messages, with Cyclone DDS
+    assert rig.clients.describe(command).node == ''
+    rig.beat(heartbeat, '')
+    assert rig.beats_fed() == []
+    rig.beat(heartbeat, '/teleop')
+    assert rig.beats_fed() == [(gid(TELEOP), False)]  # by which nobody commands
+
+
 # What is told
 
 
@@ -209,3 +221,18 @@ def test_one_that_left_is_named_until_many_more_left(rig: Rig) -> None:
     for number in range(NAMES_KEPT):
         rig.clients.command(TOPIC, gid(COPY, number), STILL, 0.0)
     assert rig.clients.describe(gid(TELEOP)) == Client('', '')
+
+
+def test_publishers_that_are_not_heard_are_told_a_few_at_a_time_and_shown(rig: Rig) -> None:
+    for number in range(1000):
+        info = SimpleNamespace(
+            node_name=f'n{number}', node_namespace='/', topic_type=f'a/msg/T{number}'
+        )
+        rig.clients.unheard(TOPIC, info, 'geometry_msgs/msg/Twist', 'of another type', rig.now)
+        rig.now += 0.01
+    assert rig.lines[0] == (
+        '/cmd_vel: /n0 is not heard: it publishes a/msg/T0, the bridge expects '
+        'geometry_msgs/msg/Twist: let it publish that, or on another topic'
+    )
+    assert len(rig.lines) <= 20
+    assert len(rig.clients.problems.lines(BRIDGE, rig.now)) == SHOWN + 1

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from struct import pack
 
 from hypothesis import given
@@ -47,7 +48,18 @@ def test_a_stamped_twist_is_read_as_rclpy_reads_it(
     message = TwistStamped(header=header, twist=twist_of(axes))
     read = reader_of(TwistStamped)(serialize_message(message))
     assert read == reading_of(message)
-    assert read.stamp == seconds + nanoseconds * 1e-9
+    assert read.stamp == (
+        seconds + nanoseconds * 1e-9 if nanoseconds < 1_000_000_000 else math.inf
+    )
+
+
+@pytest.mark.parametrize('nanoseconds', [1_000_000_000, 2**32 - 1])
+def test_a_stamp_of_more_nanoseconds_than_a_second_has_is_out_of_every_range(
+    nanoseconds: int,
+) -> None:
+    message = TwistStamped(header=Header(stamp=Time(sec=-1, nanosec=nanoseconds)))
+    read = reader_of(TwistStamped)(serialize_message(message))
+    assert read.stamp == reading_of(message).stamp == math.inf
 
 
 def test_nan_is_read_as_such() -> None:

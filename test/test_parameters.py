@@ -111,6 +111,7 @@ def test_a_number_out_of_range_is_no_matter_for_construction(
         ('machines.main.ca_file', 'ca.pem', 'machines.main.insecure is true, which is without'),
         ('machines.main.allow_plaintxt', True, 'did you mean machines.main.allow_plaintext'),
         ('machines.main.api_key', 'x', 'is not a parameter of this node'),
+        ('diagnostic_updater.perod', 2.0, 'is not a parameter of this node'),
         ('machines.main.parent', 'a', "is 'a', but machine_names has only main"),
         ('machines.main.parent', 'main', 'closes a circle (main -> main)'),
     ],
@@ -119,6 +120,21 @@ def test_a_mistake_has_a_remedy(make_node: MakeNode, name: str, value: Any, word
     (problem,) = problems_of(make_node({**INSECURE, name: value}))
     assert problem.startswith(name)
     assert words in problem
+
+
+def test_a_key_over_plaintext_is_named_whatever_the_transport_is(make_node: MakeNode) -> None:
+    problems = problems_of(
+        make_node(
+            {
+                **INSECURE,
+                'machines.main.credentials_file': 'key.json',
+                'machines.main.transport': 'web',
+            }
+        )
+    )
+    assert [problem.split()[0] for problem in problems] == [
+        'machines.main.transport', 'machines.main.credentials_file'
+    ]  # fmt: skip
 
 
 def test_all_mistakes_are_named_at_once(make_node: MakeNode) -> None:

@@ -29,6 +29,7 @@ from viam_session_bridge.machine.happened import (
     StillMoving,
     StopFinal,
 )
+from viam_session_bridge.machine.inquiry import REPORTED_AGAIN
 
 MACHINE_WINDOW = 1.0  # s, which the bridge takes over: its own is 0.5
 FIFTH = MACHINE_WINDOW / 5
@@ -452,6 +453,40 @@ def test_without_an_answer_it_is_asked_again() -> None:
     assert rig.until(rig.now + 1.0) == [(1.0, GetSessions(Purpose.REPORT))]
     rig.answer(GetSessions, sids=('of the app',))
     assert [one.count for one in rig.told(ForeignSessions)] == [1]
+
+
+def test_others_that_come_later_are_reported_and_so_is_that_they_are_gone() -> None:
+    rig = Rig()
+    rig.deactivate()
+    rig.feed(lambda: rig.bridge.activate(rig.now))
+    rig.channel(True)
+    for sids in ((), ('of the app',), ('of the app', 'of another'), (), ()):
+        rig.answer(GetSessions, sids=sids)
+        assert rig.pending(GetSessions) == []
+        rig.until(rig.now + REPORTED_AGAIN)
+    assert [(one.count, one.at) for one in rig.told(ForeignSessions)] == [
+        (1, REPORTED_AGAIN), (0, 3 * REPORTED_AGAIN)
+    ]  # fmt: skip
+
+
+def test_a_machine_that_cannot_tell_of_others_is_not_asked_again() -> None:
+    rig = Rig()
+    rig.deactivate()
+    rig.feed(lambda: rig.bridge.activate(rig.now))
+    rig.channel(True)
+    rig.answer(GetSessions, Outcome.UNIMPLEMENTED)
+    assert rig.until(rig.now + 10 * REPORTED_AGAIN) == []
+
+
+def test_after_its_end_a_machine_is_not_asked_for_others() -> None:
+    rig = Rig()
+    rig.deactivate()
+    rig.feed(lambda: rig.bridge.activate(rig.now))
+    rig.channel(True)
+    rig.deactivate()
+    rig.answer(GetSessions, sids=('of the app',))
+    assert rig.until(rig.now + 10 * REPORTED_AGAIN) == []
+    assert rig.told(ForeignSessions) == []
 
 
 def test_under_the_machines_policy_nothing_is_reported() -> None:

@@ -132,6 +132,13 @@ def test_a_number_that_overflows_in_viams_units_is_not_finite(axis: str) -> None
     assert Velocity(**{axis: 1e300}).is_finite
 
 
+@pytest.mark.parametrize('limit', [0.0, 1e-3, 1.0])
+def test_two_numbers_whose_speed_overflows_are_not_finite_and_no_zero(limit: float) -> None:
+    velocity = Velocity(x=1.7e308, y=-1.7e308, yaw=1.0).limited(limit, limit)
+    assert not velocity.is_finite
+    assert not velocity.is_zero
+
+
 @given(st.floats(), st.floats(), st.floats(), st.sampled_from([0.0, 1.0]))
 def test_what_is_finite_is_finite_for_viam(x: float, y: float, yaw: float, limit: float) -> None:
     velocity = Velocity(x, y, yaw).limited(limit, limit)

@@ -47,6 +47,9 @@ GOLDEN: list[tuple[str, dict[str, Any], str]] = [
     ('viam.robot.v1.GetSessionsResponse', {'sessions': [SESSION, {'id': 'b'}]},
      '0a140a016112' + '0f0801120b3132372e302e302e313a350a030a0162'),
     ('viam.robot.v1.PeerConnectionInfo', {'remote_address': ''}, '1200'),
+    ('viam.robot.v1.ResourceNamesResponse',
+     {'resources': [{'namespace': 'rdk', 'type': 'component', 'subtype': 'base', 'name': 'b'}]},
+     '0a190a0372646b1209' + b'component'.hex() + '1a0462617365220162'),
     ('viam.common.v1.ResourceName', {'namespace': 'rdk', 'name': 'b'}, '0a0372646b220162'),
 ]  # fmt: skip
 

@@ -125,18 +125,20 @@ def _check_tls(machine: MachineConfiguration, prefix: str) -> Iterator[Problem]:
     """Find what contradicts the transport, and would be ignored or worse."""
     webrtc = machine.transport is Transport.WEBRTC
     for name in ('ca_file', 'server_name', 'credentials_file'):
+        because = f'{prefix}.insecure'
         if machine.insecure and name == 'credentials_file':
             why = f'{prefix}.insecure is true, and no key goes over plaintext'
         elif machine.insecure:
             why = f'{prefix}.insecure is true, which is without certificates'
         elif webrtc and name == 'server_name':
-            why = f'{prefix}.transport is webrtc, and viam-sdk goes by the name in the address'
+            because = f'{prefix}.transport'
+            why = f'{because} is webrtc, and viam-sdk goes by the name in the address'
         else:
             continue
         if getattr(machine, name):
             yield Problem(
                 f'{prefix}.{name} is {getattr(machine, name)!r}, but {why}',
-                (f'{prefix}.{name}', f'{prefix}.insecure', f'{prefix}.transport'),
+                (f'{prefix}.{name}', because),
             )
     if webrtc and machine.insecure:
         yield Problem(

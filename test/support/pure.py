@@ -27,6 +27,7 @@ from viam_session_bridge.machine.calls import (
     Call,
     GetSessions,
     IsMoving,
+    ListBases,
     Move,
     Outcome,
     Request,
@@ -36,7 +37,7 @@ from viam_session_bridge.machine.calls import (
 )
 
 T = TypeVar('T')
-R = TypeVar('R', Move, StopBase, StartSession, SendHeartbeat, GetSessions, IsMoving)
+R = TypeVar('R', Move, StopBase, StartSession, SendHeartbeat, GetSessions, IsMoving, ListBases)
 
 WINDOW = 0.5
 CALL_TIMEOUT = 0.25
@@ -189,6 +190,8 @@ class Rig:
         where: Callable[[Request], bool] = lambda request: True,
         moving: bool = False,
         sids: tuple[str, ...] = (),
+        detail: str = '',
+        bases: tuple[str, ...] = (),
     ) -> list[Request]:
         """Answer the oldest (or newest) call in flight of a kind."""
         matching = [
@@ -199,8 +202,8 @@ class Rig:
         assert matching, f'no {kind.__name__} in flight, only {self.calls}'
         entry = matching[-1 if newest else 0]
         self.calls.remove(entry)
-        detail = '' if outcome is Outcome.OK else outcome.value
-        answer = Answer(outcome, detail, moving=moving, sids=sids)
+        detail = detail or ('' if outcome is Outcome.OK else outcome.value)
+        answer = Answer(outcome, detail, moving=moving, sids=sids, bases=bases)
         if kind is StartSession and outcome is Outcome.OK:
             self._sids += 1
             sid = sid or f'sid-{self._sids}'

@@ -61,6 +61,8 @@ class Velocity:
         scale = 1.0
         linear, angular = math.hypot(self.x, self.y), abs(self.yaw)
         if 0.0 < max_linear < linear:
+            if math.isinf(linear):  # of numbers so large that each by itself is refused
+                return self
             scale = max_linear / linear
         if 0.0 < max_angular < angular:
             scale = min(scale, max_angular / angular)

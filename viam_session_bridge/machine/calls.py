@@ -69,6 +69,13 @@ class IsMoving:
 
 
 @dataclass(frozen=True)
+class ListBases:
+    """Ask which bases the machine has; it did not know this one."""
+
+    base: str
+
+
+@dataclass(frozen=True)
 class Authenticate:
     """Ask for an access token; it stays in the channel."""
 
@@ -78,9 +85,9 @@ class Diagnose:
     """Find out why the machine cannot be connected to; the answer's detail says it."""
 
 
+Question = IsMoving | GetSessions | ListBases
 Request = (
-    Move | StopBase | StartSession | SendHeartbeat | GetSessions | IsMoving
-    | Authenticate | Diagnose
+    Move | StopBase | StartSession | SendHeartbeat | Question | Authenticate | Diagnose
 )  # fmt: skip
 
 
@@ -126,6 +133,7 @@ class Answer:
     :param window: of ``StartSession``, the machine's window in s
     :param sids: of ``GetSessions``, every session the machine lists
     :param moving: of ``IsMoving``
+    :param bases: of ``ListBases``, the names of the machine's bases
     :param lifetime: of ``Authenticate``, s until the token expires; 0 where that is not known
     """
 
@@ -135,4 +143,5 @@ class Answer:
     window: float = 0.0
     sids: tuple[str, ...] = ()
     moving: bool = False
+    bases: tuple[str, ...] = ()
     lifetime: float = 0.0

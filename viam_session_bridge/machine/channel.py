@@ -37,7 +37,7 @@ from viam_session_bridge.machine.calls import (
 )
 from viam_session_bridge.machine.credentials import CredentialsError, load
 from viam_session_bridge.machine.linking import DialedLink, DirectLink
-from viam_session_bridge.machine.methods import Metadata, Methods
+from viam_session_bridge.machine.methods import bases_of, Metadata, Methods
 from viam_session_bridge.machine.mover import Mover
 from viam_session_bridge.machine.token import lifetime
 
@@ -213,4 +213,6 @@ def _result(response: Any) -> Answer:
         return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))
     if isinstance(response, wire.IS_MOVING.response):
         return Answer(Outcome.OK, moving=response.is_moving)
+    if isinstance(response, wire.RESOURCE_NAMES.response):
+        return Answer(Outcome.OK, bases=bases_of(response))
     return Answer(Outcome.OK)

@@ -75,10 +75,31 @@ class AtRest:
 
 @dataclass(frozen=True)
 class ForeignSessions:
-    """Others drive on the machine, and the bridge cannot see what they did last (R16)."""
+    """
+    Others drive on the machine, and the bridge cannot see what they did last (R16).
+
+    Or, with a ``count`` of 0, they do so no more.
+    """
 
     machine: str
     count: int
+    at: float
+
+
+@dataclass(frozen=True)
+class BaseUnknown:
+    """The machine knows no base of the name that is configured; ``bases``: those it has."""
+
+    base: str
+    bases: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True)
+class BaseKnown:
+    """The machine knows a base that it did not know before."""
+
+    base: str
     at: float
 
 
@@ -183,6 +204,8 @@ Happened = (
     | LeftToMachine
     | AtRest
     | ForeignSessions
+    | BaseUnknown
+    | BaseKnown
     | CommandFailed
     | CommandsTimeOut
     | MachineSessionStarted

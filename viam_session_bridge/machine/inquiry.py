@@ -3,10 +3,10 @@
 """
 What a machine is asked about its bases (R7, R16, R19, R20).
 
-Whether a lost command had its turn, whether a base stands still, and who else has sessions: the
-bridge cannot see what other Viam clients do, so where that matters it stops a base only if the
-machine lists none but its own. Pure: the questions go into the outbox, the answers are fed in and
-lead to stops.
+Whether a lost command had its turn, whether a base stands still or is there at all, and who else
+has sessions: the bridge cannot see what other Viam clients do, so where that matters it stops a
+base only if the machine lists none but its own. Pure: the questions go into the outbox, the
+answers are fed in and lead to stops.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from viam_session_bridge.core.said import Cause, Stop
-from viam_session_bridge.machine.calls import Answer, GetSessions, IsMoving, Outcome, Purpose
+from viam_session_bridge.machine.calls import (
+    Answer,
+    GetSessions,
+    IsMoving,
+    ListBases,
+    Outcome,
+    Purpose,
+    Question,
+)
 from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.happened import (
     AtRest,
@@ -24,12 +32,14 @@ from viam_session_bridge.machine.happened import (
     StillMoving,
 )
 from viam_session_bridge.machine.machine_sessions import MachineSessions
+from viam_session_bridge.machine.missing import Missing
 from viam_session_bridge.machine.outbox import Outbox
 from viam_session_bridge.machine.sender import Sender
 from viam_session_bridge.machine.unanswered import Probe
 from viam_session_bridge.machine.verifying import Finding, Verifying
 
 REPORTED_LATER = 1.0  # s, where the machine did not answer
+REPORTED_AGAIN = 30.0  # s: others may begin to drive at any time
 
 
 class Inquiry:
@@ -55,6 +65,8 @@ class Inquiry:
         self._to_leave: dict[str, int] = {}  # once their command is answered; value: the foreign
         self._deactivation: int | None = None
         self._report_at: float | None = None
+        self._foreign_told: int | None = None  # None: the machine never answered
+        self._missing = Missing(outbox)
         self._ended = False
 
     @property
@@ -74,8 +86,15 @@ class Inquiry:
             self._undecided[stop.base] = stop
 
     def report_foreign(self, now: float) -> None:
-        """Ask whether others have sessions on the machine, and tell (R16)."""
-        self._report_at = now
+        """Ask whether others have sessions on the machine, now and then, and tell (R16)."""
+        self._report_at, self._foreign_told = now, None
+
+    def base_answered(self, base: str, answer: Answer, now: float) -> None:
+        """Take the answer of a command or a stop."""
+        if answer.outcome is Outcome.OK and not self._missing.ask_at:
+            return  # nearly always
+        self.unsettled |= not answer.outcome.answered
+        self.happened += self._missing.answered(base, answer, now)
 
     def begin(self) -> None:
         """Ask again, after the machine was closed."""
@@ -114,11 +133,13 @@ class Inquiry:
         return earliest((self.verifying.next_deadline(), self._probe_due_at(), self._report_at))
 
     def answered(
-        self, number: int, request: IsMoving | GetSessions, answer: Answer, now: float
+        self, number: int, request: Question, answer: Answer, now: float
     ) -> list[Stop]:
         """Take an answer; return the stops that follow from it."""
         if isinstance(request, IsMoving):
             self._moving_answered(number, request.base, answer, now)
+        elif isinstance(request, ListBases):
+            self.happened += self._missing.listed(request.base, answer, now)
         elif request.purpose is Purpose.SETTLE:
             bases = [sender.unanswered for sender in self._senders.values()]
             self._probe.answered(answer.outcome, bases, now)
@@ -128,11 +149,21 @@ class Inquiry:
         elif request.purpose is Purpose.DEACTIVATE:
             self._deactivation = None
             return self._deactivated(self._foreign(answer), now)
-        elif not answer.outcome.answered:
-            self._report_at = now + REPORTED_LATER
-        elif self._foreign(answer):
-            self.happened.append(ForeignSessions(self._machine, self._foreign(answer), now))
+        elif not self._ended:
+            self._report_foreign(answer, now)
         return []
+
+    def _report_foreign(self, answer: Answer, now: float) -> None:
+        """Tell when others come and when they are gone, and ask again where that can be known."""
+        if answer.outcome.answered:
+            foreign, told = self._foreign(answer), self._foreign_told
+            self._foreign_told = foreign
+            if bool(foreign) != bool(told):
+                self.happened.append(ForeignSessions(self._machine, foreign, now))
+            self._report_at = now + REPORTED_AGAIN if answer.outcome is Outcome.OK else None
+        else:
+            never = self._foreign_told is None
+            self._report_at = now + (REPORTED_LATER if never else REPORTED_AGAIN)
 
     def _moving_answered(self, number: int, base: str, answer: Answer, now: float) -> None:
         finding = self.verifying.answered(base, number, answer, now)

@@ -14,6 +14,7 @@ from viam_session_bridge.machine import wire
 from viam_session_bridge.machine.calls import (
     GetSessions,
     IsMoving,
+    ListBases,
     Move,
     Request,
     SendHeartbeat,
@@ -39,6 +40,7 @@ class Methods:
         self._set_power = wire.SET_POWER.on(channel)
         self._stop = wire.STOP.on(channel)
         self._is_moving = wire.IS_MOVING.on(channel)
+        self._resource_names = wire.RESOURCE_NAMES.on(channel)
 
     def compose(self, request: Request) -> tuple[Any, Any, Metadata]:
         """Return the method to call, its message, and metadata beside the access token."""
@@ -66,6 +68,8 @@ class Methods:
         if isinstance(request, IsMoving):
             resource = self._bases[request.base].resource
             return self._is_moving, wire.IS_MOVING.request(name=resource), ()
+        if isinstance(request, ListBases):
+            return self._resource_names, wire.RESOURCE_NAMES.request(), ()
         assert isinstance(request, GetSessions)
         return self._get_sessions, wire.GET_SESSIONS.request(), ()
 
@@ -74,3 +78,12 @@ class Methods:
         payload = wire.Credentials(type=wire.API_KEY, payload=credentials.key)
         message = wire.AUTHENTICATE.request(entity=credentials.key_id, credentials=payload)
         return self._authenticate, message
+
+
+def bases_of(response: Any) -> tuple[str, ...]:
+    """Return the names of the bases that a machine lists among its resources."""
+    return tuple(
+        resource.name
+        for resource in response.resources
+        if (resource.type, resource.subtype) == ('component', 'base')
+    )

@@ -19,10 +19,9 @@ from viam_session_bridge.machine.calls import (
     Authenticate,
     Call,
     Diagnose,
-    GetSessions,
-    IsMoving,
     Move,
     Outcome,
+    Question,
     SendHeartbeat,
     StartSession,
 )
@@ -204,7 +203,7 @@ class Protocol:
                 self._stop_bases_of(request.sid, client, '', now)
         elif isinstance(request, Diagnose):
             self._connection.diagnosed(answer, now)
-        elif isinstance(request, (IsMoving, GetSessions)):
+        elif isinstance(request, Question):
             for base in self.senders:  # commands of any may count as answered by this
                 self._touch(base)
             for stop in self._inquiry.answered(number, request, answer, now):
@@ -216,7 +215,7 @@ class Protocol:
                     self._stop_bases_of(request.sid, client, request.base, now)
             sender = self._touch(request.base)
             sender.answered(number, answer.outcome, answer.detail, now)
-            self._inquiry.unsettled |= not answer.outcome.answered
+            self._inquiry.base_answered(request.base, answer, now)
 
     # Time, and what is due
 

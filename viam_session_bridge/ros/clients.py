@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.ros.gaps import Losses
 from viam_session_bridge.ros.messages import Reading
+from viam_session_bridge.ros.problems import Problems
 from viam_session_bridge.ros.publishers import Publisher, Publishers, same_node
 from viam_session_bridge.ros.throttle import Throttle
+from viam_session_bridge.ros.unheard import Unheard
 from viam_session_bridge.ros.wait import gids_available
 
 NAMES_KEPT = 1024  # of publishers that left, too: logs and the overview name them
@@ -87,6 +89,8 @@ class Clients:
         self.refused_heartbeats: Counter[str] = Counter()
         self.losses = Losses()
         self.replacements: Counter[str] = Counter()  # by topic
+        self.problems = Problems()
+        self._unheard = Unheard(self.problems)
 
     def describe(self, client: str) -> Client:
         """Return what is known of a client; from any thread."""
@@ -174,6 +178,12 @@ class Clients:
         """Count what came faster than it was handled; the newest of each publisher counts."""
         self.replacements[topic] += count
 
+    def unheard(self, topic: str, info: Any, wanted: str, why: str, now: float) -> None:
+        """Tell of a publisher that is not heard, but not of many at once."""
+        line = self._unheard.seen(topic, info, wanted, why, now)
+        if line is not None:
+            self._report_some('unheard', line, now)
+
     def failed(self, exception: BaseException) -> None:
         """Pass on that nothing will be received any more."""
         self._failed(exception)
@@ -193,14 +203,19 @@ class Clients:
         shown = name if len(name) <= NAME_SHOWN else f'{name[:NAME_SHOWN]}...'
         if (reason, shown) in self._told:
             return
-        kept_back = self._throttle.let_through(reason, now)
+        text = f'~/heartbeat for {shown!r} refused ({reason}): {remedy}'
+        if self._report_some(reason, text, now):
+            self._told[reason, shown] = None
+            while len(self._told) > TOLD_KEPT:
+                self._told.popitem(last=False)
+
+    def _report_some(self, kind: str, text: str, now: float) -> bool:
+        """Report, but not many of a kind at once; return whether it was."""
+        kept_back = self._throttle.let_through(kind, now)
         if kept_back is None:
-            return
-        self._told[reason, shown] = None
-        while len(self._told) > TOLD_KEPT:
-            self._told.popitem(last=False)
-        more = f' (and {kept_back} more like this)' if kept_back else ''
-        self._report(f'~/heartbeat for {shown!r} refused ({reason}): {remedy}{more}')
+            return False
+        self._report(f'{text} (and {kept_back} more like this)' if kept_back else text)
+        return True
 
     def _report_once(self, text: str) -> None:
         if text not in self._reported:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+import math
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from rclpy.serialization import deserialize_message
 
 from viam_session_bridge.core.velocity import Velocity
 
+_NANOSECONDS = 1_000_000_000  # in a second
 _LITTLE_ENDIAN = b'\0\1'  # the first half of the encapsulation header; the other half is options
 _HEADER = 4  # bytes, from which on alignment counts
 _TWIST = Struct('<6d')
@@ -88,9 +90,14 @@ def _twist_stamped(serialized: bytes) -> Reading:
         end = _STAMP.size + length
         at = _HEADER + end + -end % 8
         if len(serialized) == at + _TWIST.size:
-            stamp = seconds + nanoseconds * 1e-9
+            stamp = _stamp(seconds, nanoseconds)
             return Reading._make((*_TWIST.unpack_from(serialized, at), stamp))
     return reading_of(deserialize_message(serialized, TwistStamped))
+
+
+def _stamp(seconds: int, nanoseconds: int) -> float:
+    """Return a stamp in s; one with more nanoseconds than a second has is out of every range."""
+    return seconds + nanoseconds * 1e-9 if nanoseconds < _NANOSECONDS else math.inf
 
 
 def reading_of(message: Twist | TwistStamped) -> Reading:
@@ -98,7 +105,7 @@ def reading_of(message: Twist | TwistStamped) -> Reading:
     stamp = None
     if isinstance(message, TwistStamped):
         at = message.header.stamp
-        stamp = at.sec + at.nanosec * 1e-9
+        stamp = _stamp(at.sec, at.nanosec)
         message = message.twist
     linear, angular = message.linear, message.angular
     return Reading(linear.x, linear.y, linear.z, angular.x, angular.y, angular.z, stamp)

@@ -29,8 +29,14 @@ from viam_session_bridge.ros.parameter_table import Kind, Row, Value
 from viam_session_bridge.ros.parameter_values import convert, Entry, lay_out
 
 # Given by ROS or by everyone's tools, and declared by them at a time of their own.
-_NOT_OURS = ('use_sim_time', 'start_type_description_service')
-_NOT_OUR_SECTIONS = ('qos_overrides.', 'diagnostic_updater.')
+_NOT_OURS = (
+    'use_sim_time',
+    'start_type_description_service',
+    # In files for all nodes of a robot; this one publishes /diagnostics without that library.
+    'diagnostic_updater.period',
+    'diagnostic_updater.use_fqn',
+)
+_NOT_OUR_SECTIONS = ('qos_overrides.',)
 
 
 def autostart(node: Node) -> bool:

@@ -251,12 +251,9 @@ class Receiver:
         self._looks.changed(inlet.topic, monotonic())
 
     def _heard(self, inlet: Inlet, info: Any) -> bool:
-        why = inlet.unheard(info)
-        if why:
-            self._say(f'{inlet.topic} {why}', (
-                f'{inlet.topic}: node {info.node_name} is not heard, {why} (Twist belongs in '
-                'command_topics, TwistStamped in stamped_command_topics, QoS in '
-                f'qos_overrides.{inlet.topic}.subscription)'))
+        if why := inlet.unheard(info):
+            self._tell('unheard', self._sink.unheard,
+                       inlet.topic, info, inlet.type_name, why, monotonic())
         return not why
 
     def _tell(self, what: str, callback: Callable[..., None], *arguments: Any) -> None:

@@ -9,6 +9,7 @@ Runs on the executor's thread, off the hot path; a busy executor delays nothing 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Hashable
 from dataclasses import replace
 from time import monotonic
 
@@ -24,6 +25,7 @@ from viam_session_bridge.core.said import SessionEnded, SessionStarted, TakenOve
 from viam_session_bridge.event_log import EventLog
 from viam_session_bridge.machine.happened import StopAcknowledged
 from viam_session_bridge.ros.clients import Clients
+from viam_session_bridge.ros.diagnoses import Diagnoses
 from viam_session_bridge.ros.overview import Ended, look, Overview
 from viam_session_bridge.ros.pace import Pace
 from viam_session_bridge.ros.statuses import (
@@ -54,6 +56,7 @@ class Reporter:
         self._clients: Clients | None = None
         self._ended = Ended()
         self._throttle = Throttle()
+        self._diagnoses = Diagnoses(configuration, self._describe)
         self._latencies: defaultdict[str, StopLatency] = defaultdict(StopLatency)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._sessions = node.create_publisher(DiagnosticArray, '~/sessions', latched)
@@ -79,6 +82,7 @@ class Reporter:
         if self._shell is None:
             return Overview(False, 0.0, 0, [], [], [])
         overview = self._shell.look(lambda bridge, now: look(bridge, now, self._describe))
+        self._diagnoses.window = overview.window
         return replace(overview, sessions=[*overview.sessions, *self._ended])
 
     def close(self) -> None:
@@ -119,11 +123,20 @@ class Reporter:
             self._latencies[event.stop.base].add(event.at - event.stop.at)
         elif isinstance(event, SessionEnded):
             self._ended.add(event, *self._describe(event.client))
-        told = tell(event, self._name, self._addresses)
-        if told is None:
-            return
-        warning, line = told
-        kept_back = self._throttle.let_through((type(event), about(event)), event.at)
+        told = tell(event, self._name, self._addresses, self._bases)
+        if told is not None:
+            warning, line = told
+            if warning:
+                self._diagnoses.stand(event, line)
+            self._say(warning, line, (type(event), about(event)), event.at)
+        self._diagnoses.end(event)
+        recurs = self._diagnoses.recur(event)
+        if recurs is not None:
+            self._say(True, recurs, ('recurs', type(event)), event.at)
+
+    def _say(self, warning: bool, line: str, kind: Hashable, now: float) -> None:
+        """Write a line to the log, but not many of a kind at once."""
+        kept_back = self._throttle.let_through(kind, now)
         if kept_back is None:
             return
         if kept_back:
@@ -134,10 +147,14 @@ class Reporter:
             self._node.get_logger().info(line)
 
     def _publish_all(self) -> None:
-        overview = self._publish_sessions()
+        overview, now = self._publish_sessions(), monotonic()
+        for line in self._diagnoses.nameless.look(overview.sessions):
+            self._say(True, line, 'nameless', now)
+        known = [self._diagnoses.problems]
         counts = {'discarded_commands': overview.discarded}
         losing: list[str] = []
         if self._clients is not None:
+            known.append(self._clients.problems)
             losing = self._clients.losses.recent()
             counts['lost_messages'] = self._clients.losses.counts.total()
             counts['replaced_messages'] = self._clients.replacements.total()
@@ -147,7 +164,14 @@ class Reporter:
                 counts[f'refused_heartbeats_{reason}'] = count
         name = self._node.get_fully_qualified_name()
         statuses = diagnostic_statuses(
-            name, overview, self._bases, self._latencies, counts, self._plaintext, losing
+            name,
+            overview,
+            self._bases,
+            self._latencies,
+            counts,
+            self._plaintext,
+            losing,
+            lambda place: [line for problems in known for line in problems.lines(place, now)],
         )
         self._diagnostics.publish(self._array(statuses))
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from viam_session_bridge.ros.messages import Reading
 from viam_session_bridge.ros.publishers import Publisher
@@ -36,6 +36,9 @@ class Sink(Protocol):
 
     def replaced(self, topic: str, count: int) -> None:
         """Note that `count` messages were replaced by newer ones of their publishers."""
+
+    def unheard(self, topic: str, info: Any, wanted: str, why: str, now: float) -> None:
+        """Note that the publisher of a `TopicEndpointInfo` is not heard, at each look."""
 
     def failed(self, exception: BaseException) -> None:
         """Handle the end of the loop without `stop`: nothing will be received any more."""

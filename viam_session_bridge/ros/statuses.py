@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from viam_session_bridge.configuration import BaseConfiguration, SessionsMode
 from viam_session_bridge.ros.overview import BaseRow, MachineRow, Overview, SessionRow
+from viam_session_bridge.ros.problems import at_base, at_machine, BRIDGE
 
 NAMED = 3  # topics that a message names
 
@@ -69,6 +70,7 @@ def diagnostic_statuses(
     counts: Mapping[str, int],
     plaintext: frozenset[str] = frozenset(),
     losing: Sequence[str] = (),
+    problems: Callable[[str], Sequence[str]] = lambda place: (),
 ) -> list[DiagnosticStatus]:
     """
     Return what ``/diagnostics`` gets: the node, each machine and each base.
@@ -76,6 +78,7 @@ def diagnostic_statuses(
     :param counts: of the node: discarded and lost messages, refused heartbeats by reason
     :param plaintext: the machines that are reached over a network without TLS
     :param losing: the topics that lose messages now
+    :param problems: what stands at a place, see :mod:`viam_session_bridge.ros.problems`
     """
     level, message = DiagnosticStatus.OK, 'active' if overview.active else 'inactive'
     if losing:
@@ -84,14 +87,34 @@ def diagnostic_statuses(
     elif counts.get('discarded_messages') or counts.get('discarded_commands'):
         level, message = DiagnosticStatus.WARN, 'messages were discarded after a late wake-up'
     return [
-        _status(level, f'{node}: bridge', message, node,
-                {'sessions': len(overview.sessions), **counts}),
-        *(_machine_status(node, row, row.machine in plaintext) for row in overview.machines),
+        with_problems(
+            _status(level, f'{node}: bridge', message, node,
+                    {'sessions': len(overview.sessions), **counts}),
+            problems(BRIDGE),
+        ),
         *(
-            _base_status(node, row, bases[row.base], latencies.get(row.base, StopLatency()))
+            with_problems(
+                _machine_status(node, row, row.machine in plaintext),
+                problems(at_machine(row.machine)),
+            )
+            for row in overview.machines
+        ),
+        *(
+            with_problems(
+                _base_status(node, row, bases[row.base], latencies.get(row.base, StopLatency())),
+                problems(at_base(row.base)),
+            )
             for row in overview.bases
         ),
     ]  # fmt: skip
+
+
+def with_problems(status: DiagnosticStatus, lines: Sequence[str]) -> DiagnosticStatus:
+    """Have a status warn of what is wrong, before what it says else."""
+    if lines:
+        status.level = max(status.level, DiagnosticStatus.WARN)
+        status.message = '; '.join([*lines, status.message])
+    return status
 
 
 def _machine_status(node: str, row: MachineRow, plaintext: bool) -> DiagnosticStatus:

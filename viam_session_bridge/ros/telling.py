@@ -7,9 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from viam_session_bridge.bridge import Event
+from viam_session_bridge.configuration import BaseConfiguration
 from viam_session_bridge.core.said import Cause, Refused, SessionEnded, SessionStarted, TakenOver
 from viam_session_bridge.machine.happened import (
     AccessRefused,
+    BaseKnown,
+    BaseUnknown,
     ChannelChanged,
     CommandFailed,
     CommandsTimeOut,
@@ -25,8 +28,10 @@ from viam_session_bridge.machine.happened import (
     StopOverdue,
     Unsupervised,
 )
+from viam_session_bridge.ros.problems import shown
+from viam_session_bridge.suggestion import did_you_mean
 
-NO_SESSIONS = ' (a machine that has no sessions needs allow_unsupervised)'
+BASES_SHOWN = 8
 REMEDIES = {
     'non_finite': 'a number is NaN or infinite; mend the publisher',
     'stamp': 'its stamp is out of max_stamp_age; synchronise the clocks, or raise it',
@@ -39,13 +44,17 @@ REMEDIES = {
 
 
 def tell(
-    event: Event, name: Callable[[str], str], addresses: Mapping[str, str]
+    event: Event,
+    name: Callable[[str], str],
+    addresses: Mapping[str, str],
+    configured: Mapping[str, BaseConfiguration],
 ) -> tuple[bool, str] | None:
     """
     Put an event in words.
 
     :param name: how to call a client
     :param addresses: of the machines
+    :param configured: the bases
     :return: whether it is a warning, and the line; None for what only the event log keeps
     """
     if isinstance(event, SessionStarted):
@@ -85,8 +94,12 @@ def tell(
     if isinstance(event, MachineSessionFailed):
         return True, (
             f'{event.machine}: no machine session for {name(event.client)}, no motion: '
-            f'{event.detail}{NO_SESSIONS if "UNIMPLEMENTED" in event.detail else ""}'
+            f'{event.detail}{_no_sessions(event)}'
         )
+    if isinstance(event, BaseUnknown):
+        return True, f'{event.base}: {_which_bases(event, configured[event.base])}'
+    if isinstance(event, BaseKnown):
+        return False, f'{event.base}: its machine knows it now'
     if isinstance(event, StopOverdue):
         return True, (
             f'{event.stop.base}: none of {event.tries} stops was acknowledged: see to the base '
@@ -98,7 +111,7 @@ def tell(
             'the bridge dies, nothing stops its bases'
         )
     if isinstance(event, StillMoving):
-        whose = 'another Viam client drives it, or it does not obey'
+        whose = 'another Viam client drives it (see stop_policy), or it does not obey'
         if event.stopped:
             whose = 'nobody else is known to have a session there: stopping it again'
         return True, f'{event.base}: it still moves; {whose}'
@@ -107,6 +120,8 @@ def tell(
         if event.foreign is not None:
             why = f'it has {event.foreign} sessions of others, and {why}'
         return False, f'{event.base}: left to its machine to stop, for {why}'
+    if isinstance(event, ForeignSessions) and not event.count:
+        return False, f'{event.machine}: it has no sessions of others any more'
     if isinstance(event, ForeignSessions):
         return True, (
             f'{event.machine}: it has {event.count} sessions of others (or of a bridge that ran '
@@ -137,3 +152,29 @@ def about(event: Event) -> str:
     if isinstance(event, (StopAcknowledged, StopFinal, StopOverdue)):
         return event.stop.base
     return str(getattr(event, 'machine', None) or getattr(event, 'base', ''))
+
+
+def _no_sessions(event: MachineSessionFailed) -> str:
+    if 'UNIMPLEMENTED' not in event.detail:
+        return ''
+    return (
+        ': it has no sessions, so nothing would stop its bases if this bridge died: see that '
+        f'machines.{event.machine}.address is a viam-server that has them, or set '
+        f'machines.{event.machine}.allow_unsupervised to true'
+    )
+
+
+def _which_bases(event: BaseUnknown, base: BaseConfiguration) -> str:
+    """Say which bases there are instead."""
+    if base.resource in event.bases:
+        return (
+            f'{base.machine} lists a base {base.resource!r} and does not find it: it failed to '
+            'start, or starts still; see the log of its machine'
+        )
+    there = [repr(shown(name)) for name in sorted(event.bases)]
+    more = f' and {len(there) - BASES_SHOWN} more' if len(there) > BASES_SHOWN else ''
+    has = f'its bases are {", ".join(there[:BASES_SHOWN])}{more}' if there else 'it has no base'
+    return (
+        f'{base.machine} has no base {base.resource!r}, {has}: see bases.{base.name}.resource'
+        f'{did_you_mean(base.resource, map(shown, event.bases))}'
+    )

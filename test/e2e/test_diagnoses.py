@@ -1,0 +1,260 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the bridge says is wrong, in the log and on `/diagnostics`, with names and a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent import futures
+import contextlib
+import re
+from typing import Any, TYPE_CHECKING
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import Twist, TwistStamped
+import grpc
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from e2e.conftest import needs_gids, StartBridge, StartPublisher
+from support.bridge_process import BridgeProcess, WINDOW
+from support.caller import Caller
+from support.drive import Drive, wait_for
+from support.observer import Observer
+from support.ports import free_port
+
+if TYPE_CHECKING:
+    from e2e.conftest import Machine
+
+BASES: dict[str, dict[str, Any]] = {
+    name: {'command_topics': [f'/{name}']} for name in ('wheels', 'tracks')
+}
+MISTYPED = {'base': {'command_topics': ['/base'], 'resource': 'wheel'}}
+SLOW = 0.6  # s, a publisher's period
+RATE = 20.0  # Hz
+WORDS = ('take turns', 'publishes every', 'is not heard', 'sessions of others', 'has no base')
+
+simulated = pytest.mark.parametrize('machine_kind', ['simulated'], indirect=True)
+Drives = Callable[[str], Drive]
+
+
+def warnings(bridge: BridgeProcess) -> list[str]:
+    """Return what the bridge's log has warned of so far."""
+    lines = bridge.output().splitlines()
+    found = [re.fullmatch(r'\[WARN\] \S+ \[viam_session_bridge\]: (.*)', one) for one in lines]
+    return [one[1] for one in found if one]
+
+
+def says(bridge: BridgeProcess, line: str) -> None:
+    """Wait for the end of a warning in the bridge's log."""
+    wait_for(
+        lambda: any(one.endswith(line) for one in warnings(bridge)), f'the log warns {line!r}'
+    )
+
+
+def status_of(observer: Observer, place: str, line: str) -> DiagnosticStatus:
+    """Wait for a line in a status of `/diagnostics`."""
+    status, _ = observer.wait_status(
+        '/diagnostics',
+        lambda status, _: status.name.endswith(f': {place}') and line in status.message,
+    )
+    return status
+
+
+def warns(bridge: BridgeProcess, observer: Observer, place: str, line: str) -> None:
+    """Wait for a line in the log, and for the same in a status that warns."""
+    says(bridge, line)
+    assert status_of(observer, place, line).level >= DiagnosticStatus.WARN
+
+
+def recovers(observer: Observer, place: str, line: str) -> None:
+    """Wait until a status says the line no more."""
+
+    def newest() -> str:
+        (status,) = [
+            one for one in observer.told('/diagnostics')[-1].status
+            if one.name.endswith(f': {place}')
+        ]
+        return str(status.message)
+
+    wait_for(lambda: line not in newest(), f'{place} is well')
+
+
+@contextlib.contextmanager
+def publishing(domain: int, node: str, kind: type, topic: str, qos: QoSProfile) -> Iterator[None]:
+    """Have a publisher on a topic that need not be heard, which says nothing."""
+    context = Context()
+    rclpy.init(args=[], context=context, domain_id=domain)
+    try:
+        there = rclpy.create_node(node, context=context)
+        publisher: Any = there.create_publisher(kind, topic, qos)
+        yield
+        there.destroy_publisher(publisher)
+    finally:
+        context.try_shutdown()
+
+
+@simulated
+def test_an_address_where_nobody_listens(
+    observer: Observer, start_bridge: StartBridge
+) -> None:
+    observer.listen('/diagnostics')
+    address = f'127.0.0.1:{free_port()}'
+    bridge = start_bridge(BASES, address=address, ready=False)
+    line = (
+        f'main: not connected to {address}, commands are refused: Connection refused: '
+        'nothing listens there; see machines.main.address and viam-server'
+    )
+    warns(bridge, observer, 'machine main', line)
+
+
+def test_a_base_that_the_machine_does_not_have(
+    observer: Observer, start_bridge: StartBridge, start_publisher: StartPublisher
+) -> None:
+    observer.listen('/diagnostics')
+    bridge = start_bridge(MISTYPED)
+    start_publisher('teleop').stream('/base', forward=0.1)
+    line = (
+        "base: main has no base 'wheel', its bases are 'tracks', 'wheels': "
+        'see bases.base.resource; did you mean wheels?'
+    )
+    warns(bridge, observer, 'base base', line)
+
+
+@simulated
+def test_a_publisher_of_another_type(
+    domain: int, observer: Observer, start_bridge: StartBridge
+) -> None:
+    observer.listen('/diagnostics')
+    bridge = start_bridge(BASES)
+    line = (
+        '/wheels: /controller is not heard: it publishes geometry_msgs/msg/TwistStamped, the '
+        'bridge expects geometry_msgs/msg/Twist: move the topic to stamped_command_topics, or '
+        'have it publish geometry_msgs/msg/Twist'
+    )
+    with publishing(domain, 'controller', TwistStamped, '/wheels', QoSProfile(depth=1)):
+        warns(bridge, observer, 'bridge', line)
+
+
+@simulated
+def test_a_publisher_of_an_incompatible_qos(
+    domain: int, observer: Observer, start_bridge: StartBridge
+) -> None:
+    observer.listen('/diagnostics')
+    wanted = {'/wheels': {'subscription': {'reliability': 'reliable'}}}
+    bridge = start_bridge(BASES, qos_overrides=wanted)
+    line = (
+        '/wheels: /joy is not heard: incompatible QoS, reliability (Best effort publisher and '
+        'reliable subscription): set qos_overrides./wheels.subscription.reliability to '
+        'best_effort, or let it publish as reliable'
+    )
+    qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    with publishing(domain, 'joy', Twist, '/wheels', qos):
+        warns(bridge, observer, 'bridge', line)
+
+
+@simulated
+def test_a_machine_that_has_no_sessions(
+    observer: Observer, start_bridge: StartBridge, start_publisher: StartPublisher
+) -> None:
+    observer.listen('/diagnostics')
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    port = server.add_insecure_port('127.0.0.1:0')
+    server.start()
+    try:
+        bridge = start_bridge(BASES, address=f'127.0.0.1:{port}')
+        start_publisher('teleop').stream('/wheels', forward=0.1)
+        remedy = (
+            'it has no sessions, so nothing would stop its bases if this bridge died: see that '
+            'machines.main.address is a viam-server that has them, or set '
+            'machines.main.allow_unsupervised to true'
+        )
+        warns(bridge, observer, 'machine main', remedy)
+        assert re.search(
+            r'main: no machine session for \S+, no motion: UNIMPLEMENTED: ', bridge.output()
+        )
+    finally:
+        server.stop(None)
+
+
+@simulated
+@needs_gids
+def test_a_publisher_slower_than_the_window(
+    observer: Observer, start_bridge: StartBridge, start_publisher: StartPublisher
+) -> None:
+    observer.listen('/diagnostics')
+    bridge = start_bridge(BASES)
+    teleop = start_publisher('teleop')
+    teleop.stream('/wheels', forward=0.1, rate=1.0 / SLOW)
+    line = (
+        f'/teleop publishes every {SLOW} s on /wheels, the window is {WINDOW} s: '
+        'raise heartbeat_window to 1.5 or publish faster'
+    )
+    warns(bridge, observer, 'bridge', line)
+    teleop.silence('/wheels')
+    recovers(observer, 'bridge', line)
+    assert bridge.output().count(line) == 1
+
+
+@simulated
+@needs_gids
+def test_two_publishers_that_take_turns(
+    drive: Drives,
+    observer: Observer,
+    start_bridge: StartBridge,
+    start_publisher: StartPublisher,
+) -> None:
+    observer.listen('/diagnostics')
+    bridge = start_bridge(BASES)
+    planner, joystick = start_publisher('controller'), start_publisher('joy')
+    planner.stream('/wheels', forward=0.1, rate=RATE)
+    drive('wheels').wait_driven()
+    joystick.stream('/wheels', forward=0.0, rate=RATE)
+    remedy = (
+        'it follows whoever spoke last. Let only one speak at a time, or put twist_mux in front '
+        'of the bridge'
+    )
+    warns(bridge, observer, 'base wheels', remedy)
+    (line,) = [one for one in warnings(bridge) if remedy in one]
+    assert {'/controller on /wheels', '/joy on /wheels'} == set(
+        line.partition('wheels: ')[2].partition(' take turns')[0].split(' and ')
+    )
+    joystick.silence('/wheels')
+    recovers(observer, 'base wheels', remedy)
+
+
+@simulated
+def test_nothing_is_said_of_good_publishers_that_hand_over_and_pause(
+    machine: Machine,
+    drive: Drives,
+    observer: Observer,
+    start_bridge: StartBridge,
+    start_publisher: StartPublisher,
+) -> None:
+    with Caller(machine.address) as caller:
+        wait_for(lambda: not caller.live(), "the other tests' sessions lapse")
+    observer.listen('/diagnostics')
+    bridge = start_bridge(BASES)
+    planner, joystick = start_publisher('controller'), start_publisher('joy')
+    base = drive('wheels')
+    since = 0.0
+    for _ in range(2):
+        for publisher in (planner, joystick):
+            since = publisher.stream('/wheels', forward=0.1, rate=RATE)
+            base.wait_driven(since)
+            if publisher is joystick:
+                planner.silence('/wheels')
+        joystick.silence('/wheels')
+        since = base.wait_stopped(since).t
+    wait_for(
+        lambda: any(
+            'nobody drives' in one.message
+            for array in observer.told('/diagnostics') for one in array.status
+        ),
+        'diagnostics tell of the base',
+    )
+    said = [*warnings(bridge)]
+    said += [one.message for array in observer.told('/diagnostics') for one in array.status]
+    assert not [one for one in said if any(word in one for word in WORDS)]

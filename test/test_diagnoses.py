@@ -1,0 +1,595 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What is diagnosed from the events, and what is not: publishers, takeovers, and what stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+import random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from support.pure import base, configuration, Rig, WINDOW
+from viam_session_bridge.bridge import Event
+from viam_session_bridge.configuration import Configuration, StopPolicy
+from viam_session_bridge.core.said import (
+    Cause,
+    Refusal,
+    Refused,
+    SessionStarted,
+    Stop,
+    TakenOver,
+)
+from viam_session_bridge.machine.happened import (
+    AccessRefused,
+    BaseKnown,
+    BaseUnknown,
+    ChannelChanged,
+    ForeignSessions,
+    MachineAbsent,
+    MachineClosed,
+    MachineSessionFailed,
+    MachineSessionStarted,
+    StopFinal,
+    StopOverdue,
+)
+from viam_session_bridge.ros.diagnoses import Diagnoses, FAILURE_LASTS
+from viam_session_bridge.ros.nameless import AFTER, Nameless
+from viam_session_bridge.ros.overview import SessionRow
+from viam_session_bridge.ros.problems import (
+    at_base,
+    at_machine,
+    BRIDGE,
+    KEPT,
+    NAME_SHOWN,
+    Problems,
+    SHOWN,
+    TOLD_AGAIN_AFTER,
+)
+from viam_session_bridge.ros.publishers import UNKNOWN
+from viam_session_bridge.ros.slow_publishers import CLIENTS_KEPT, SlowPublishers
+from viam_session_bridge.ros.taking_turns import TakingTurns
+from viam_session_bridge.ros.telling import tell
+from viam_session_bridge.ros.unheard import LASTS, Unheard, wrong_qos
+
+PERIODS = [(0.51, '1.3'), (0.6, '1.5'), (1.0, '2.5'), (1.8, '4.5')]  # s, and ample windows
+
+
+def diagnoses(**options: Any) -> Diagnoses:
+    """Return one whose clients are called after their topics' publishers."""
+    return Diagnoses(configuration(**options), lambda client: (f'/{client}', '/cmd_vel'))
+
+
+def drive(commands: Iterable[tuple[float, str]], until: float = 0.0) -> list[Event]:
+    """Let clients command a base of a bridge at these times; return what happened."""
+    rig = Rig()
+    for at, client in sorted(commands):
+        rig.until(at)
+        rig.drive(client)
+    rig.until(max(until, rig.now))
+    return rig.happened
+
+
+def told(events: Iterable[Event], diagnosing: Diagnoses | None = None) -> list[str]:
+    """Return the lines that these events lead to."""
+    diagnosing = diagnosing or diagnoses()
+    return [line for event in events if (line := diagnosing.recur(event)) is not None]
+
+
+def times(period: float, count: int, start: float = 0.0) -> list[float]:
+    return [start + period * number for number in range(count)]
+
+
+# Publishers that are slower than the window
+
+
+@pytest.mark.parametrize(('period', 'ample'), PERIODS)
+def test_a_publisher_slower_than_the_window_is_told_with_its_period(
+    period: float, ample: str
+) -> None:
+    (line,) = told(drive((at, 'teleop') for at in times(period, 7)))
+    assert line == (
+        f'/teleop publishes every {period:g} s on /cmd_vel, the window is 0.5 s: '
+        f'raise heartbeat_window to {ample} or publish faster'
+    )
+
+
+def test_where_no_window_is_long_enough_the_remedy_is_to_publish_faster() -> None:
+    diagnosing = diagnoses(window=60.0)
+    rig = Rig(window=60.0)
+    for at in times(70.0, 7):
+        rig.until(at)
+        rig.drive('teleop')
+    (line,) = told(rig.happened, diagnosing)
+    assert line == (
+        '/teleop publishes every 70 s on /cmd_vel, the window is 60 s: publish faster'
+    )
+
+
+def test_it_is_told_at_the_sixth_pause_and_no_sooner() -> None:
+    assert told(drive((at, 'teleop') for at in times(0.6, 6))) == []
+    assert len(told(drive((at, 'teleop') for at in times(0.6, 7)))) == 1
+
+
+def test_it_is_told_once_a_minute_while_it_goes_on() -> None:
+    assert len(told(drive((at, 'teleop') for at in times(0.6, 210)))) == 3
+
+
+def test_one_whose_commands_come_unevenly_is_told_with_its_mean() -> None:
+    numbers = random.Random(1)
+    at, commands = 0.0, []
+    for _ in range(40):
+        commands.append((at, 'teleop'))
+        at += numbers.uniform(0.6, 0.7)
+    (line,) = told(drive(commands))
+    period = float(line.partition('every ')[2].partition(' s')[0])
+    assert 0.6 <= period <= 0.7
+
+
+def test_one_of_which_two_commands_now_and_then_fit_in_a_window_is_told() -> None:
+    commands = [
+        (at + more, 'teleop') for at in times(1.0, 8) for more in (0.0, 0.45)
+    ]  # fmt: skip
+    assert len(told(drive(commands))) == 1
+
+
+def test_under_the_machines_policy_the_remedy_is_the_machines_window() -> None:
+    events = drive((at, 'teleop') for at in times(0.6, 7))
+    (line,) = told(events, diagnoses(stop_policy=StopPolicy.MACHINE))
+    assert "raise the machine's network.sessions.heartbeat_window to 1.5s or publish" in line
+
+
+def test_two_are_told_apart() -> None:
+    commands = [(at, 'slow') for at in times(0.6, 7)]
+    commands += [(at, 'slower') for at in times(0.9, 7, start=0.25)]
+    assert {line.split()[0] for line in told(drive(commands))} == {'/slow', '/slower'}
+
+
+@pytest.mark.parametrize(
+    'burst',
+    [
+        [0.0],  # one key press
+        [0.0, 0.03],  # a tap on a joystick: a motion and its zero
+        times(0.05, 20),  # a second of driving
+        [0.0, *times(0.03, 20, start=0.45)],  # a key that is held: its repeats come later, fast
+    ],
+    ids=['press', 'tap', 'driving', 'held key'],
+)
+@pytest.mark.parametrize('pause', [2.1, 3.0, 10.0])
+def test_one_that_pauses_is_not_told(burst: list[float], pause: float) -> None:
+    starts = times(burst[-1] + pause, 12)
+    assert told(drive((start + at, 'teleop') for start in starts for at in burst)) == []
+
+
+@pytest.mark.parametrize(
+    'burst', [[0.0, 0.03], times(0.05, 20), [0.0, *times(0.03, 20, start=0.45)]],
+    ids=['tap', 'driving', 'held key'],
+)  # fmt: skip
+@pytest.mark.parametrize('pause', [0.6, 1.0])
+def test_one_that_pauses_for_a_moment_again_and_again_is_not_told(
+    burst: list[float], pause: float
+) -> None:
+    starts = times(burst[-1] + pause, 12)
+    assert told(drive((start + at, 'teleop') for start in starts for at in burst)) == []
+
+
+@pytest.mark.parametrize('longest', [0.8, 1.2, 1.9])
+def test_keys_that_are_pressed_now_and_then_are_not_told(longest: float) -> None:
+    at, commands = 0.0, []
+    for pause in [0.6, longest, 0.7, 0.95 * longest, 0.65] * 4:
+        commands.append((at, 'teleop'))
+        at += pause
+    assert told(drive(commands)) == []
+
+
+def test_one_that_lapses_now_and_then_is_not_told() -> None:
+    lost = {20, 21, 22, 60, 61, 62, 63}
+    assert told(
+        drive((at, 'nav') for n, at in enumerate(times(0.2, 100)) if n not in lost)
+    ) == []
+
+
+def test_one_that_is_just_faster_than_the_window_is_not_told() -> None:
+    assert told(drive((at, 'teleop') for at in times(0.49, 50))) == []
+
+
+def test_one_that_leaves_and_comes_again_is_not_told() -> None:
+    rig = Rig()
+    for at in times(0.6, 10):
+        rig.until(at)
+        rig.feed(lambda: rig.bridge.seen('teleop'))
+        rig.drive('teleop')
+        rig.left('teleop')
+        rig.acknowledge()
+    assert told(rig.happened) == []
+
+
+def test_of_many_clients_the_last_are_remembered() -> None:
+    watch = SlowPublishers()
+    (ended,) = [
+        event for event in drive([(0.0, 'client')], until=1.0)
+        if type(event).__name__ == 'SessionEnded'
+    ]
+    for number in range(3 * CLIENTS_KEPT):
+        watch.ended(replace(ended, client=str(number)), WINDOW)  # type: ignore[arg-type]
+    assert len(watch._runs) == CLIENTS_KEPT
+    assert watch.started(SessionStarted('0', 1, 1.0), WINDOW) is None
+
+
+# Publishers that take turns
+
+
+def turns(rate: float, seconds: float, clients: tuple[str, ...] = ('nav', 'joy')) -> list[str]:
+    """Let clients take turns so often a second; return what is told."""
+    count = int(rate * seconds) + 1
+    commands = ((at, clients[n % len(clients)]) for n, at in enumerate(times(1.0 / rate, count)))
+    # Each of them may be slower than the window, too.
+    return [line for line in told(drive(commands)) if 'take turns' in line]
+
+
+@pytest.mark.parametrize('rate', [4.0, 10.0, 40.0, 200.0])
+def test_two_that_take_turns_are_named_with_the_remedy(rate: float) -> None:
+    (line,) = turns(rate, 5.0)
+    assert line == (
+        f'base: /joy on /cmd_vel and /nav on /cmd_vel take turns, {rate:.0f} times a second: it '
+        'follows whoever spoke last. Let only one speak at a time, or put twist_mux in front of '
+        'the bridge'
+    )
+
+
+def test_that_is_told_once_a_minute_while_it_goes_on() -> None:
+    assert len(turns(10.0, 130.0)) == 3
+
+
+def test_of_a_crowd_three_are_named() -> None:
+    (line,) = turns(20.0, 3.0, tuple(f'c{number}' for number in range(10)))
+    assert line.count(' on /cmd_vel') == 3
+
+
+@pytest.mark.parametrize('rate', [0.5, 1.0, 1.9])
+def test_those_that_change_over_less_often_are_not_told(rate: float) -> None:
+    events = [
+        TakenOver('base', 'ab'[n % 2], n + 2, n + 1, at)
+        for n, at in enumerate(times(1.0 / rate, 60))
+    ]
+    assert told(events) == []
+
+
+def test_a_takeover_is_not_told() -> None:
+    commands = [(at, 'nav') for at in times(0.05, 60)]
+    commands += [(at, 'joy') for at in times(0.05, 60, start=3.01)]
+    assert told(drive(commands)) == []
+
+
+def test_a_short_struggle_is_not_told() -> None:
+    commands = [(at, 'nav') for at in times(0.05, 60)]
+    commands += [(at, 'joy') for at in times(0.05, 60, start=2.1)]  # 0.9 s beside the other
+    assert told(drive(commands)) == []
+
+
+def test_several_short_struggles_are_not_told() -> None:
+    commands = []
+    for start in times(3.0, 10):
+        commands += [(at, 'nav') for at in times(0.05, 20, start=start)]
+        commands += [(at, 'joy') for at in times(0.05, 30, start=start + 0.51)]
+    assert told(drive(commands)) == []
+
+
+def test_a_mux_that_switches_now_and_then_is_not_told() -> None:
+    # twist_mux is one publisher, whoever it listens to.
+    assert told(drive((at, 'twist_mux') for at in times(0.05, 400))) == []
+
+
+def test_one_that_lapses_and_comes_back_takes_nothing_over() -> None:
+    events = [TakenOver('base', 'a', n, 0, at) for n, at in enumerate(times(0.1, 100), 1)]
+    assert told(events) == []
+
+
+def test_clients_on_bases_of_their_own_do_not_take_turns() -> None:
+    events = [
+        TakenOver(f'base{n % 20}', 'ab'[n % 2], n + 2, n + 1, at)
+        for n, at in enumerate(times(0.1, 300))
+    ]
+    assert told(events) == []
+
+
+def test_few_takeovers_are_remembered_however_fast_they_come() -> None:
+    watch = TakingTurns()
+    for number in range(10_000):
+        watch.taken_over(TakenOver('base', str(number), 2, 1, number * 1e-4))
+    assert len(watch._runs['base'].takeovers) < 10
+
+
+# What stands, for /diagnostics
+
+
+STANDING: list[tuple[Event, str, Event]] = [
+    (MachineAbsent('main', 'no', 1.0), at_machine('main'), ChannelChanged('main', True, 2.0)),
+    (AccessRefused('main', 'no', 1.0), at_machine('main'), ChannelChanged('main', True, 2.0)),
+    (
+        AccessRefused('main', 'no', 1.0),
+        at_machine('main'),
+        MachineSessionStarted('main', 'a', 'sid', False, 2.0),
+    ),
+    (
+        MachineSessionFailed('main', 'a', 'UNIMPLEMENTED: no', 1.0),
+        at_machine('main'),
+        MachineSessionStarted('main', 'a', 'sid', False, 2.0),
+    ),
+    (ForeignSessions('main', 1, 1.0), at_machine('main'), ForeignSessions('main', 0, 2.0)),
+    (ForeignSessions('main', 1, 1.0), at_machine('main'), MachineClosed('main', 2.0)),
+    (BaseUnknown('base', (), 1.0), at_base('base'), BaseKnown('base', 2.0)),
+    (BaseUnknown('base', (), 1.0), at_base('base'), MachineClosed('main', 2.0)),
+    (
+        StopOverdue(Stop('base', Cause.LAPSE, 'a', 0.0), 5, 1.0),
+        at_base('base'),
+        StopFinal(Stop('base', Cause.LAPSE, 'a', 0.0), 5, False, 2.0),
+    ),
+]
+
+
+def take(diagnosing: Diagnoses, event: Event, settings: Configuration | None = None) -> str:
+    """Feed an event as the reporter does, and return its line."""
+    settings = settings or configuration()
+    said = tell(
+        event,
+        lambda client: f'/{client}',
+        {machine.name: machine.address for machine in settings.machines},
+        {base.name: base for base in settings.bases},
+    )
+    if said is not None and said[0]:
+        diagnosing.stand(event, said[1])
+    diagnosing.end(event)
+    return said[1] if said is not None else ''
+
+
+@pytest.mark.parametrize(('begins', 'place', 'ends'), STANDING)
+def test_what_stands_is_shown_until_it_is_over(begins: Event, place: str, ends: Event) -> None:
+    diagnosing = diagnoses()
+    line = take(diagnosing, begins)
+    assert line
+    assert diagnosing.problems.lines(place, 1.5) == [line]
+    assert diagnosing.problems.lines(BRIDGE, 1.5) == []
+    take(diagnosing, ends)
+    assert diagnosing.problems.lines(place, 2.5) == []
+
+
+def test_a_machine_session_that_failed_is_shown_while_that_goes_on() -> None:
+    diagnosing = diagnoses()
+    for at in (1.0, 5.0):
+        take(diagnosing, MachineSessionFailed('main', 'a', 'TIMED OUT', at))
+    assert len(diagnosing.problems.lines(at_machine('main'), 4.9 + FAILURE_LASTS)) == 1
+    assert diagnosing.problems.lines(at_machine('main'), 5.0 + FAILURE_LASTS) == []
+
+
+def test_those_that_take_turns_are_shown_until_a_moment_after() -> None:
+    diagnosing = diagnoses()
+    for n, at in enumerate(times(0.1, 31)):
+        diagnosing.recur(TakenOver('base', 'ab'[n % 2], n + 2, n + 1, at))
+    assert len(diagnosing.problems.lines(at_base('base'), 4.9)) == 1
+    assert diagnosing.problems.lines(at_base('base'), 5.1) == []
+
+
+def test_the_slow_one_is_shown_until_it_pauses_or_mends() -> None:
+    diagnosing = diagnoses()
+    told(drive((at, 'teleop') for at in times(0.6, 11)), diagnosing)  # the last at 6.0
+    assert len(diagnosing.problems.lines(BRIDGE, 7.9)) == 1
+    assert diagnosing.problems.lines(BRIDGE, 8.1) == []
+
+
+# Problems
+
+
+def test_a_problem_is_to_be_told_at_once_and_each_minute_however_often_it_comes_and_goes() -> None:
+    problems = Problems()
+    told_at = []
+    for at in times(0.5, 300):
+        if problems.stands('x', 'kind', 'line', at):
+            told_at.append(at)
+        problems.over('x', 'kind')
+    assert told_at == [0.0, TOLD_AGAIN_AFTER, 2 * TOLD_AGAIN_AFTER]
+
+
+def test_it_is_shown_with_its_newest_line() -> None:
+    problems = Problems()
+    problems.stands('x', 'kind', 'one', 0.0)
+    problems.stands('x', 'kind', 'two', 1.0)
+    assert problems.lines('x', 2.0) == ['two']
+
+
+def test_of_many_a_few_are_shown_and_a_bounded_number_is_kept() -> None:
+    problems = Problems()
+    problems.stands('x', 'other', 'lasting', 0.0)
+    for number in range(10 * KEPT):
+        problems.stands('x', 'kind', f'line {number}', 0.0, about=str(number))
+    lines = problems.lines('x', 1.0)
+    assert lines[0] == 'lasting'
+    assert lines[-1] == f'and {KEPT + 1 - SHOWN} more'
+    assert len(lines) == SHOWN + 1
+    assert len(problems._all) == KEPT + 1
+
+
+# Which bases there are
+
+
+@pytest.mark.parametrize(
+    ('there', 'said'),
+    [
+        (('wheel', 'arm'), "main has no base 'base', its bases are 'arm', 'wheel': "
+                           'see bases.base.resource'),
+        (('bases',), "its bases are 'bases': see bases.base.resource; did you mean bases?"),
+        ((), "main has no base 'base', it has no base: see bases.base.resource"),
+        (('base',), "main lists a base 'base' and does not find it: it failed to start"),
+        (tuple(f'wheel{n}' for n in range(100)), "'wheel15' and 92 more: see"),
+        (('x' * 1000, 'a\nb'), f"'{'x' * NAME_SHOWN}...'"),
+        (('a\nb',), "'a?b'"),
+    ],
+    ids=['others', 'similar', 'none', 'there', 'many', 'long', 'two lines'],
+)  # fmt: skip
+def test_the_line_about_a_base_names_those_there_are(there: tuple[str, ...], said: str) -> None:
+    line = take(diagnoses(), BaseUnknown('base', there, 0.0))
+    assert line.startswith('base: ')
+    assert said in line
+    assert '\n' not in line
+    assert len(line) < 500
+
+
+def test_the_name_that_is_looked_for_is_the_machines_own() -> None:
+    settings = configuration(replace(base('left'), resource='rem1left'))
+    line = take(diagnoses(), BaseUnknown('left', ('rem1:left',), 0.0), settings)
+    assert line == (
+        "left: main has no base 'rem1left', its bases are 'rem1:left': see bases.left.resource; "
+        'did you mean rem1:left?'
+    )
+
+
+# Clients without a node's name
+
+
+def row(client: str = '01', node: str = '', age: float = AFTER + 1.0) -> SessionRow:
+    return SessionRow(1, client, node, '/cmd_vel', 'active', {}, [], age, 0.5, 1, {})
+
+
+def test_a_client_whose_node_the_graph_does_not_name_is_told_once() -> None:
+    nameless = Nameless()
+    (line,) = nameless.look([row('01'), row('02')])
+    assert line.startswith('/cmd_vel: the graph does not name the node of a client (Cyclone DDS')
+    assert 'RMW_IMPLEMENTATION=rmw_fastrtps_cpp' in line
+    assert nameless.look([row('03')]) == []
+
+
+@pytest.mark.parametrize(
+    'known',
+    [
+        row(node='/teleop'),
+        row(age=1.0),
+        row(client='/cmd_vel'),
+        replace(row(), state='lapse'),
+    ],
+    ids=['named', 'young', "Jazzy's", 'ended'],
+)
+def test_a_client_that_has_a_name_or_may_get_one_is_not_told(known: SessionRow) -> None:
+    assert Nameless().look([known]) == []
+
+
+def refusals(count: int, reason: Refusal = Refusal.NO_SESSION, client: str = '01') -> list[Event]:
+    return [Refused('base', client, reason, at) for at in times(1.0, count)]
+
+
+def test_one_that_is_refused_for_the_lack_of_heartbeats_is_told_once() -> None:
+    diagnosing = Diagnoses(configuration(), lambda client: ('', '/cmd_vel'))
+    assert told(refusals(6), diagnosing) == []
+    (line,) = told(refusals(20), Diagnoses(configuration(), lambda client: ('', '/cmd_vel')))
+    assert 'so no heartbeat can reach it' in line
+
+
+@pytest.mark.parametrize(
+    ('events', 'node'),
+    [
+        (refusals(20), '/teleop'),
+        (refusals(20, Refusal.NON_FINITE), ''),
+        (refusals(20, client='/cmd_vel'), ''),
+        ([Refused('base', str(n), Refusal.NO_SESSION, at) for n, at in enumerate(times(1.0, 20))],
+         ''),
+    ],
+    ids=['named', 'for another reason', "Jazzy's", 'each a new one'],
+)  # fmt: skip
+def test_another_that_is_refused_is_not_told(events: list[Event], node: str) -> None:
+    assert told(events, Diagnoses(configuration(), lambda client: (node, '/cmd_vel'))) == []
+
+
+def test_one_whose_name_comes_late_is_not_told() -> None:
+    names = iter(['', '', '', '', *['/teleop'] * 3, ''])
+    diagnosing = Diagnoses(configuration(), lambda client: (next(names), '/cmd_vel'))
+    assert told(refusals(8), diagnosing) == []
+
+
+# Publishers that are not heard
+
+
+TWIST, STAMPED = 'geometry_msgs/msg/Twist', 'geometry_msgs/msg/TwistStamped'
+
+
+def info(name: str = 'nav', kind: str = TWIST, namespace: str = '/robot') -> Any:
+    return SimpleNamespace(node_name=name, node_namespace=namespace, topic_type=kind)
+
+
+def seen(there: Any, wanted: str = TWIST, why: str = '', now: float = 0.0) -> str | None:
+    return Unheard(Problems()).seen('/cmd_vel', there, wanted, why, now)
+
+
+@pytest.mark.parametrize(
+    ('there', 'wanted', 'remedy'),
+    [
+        (STAMPED, TWIST, f'move the topic to stamped_command_topics, or have it publish {TWIST}'),
+        (TWIST, STAMPED, f'move the topic to command_topics, or have it publish {STAMPED}'),
+        ('std_msgs/msg/String', TWIST, 'let it publish that, or on another topic'),
+        (TWIST, 'std_msgs/msg/String', 'let it publish that, or on another topic'),
+    ],
+)
+def test_one_of_another_type_is_named_with_the_remedy(
+    there: str, wanted: str, remedy: str
+) -> None:
+    assert seen(info(kind=there), wanted) == (
+        f'/cmd_vel: /robot/nav is not heard: it publishes {there}, the bridge expects {wanted}: '
+        f'{remedy}'
+    )
+
+
+@pytest.mark.parametrize(
+    ('why', 'setting'),
+    [
+        ('Volatile publisher and transient local subscription', 'durability'),
+        ('Subscription has a deadline, but publisher does not', 'deadline'),
+        ("Publisher's liveliness is automatic and subscription's is manual by topic",
+         'liveliness'),
+        ('Subscription has a liveliness lease duration, but publisher does not',
+         'liveliness_lease_duration'),
+    ],
+)  # fmt: skip
+def test_one_of_an_incompatible_qos_is_told_with_the_setting(why: str, setting: str) -> None:
+    line = seen(info(namespace='/'), why=f'QoS: ERROR: {why};')
+    assert line == (
+        f'/cmd_vel: /nav is not heard: incompatible QoS, {setting} ({why}): let it offer what '
+        'the bridge requests'
+    )
+
+
+def test_one_that_is_not_reliable_enough_is_told_with_the_parameter() -> None:
+    why = 'Best effort publisher and reliable subscription'
+    assert seen(info(namespace='/'), why=f'QoS: ERROR: {why};') == (
+        f'/cmd_vel: /nav is not heard: incompatible QoS, reliability ({why}): set '
+        'qos_overrides./cmd_vel.subscription.reliability to best_effort, or let it publish as '
+        'reliable'
+    )
+
+
+def test_every_reason_of_an_incompatible_qos_is_told() -> None:
+    assert '(one, two)' in wrong_qos('/cmd_vel', 'QoS: ERROR: one;ERROR: two;')
+
+
+def test_one_is_told_once_a_minute_and_shown_until_it_is_seen_no_more() -> None:
+    problems = Problems()
+    unheard = Unheard(problems)
+    lines = [unheard.seen('/cmd_vel', info(kind=STAMPED), TWIST, '', at) for at in times(2.0, 61)]
+    assert sum(line is not None for line in lines) == 3
+    assert len(problems.lines(BRIDGE, 119.9 + LASTS)) == 1
+    assert problems.lines(BRIDGE, 120.0 + LASTS) == []
+
+
+def test_one_whose_name_is_not_known_yet_is_told_when_it_is() -> None:
+    unheard = Unheard(Problems())
+    nameless = info(UNKNOWN[0], STAMPED, UNKNOWN[1])
+    assert unheard.seen('/cmd_vel', nameless, TWIST, '', 0.0) is None
+    assert unheard.seen('/cmd_vel', info(kind=STAMPED), TWIST, '', 0.1) is not None
+
+
+def test_what_a_stranger_calls_itself_and_its_type_makes_no_lines_and_no_long_ones() -> None:
+    line = seen(info('x\ny' * 1000, 'a\n[WARN] all is well' * 1000))
+    assert line is not None
+    assert '\n' not in line
+    assert len(line) < 600
