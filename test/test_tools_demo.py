@@ -19,6 +19,8 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from viam_session_bridge.ros.wait import gids_available
+
 ROOT = Path(__file__).resolve().parents[1]
 SVG = '{http://www.w3.org/2000/svg}'
 STORY = [
@@ -85,6 +87,8 @@ def test_goes_as_told(directory: Path) -> None:
 
 def _is_drawn(root: ElementTree.Element) -> None:
     texts = [''.join(text.itertext()).strip() for text in root.iter(f'{SVG}text')]
+    if gids_available():
+        assert {'/teleop', '/navigator'} <= {*texts}, texts
     for text in ('machine main', 'base rover', 'session 1', 'session 2', 'lapse: stops nothing',
                  'lapse: stopping rover', 'ended'):  # fmt: skip
         assert text in texts, texts

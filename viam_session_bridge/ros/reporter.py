@@ -45,7 +45,8 @@ class Reporter:
 
     def __init__(self, node: Node, configuration: Configuration) -> None:
         """Open the event log (OSError where that cannot be done) and the publishers."""
-        self._log = EventLog(configuration.event_log) if configuration.event_log else None
+        path = configuration.event_log
+        self._log = EventLog(path, self._describe) if path else None
         self._node = node
         self._addresses = {machine.name: machine.address for machine in configuration.machines}
         self._bases = {base.name: base for base in configuration.bases}
