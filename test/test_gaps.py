@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
@@ -78,8 +80,27 @@ def test_diagnostics_warn_no_more_of_what_was_lost_before() -> None:
     assert (status.level, status.message) == (DiagnosticStatus.OK, 'active')
 
 
-def bridge_status(counts: dict[str, int], losing: list[str]) -> DiagnosticStatus:
+def test_a_few_that_are_replaced_are_no_matter() -> None:
+    replacements = Losses()
+    replacements.add('/a', 9)
+    replacements.add('/b', 10)
+    assert replacements.recent(10) == ['/b']
+    replacements.add('/b', 9)
+    assert replacements.recent(10) == []
+
+
+def test_diagnostics_warn_of_commands_that_come_too_fast() -> None:
+    status = bridge_status({'replaced_messages': 4800}, [], ['/cmd_vel'])
+    assert status.level == DiagnosticStatus.WARN
+    assert status.message == 'commands come faster than they are handled: /cmd_vel'
+
+
+def bridge_status(
+    counts: dict[str, int], losing: list[str], replacing: Sequence[str] = ()
+) -> DiagnosticStatus:
     """Return the status of the bridge itself."""
     overview = Overview(True, 0.5, 0, [], [], [])
-    bridge, = diagnostic_statuses('/bridge', overview, {}, {}, counts, losing=losing)
+    bridge, = diagnostic_statuses(
+        '/bridge', overview, {}, {}, counts, losing=losing, replacing=replacing
+    )
     return bridge

@@ -20,7 +20,7 @@ from support.publisher_process import PublisherProcess
 from viam_session_bridge.ros.middleware import avoid_shared_memory, LOCALHOST
 
 FAST_DDS = 'rmw_fastrtps_cpp'
-PROFILES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+PROFILES, OLD = 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
 
 
 def changed(middleware: str = FAST_DDS, **environment: str) -> dict[str, str]:
@@ -41,7 +41,7 @@ def test_what_the_user_chose_stays() -> None:
     assert changed(**chosen) == {}
 
 
-@pytest.mark.parametrize('own', [*PROFILES, 'ROS_STATIC_PEERS'])
+@pytest.mark.parametrize('own', [PROFILES, OLD, 'ROS_STATIC_PEERS'])
 def test_a_user_who_has_settings_of_discovery_keeps_them(own: str) -> None:
     localhost = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', own: 'something'}
     assert changed(**localhost) == {'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4'}
@@ -50,7 +50,14 @@ def test_a_user_who_has_settings_of_discovery_keeps_them(own: str) -> None:
 def test_localhost_becomes_a_profile() -> None:
     after = changed(ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST')
     assert after['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'SYSTEM_DEFAULT'
-    assert {after[name] for name in PROFILES} == {str(LOCALHOST)}
+    assert after[PROFILES] == str(LOCALHOST)
+    assert OLD not in after  # at which others than Jazzy's would warn
+
+
+def test_jazzy_knows_the_profile_by_its_old_name() -> None:
+    environment = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+    avoid_shared_memory(FAST_DDS, environment, jazzy=True)
+    assert environment[OLD] == str(LOCALHOST)
 
 
 def sockets(process: ProcessUnderTest) -> set[str]:

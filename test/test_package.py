@@ -39,8 +39,9 @@ IMPURE = {
     'viam', 'yaml',
 }  # fmt: skip
 PURE_OF_MACHINE = (
-    'calls', 'closing', 'connection', 'handing_over', 'happened', 'inquiry', 'machine_sessions',
-    'outbox', 'pause', 'protocol', 'sender', 'stopping', 'token', 'unanswered', 'verifying',
+    'calls', 'closing', 'connection', 'earliest', 'handing_over', 'happened', 'inquiry',
+    'machine_sessions', 'missing', 'outbox', 'pause', 'protocol', 'sender', 'stopping', 'token',
+    'unanswered', 'verifying',
 )  # fmt: skip
 
 

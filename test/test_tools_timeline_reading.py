@@ -25,6 +25,8 @@ from viam_session_bridge.event_log import EventLog, LogClosed, Logged, LogOpened
 from viam_session_bridge.machine.happened import (
     AccessRefused,
     AtRest,
+    BaseKnown,
+    BaseUnknown,
     ChannelChanged,
     CommandFailed,
     CommandsTimeOut,
@@ -48,6 +50,8 @@ STOP = Stop('base', Cause.LAPSE, 'A', 3.0, 1, 2.5)
 ONE_OF_EACH: list[Logged] = [
     AccessRefused('main', 'UNAUTHENTICATED', 1.0),
     AtRest('base', 1.0),
+    BaseKnown('base', 1.0),
+    BaseUnknown('base', ('wheels', 'tracks'), 1.0),
     ChannelChanged('main', True, 1.0),
     CommandFailed('base', 'A', 'DEADLINE_EXCEEDED', 1.0),
     CommandsTimeOut('base', 3, 1.0),

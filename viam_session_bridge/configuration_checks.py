@@ -4,7 +4,7 @@
 Whether a configuration makes sense, and if not, every reason why.
 
 Messages call the parameters by their ROS names, because that is where the remedy is applied.
-What is allowed is said in the parameters' table of the README.
+What is allowed is said in docs/reference/parameters.md.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 from viam_session_bridge.bridge import Event
+from viam_session_bridge.machine.happened import SID_SHOWN
 
 MAX_BYTES = 10_000_000
 FILES_KEPT = 3
@@ -63,6 +64,8 @@ class EventLog:
     def write(self, event: Logged) -> None:
         """Write one event."""
         line = {'event': kind_of(event), 'wall': time.time(), **_plain(asdict(event))}
+        if 'sid' in line:
+            line['sid'] = line['sid'][:SID_SHOWN]
         client = getattr(event, 'client', '')
         if client and self._describe is not None:
             line['node'], line['topic'] = self._describe(client)

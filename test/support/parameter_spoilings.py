@@ -3,8 +3,8 @@
 """
 What may be wrong in a set of parameters.
 
-Every spoiling knows whether it must be refused and what is to be said then, from the README's
-table and the design alone: nothing here asks the code that checks.
+Every spoiling knows whether it must be refused and what is to be said then, from the
+parameters' table and the design alone: nothing here asks the code that checks.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ class Stop:
     """
     Stop the base.
 
-    ``motion_after_ack``: no motion before a stop was acknowledged (R10). ``session``: the one that
-    ended, 0 where none did. ``sign``: the last sign of life of that session.
+    ``session``: the one that ended, 0 where none did. ``sign``: the last sign of life of that
+    session.
     """
 
     base: str

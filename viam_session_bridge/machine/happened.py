@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from viam_session_bridge.core.said import Stop
 
+SID_SHOWN = 8  # characters of a machine session's id: it is a secret between client and machine
+
 
 @dataclass(frozen=True)
 class StopAcknowledged:

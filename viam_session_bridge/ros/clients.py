@@ -88,7 +88,7 @@ class Clients:
         self.discards: Counter[str] = Counter()
         self.refused_heartbeats: Counter[str] = Counter()
         self.losses = Losses()
-        self.replacements: Counter[str] = Counter()  # by topic
+        self.replacements = Losses()
         self.problems = Problems()
         self._unheard = Unheard(self.problems)
 
@@ -176,7 +176,7 @@ class Clients:
 
     def replaced(self, topic: str, count: int) -> None:
         """Count what came faster than it was handled; the newest of each publisher counts."""
-        self.replacements[topic] += count
+        self.replacements.add(topic, count)
 
     def unheard(self, topic: str, info: Any, wanted: str, why: str, now: float) -> None:
         """Tell of a publisher that is not heard, but not of many at once."""

@@ -31,7 +31,7 @@ class Gaps:
 
 
 class Losses:
-    """How many messages were lost, by topic, and where they are being lost now."""
+    """How many messages were lost (or replaced), by topic, and where that goes on now."""
 
     def __init__(self) -> None:
         """Start with nothing lost."""
@@ -42,7 +42,8 @@ class Losses:
         """Take that so many more were lost."""
         self.counts[topic] += count
 
-    def recent(self) -> list[str]:
-        """Return the topics that lost messages since the last call, sorted."""
+    def recent(self, least: int = 1) -> list[str]:
+        """Return the topics that lost so many messages since the last call, sorted."""
         before, self._looked_at = self._looked_at, Counter(self.counts)
-        return sorted(self._looked_at - before)
+        since = self._looked_at - before
+        return sorted(topic for topic, count in since.items() if count >= least)

@@ -25,6 +25,7 @@ from viam_session_bridge.ros.ending import Ending
 from viam_session_bridge.ros.middleware import avoid_shared_memory
 from viam_session_bridge.ros.node import BridgeNode
 from viam_session_bridge.ros.parameters import autostart
+from viam_session_bridge.ros.wait import gids_available
 from viam_session_bridge.ros.watchdog import watch
 from viam_session_bridge.supervisor import Supervisor
 
@@ -34,7 +35,8 @@ EXECUTOR_ENDS_IN = 1.0  # s
 def main(args: list[str] | None = None) -> int:
     """Run the node until a signal, the shutdown transition or a failure ends it."""
     ending = Ending()
-    avoid_shared_memory(get_rmw_implementation_identifier(), os.environ)
+    jazzy = not gids_available()
+    avoid_shared_memory(get_rmw_implementation_identifier(), os.environ, jazzy)
     # rclpy's own handlers would shut the context down at once, and with it the way to say so.
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)

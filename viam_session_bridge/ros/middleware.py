@@ -17,11 +17,13 @@ from pathlib import Path
 TRANSPORTS = 'FASTDDS_BUILTIN_TRANSPORTS'
 RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 PEERS = 'ROS_STATIC_PEERS'
-PROFILES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')  # the old: Jazzy
+PROFILES, JAZZYS_PROFILES = 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
 LOCALHOST = Path(__file__).with_name('localhost.xml')
 
 
-def avoid_shared_memory(middleware: str, environment: MutableMapping[str, str]) -> None:
+def avoid_shared_memory(
+    middleware: str, environment: MutableMapping[str, str], jazzy: bool = False
+) -> None:
     """
     Have Fast DDS use UDP alone for this process, where its user chose nothing else.
 
@@ -29,11 +31,12 @@ def avoid_shared_memory(middleware: str, environment: MutableMapping[str, str]) 
     made by a profile instead, unless the user has one.
 
     :param middleware: the name of the rmw implementation
+    :param jazzy: it is ROS 2 Jazzy's; later ones warn of the name that Jazzy knows
     """
     if not middleware.startswith('rmw_fastrtps') or TRANSPORTS in environment:
         return
     environment[TRANSPORTS] = 'UDPv4'
-    chosen = any(environment.get(name) for name in (*PROFILES, PEERS))
+    chosen = any(environment.get(name) for name in (PROFILES, JAZZYS_PROFILES, PEERS))
     if environment.get(RANGE) == 'LOCALHOST' and not chosen:
         environment[RANGE] = 'SYSTEM_DEFAULT'
-        environment.update(dict.fromkeys(PROFILES, str(LOCALHOST)))
+        environment[JAZZYS_PROFILES if jazzy else PROFILES] = str(LOCALHOST)

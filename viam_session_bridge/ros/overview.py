@@ -15,8 +15,7 @@ from dataclasses import asdict, dataclass
 
 from viam_session_bridge.bridge import Bridge
 from viam_session_bridge.core.said import SessionEnded
-
-SID_SHOWN = 8  # characters of a machine session's id: it is a secret between client and machine
+from viam_session_bridge.machine.happened import SID_SHOWN
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from viam_session_bridge.ros.throttle import Throttle
 from viam_session_bridge.shell import Shell
 
 PERIOD = 1.0  # s
+REPLACED = 10  # messages a second of one topic from which on that is worth a warning
 
 
 class Reporter:
@@ -148,21 +149,26 @@ class Reporter:
             self._node.get_logger().info(line)
 
     def _publish_all(self) -> None:
-        overview, now = self._publish_sessions(), monotonic()
+        heard = self._sessions.get_subscription_count()
+        overview, now = self._publish_sessions() if heard else self.overview(), monotonic()
         for line in self._diagnoses.nameless.look(overview.sessions):
             self._say(True, line, 'nameless', now)
         known = [self._diagnoses.problems]
         counts = {'discarded_commands': overview.discarded}
         losing: list[str] = []
+        replacing: list[str] = []
         if self._clients is not None:
             known.append(self._clients.problems)
             losing = self._clients.losses.recent()
+            replacing = self._clients.replacements.recent(REPLACED)
             counts['lost_messages'] = self._clients.losses.counts.total()
-            counts['replaced_messages'] = self._clients.replacements.total()
+            counts['replaced_messages'] = self._clients.replacements.counts.total()
             for what, count in self._clients.discards.items():
                 counts[f'discarded_{what}'] = count
             for reason, count in self._clients.refused_heartbeats.items():
                 counts[f'refused_heartbeats_{reason}'] = count
+        if not self._diagnostics.get_subscription_count():
+            return  # messages of this size are what an idle bridge costs most
         name = self._node.get_fully_qualified_name()
         statuses = diagnostic_statuses(
             name,
@@ -172,6 +178,7 @@ class Reporter:
             counts,
             self._plaintext,
             losing,
+            replacing,
             lambda place: [line for problems in known for line in problems.lines(place, now)],
         )
         self._diagnostics.publish(self._array(statuses))

@@ -70,6 +70,7 @@ def diagnostic_statuses(
     counts: Mapping[str, int],
     plaintext: frozenset[str] = frozenset(),
     losing: Sequence[str] = (),
+    replacing: Sequence[str] = (),
     problems: Callable[[str], Sequence[str]] = lambda place: (),
 ) -> list[DiagnosticStatus]:
     """
@@ -78,12 +79,16 @@ def diagnostic_statuses(
     :param counts: of the node: discarded and lost messages, refused heartbeats by reason
     :param plaintext: the machines that are reached over a network without TLS
     :param losing: the topics that lose messages now
+    :param replacing: those whose commands come faster than they are handled
     :param problems: what stands at a place, see :mod:`viam_session_bridge.ros.problems`
     """
     level, message = DiagnosticStatus.OK, 'active' if overview.active else 'inactive'
     if losing:
         level = DiagnosticStatus.WARN
         message = f'messages are lost on their way: {_some(losing)}'
+    elif replacing:
+        level = DiagnosticStatus.WARN
+        message = f'commands come faster than they are handled: {_some(replacing)}'
     elif counts.get('discarded_messages') or counts.get('discarded_commands'):
         level, message = DiagnosticStatus.WARN, 'messages were discarded after a late wake-up'
     return [

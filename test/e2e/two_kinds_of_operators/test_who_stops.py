@@ -221,7 +221,7 @@ def test_the_bridges_own_policy_stops_a_base_under_an_sdk_program_and_says_so_be
     start_operator: StartOperator,
     start_publisher: StartPublisher,
 ) -> None:
-    """README, "Other Viam programs on the same base"."""
+    """docs/concepts.md, "Other Viam programs on the same base"."""
     base = drive('under')
     operator = start_operator()
     operator.drive(SDKS_OWN, 0.2)

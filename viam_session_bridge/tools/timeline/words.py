@@ -12,6 +12,8 @@ from viam_session_bridge.core.said import Cause, Stop
 from viam_session_bridge.machine.happened import (
     AccessRefused,
     AtRest,
+    BaseKnown,
+    BaseUnknown,
     CommandFailed,
     CommandsTimeOut,
     ForeignSessions,
@@ -48,6 +50,8 @@ SHORT = {
 NOTED: dict[type, tuple[Sign, str]] = {
     AccessRefused: (Sign.FAILED, 'not let in'),
     AtRest: (Sign.NOTE, 'at rest'),
+    BaseKnown: (Sign.NOTE, 'known again'),
+    BaseUnknown: (Sign.FAILED, 'no such base'),
     CommandFailed: (Sign.FAILED, 'command failed'),
     CommandsTimeOut: (Sign.FAILED, 'timeouts'),
     ForeignSessions: (Sign.NOTE, 'others drive too'),
@@ -85,7 +89,9 @@ def told(event: Event, time: float, name: Callable[[str], str]) -> str:
     """Return what the bridge's own log says of an event, and when."""
     if isinstance(event, AtRest):
         return f'{clock(time)} {event.base}: it stands still, its machine has stopped it'
-    line = tell(event, name, _Addresses())
+    if isinstance(event, BaseUnknown):  # the parameters are not in the log
+        return f'{clock(time)} {event.base}: its machine has no base of that resource'
+    line = tell(event, name, _Addresses(), {})
     return f'{clock(time)} {line[1] if line else type(event).__name__}'
 
 
