@@ -75,11 +75,11 @@ def in_dds(process: ProcessUnderTest) -> bool:
 def test_started_for_localhost_it_has_no_shared_memory_and_hears_who_has(
     own_ros_domain: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
-    for name in PROFILES:
+    for name in (PROFILES, OLD):
         monkeypatch.delenv(name)
     # No machine is needed: a command that is refused was heard.
     settings = parameters(f'127.0.0.1:{free_port()}', {'base': {'command_topics': ['/cmd_vel']}})
-    users = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', **dict.fromkeys(PROFILES, '')}
+    users = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', **dict.fromkeys((PROFILES, OLD), '')}
     bridge = BridgeProcess(tmp_path, own_ros_domain, settings, environment=users)
     teleop = PublisherProcess(tmp_path, 'teleop', own_ros_domain)
     both = [bridge, teleop] if first == 'the bridge' else [teleop, bridge]
