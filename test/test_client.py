@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist
 import rclpy
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
@@ -23,7 +24,7 @@ from rclpy.exceptions import InvalidNamespaceException
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from support.bounds import Load
@@ -31,6 +32,8 @@ from support.drive import wait_for
 from support.own_node import OwnNode
 from support.process import ROOT
 from viam_session_bridge.client import Heartbeats, session_client, SessionClient
+from viam_session_bridge.overview import SessionRow
+from viam_session_bridge.ros.statuses import session_statuses
 from viam_session_bridge.ros.wait import gids_available
 
 WINDOW = 0.5  # s
@@ -124,6 +127,7 @@ def test_stop_ends_them_and_start_begins_anew(node: Node) -> None:
         assert (heartbeats.started, len(spun.sent)) == (True, 1)
         spun.spin_until(lambda: len(spun.sent) == 3)
     assert not spun.heartbeats.started
+    assert not list(node.timers)
     spun.spin_for(3 * PERIOD)
     assert len(spun.sent) == 3
     spun.heartbeats.start()
@@ -131,11 +135,19 @@ def test_stop_ends_them_and_start_begins_anew(node: Node) -> None:
     spun.spin_until(lambda: len(spun.sent) == 6)
 
 
+def test_heartbeat_that_was_due_when_another_thread_stopped_them_is_not_sent(node: Node) -> None:
+    spun = Spun(node)
+    spun.heartbeats.start()
+    spun.heartbeats.stop()
+    spun.heartbeats._beat()  # as an executor does that had taken the timer already
+    assert len(spun.sent) == 1
+
+
 def test_heartbeat_after_a_hang_is_left_out_so_that_what_waited_comes_first(node: Node) -> None:
     spun = Spun(node)
     spun.heartbeats.start()
     spun.spin_until(lambda: len(spun.sent) == 3)
-    time.sleep(WINDOW)  # the fault: a callback that hangs
+    time.sleep(WINDOW + 0.7 * PERIOD)  # the fault: a callback that hangs
     thawed = time.monotonic()
     spun.spin_until(lambda: len(spun.sent) == 4)
     assert spun.sent[3] - thawed >= PERIOD * 0.9
@@ -249,14 +261,16 @@ def test_where_publishers_are_not_told_apart_the_topic_is_named_and_the_limit_to
     monkeypatch.setattr(session_client, 'gids_available', lambda: False)
     topic = '/viam_session_bridge/heartbeat'
     with Listener(own_ros_domain, topic, ReliabilityPolicy.RELIABLE) as bridge:
-        heartbeats = SessionClient(node).session('cmd_vel')
+        client = SessionClient(node)
+        own, others = client.session('cmd_vel'), client.permission('/teleop', '/x')
 
-        def heard() -> bool:
-            heartbeats.send()
-            return '/cmd_vel' in bridge.heard
+        def both_heard() -> bool:
+            own.send()
+            others.send()
+            return {'/cmd_vel', '/x'} <= set(bridge.heard)
 
-        wait_for(heard, 'the topic is named')
-        assert set(bridge.heard) == {'/cmd_vel'}
+        wait_for(both_heard, 'the topics are named')
+        assert set(bridge.heard) == {'/cmd_vel', '/x'}
     assert 'a speed has to be repeated' in capfd.readouterr().err
 
 
@@ -301,6 +315,21 @@ def test_without_a_bridge_there_is_no_overview(node: Node) -> None:
     assert not client.wait_for_bridge(0.1)
     with pytest.raises(RuntimeError, match='no bridge at viam_session_bridge'):
         client.overview()
+
+
+def test_sessions_told_before_the_node_came_are_told_to_it(
+    node: Node, make_node: MakeNode
+) -> None:
+    row = SessionRow(1, '0a' * 16, '/teleop', '/cmd_vel', 'active', {}, ['base'], 1.0, 0.2, 5, {})
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    bridge: Any = make_node('viam_session_bridge').create_publisher(
+        DiagnosticArray, '~/sessions', latched
+    )
+    bridge.publish(DiagnosticArray(status=session_statuses('/viam_session_bridge', [row])))
+    told: list[list[SessionRow]] = []
+    SessionClient(node).watch(told.append)
+    Spun(node).spin_until(lambda: bool(told))
+    assert told == [[row]]
 
 
 def test_it_brings_nothing_of_the_bridge_into_the_users_node() -> None:
