@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+import itertools
 import os
 from pathlib import Path
+import re
 import subprocess
 import sys
 from typing import Any, NamedTuple
@@ -209,6 +211,16 @@ def test_versions_agree() -> None:
         assert newest.partition(' ')[0] == version
     elif released:
         assert released[0] == version
+
+
+def test_changelog_has_the_form_that_bloom_reads() -> None:
+    lines = (ROOT / 'CHANGELOG.rst').read_text().splitlines()
+    title = f'Changelog for package {NAME}'
+    assert lines[:3] == ['^' * len(title), title, '^' * len(title)]
+    for title, rule in itertools.pairwise(lines[3:]):
+        if rule and not rule.strip('-'):
+            assert re.fullmatch(r'Forthcoming|\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\)', title)
+            assert len(rule) == len(title)
 
 
 def test_every_source_has_the_licence_header() -> None:
