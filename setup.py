@@ -23,6 +23,8 @@ setup(
         (share, ['package.xml']),
         (f'{share}/launch', files('launch')),
         (f'{share}/config', files('config')),
+        (f'{share}/examples', files('examples')),
+        (f'{share}/examples/cpp', files('examples/cpp')),
         (f'{share}/systemd', files('systemd')),
     ],
     install_requires=['setuptools'],

@@ -7,12 +7,17 @@ The bridge, with the parameters of a file.
 
 Ctrl-C is an orderly end: launch sends SIGINT, the bridge stops its bases within its
 ``shutdown_timeout`` (2 s), and SIGTERM would follow after 5 s only.
+
+Included beside descriptions with arguments of the same names, such as Nav2's bringup, it belongs
+in a group of its own, or both get what is said to one of them:
+
+    GroupAction([IncludeLaunchDescription(..., launch_arguments={...}.items())], forwarding=False)
 """
 
 from __future__ import annotations
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -20,52 +25,56 @@ from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = 'viam_session_bridge'
 RESPAWN_DELAY = 1.0  # s
+BOOLEANS = ['true', 'false', 'True', 'False']  # the latter from launch files in Python
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments and the node; ``ros2 launch`` asks for it."""
-    return LaunchDescription(
-        [
-            DeclareLaunchArgument(
-                'params_file',
-                default_value=PathJoinSubstitution(
-                    [FindPackageShare(PACKAGE), 'config', 'one_base.yaml']
-                ),
-                description='parameters; default: one base of a viam-server at localhost:8080',
+    # In a scope of its own: what is not said here stays what it was for those that are included
+    # beside it, which may have arguments of the same names, as Nav2's bringup has.
+    return LaunchDescription([GroupAction([*_arguments(), OpaqueFunction(function=_bridge)])])
+
+
+def _arguments() -> list[DeclareLaunchArgument]:
+    return [
+        DeclareLaunchArgument(
+            'params_file',
+            default_value=PathJoinSubstitution(
+                [FindPackageShare(PACKAGE), 'config', 'one_base.yaml']
             ),
-            DeclareLaunchArgument(
-                'namespace',
-                default_value='',
-                description='of the node, its topics and its relative command topics',
-            ),
-            DeclareLaunchArgument(
-                'autostart',
-                default_value='',
-                choices=['', 'true', 'false'],
-                description='whether the node configures and activates itself; '
-                'default: as params_file says, else true',
-            ),
-            DeclareLaunchArgument(
-                'log_level',
-                default_value='info',
-                description='debug, info, warn, error, fatal, or LOGGER:=LEVEL',
-            ),
-            DeclareLaunchArgument(
-                'respawn',
-                default_value='false',
-                choices=['true', 'false'],
-                description='start the node anew whenever it ends, in order too; '
-                'the machine stops its bases meanwhile',
-            ),
-            DeclareLaunchArgument(
-                'enclave',
-                default_value='',
-                description='SROS 2: whose keys and permissions the node has, such as '
-                '/viam_session_bridge; default: those of /',
-            ),
-            OpaqueFunction(function=_bridge),
-        ]
-    )
+            description='parameters; default: one base of a viam-server at localhost:8080',
+        ),
+        DeclareLaunchArgument(
+            'namespace',
+            default_value='',
+            description='of the node, its topics and its relative command topics',
+        ),
+        DeclareLaunchArgument(
+            'autostart',
+            default_value='',
+            choices=['', *BOOLEANS],
+            description='whether the node configures and activates itself; '
+            'default: as params_file says, else true',
+        ),
+        DeclareLaunchArgument(
+            'log_level',
+            default_value='info',
+            description='debug, info, warn, error, fatal, or LOGGER:=LEVEL',
+        ),
+        DeclareLaunchArgument(
+            'respawn',
+            default_value='false',
+            choices=BOOLEANS,
+            description='start the node anew whenever it ends, in order too; '
+            'the machine stops its bases meanwhile',
+        ),
+        DeclareLaunchArgument(
+            'enclave',
+            default_value='',
+            description='SROS 2: whose keys and permissions the node has, such as '
+            '/viam_session_bridge; default: those of /',
+        ),
+    ]
 
 
 def _bridge(context: LaunchContext) -> list[Node]:
@@ -87,7 +96,7 @@ def _bridge(context: LaunchContext) -> list[Node]:
             parameters=parameters,
             ros_arguments=ros_arguments,
             output='screen',
-            respawn=LaunchConfiguration('respawn').perform(context) == 'true',
+            respawn=LaunchConfiguration('respawn').perform(context).lower() == 'true',
             respawn_delay=RESPAWN_DELAY,
         )
     ]

@@ -37,9 +37,9 @@ from viam_session_bridge.machine.happened import (
     StopFinal,
     StopOverdue,
 )
+from viam_session_bridge.overview import SessionRow
 from viam_session_bridge.ros.diagnoses import Diagnoses, FAILURE_LASTS
 from viam_session_bridge.ros.nameless import AFTER, Nameless
-from viam_session_bridge.ros.overview import SessionRow
 from viam_session_bridge.ros.problems import (
     at_base,
     at_machine,

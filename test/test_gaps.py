@@ -12,8 +12,8 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from viam_session_bridge.overview import Overview
 from viam_session_bridge.ros.gaps import Gaps, Losses, PUBLISHERS_KEPT
-from viam_session_bridge.ros.overview import Overview
 from viam_session_bridge.ros.statuses import diagnostic_statuses
 
 

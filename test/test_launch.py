@@ -148,6 +148,7 @@ def test_drives_in_a_namespace_and_ends_with_the_base_stopped(
     ('in_file', 'argument', 'starts'),
     [
         ('', 'autostart:=false', False),
+        ('', 'autostart:=False', False),
         ('    autostart: false\n', '', False),
         ('    autostart: false\n', 'autostart:=true', True),
     ],
@@ -248,3 +249,85 @@ def test_default_parameters_are_the_installed_ones(
         share = tmp_path / 'prefix' / 'share' / NAME
         assert str(share / 'config' / 'one_base.yaml') in command
         assert launch.interrupt() == 0
+
+
+# A description of somebody else with the same names, and values of its own.
+OTHER = """
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, LogInfo
+from launch.substitutions import LaunchConfiguration as Value
+NAMES = 'params_file', 'namespace', 'autostart', 'log_level', 'respawn', 'enclave'
+def generate_launch_description():
+    declared = [DeclareLaunchArgument(name, default_value='others') for name in NAMES]
+    said = [text for name in NAMES for text in (f' {name}=', Value(name))]
+    return LaunchDescription([*declared, LogInfo(msg=['other:', *said])])
+"""
+COMPOSED = """
+import sys
+from launch import LaunchDescription
+from launch.actions import GroupAction, IncludeLaunchDescription
+from launch.launch_description_sources import AnyLaunchDescriptionSource
+from launch_ros.actions import PushRosNamespace
+OURS, OTHER, PARAMETERS = {ours!r}, {other!r}, {parameters!r}
+def included(file, **arguments):
+    return IncludeLaunchDescription(
+        AnyLaunchDescriptionSource(file), launch_arguments=arguments.items())
+def generate_launch_description():
+    return LaunchDescription([{actions}])
+"""
+ALL_THE_OTHERS = (
+    'other: params_file=others namespace=others autostart=others log_level=others '
+    'respawn=others enclave=others'
+)
+
+
+def composed(directory: Path, file: str, actions: str, parameters: str = '') -> str:
+    """Write a launch file that includes a launch file of ours and another one."""
+    other, path = directory / 'other.launch.py', directory / 'composed.launch.py'
+    other.write_text(OTHER)
+    share = directory / 'prefix' / 'share' / NAME
+    names = {'ours': str(share / 'launch' / file), 'other': str(other), 'actions': actions}
+    path.write_text(COMPOSED.format(**names, parameters=parameters.partition(':=')[2]))
+    return str(path)
+
+
+@pytest.mark.parametrize('file', FILES)
+@pytest.mark.parametrize(
+    'others',
+    ['included(OTHER), {}', '{}, included(OTHER)', "included(OTHER, namespace='others'), {}"],
+    ids=['before', 'after', 'told'],
+)
+def test_beside_another_description_each_has_its_own_values(
+    tmp_path: Path, own_ros_domain: int, machine: SimulatedMachine, file: str, others: str
+) -> None:
+    ours = (
+        "GroupAction([PushRosNamespace('fleet'), included(OURS, params_file=PARAMETERS, "
+        "namespace='robot')], forwarding=False)"
+    )
+    path = composed(tmp_path, file, others.format(ours), parameters(tmp_path, machine))
+    with Launch(tmp_path, own_ros_domain, path) as launch:
+        launch.wait_for('[fleet.robot.viam_session_bridge]: main: connected')
+        launch.wait_for(ALL_THE_OTHERS)
+        assert launch.interrupt() == 0
+
+
+@pytest.mark.parametrize('file', FILES)
+def test_defaults_stay_in_its_own_scope(tmp_path: Path, own_ros_domain: int, file: str) -> None:
+    from support.observer import Observer
+
+    path = composed(tmp_path, file, 'included(OURS), included(OTHER)')
+    with Launch(tmp_path, own_ros_domain, path) as launch, Observer(own_ros_domain) as observer:
+        launch.wait_for(ALL_THE_OTHERS)
+        assert observer.state() == 'active'
+        assert launch.interrupt() == 0
+
+
+@pytest.mark.parametrize('file', FILES)
+def test_arguments_can_be_listed(tmp_path: Path, own_ros_domain: int, file: str) -> None:
+    from launch.launch_description_sources import AnyLaunchDescriptionSource
+
+    source = AnyLaunchDescriptionSource(str(ROOT / 'launch' / file))
+    found = source.try_get_launch_description_without_context().get_launch_arguments()
+    assert {argument.name for argument in found} == {
+        'params_file', 'namespace', 'autostart', 'log_level', 'respawn', 'enclave'
+    }  # fmt: skip

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+import itertools
 import os
 from pathlib import Path
+import re
 import subprocess
 import sys
 from typing import Any, NamedTuple
@@ -32,6 +34,8 @@ ROSDEP_KEYS = {
 OPTIONAL = {'grpclib': 'machine', 'h2': 'machine', 'matplotlib': 'tools', 'viam': 'machine'}
 # Loaded by pytest itself, see pyproject.toml.
 PLUGINS = {'python3-pytest-timeout'}
+# `ros2 launch`, which brings what reads launch files in XML.
+PROGRAMS = {'ros2launch'}
 
 IMPURE = {
     'asyncio', 'concurrent', 'datetime', 'google', 'grpc', 'logging', 'multiprocessing', 'queue',
@@ -154,11 +158,15 @@ def test_nothing_is_imported_undeclared() -> None:
     assert rosdep_keys(sources(NAME, 'launch')) <= declared('exec_depend')
 
 
+def test_examples_need_nothing_else() -> None:
+    assert rosdep_keys(sources('examples')) <= declared('exec_depend')
+
+
 def test_nothing_is_declared_unused() -> None:
     complete = all(target(script)[0].exists() for script in console_scripts())
     if not complete or not sources('launch'):
         pytest.skip('not all executables and launch files are there yet')
-    assert declared('exec_depend') <= rosdep_keys(sources(NAME, 'launch'))
+    assert declared('exec_depend') <= rosdep_keys(sources(NAME, 'launch')) | PROGRAMS
 
 
 def test_what_the_tests_import_is_declared() -> None:
@@ -204,6 +212,16 @@ def test_versions_agree() -> None:
         assert newest.partition(' ')[0] == version
     elif released:
         assert released[0] == version
+
+
+def test_changelog_has_the_form_that_bloom_reads() -> None:
+    lines = (ROOT / 'CHANGELOG.rst').read_text().splitlines()
+    title = f'Changelog for package {NAME}'
+    assert lines[:3] == ['^' * len(title), title, '^' * len(title)]
+    for title, rule in itertools.pairwise(lines[3:]):
+        if rule and not rule.strip('-'):
+            assert re.fullmatch(r'Forthcoming|\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\)', title)
+            assert len(rule) == len(title)
 
 
 def test_every_source_has_the_licence_header() -> None:

@@ -160,6 +160,19 @@ class Record:
     sends: int = 0  # of `newest`
 
 
+# Named, as Hypothesis 6.98, which Ubuntu 24.04 has, reads the source of lambdas again and again.
+def calls_are_in_flight(it: BridgeAgainstMachine) -> bool:
+    return bool(it.pending)
+
+
+def stops_are_in_flight(it: BridgeAgainstMachine) -> bool:
+    return any(isinstance(pending.call.request, StopBase) for pending in it.pending)
+
+
+def calls_came_late(it: BridgeAgainstMachine) -> bool:
+    return bool(it.machine.late)
+
+
 class BridgeAgainstMachine(RuleBasedStateMachine):
     policy = StopPolicy.BRIDGE
     manual = SessionsMode.MANUAL  # of base m
@@ -378,7 +391,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
 
     # The machine
 
-    @precondition(lambda self: self.pending)
+    @precondition(calls_are_in_flight)
     @rule(
         number=st.integers(0, 3),
         fails=st.sampled_from([False, False, True]),
@@ -391,7 +404,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         if answers:
             self.end(pending, pending.answer)
 
-    @precondition(lambda self: any(isinstance(p.call.request, StopBase) for p in self.pending))
+    @precondition(stops_are_in_flight)
     @rule(newest=st.booleans(), fails=st.booleans())
     def answer_a_stop(self, newest: bool, fails: bool) -> None:
         stops = [p for p in self.pending if isinstance(p.call.request, StopBase)]
@@ -406,7 +419,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
                 self.run(self.pending[0], False)
                 self.end(self.pending[0], self.pending[0].answer)
 
-    @precondition(lambda self: self.machine.late)
+    @precondition(calls_came_late)
     @rule(number=st.integers(0, 3))
     def run_late(self, number: int) -> None:
         self.machine.run_late(self.machine.late[number % len(self.machine.late)])

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 import io
+import json
 
 import pytest
 
-from viam_session_bridge.ros.overview import BaseRow, MachineRow, Overview, SessionRow
-from viam_session_bridge.tools.asking import read
+from viam_session_bridge.overview import BaseRow, MachineRow, Overview, overview_of, SessionRow
 from viam_session_bridge.tools.changes import changes
 from viam_session_bridge.tools.screen import Screen
 from viam_session_bridge.tools.sessions import counted_down
@@ -160,7 +160,7 @@ def test_counts_down_between_answers() -> None:
 
 
 def test_reads_what_the_service_says() -> None:
-    assert read(OVERVIEW.as_dict()) == OVERVIEW
+    assert overview_of(True, json.dumps(OVERVIEW.as_dict())) == OVERVIEW
 
 
 def test_changes_of_a_first_overview_leave_history_out() -> None:

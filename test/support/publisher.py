@@ -21,7 +21,7 @@ from typing import Any
 from geometry_msgs.msg import Twist, TwistStamped
 import rclpy
 from rclpy.node import Node
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
 
 HEARTBEATS = '/viam_session_bridge/heartbeat'
 MARK = 1e-6  # m/s that each message of a marked stream adds to the speed forward
@@ -80,8 +80,8 @@ class Stream:
 
     def _message(self) -> Any:
         what = self._what
-        if self._kind is String:
-            return String(data=what['data'])
+        if self._kind in (Bool, String):
+            return self._kind(data=what['data'])
         twist = Twist()
         twist.linear.x, twist.linear.y = what['forward'], what['left']
         twist.angular.z = what['turn']
@@ -144,8 +144,8 @@ class Publisher:
     def _stream(self, order: dict[str, Any]) -> Stream:
         key = order['key']
         if key not in self._streams:
-            kinds = {'Twist': Twist, 'TwistStamped': TwistStamped, 'String': String}
-            kind = kinds[order['type']]
+            kinds = (Twist, TwistStamped, String, Bool)
+            kind = {kind.__name__: kind for kind in kinds}[order['type']]
             self._streams[key] = Stream(self._node, key, order['topic'], kind, self._log)
             self._streams[key].await_match()
         return self._streams[key]

@@ -74,6 +74,10 @@ class PublisherProcess(ToldProcess):
         """Send no more heartbeats."""
         self.silence(HEARTBEATS)
 
+    def press(self, topic: str, *, held: bool = True, rate: float = RATE) -> float:
+        """Say again and again whether a button is held; return when that was said first."""
+        return self._tell(do='stream', key=topic, topic=topic, type='Bool', data=held, rate=rate)
+
     def leave(self) -> None:
         """End as a good publisher does, and wait for that."""
         self._write(do='exit')

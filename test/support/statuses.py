@@ -11,7 +11,7 @@ from typing import NamedTuple
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from viam_session_bridge.configuration import BaseConfiguration, DriveMode, SessionsMode
-from viam_session_bridge.ros.overview import BaseRow, MachineRow, Overview, SessionRow
+from viam_session_bridge.overview import BaseRow, MachineRow, Overview, SessionRow
 from viam_session_bridge.ros.statuses import diagnostic_statuses, session_statuses
 
 LEVELS = {

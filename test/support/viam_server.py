@@ -17,7 +17,6 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 import grpc
-from viam.gen.common.v1 import common_pb2
 
 from support.go_build import binary
 from support.ports import free_port
@@ -164,6 +163,9 @@ class ViamServer:
         A server that shuts down fails all that wait. `get=True` returns `moving`, `linear`,
         `angular` and `counts`, the calls begun by name.
         """
+        # Only here: viam-sdk is an extra, and tests that skip themselves without it import this.
+        from viam.gen.common.v1 import common_pb2
+
         request = common_pb2.DoCommandRequest(name=base)
         if faults:
             request.command.update({'set': faults})

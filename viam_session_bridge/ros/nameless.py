@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from viam_session_bridge.core.said import Refusal, Refused
-from viam_session_bridge.ros.overview import SessionRow
+from viam_session_bridge.overview import SessionRow
 
 AFTER = 5.0  # s: with Fast DDS the graph tells a name 20 to 100 ms after the first message
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The overview: every session, base and machine at one moment.
+Looks at the bridge for the overview.
 
 An adaptor that reads the bridge and changes nothing; :func:`look` is quick enough to be called
 under the bridge's lock, all formatting comes after.
@@ -11,65 +11,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 
 from viam_session_bridge.bridge import Bridge
 from viam_session_bridge.core.said import SessionEnded
 from viam_session_bridge.machine.happened import SID_SHOWN
-
-
-@dataclass(frozen=True)
-class SessionRow:
-    """One session; ages and times in s, ``to_lapse`` 0 for one that ended."""
-
-    id: int
-    client: str
-    node: str
-    topic: str
-    state: str
-    machine_sessions: dict[str, str]
-    bases: list[str]
-    age: float
-    to_lapse: float
-    commands: int
-    refusals: dict[str, int]
-
-
-@dataclass(frozen=True)
-class BaseRow:
-    """One base; ``session`` is its last user's, 0 for none."""
-
-    base: str
-    machine: str
-    session: int
-    stopping: bool
-    refusals: dict[str, int]
-
-
-@dataclass(frozen=True)
-class MachineRow:
-    """One machine; ``window`` is its own in s, 0 until it told."""
-
-    machine: str
-    ready: bool
-    supervised: bool
-    window: float
-
-
-@dataclass(frozen=True)
-class Overview:
-    """All of it; ``window`` is the bridge's, in s, ``discarded`` counts commands (R2)."""
-
-    active: bool
-    window: float
-    discarded: int
-    sessions: list[SessionRow]
-    bases: list[BaseRow]
-    machines: list[MachineRow]
-
-    def as_dict(self) -> dict[str, object]:
-        """Return it as JSON-ready values, for ``~/get_sessions``."""
-        return asdict(self)
+from viam_session_bridge.overview import BaseRow, MachineRow, Overview, SessionRow
 
 
 def look(bridge: Bridge, now: float, describe: Callable[[str], tuple[str, str]]) -> Overview:

@@ -24,9 +24,10 @@ from viam_session_bridge.configuration import Configuration
 from viam_session_bridge.core.said import SessionEnded, SessionStarted, TakenOver
 from viam_session_bridge.event_log import EventLog
 from viam_session_bridge.machine.happened import StopAcknowledged
+from viam_session_bridge.overview import Overview
 from viam_session_bridge.ros.clients import Clients
 from viam_session_bridge.ros.diagnoses import Diagnoses
-from viam_session_bridge.ros.overview import Ended, look, Overview
+from viam_session_bridge.ros.overview import Ended, look
 from viam_session_bridge.ros.pace import Pace
 from viam_session_bridge.ros.statuses import (
     diagnostic_statuses,

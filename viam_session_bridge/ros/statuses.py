@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from viam_session_bridge.configuration import BaseConfiguration, SessionsMode
-from viam_session_bridge.ros.overview import BaseRow, MachineRow, Overview, SessionRow
+from viam_session_bridge.overview import BaseRow, MachineRow, Overview, SessionRow
 from viam_session_bridge.ros.problems import at_base, at_machine, BRIDGE
 
 NAMED = 3  # topics that a message names

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from typing import Any
@@ -15,12 +14,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
-from viam_session_bridge.ros.overview import BaseRow, MachineRow, Overview, SessionRow
+from viam_session_bridge.overview import Overview, overview_of
 
 _POLL = 0.05  # s
-_NOT_CONFIGURED = {
-    'active': False, 'window': 0.0, 'discarded': 0, 'sessions': [], 'bases': [], 'machines': [],
-}  # fmt: skip
 
 
 class Asking:
@@ -65,10 +61,7 @@ class Asking:
             response = future.result()
         finally:
             self._client.remove_pending_request(future)
-        if response is None or not response.success:
-            # It answers, and is not configured.
-            return read(_NOT_CONFIGURED)
-        return read(json.loads(response.message))
+        return overview_of(response.success, response.message)
 
     def close(self) -> None:
         """Leave the graph."""
@@ -81,10 +74,3 @@ class Asking:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def read(overview: dict[str, Any]) -> Overview:
-    """Return the overview that :meth:`Overview.as_dict` made a dictionary of."""
-    rows = {'sessions': SessionRow, 'bases': BaseRow, 'machines': MachineRow}
-    read = {name: [kind(**row) for row in overview[name]] for name, kind in rows.items()}
-    return Overview(**{**overview, **read})
