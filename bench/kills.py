@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Publishers that are killed while they drive a base, and what becomes of the base."""
+"""Publishers that die or fall silent while they drive a base, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ STEPS = {
     'accept': '  publish -> accepted',
     'lapse': '  deadline -> lapse decided',
     'stop': '  lapse decided -> Stop at base',
+    'deadline': 'deadline -> Stop at base',
 }
 
 
@@ -44,6 +45,11 @@ class Kill:
     stop: float
     cause: str
 
+    @property
+    def deadline(self) -> float | None:
+        """From the session's deadline, its last sign of life and the window, to the Stop."""
+        return None if self.lapse is None else self.lapse + self.stop
+
 
 class Target:
     """A base, the record of its machine, and how its publishers ended."""
@@ -56,16 +62,31 @@ class Target:
 
     def kill(self, driver: Driver, first: int, window: float, events: Tail) -> None:
         """Have a publisher drive, kill it, and see what becomes of the base."""
+        lines = self._drive(driver, first)
+        time.sleep(DRIVE + random.random() / RATE)
+        driver.kill()
+        self._watch(lines, driver, window, events)
+
+    def silence(self, driver: Driver, first: int, count: int, window: float, events: Tail) -> None:
+        """Have a publisher send so many commands and no more, and see what becomes of the base."""
+        lines = self._drive(driver, first, count)
+        driver.done()
+        self._watch(lines, driver, window, events)
+
+    def _drive(self, driver: Driver, first: int, count: int = 0) -> list[dict[str, Any]]:
         lines: list[dict[str, Any]] = []
         self._record.new()
-        driver.drive(RATE, first)
+        driver.drive(RATE, first, count)
         moving = self._record.collect(
             lines, lambda line: is_begin(line, self.base, 'set_velocity'), time.monotonic() + 5.0
         )
         if not moving:
             raise RuntimeError(f'{self.base}: no command arrives within 5 s')
-        time.sleep(DRIVE + random.random() / RATE)
-        driver.kill()
+        return lines
+
+    def _watch(
+        self, lines: list[dict[str, Any]], driver: Driver, window: float, events: Tail
+    ) -> None:
         # Nothing is to run beside the bridge now.
         time.sleep(window + 0.05)
         self._record.collect(
