@@ -57,7 +57,10 @@ def main(name: str, topics: str, path: str, count: str = '1') -> None:
     publishers = [
         node.create_publisher(Twist, names[index % len(names)], 10) for index in range(int(count))
     ]
-    heart: Any = None
+    hearts: list[Any] = []
+
+    def beat(number: int, index: int) -> None:
+        hearts[0].publish(String())
 
     def drive(number: int, index: int) -> None:
         message.linear.x = number * SPEED_PER_NUMBER
@@ -69,12 +72,12 @@ def main(name: str, topics: str, path: str, count: str = '1') -> None:
     print('ready', flush=True)
     for line in sys.stdin:
         what, *numbers = line.split()
-        if what == 'beat' and heart is None:
-            heart = node.create_publisher(String, HEARTBEATS, 10)
-            _await_match([heart])
+        if what == 'beat' and not hearts:
+            hearts.append(node.create_publisher(String, HEARTBEATS, 10))
+            _await_match(hearts)
         rate, first, many, burst = map(float, numbers)
         _send(rate, int(first), int(many), int(burst),
-              drive if what == 'drive' else lambda number, index: heart.publish(String()))
+              drive if what == 'drive' else beat)  # fmt: skip
         print('done', flush=True)
     rclpy.shutdown()
 

@@ -102,9 +102,11 @@ def main() -> int:
         own = Own(own_server, Tail(own_server.record.path))
         _run(targets, drivers, own, Tail(log), options.silences)
     rows = [row for target in targets.values() for row in target.rows()]
-    names = dict.fromkeys(KINDS, "viam-server's own: last command at base -> Stop, less the window")
-    seen = {kind: Summary.of(late) for kind, late in own.late.items()}
-    rows += [[kind, text, *asdict(seen[kind]).values()] for kind, text in names.items()]
+    rows += [
+        [kind, "viam-server's own: last command at base -> Stop, less the window",
+         *asdict(Summary.of(late)).values()]
+        for kind, late in own.late.items()
+    ]  # fmt: skip
     print(table(['cores', 'ms', 'n', 'min', 'median', 'p99', 'max'], rows))
     for kind, target in targets.items():
         results[kind] = [None if one is None else asdict(one) | {'deadline': one.deadline}

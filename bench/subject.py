@@ -33,7 +33,7 @@ class Drive:
 
     :param sent: when each left, by number, s; `arrived`: those that began at the base
     :param cpu: s of the node, from the first command until all was quiet, `watched` s later
-    :param lines: the record's, of all bases
+    :param lines: the record's of the base, those of the warm-up too
     """
 
     sent: dict[int, float]
@@ -74,9 +74,9 @@ class Subject:
 
         :param warm_up: commands right before, which start sessions and are not counted
         """
+        record.new()
         if warm_up:
             self._send(rate, warm_up)
-        record.new()
         first, before, began = self._next, self._node.cpu(), time.monotonic()
         self._send(rate, count)
         lines = self._until_quiet(record)
