@@ -27,7 +27,7 @@ from bench.tail import Tail
 from support.viam_server import ViamServer
 
 RATE = 200.0  # Hz, of all publishers together
-BURST = 10  # commands of a publisher before the next one's turn: a takeover in ten
+BURST = 50  # commands of a publisher before the next one's turn: four takeovers a second
 WINDOW, MACHINE_WINDOW = 6.0, 10.0  # s; no session of a turn lapses in it
 BEATS = 1.0  # Hz, the heartbeats of silent sessions
 MAX_SESSIONS = 1000  # the ended ones of several turns count
@@ -140,29 +140,30 @@ def main() -> int:
     """Run the measurement; exit status 1 where something did not hold."""
     options = _options()
     results = conditions()
-    bases = {case.bases: [f'of{case.bases}_{i}' for i in range(case.bases)] for case in CASES}
+    cases = [case for case in CASES if not options.largest or case in (_least(case), _most(case))]
+    bases = {case.bases: [f'of{case.bases}_{i}' for i in range(case.bases)] for case in cases}
     every = [name for names in bases.values() for name in names]
-    turns: dict[Case, list[Turn]] = {case: [] for case in CASES}
+    turns: dict[Case, list[Turn]] = {case: [] for case in cases}
     with (
         Workbench(options.domain) as bench,
         ViamServer(bench.path, every, MACHINE_WINDOW) as server,
     ):
         stage = Stage(bench, server, bases)
         for turn in range(options.rounds):
-            for case in CASES if turn % 2 == 0 else CASES[::-1]:
+            for case in cases if turn % 2 == 0 else CASES[::-1]:
                 turns[case].append(stage.measure(case, options.seconds))
             print(f'{turn + 1} of {options.rounds} rounds', file=sys.stderr, flush=True)
     ratios = {
         (case, measure): Ratio.of(_each(turns[case], measure), _each(turns[_least(case)], measure))
-        for case in CASES for measure in ('cpu', 'latency')
+        for case in cases for measure in ('cpu', 'latency')
     }  # fmt: skip
-    rows = [_row(case, turns, ratios) for case in CASES]
+    rows = [_row(case, turns, ratios) for case in cases]
     header = ['grows', 'to', '% arrived', 'median ms', 'p99', 'ratio', 'CPU ms/command', 'ratio',
               'least', 'most', 'CPU ms/s without']  # fmt: skip
     print(table(header, rows))
     results['rows'] = rows
     results['cases'] = [
-        asdict(case) | {'turns': [asdict(turn) for turn in turns[case]]} for case in CASES
+        asdict(case) | {'turns': [asdict(turn) for turn in turns[case]]} for case in cases
     ]
     checks = [
         Check(f'{axis}: {what} per command within 10 % of the smallest case',
@@ -170,7 +171,7 @@ def main() -> int:
               ', '.join(f'{case.size}: {ratio.median:.2f}' for case, ratio in seen))
         for axis in ('clients', 'bases', 'silent')
         for measure, what in (('cpu', 'CPU'), ('latency', 'median latency'))
-        for seen in [[(case, ratios[case, measure]) for case in CASES
+        for seen in [[(case, ratios[case, measure]) for case in cases
                       if case.axis == axis and case != _least(case)]]
     ]  # fmt: skip
     return finish([*checks, *_silent(turns)], results, options.json)
@@ -178,6 +179,10 @@ def main() -> int:
 
 def _least(case: Case) -> Case:
     return next(one for one in CASES if one.axis == case.axis)
+
+
+def _most(case: Case) -> Case:
+    return next(one for one in reversed(CASES) if one.axis == case.axis)
 
 
 def _each(turns: list[Turn], measure: str) -> list[float]:
@@ -198,7 +203,7 @@ def _row(
 
 def _silent(turns: dict[Case, list[Turn]]) -> list[Check]:
     """Compare what a silent session costs in a machine's window to what commands cost."""
-    most = max((case for case in CASES if case.axis == 'silent'), key=lambda case: case.silent)
+    most = _most(Case('silent'))
     least = _least(most)
     more = median(
         many.idle - none.idle for many, none in zip(turns[most], turns[least], strict=True)
@@ -206,9 +211,11 @@ def _silent(turns: dict[Case, list[Turn]]) -> list[Check]:
     each = more / most.silent * MACHINE_WINDOW  # ms a session and window
     command = median(turn.cpu for turn in turns[least])
     return [
-        Check(f'a silent session costs at most {BEATS_PER_WINDOW} calls in a machine window',
-              each <= BEATS_PER_WINDOW * command,
-              f'{each:.2f} ms, {each / command:.1f} commands'),
+        # Its calls are counted by bench.core_cost; here its own heartbeats and its line in the
+        # overview are in it, too.
+        Check(f'CPU of a silent session in a machine window: at most {BEATS_PER_WINDOW} commands, '
+              'wished', each <= BEATS_PER_WINDOW * command,
+              f'{each:.2f} ms, {each / command:.1f} commands', wish=True),
     ]  # fmt: skip
 
 
@@ -216,6 +223,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='What a command costs the more there is.')
     parser.add_argument('--rounds', type=int, default=2, help='(default: 2)')
     parser.add_argument('--seconds', type=float, default=4.0, help='of each turn (default: 4)')
+    parser.add_argument('--largest', action='store_true',
+                        help='only the smallest and the largest of each kind')  # fmt: skip
     parser.add_argument('--domain', type=int, help='ROS domain (default: one of 90 to 101)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the results there')
     return parser.parse_args()

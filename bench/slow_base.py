@@ -112,7 +112,7 @@ def main() -> int:
         )
         record = Tail(server.record.path)
         for turn in range(options.rounds):
-            for delay, blocks in product(DELAYS, (False, True)):
+            for delay, blocks in product(options.delays, (False, True)):
                 for subject in subjects if turn % 2 == 0 else subjects[::-1]:
                     server.control(subject.name, set_velocity_delay=delay, ignore_cancel=blocks)
                     count = round(RATE * options.seconds)
@@ -121,13 +121,13 @@ def main() -> int:
             print(f'{turn + 1} of {options.rounds} rounds', file=sys.stderr, flush=True)
     rows = [
         _row([one for one in turns if (one.delay, one.blocks, one.name) == key])
-        for key in product(DELAYS, (False, True), NAMES)
+        for key in product(options.delays, (False, True), NAMES)
     ]
     header = ['node', 'SetVelocity', 'base', 'begun', 'age ms, p50', 'p99', 'oldest', 'grows by',
               '% in effect', 'open', 'oldest executed']  # fmt: skip
     print(table(header, rows))
     results |= {'turns': [asdict(turn) for turn in turns], 'rows': rows}
-    checks = [check for delay in DELAYS for check in _checks(delay, turns)]
+    checks = [check for delay in options.delays for check in _checks(delay, turns)]
     return finish(checks, results, options.json)
 
 
@@ -161,6 +161,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='What a slow base is told, and how old it is.')
     parser.add_argument('--rounds', type=int, default=2, help='(default: 2)')
     parser.add_argument('--seconds', type=float, default=3.0, help='of each turn (default: 3)')
+    parser.add_argument('--delays', type=float, nargs='+', default=list(DELAYS), metavar='S',
+                        help='that SetVelocity takes (default: 0.02 0.1 0.5)')  # fmt: skip
     parser.add_argument('--domain', type=int, help='ROS domain (default: one of 90 to 101)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the results there')
     return parser.parse_args()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import time
 from typing import Any
 
-from bench.driving import Arrived, arrivals, Driver
+from bench.driving import arrivals, Arrived, Driver
 from bench.processes import Process, Workbench
 from bench.tail import Tail
 

@@ -113,11 +113,12 @@ def conditions() -> dict[str, Any]:
     }
 
 
-def finish(checks: Sequence[Check], results: dict[str, Any], path: Path | None) -> int:
+def finish(
+    checks: Sequence[Check], results: dict[str, Any], path: Path | None, *, told: bool = True
+) -> int:
     """Print the checks, write everything to a file if wanted, and return the exit status."""
-    print()
-    for check in checks:
-        print(check.line())
+    if told:
+        print('\n' + '\n'.join(check.line() for check in checks))
     if path is not None:
         results = {**results, 'checks': [asdict(check) for check in checks]}
         path.write_text(json.dumps(results, indent=2) + '\n')
