@@ -39,8 +39,8 @@ class Part:
 PARTS = (
     Part('core_cost', quick=('--times', '2000', '--rounds', '3'), ros=False),
     Part('command_latency', quick=('--rounds', '1', '--seconds', '1', '--rates', '50', '1000')),
-    Part('slow_base', quick=('--rounds', '1', '--seconds', '1.5', '--delays', '0.02', '0.5')),
-    Part('stop_latency', quick=('--silences', '8')),
+    Part('slow_base', quick=('--rounds', '1', '--seconds', '1.5', '--delays', '0.1')),
+    Part('stop_latency', quick=('--silences', '6')),
     Part('lapse_to_stop', ('--kills', '10'), ('--kills', '2')),
     Part('growth', quick=('--rounds', '1', '--seconds', '2', '--largest')),
     Part('start', quick=('--rounds', '1')),

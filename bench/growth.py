@@ -40,7 +40,7 @@ _UNDER_WAY = 0.3  # s
 
 @dataclass(frozen=True)
 class Case:
-    """So many publishers, bases and silent sessions; `axis` is what grows."""
+    """So many publishers, bases and silent sessions; `axis` is what grew from one of each."""
 
     axis: str
     clients: int = 1
@@ -50,14 +50,17 @@ class Case:
     @property
     def size(self) -> int:
         """How much there is of what grows."""
-        return {'clients': self.clients, 'bases': self.bases, 'silent': self.silent}[self.axis]
+        return self.silent if self.axis == 'silent' else self.clients
 
 
+SMALLEST = Case('one')
 CASES = [
-    *(Case('clients', clients=count) for count in (1, 10, 50, 200)),
-    *(Case('bases', clients=count, bases=count) for count in (1, 10, 50)),
-    *(Case('silent', silent=count) for count in (0, 50, 200)),
+    SMALLEST,
+    *(Case('clients', clients=count) for count in (10, 50, 200)),
+    *(Case('bases', clients=count, bases=count) for count in (10, 50)),
+    *(Case('silent', silent=count) for count in (50, 200)),
 ]
+AXES = ('clients', 'bases', 'silent')
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,8 @@ def main() -> int:
     """Run the measurement; exit status 1 where something did not hold."""
     options = _options()
     results = conditions()
-    cases = [case for case in CASES if not options.largest or case in (_least(case), _most(case))]
+    largest = [SMALLEST, *map(_largest, AXES)]
+    cases = [case for case in CASES if not options.largest or case in largest]
     bases = {case.bases: [f'of{case.bases}_{i}' for i in range(case.bases)] for case in cases}
     every = [name for names in bases.values() for name in names]
     turns: dict[Case, list[Turn]] = {case: [] for case in cases}
@@ -154,7 +158,7 @@ def main() -> int:
                 turns[case].append(stage.measure(case, options.seconds))
             print(f'{turn + 1} of {options.rounds} rounds', file=sys.stderr, flush=True)
     ratios = {
-        (case, measure): Ratio.of(_each(turns[case], measure), _each(turns[_least(case)], measure))
+        (case, measure): Ratio.of(_each(turns[case], measure), _each(turns[SMALLEST], measure))
         for case in cases for measure in ('cpu', 'latency')
     }  # fmt: skip
     rows = [_row(case, turns, ratios) for case in cases]
@@ -169,20 +173,15 @@ def main() -> int:
         Check(f'{axis}: {what} per command within 10 % of the smallest case',
               all(ratio.median <= FLAT for _, ratio in seen),
               ', '.join(f'{case.size}: {ratio.median:.2f}' for case, ratio in seen))
-        for axis in ('clients', 'bases', 'silent')
+        for axis in AXES
         for measure, what in (('cpu', 'CPU'), ('latency', 'median latency'))
-        for seen in [[(case, ratios[case, measure]) for case in cases
-                      if case.axis == axis and case != _least(case)]]
+        for seen in [[(case, ratios[case, measure]) for case in cases if case.axis == axis]]
     ]  # fmt: skip
     return finish([*checks, *_silent(turns)], results, options.json)
 
 
-def _least(case: Case) -> Case:
-    return next(one for one in CASES if one.axis == case.axis)
-
-
-def _most(case: Case) -> Case:
-    return next(one for one in reversed(CASES) if one.axis == case.axis)
+def _largest(axis: str) -> Case:
+    return next(case for case in reversed(CASES) if case.axis == axis)
 
 
 def _each(turns: list[Turn], measure: str) -> list[float]:
@@ -203,13 +202,12 @@ def _row(
 
 def _silent(turns: dict[Case, list[Turn]]) -> list[Check]:
     """Compare what a silent session costs in a machine's window to what commands cost."""
-    most = _most(Case('silent'))
-    least = _least(most)
+    most = _largest('silent')
     more = median(
-        many.idle - none.idle for many, none in zip(turns[most], turns[least], strict=True)
+        many.idle - none.idle for many, none in zip(turns[most], turns[SMALLEST], strict=True)
     )
     each = more / most.silent * MACHINE_WINDOW  # ms a session and window
-    command = median(turn.cpu for turn in turns[least])
+    command = median(turn.cpu for turn in turns[SMALLEST])
     return [
         # Its calls are counted by bench.core_cost; here its own heartbeats and its line in the
         # overview are in it, too.

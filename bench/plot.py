@@ -72,7 +72,7 @@ def stops(axes: Any, part: Part) -> None:
 def growth(axes: Any, part: Part) -> None:
     """Show the CPU per command against what grows."""
     for axis, colour in zip(('clients', 'bases', 'silent'), COLOURS.values(), strict=True):
-        rows = [row for row in part['rows'] if row[0] == axis]
+        rows = [row for row in part['rows'] if row[0] in ('one', axis)]
         label = {'clients': 'publishers', 'bases': 'bases', 'silent': 'silent sessions'}[axis]
         axes.plot([max(row[1], 1) for row in rows], [row[6] for row in rows], 'o-', color=colour,
                   label=label)  # fmt: skip

@@ -154,7 +154,7 @@ def _checks(kind: str, target: Target) -> list[Check]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='How soon a base is stopped after a lapse.')
-    parser.add_argument('--silences', type=int, default=80, help='of each kind (default: 80)')
+    parser.add_argument('--silences', type=int, default=70, help='of each kind (default: 70)')
     parser.add_argument('--domain', type=int, help='ROS domain (default: one of 90 to 101)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the results there')
     return parser.parse_args()
