@@ -13,6 +13,7 @@ import argparse
 from dataclasses import dataclass, field
 import json
 from pathlib import Path
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,7 @@ PARTS = (
 def main() -> int:
     """Run the parts; exit status 1 where a goal was missed or a part failed."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     began = time.monotonic()
     results: dict[str, Any] = {'conditions': conditions(), 'quick': options.quick, 'parts': {}}
     checks: list[tuple[str, Check]] = []
@@ -84,7 +86,14 @@ def _run(part: Part, options: argparse.Namespace) -> tuple[dict[str, Any], float
         arguments = [*(part.quick if options.quick else part.always), '--json', str(path)]
         if part.ros and options.domain is not None:
             arguments += ['--domain', str(options.domain)]
-        subprocess.run([sys.executable, '-m', f'bench.{part.name}', *arguments], cwd=ROOT)
+        with subprocess.Popen(
+            [sys.executable, '-m', f'bench.{part.name}', *arguments], cwd=ROOT
+        ) as process:
+            try:
+                process.wait()
+            except SystemExit:  # SIGTERM; it ends its own processes. SIGINT it has got itself.
+                process.terminate()
+                raise
         result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return result, time.monotonic() - began
 
