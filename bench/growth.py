@@ -65,7 +65,7 @@ AXES = ('clients', 'bases', 'silent')
 
 @dataclass(frozen=True)
 class Turn:
-    """What a case came to: `cpu` ms a command, `idle` ms a second before, `latency` ms."""
+    """A case in one round: `cpu` ms a command at the base, `idle` ms a second, `latency` ms."""
 
     cpu: float
     idle: float
@@ -126,7 +126,8 @@ class Stage:
             if one is not None:
                 one.leave()
         time.sleep(_SETTLE)
-        return Turn(cpu * 1e3 / count, idle * 1e3, 100 * len(ages) / count, Summary.of(ages))
+        cost = cpu * 1e3 / max(len(ages), 1)
+        return Turn(cost, idle * 1e3, 100 * len(ages) / count, Summary.of(ages))
 
     def _driver(self, kind: str, topics: list[str], publishers: int) -> Driver:
         name = f'{kind}_{self._turns}'
