@@ -103,10 +103,8 @@ mutants: ## change the core and the sender in 800 ways: the tests must notice (f
 	rm -rf mutants
 	$(ALONE) .venv-mutants/bin/python scripts/mutants.py
 
-bench: viam-server ## lapse to stop, latency and CPU of a command, transports; on an idle machine
-	$(BIN)/python -m bench.lapse_to_stop
-	$(BIN)/python -m bench.command_latency
-	$(BIN)/python -m bench.transports
+bench: viam-server ## what a command costs, stops, growth, start; goals (ARGS='--quick'); on an idle machine
+	$(BIN)/python -m bench $(ARGS)
 
 clean: ## remove environments, caches and what building left
 	rm -rf .venv .venv-jazzy .venv-oldest .venv-mutants .venv-lock .venv*.lock mutants build install log *.egg-info

@@ -3,9 +3,9 @@
 """
 Measurements against the real viam-server, each a program of its own.
 
-Run them on an idle machine, from the project's directory: `python -m bench.lapse_to_stop` and
-`python -m bench.command_latency`. All times are of CLOCK_MONOTONIC, which every process of a
-host shares.
+Run them on an idle machine, from the project's directory: `python -m bench` runs those that have
+goals, `python -m bench.command_latency` one of them; docs/benchmarks.md says what the figures
+mean. All times are of CLOCK_MONOTONIC, which every process of a host shares.
 """
 
 from pathlib import Path

@@ -15,24 +15,38 @@ from bench.publisher import number_of, read_sent
 class Driver:
     """A publisher in its own process, which waits to be told to drive."""
 
-    def __init__(self, bench: Workbench, name: str, topic: str) -> None:
-        """Start the process; :meth:`ready` waits for it."""
+    def __init__(
+        self, bench: Workbench, name: str, *topics: str, publishers: int = 1
+    ) -> None:
+        """Start the process, with so many publishers; :meth:`ready` waits for it."""
         self.sent_path: Path = bench.path / f'{name}.sent'
         self._process: Process = bench.start(
-            name, 'bench.publisher', name, topic, str(self.sent_path)
+            name, 'bench.publisher', name, ','.join(topics), str(self.sent_path), str(publishers)
         )
 
     def ready(self) -> None:
         """Wait until a subscription has matched."""
         self._process.hear('ready')
 
-    def drive(self, rate: float, first: int, count: int = 0) -> None:
-        """Begin to send commands numbered from `first`, `count` of them, 0: until killed."""
-        self._process.say(f'drive {rate} {first} {count}')
+    def drive(self, rate: float, first: int, count: int = 0, burst: int = 1) -> None:
+        """
+        Begin to send commands numbered from `first`, `count` of them, 0: until killed.
+
+        :param burst: how many of each publisher before it is the next one's turn
+        """
+        self._process.say(f'drive {rate} {first} {count} {burst}')
+
+    def beat(self, rate: float, count: int) -> None:
+        """Begin to send so many heartbeats, each for all publishers here."""
+        self._process.say(f'beat {rate} 0 {count} 1')
 
     def done(self) -> None:
-        """Wait until all commands were sent."""
+        """Wait until all that was told last was sent."""
         self._process.hear('done')
+
+    def leave(self) -> None:
+        """End the process in an orderly way, as publishers do that say goodbye."""
+        self._process.leave()
 
     def kill(self) -> None:
         """Kill the process."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Publishers that are killed while they drive a base, and what becomes of the base."""
+"""Publishers that die or fall silent while they drive a base, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ STEPS = {
     'accept': '  publish -> accepted',
     'lapse': '  deadline -> lapse decided',
     'stop': '  lapse decided -> Stop at base',
+    'deadline': 'deadline -> Stop at base',
 }
 
 
@@ -35,14 +36,19 @@ class Kill:
     `total` is from the last command's publish to the Stop, less the window. It is the sum of
     `accept`, from the publish to the sign of life in the bridge; `lapse`, from the deadline to
     the decision; and `stop`, from there to the begin of the Stop at the base. Where no session's
-    end was the cause the first two are not known.
+    end was the cause the first two are not known; where the event log has none, no step is.
     """
 
     total: float
     accept: float | None
     lapse: float | None
-    stop: float
+    stop: float | None
     cause: str
+
+    @property
+    def deadline(self) -> float | None:
+        """From the session's deadline, its last sign of life and the window, to the Stop."""
+        return None if self.lapse is None or self.stop is None else self.lapse + self.stop
 
 
 class Target:
@@ -56,16 +62,31 @@ class Target:
 
     def kill(self, driver: Driver, first: int, window: float, events: Tail) -> None:
         """Have a publisher drive, kill it, and see what becomes of the base."""
+        lines = self._drive(driver, first)
+        time.sleep(DRIVE + random.random() / RATE)
+        driver.kill()
+        self._watch(lines, driver, window, events)
+
+    def silence(self, driver: Driver, first: int, count: int, window: float, events: Tail) -> None:
+        """Have a publisher send so many commands and no more, and see what becomes of the base."""
+        lines = self._drive(driver, first, count)
+        driver.done()
+        self._watch(lines, driver, window, events)
+
+    def _drive(self, driver: Driver, first: int, count: int = 0) -> list[dict[str, Any]]:
         lines: list[dict[str, Any]] = []
         self._record.new()
-        driver.drive(RATE, first)
+        driver.drive(RATE, first, count)
         moving = self._record.collect(
             lines, lambda line: is_begin(line, self.base, 'set_velocity'), time.monotonic() + 5.0
         )
         if not moving:
             raise RuntimeError(f'{self.base}: no command arrives within 5 s')
-        time.sleep(DRIVE + random.random() / RATE)
-        driver.kill()
+        return lines
+
+    def _watch(
+        self, lines: list[dict[str, Any]], driver: Driver, window: float, events: Tail
+    ) -> None:
         # Nothing is to run beside the bridge now.
         time.sleep(window + 0.05)
         self._record.collect(
@@ -91,17 +112,20 @@ class Target:
         if not stops:
             return None
         decided: list[dict[str, Any]] = []
+        first, published = arrivals(lines, self.base)[0], sent[last.number]
+        total = (stops[0] - published - window) * 1e3
 
         def decides(event: dict[str, Any]) -> bool:
+            # On a busy machine a command may begin after the stop was decided: it is sent anew.
             is_stop = event['event'] == 'stop' and event['base'] == self.base
-            return bool(is_stop and last.at < event['at'] < stops[0])
+            return bool(is_stop and first.at < event['at'] < stops[0])
 
         if not events.collect(decided, decides, time.monotonic() + 5.0):
-            raise RuntimeError(f'{self.base}: the Stop is not in the event log within 5 s')
-        event = next(filter(decides, decided))
-        published, sign = sent[last.number], event['sign']
+            return Kill(total, None, None, None, 'not in the event log')
+        event = [one for one in decided if decides(one)][-1]
+        sign = event['sign']
         return Kill(
-            total=(stops[0] - published - window) * 1e3,
+            total=total,
             accept=None if sign is None else (sign - published) * 1e3,
             lapse=None if sign is None else (event['at'] - sign - window) * 1e3,
             stop=(stops[0] - event['at']) * 1e3,

@@ -20,6 +20,7 @@ from bench.tail import Tail
 ROOT = Path(__file__).resolve().parents[1]
 ANNOUNCED = ROOT / 'test' / 'support' / 'fastdds.xml'
 DOMAINS = range(90, 102)
+CALL_TIMEOUT, MAX_SESSIONS = 0.25, 256  # s; the parameters' defaults
 _START = 60.0  # s, of a process on a busy machine
 _END = 10.0  # s
 
@@ -76,6 +77,13 @@ class Process:
         """End the process at once; its shared memory stays until :meth:`Workbench.tidy`."""
         self.left_behind = shared_memory.segment_locks(self.pid)
         self._popen.kill()
+        self._reap()
+
+    def leave(self) -> None:
+        """End a process that ends with its stdin."""
+        assert self._popen.stdin
+        self._popen.stdin.close()
+        self._popen.wait(_END)
         self._reap()
 
     def interrupt(self) -> None:
@@ -144,39 +152,60 @@ class Workbench:
         self._processes.append(process)
         return process
 
+    def spawn_bridge(
+        self,
+        bases: Mapping[str, str],
+        window: float,
+        *,
+        name: str = 'bridge',
+        call_timeout: float = CALL_TIMEOUT,
+        max_sessions: int = MAX_SESSIONS,
+    ) -> tuple[Process, Path]:
+        """
+        Start a bridge without waiting for it, and return it with its event log.
+
+        :param bases: the address of the machine of each base; its topic is /BASE/cmd_vel
+        :param name: where there are several; only the first one's node has its usual name
+        """
+        log = self.path / f'{name}.events.jsonl'
+        addresses = dict.fromkeys(bases.values())
+        machines = {address: f'machine_{i}' for i, address in enumerate(addresses)}
+        given: dict[str, Any] = {
+            'heartbeat_window': window,
+            'event_log': str(log),
+            'machine_names': _list(machines.values()),
+            'base_names': _list(bases),
+        }
+        for address, machine in machines.items():
+            given[f'machines.{machine}.address'] = address
+            given[f'machines.{machine}.insecure'] = 'true'
+            given[f'machines.{machine}.call_timeout'] = call_timeout
+            given[f'machines.{machine}.max_sessions'] = max_sessions
+        for base, address in bases.items():
+            given[f'bases.{base}.machine'] = machines[address]
+            given[f'bases.{base}.command_topics'] = _list([f'/{base}/cmd_vel'])
+        options = [part for key, value in given.items() for part in ('-p', f'{key}:={value}')]
+        if name != 'bridge':
+            options += ['-r', f'__node:={name}']
+        # As users start it: it chooses its way through the middleware by itself.
+        process = self.start(
+            name, 'viam_session_bridge', '--ros-args', *options, announced=False
+        )
+        return process, log
+
     def start_bridge(
         self, bases: Mapping[str, str], window: float, **parameters: Any
     ) -> tuple[Process, Path]:
-        """
-        Start a bridge, wait until it is connected, and return it with its event log.
-
-        :param bases: the address of the machine of each base; its topic is /BASE/cmd_vel
-        """
-        log = self.path / 'events.jsonl'
-        given = {
-            'heartbeat_window': window,
-            'event_log': str(log),
-            'machine_names': _list(f'{base}_machine' for base in bases),
-            'base_names': _list(bases),
-            **parameters,
-        }
-        for base, address in bases.items():
-            given[f'machines.{base}_machine.address'] = address
-            given[f'machines.{base}_machine.insecure'] = 'true'
-            given[f'bases.{base}.machine'] = f'{base}_machine'
-            given[f'bases.{base}.command_topics'] = _list([f'/{base}/cmd_vel'])
-        options = [part for name, value in given.items() for part in ('-p', f'{name}:={value}')]
-        # As users start it: it chooses its way through the middleware by itself.
-        process = self.start(
-            'bridge', 'viam_session_bridge', '--ros-args', *options, announced=False
-        )
-        waiting = {f'{base}_machine' for base in bases}
+        """Start a bridge as :meth:`spawn_bridge` does, and wait until it is connected."""
+        process, log = self.spawn_bridge(bases, window, **parameters)
+        waiting = len(set(bases.values()))
+        ready: set[str] = set()
         events, until = Tail(log), time.monotonic() + _START
-        while waiting:
+        while len(ready) < waiting:
             if not process.running() or time.monotonic() > until:
-                text = (self.path / 'bridge.log').read_text()
-                raise RuntimeError(f'the bridge does not connect to {waiting}: {text[-2000:]}')
-            waiting -= {event['machine'] for event in events.new() if event.get('ready')}
+                text = (self.path / f'{log.name.partition(".")[0]}.log').read_text()
+                raise RuntimeError(f'the bridge does not connect: {text[-2000:]}')
+            ready |= {event['machine'] for event in events.new() if event.get('ready')}
             time.sleep(0.05)
         return process, log
 

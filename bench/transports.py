@@ -52,6 +52,7 @@ KINDS = ('plaintext', 'TLS', 'WebRTC')
 KEY_ID, KEY = '8cf0e0d2-53d3-4b8e-a59d-6d17ee4b8ec7', 'the-key'
 PATIENCE = 60.0  # s
 WARM_UP = 50  # commands
+WINDOW = 60.0  # s; the first machine's session waits until the last machine has started
 
 
 @dataclass
@@ -108,7 +109,7 @@ def _way(directory: Path, kind: str) -> Iterator[Way]:
     """Start a machine and connect to it."""
     directory.mkdir()
     if kind == 'plaintext':
-        server, ca_file = ViamServer(directory), ''
+        server, ca_file = ViamServer(directory, window=WINDOW), ''
     else:
         server, ca_file = _secured(directory, webrtc=kind == 'WebRTC')
     key = directory / 'key.json'
@@ -149,7 +150,9 @@ def _secured(directory: Path, *, webrtc: bool) -> tuple[ViamServer, str]:
         tls = grpc.ssl_channel_credentials(trusted)
         return grpc.secure_channel(address, tls, [('grpc.use_local_subchannel_pool', 1)])
 
-    server = ViamServer(directory, extra=extra, webrtc=webrtc, connect=connect)
+    server = ViamServer(
+        directory, window=WINDOW, extra=extra, webrtc=webrtc, connect=connect
+    )
     return server, str(authority.ca_file)
 
 
