@@ -11,7 +11,7 @@ from pathlib import Path
 import time
 
 from chaos.checking import by_kind, Trouble, Verdict
-from chaos.faults import KINDS, SETTLES
+from chaos.faults import CLOCK_SEEN, KINDS, SETTLES
 from chaos.schedule import draw, Planned, Step
 from chaos.world import BOUNDS, World, world
 
@@ -89,10 +89,11 @@ def _befall(here: World, step: Step, outcome: Outcome) -> None:
     here.await_driven(step.faults[0].kind, mended, what)
     for _, fault, _, begin in under_way:
         kind = KINDS[fault.kind]
+        settles = CLOCK_SEEN if kind.fails_calls else SETTLES
         here.troubles.append(
             Trouble(
-                fault.kind, begin, time.monotonic() + SETTLES, kind.between, kind.holds_back,
-                kind.frozen,
+                fault.kind, begin, time.monotonic() + settles, kind.between, kind.holds_back,
+                kind.frozen, kind.fails_calls,
             )
         )  # fmt: skip
 

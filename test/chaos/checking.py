@@ -65,6 +65,7 @@ class Trouble:
     machines: frozenset[str]
     holds_back: bool = False  # packets were
     frozen: bool = False  # the machine was
+    fails_calls: bool = False  # one that is being made may fail, and its base is stopped for that
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ class Judge:
         self._bounds = bounds
         self._by_step = {round((sender.speed - SLOWEST) / STEP): sender for sender in senders}
         self._troubles = [trouble for trouble in troubles if machine in trouble.machines]
+        self._failing = [one for one in troubles if machine in one.machines or one.fails_calls]
         self._widen = widen
 
     def verdict(self, base: str, entries: Sequence[Entry], kills: Sequence[float]) -> Verdict:
@@ -186,7 +188,7 @@ class Judge:
         """Judge a stop that found the base moving."""
         sender, _ = self._origin(begin)
         silent = end - sender.last(end)
-        excused = any(one.begin <= end <= one.end for one in self._troubles)
+        excused = any(one.begin <= end <= one.end for one in self._failing)
         slow = self._widen(end - self._bounds.window - LATE, end) > self._bounds.call_timeout
         due = silent >= self._bounds.window - EARLY or end >= sender.left
         if not (due or excused or slow):

@@ -20,6 +20,7 @@ from support.link_relay import TO_MACHINE, TO_ROBOT
 
 EVERYTHING = frozenset({'main', 'sub'})
 SETTLES = 0.5  # s after everything is driven again, in which what came late may still act
+CLOCK_SEEN = 1.2  # s after it was set, by when everyone has seen that
 BUSY = 3  # processes
 CLOCK_STEPS = 7200.0  # s, at most, in either direction
 MEMORY = 8e6  # bytes that the bridge may have more than it has
@@ -37,6 +38,7 @@ class Kind:
     between: frozenset[str] = frozenset()
     holds_back: bool = False
     frozen: bool = False
+    fails_calls: bool = False
 
 
 def set_clock(environment: Mapping[str, str], offset: float) -> None:
@@ -213,7 +215,8 @@ KINDS = {
     'link reorders packets': Kind(_link(delay=0.01, jitter=0.05), EVERYTHING, holds_back=True),
     'cores busy': Kind(_cores_busy),
     'disk full': Kind(_disk_full),
-    'wall clock set': Kind(_clock_set),
+    # gRPC's deadlines are by the wall clock: a call that is made in that instant may fail.
+    'wall clock set': Kind(_clock_set, fails_calls=True),
     'descriptors short': Kind(_descriptors_short, EVERYTHING),
     'memory short': Kind(_memory_short, EVERYTHING),
 }

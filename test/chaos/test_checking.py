@@ -104,6 +104,16 @@ def test_what_fails_elsewhere_excuses_nothing() -> None:
     assert len(judge(entries, one, troubles=[elsewhere]).violations) == 1
 
 
+def test_a_call_may_fail_when_the_clock_is_set_and_a_base_may_not_move_on() -> None:
+    one = sender(0, times(1.0, 2.0))
+    clock = [Trouble('wall clock set', 1.4, 1.6, frozenset(), fails_calls=True)]
+    stops = [*stream(one), *stopped(1.5), *stopped(one.sent[-1] + 0.4)]
+    assert judge(stops, one, troubles=clock).violations == []
+    late = [Trouble('wall clock set', 1.9, 2.5, frozenset(), fails_calls=True)]
+    moves_on = [*stream(one), *stopped(one.sent[-1] + 0.5)]
+    assert len(judge(moves_on, one, troubles=late).violations) == 1
+
+
 def test_a_stop_under_a_publisher_that_lives_is_found() -> None:
     one = sender(0, times(1.0, 2.0))
     entries = [*stream(one), *stopped(1.5), *stopped(one.sent[-1] + 0.4)]
