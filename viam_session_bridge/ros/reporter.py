@@ -39,6 +39,7 @@ from viam_session_bridge.ros.throttle import Throttle
 from viam_session_bridge.shell import Shell
 
 PERIOD = 1.0  # s
+EVENTS_EVERY = 0.05  # s: each time costs the executor a millisecond, as much as a command in all
 REPLACED = 10  # messages a second of one topic from which on that is worth a warning
 
 
@@ -65,20 +66,24 @@ class Reporter:
         self._sessions = node.create_publisher(DiagnosticArray, '~/sessions', latched)
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._woken = node.create_guard_condition(self._take_events)
+        self._resting = False
         # The node's own clock may be simulated, and stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(PERIOD, self._publish_all, clock=steady)
         self._pace = Pace()
         self._later = node.create_timer(PERIOD, self._publish_changes, clock=steady)
         self._later.cancel()
+        self._rested = node.create_timer(EVENTS_EVERY, self._end_rest, clock=steady)
+        self._rested.cancel()
 
     def observe(self, shell: Shell, clients: Clients) -> None:
         """Report on this shell."""
         self._shell, self._clients = shell, clients
 
     def wake(self) -> None:
-        """Have the executor take the shell's events; from any thread."""
-        self._woken.trigger()
+        """Have the executor take the shell's events, now or after its rest; from any thread."""
+        if not self._resting:
+            self._woken.trigger()
 
     def overview(self) -> Overview:
         """Return the overview, with the sessions that ended last."""
@@ -94,16 +99,26 @@ class Reporter:
         self._publish_all()
         self._node.destroy_timer(self._timer)
         self._node.destroy_timer(self._later)
+        self._node.destroy_timer(self._rested)
         self._node.destroy_guard_condition(self._woken)
         self._node.destroy_publisher(self._sessions)
         self._node.destroy_publisher(self._diagnostics)
         if self._log is not None:
             self._log.close()
 
+    def _end_rest(self) -> None:
+        self._rested.cancel()
+        self._resting = False
+        self._take_events()  # those of which nobody was woken
+
     def _take_events(self) -> None:
         if self._shell is None:
             return
-        for event in self._shell.events():
+        events = list(self._shell.events())
+        if events and not self._resting:
+            self._resting = True
+            self._rested.reset()
+        for event in events:
             self._note(event)
             if isinstance(event, (SessionStarted, SessionEnded, TakenOver)):
                 self._pace.changed()
@@ -112,6 +127,8 @@ class Reporter:
     def _publish_changes(self) -> None:
         """Publish the sessions if they changed, or have that done as soon as the pace allows."""
         self._later.cancel()
+        if not self._sessions.get_subscription_count():
+            return  # once a second will do for who comes later
         wait = self._pace.wait(monotonic())
         if wait:
             self._later.timer_period_ns = int(wait * 1e9)
@@ -150,8 +167,9 @@ class Reporter:
             self._node.get_logger().info(line)
 
     def _publish_all(self) -> None:
-        heard = self._sessions.get_subscription_count()
-        overview, now = self._publish_sessions() if heard else self.overview(), monotonic()
+        now = monotonic()
+        wanted = self._sessions.get_subscription_count() or self._pace.wait(now) is not None
+        overview = self._publish_sessions() if wanted else self.overview()
         for line in self._diagnoses.nameless.look(overview.sessions):
             self._say(True, line, 'nameless', now)
         known = [self._diagnoses.problems]
