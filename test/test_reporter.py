@@ -14,7 +14,7 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy', reason='needs ROS 2')
 
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.lifecycle import LifecycleNode  # noqa: E402
 
 from support import pure  # noqa: E402
@@ -57,17 +57,13 @@ def reporter(own_ros_domain: int) -> Iterator[Reporter]:
     executor.add_node(node)
     reporter = Reporter(node, pure.configuration())
 
-    def spin() -> None:
-        try:
-            executor.spin()
-        except ExternalShutdownException:
-            return
-
-    spinning = threading.Thread(target=spin)
+    spinning = threading.Thread(target=executor.spin)
     spinning.start()
     yield reporter
-    rclpy.shutdown()
+    executor.shutdown()
     spinning.join(BOUND)
+    node.destroy_node()
+    rclpy.shutdown()
 
 
 def test_a_flood_of_events_is_taken_twenty_times_a_second(reporter: Reporter) -> None:
