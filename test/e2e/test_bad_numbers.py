@@ -67,7 +67,7 @@ def test_bad_number_stops_the_base_at_once_and_nobody_else(
         # A refused command is no sign of life.
         wait_for(lambda: bridge.events('session_ended', client=rows[0]['client']), 'it lapses')
 
-    broken.stream(topic, forward=0.2)
-    again = base.wait_driven(stop.t)[0].t
+    resumed = broken.stream(topic, forward=0.2)
+    again = base.wait_driven(resumed)[0].t
     base.keeps_moving(again, WINDOW)
     other.not_stopped(other_began)

@@ -99,8 +99,8 @@ def test_stamp_out_of_bounds_stops_the_base_at_once(
     base.stands_still(stop.t, 2 * WINDOW)
     wait_for(lambda: refusals_of(observer, name).get('stamp', 0), 'they are counted')
 
-    publisher.stream(topic, stamped=True, forward=0.2, age=0.1)
-    again = base.wait_driven(stop.t)[0].t
+    resumed = publisher.stream(topic, stamped=True, forward=0.2, age=0.1)
+    again = base.wait_driven(resumed)[0].t
     base.keeps_moving(again, WINDOW)
 
 

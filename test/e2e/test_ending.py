@@ -127,9 +127,10 @@ def test_deactivated_bridge_stops_its_base_and_refuses_commands_until_activated(
     base.stands_still(stop.t, 3 * WINDOW)
     assert teleop.running
 
+    let_go = time.monotonic()
     assert observer.change_state(Transition.TRANSITION_ACTIVATE)
     assert observer.state() == 'active'
-    again = base.wait_driven(stop.t)[0].t
+    again = base.wait_driven(let_go)[0].t
     base.keeps_moving(again, 2 * WINDOW)
 
 

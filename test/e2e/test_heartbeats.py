@@ -106,8 +106,9 @@ def test_manual_stops_when_the_heartbeats_end_though_commands_go_on(
     base.stands_still(stop.t, 2 * WINDOW)
     assert len(teleop.sent(topic_of('beat_ends'))) > 50
 
+    resumed = time.monotonic()
     operator.heartbeat('/beat_ends')
-    again = base.wait_driven(stop.t)[0].t
+    again = base.wait_driven(resumed)[0].t
     base.keeps_moving(again, WINDOW)
 
 

@@ -289,8 +289,8 @@ def test_example_lets_drive_while_the_button_says_so(
     let_go = joystick.press('/button', held=False)
     stop = base.stopped_within(let_go, WINDOW + LATE)
     base.stands_still(stop.t, WINDOW)
-    joystick.press('/button')
-    again = base.wait_driven(stop.t)[0].t
+    held = joystick.press('/button')
+    again = base.wait_driven(held)[0].t
     base.keeps_moving(again, WINDOW)
     joystick.kill()  # with the button held
     stop = base.stopped_one_window_after(joystick.last_sent('/button'), WINDOW)
