@@ -41,6 +41,7 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
         super().listen()
         self.due_at: float | None = None  # when the lapse clock was to tick
         self.sids: tuple[str, ...] | None = None  # in the answer that is being fed
+        self.foreign_listed = False  # others were, in some answer
         self.lost_start = False  # one went without an answer for good
         self.reported: set[str] = set()  # bases that moved on, with others there
         self.named: set[str] = set()  # bases left to the machine, for the others there
@@ -116,6 +117,8 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
     def end(self, pending: Pending, answer: Answer | None) -> None:
         listed = isinstance(pending.call.request, GetSessions) and answer is not None
         self.sids = answer.sids if listed and answer and answer.outcome is Outcome.OK else None
+        # A base whose command is in flight is left once that is answered.
+        self.foreign_listed |= self.sids is not None and self.machine.FOREIGN_SID in self.sids
         self.lost_start |= isinstance(pending.call.request, StartSession) and (
             answer is None or not answer.outcome.answered
         )
@@ -149,8 +152,12 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
             self.record[event.base].final = self.record[event.base].moved  # as good as stopped
         if isinstance(event, (StillMoving, LeftToMachine)) and event.foreign:
             # R11: the bridge's own sessions are never taken for others'.
-            assert self.sids is not None and self.machine.FOREIGN_SID in self.sids
-            (self.named if isinstance(event, LeftToMachine) else self.reported).add(event.base)
+            if isinstance(event, LeftToMachine):
+                assert self.foreign_listed
+                self.named.add(event.base)
+            else:
+                assert self.sids is not None and self.machine.FOREIGN_SID in self.sids
+                self.reported.add(event.base)
 
     def handed_over(self, call: Call, ticks: bool) -> None:
         super().handed_over(call, ticks)
