@@ -3,8 +3,8 @@
 """
 The thread that makes one base's commands (R14).
 
-A call that waits for its answer on a thread of its own costs gRPC a third less than one that is
-handed over and answered on another, for which grpcio starts a thread each time.
+A call that waits for its answer on a thread of its own costs less than one that is handed over and
+answered on another: grpcio starts a thread for nearly each of those.
 """
 
 from __future__ import annotations

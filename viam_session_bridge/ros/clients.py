@@ -211,10 +211,10 @@ class Clients:
 
     def _report_some(self, kind: str, text: str, now: float) -> bool:
         """Report, but not many of a kind at once; return whether it was."""
-        kept_back = self._throttle.let_through(kind, now)
-        if kept_back is None:
+        line = self._throttle.line(kind, text, now)
+        if line is None:
             return False
-        self._report(f'{text} (and {kept_back} more like this)' if kept_back else text)
+        self._report(line)
         return True
 
     def _report_once(self, text: str) -> None:

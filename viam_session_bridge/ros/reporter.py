@@ -154,13 +154,11 @@ class Reporter:
         if recurs is not None:
             self._say(True, recurs, ('recurs', type(event)), event.at)
 
-    def _say(self, warning: bool, line: str, kind: Hashable, now: float) -> None:
+    def _say(self, warning: bool, text: str, kind: Hashable, now: float) -> None:
         """Write a line to the log, but not many of a kind at once."""
-        kept_back = self._throttle.let_through(kind, now)
-        if kept_back is None:
+        line = self._throttle.line(kind, text, now)
+        if line is None:
             return
-        if kept_back:
-            line = f'{line} (and {kept_back} more like this)'
         if warning:
             self._node.get_logger().warning(line)
         else:

@@ -36,3 +36,10 @@ class Throttle:
         bucket.tokens -= 1.0
         kept_back, bucket.kept_back = bucket.kept_back, 0
         return kept_back
+
+    def line(self, kind: Hashable, text: str, now: float) -> str | None:
+        """Return the line to write, with how many were kept back before it; None: none."""
+        kept_back = self.let_through(kind, now)
+        if kept_back is None:
+            return None
+        return f'{text} (and {kept_back} more like this)' if kept_back else text
