@@ -138,10 +138,10 @@ class Receiver:
             if self._settled_at:
                 wake_at = min(wake_at, self._settled_at)
             woken = self._wait_set.wait(wake_at - monotonic())
-            self._look(inlets, monotonic())
-            self._receive(inlets)
             now = monotonic()
-            self._check(inlets, now)
+            self._check(inlets, now)  # before anything is taken: R2 counts all that waited
+            self._look(inlets, now)
+            self._receive(inlets)
             if woken or now >= alive_at:
                 self._check_alive()
                 alive_at = now + self._punctuality.period
