@@ -19,13 +19,13 @@ OK = Answer(Outcome.OK)
 
 @pytest.fixture
 def mover() -> Iterator[Mover]:
-    mover = Mover('base')
+    mover = Mover('main')
     yield mover
     mover.close()
 
 
 def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == 'mover of base']
+    return [thread for thread in threading.enumerate() if thread.name == 'mover of main']
 
 
 def until(event: threading.Event) -> Callable[[], Answer]:
@@ -38,7 +38,7 @@ def test_the_answer_comes_from_its_own_thread(mover: Mover) -> None:
     assert mover.take(lambda: OK, lambda answer: answers.put((answer, threading.current_thread())))
     answer, thread = answers.get(timeout=BOUND)
     assert answer is OK
-    assert thread.name == 'mover of base'
+    assert thread.name == 'mover of main'
 
 
 def test_it_makes_one_call_at_a_time(mover: Mover) -> None:
@@ -57,7 +57,7 @@ def test_the_next_call_may_be_handed_over_when_the_answer_comes(mover: Mover) ->
 
 
 def test_closed_it_makes_the_call_that_is_under_way_and_takes_none() -> None:
-    mover = Mover('base')
+    mover = Mover('main')
     end, answers = threading.Event(), SimpleQueue[Answer]()
     assert mover.take(until(end), answers.put)
     (thread,) = threads()
@@ -72,7 +72,7 @@ def test_closed_it_makes_the_call_that_is_under_way_and_takes_none() -> None:
 
 def test_no_call_is_lost_in_a_race_with_the_end() -> None:
     for _ in range(500):
-        mover, barrier = Mover('base'), threading.Barrier(2)
+        mover, barrier = Mover('main'), threading.Barrier(2)
         answers: SimpleQueue[Answer] = SimpleQueue()
         taken: SimpleQueue[bool] = SimpleQueue()
 

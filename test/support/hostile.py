@@ -111,8 +111,8 @@ def many(node: Any, note: Note, topics: str, count: str, rate: str) -> None:
         publisher.publish(message)
         due = max(due + period, time.monotonic() - _BEHIND)
         # Several at once where they are due within a sleep that takes longer than that.
-        if due > time.monotonic() + _POLL / 2:
-            time.sleep(due - time.monotonic())
+        if (wait := due - time.monotonic()) > _POLL / 2:
+            time.sleep(wait)
 
 
 def twist(speed: float) -> Twist:

@@ -4,8 +4,8 @@
 The gRPC channel to one machine: calls out, answers and readiness in.
 
 Every call has a deadline, and handing one over never waits for the machine, so that a hung
-machine delays no other (R8). Answers come on gRPC's own threads, those of commands on their
-base's.
+machine delays no other, and a slow base none beside it (R8). A command that finds the machine's
+mover free is made there; all else is answered on gRPC's own threads.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Channel:
         else:
             self._link = DirectLink(machine, self._changed)
         self._methods: Methods | None = None
-        self._movers = {base: Mover(base) for base in bases}
+        self._mover = Mover(machine.name)
         self._bind()
         self._link.start()
 
@@ -111,7 +111,7 @@ class Channel:
         else:
             method, message, metadata = methods.compose(call.request)
             metadata = (*self._token, *metadata)
-        if isinstance(call.request, Move) and self._movers[call.request.base].take(
+        if isinstance(call.request, Move) and self._mover.take(
             partial(self._answer_to, method, message, call.timeout, metadata), partial(done, call)
         ):
             return
@@ -121,8 +121,7 @@ class Channel:
     def close(self) -> None:
         """Take no more calls and say no more; let go of this object then."""
         self._closed = True
-        for mover in self._movers.values():
-            mover.close()
+        self._mover.close()
         self._link.close()
 
     def _changed(self, connected: bool) -> None:

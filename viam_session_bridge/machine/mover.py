@@ -1,10 +1,11 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The thread that makes one base's commands (R14).
+The thread that makes a machine's commands, one at a time (R14).
 
 A call that waits for its answer on a thread of its own costs less than one that is handed over and
-answered on another: grpcio starts a thread for nearly each of those.
+answered on another: where no other is under way, grpcio starts a thread for each of those. More
+such threads cost more than they save: they queue up for grpcio's lock, and a stop behind them.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ Done = Callable[[Answer], None]
 class Mover:
     """Makes one call at a time, until it is closed."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, machine: str) -> None:
         """Start the thread. A daemon: a call may outlive the bridge by its deadline."""
         self._taken = threading.Lock()  # while a call is on its way or under way
         self._work: SimpleQueue[tuple[Work, Done] | None] = SimpleQueue()
-        threading.Thread(target=self._run, name=f'mover of {base}', daemon=True).start()
+        threading.Thread(target=self._run, name=f'mover of {machine}', daemon=True).start()
 
     def take(self, work: Work, done: Done) -> bool:
         """
