@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, is_dataclass
 from enum import Enum
+from functools import cache
 import json
 import logging
 from logging.handlers import RotatingFileHandler
@@ -61,20 +62,25 @@ class EventLog:
         self._handler.handleError = lambda record: None  # type: ignore[method-assign]
         self.write(LogOpened(time.monotonic()))
 
-    def write(self, event: Logged) -> None:
-        """Write one event."""
-        line = {'event': kind_of(event), 'wall': time.time(), **_plain(asdict(event))}
-        if 'sid' in line:
-            line['sid'] = line['sid'][:SID_SHOWN]
-        client = getattr(event, 'client', '')
-        if client and self._describe is not None:
-            line['node'], line['topic'] = self._describe(client)
-        self._handler.emit(logging.makeLogRecord({'msg': json.dumps(line)}))
+    def write(self, *events: Logged) -> None:
+        """Write events, all at once: what the file costs is paid once."""
+        if events:
+            lines = '\n'.join(json.dumps(self._line(event)) for event in events)
+            self._handler.emit(logging.makeLogRecord({'msg': lines}))
 
     def close(self) -> None:
         """Close the file."""
         self.write(LogClosed(time.monotonic()))
         self._handler.close()
+
+    def _line(self, event: Logged) -> dict[str, Any]:
+        line = {'event': kind_of(event), 'wall': time.time(), **_plain(event)}
+        if 'sid' in line:
+            line['sid'] = line['sid'][:SID_SHOWN]
+        client = getattr(event, 'client', '')
+        if client and self._describe is not None:
+            line['node'], line['topic'] = self._describe(client)
+        return line
 
 
 def kind_of(event: Logged) -> str:
@@ -84,10 +90,18 @@ def kind_of(event: Logged) -> str:
 
 def name_of(kind: type[Logged]) -> str:
     """Return how the log calls a kind of events."""
-    return re.sub(r'(?<!^)(?=[A-Z])', '_', kind.__name__).lower()
+    return _in_snake_case(kind.__name__)
+
+
+@cache
+def _in_snake_case(name: str) -> str:
+    return re.sub(r'(?<!^)(?=[A-Z])', '_', name).lower()
 
 
 def _plain(value: Any) -> Any:
+    """Return what JSON takes; `dataclasses.asdict` copies as it goes, at three times the cost."""
+    if is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     return value.value if isinstance(value, Enum) else value

@@ -95,6 +95,10 @@ class Diagnoses:
         elif isinstance(event, StopFinal):
             self.problems.over(at_base(event.stop.base), 'stop')
 
+    def covers(self, event: Event) -> bool:
+        """Tell whether what stands says already what the event has to say."""
+        return isinstance(event, TakenOver) and self._turns.going_on(event.base, event.at)
+
     def recur(self, event: Event) -> str | None:
         """Take an event; return a line for the log where it is one time too many."""
         stands = self.problems.stands

@@ -118,6 +118,8 @@ class Reporter:
         if events and not self._resting:
             self._resting = True
             self._rested.reset()
+        if self._log is not None:
+            self._log.write(*events)
         for event in events:
             self._note(event)
             if isinstance(event, (SessionStarted, SessionEnded, TakenOver)):
@@ -137,13 +139,13 @@ class Reporter:
             self._publish_sessions()
 
     def _note(self, event: Event) -> None:
-        if self._log is not None:
-            self._log.write(event)
         if isinstance(event, StopAcknowledged):
             self._latencies[event.stop.base].add(event.at - event.stop.at)
         elif isinstance(event, SessionEnded):
             self._ended.add(event, *self._describe(event.client))
-        told = tell(event, self._name, self._addresses, self._bases)
+        told = None
+        if not self._diagnoses.covers(event):
+            told = tell(event, self._name, self._addresses, self._bases)
         if told is not None:
             warning, line = told
             if warning:

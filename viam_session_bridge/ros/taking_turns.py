@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+import math
 
 from viam_session_bridge.core.said import TakenOver
 
@@ -19,6 +20,7 @@ OFTEN = 2.0  # takeovers a second, which nobody makes on purpose
 FOR = 1.0  # s that it goes on until it is told
 LOOKED_AT = 2.0  # s, over which they are counted
 REMEMBERED = 9  # takeovers of a base
+TOLD_EVERY = 0.5  # s, while it goes on
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Turns:
 @dataclass
 class _Run:
     since: float
+    told: float = -math.inf
     takeovers: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
 
@@ -43,8 +46,13 @@ class TakingTurns:
         """Start with none."""
         self._runs: dict[str, _Run] = {}
 
+    def going_on(self, base: str, now: float) -> bool:
+        """Tell whether it goes on at a base, and was told."""
+        run = self._runs.get(base)
+        return run is not None and now <= run.told + LOOKED_AT
+
     def taken_over(self, event: TakenOver) -> Turns | None:
-        """Take a takeover; return what is wrong, each time as long as it goes on."""
+        """Take a takeover; return what is wrong, again and again as long as it goes on."""
         if not event.session or not event.previous:
             return None  # nobody was there to take it from
         run = self._runs.get(event.base)
@@ -56,6 +64,7 @@ class TakingTurns:
             takeovers.popleft()
         lasted = event.at - takeovers[0][0]
         rate = (len(takeovers) - 1) / lasted if lasted > 0.0 else 0.0
-        if event.at - run.since < FOR or rate <= OFTEN:
+        if event.at - run.since < FOR or rate <= OFTEN or event.at < run.told + TOLD_EVERY:
             return None
+        run.told = event.at
         return Turns(event.base, tuple(sorted({client for _, client in takeovers})), rate)
