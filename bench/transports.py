@@ -126,9 +126,11 @@ def _way(directory: Path, kind: str) -> Iterator[Way]:
         'base', 'machine', 'base', ('/cmd_vel',), (), SessionsMode.AUTO, DriveMode.VELOCITY,
         0.0, 0.0, 0.0,
     )  # fmt: skip
-    ready = threading.Event()
+    ready, failures = threading.Event(), list[BaseException]()
     with server:
-        channel = Channel(machine, {'base': base}, lambda up: ready.set() if up else None)
+        channel = Channel(
+            machine, {'base': base}, lambda up: ready.set() if up else None, failures.append
+        )
         try:
             assert ready.wait(PATIENCE), f'{kind}: not connected'
             way = Way(channel, '', [])

@@ -62,7 +62,10 @@ class Driver:
     def __init__(self, address: str, *bases: BaseConfiguration) -> None:
         self.readiness: queue.Queue[bool] = queue.Queue()
         named = {base.name: base for base in bases or (base_named('base'),)}
-        self.channel = Channel(machine_at(address), named, self.readiness.put)
+        self.failures: list[BaseException] = []
+        self.channel = Channel(
+            machine_at(address), named, self.readiness.put, self.failures.append
+        )
 
     def wait_ready(self, wanted: bool = True) -> None:
         while self.readiness.get(timeout=BOUND) is not wanted:

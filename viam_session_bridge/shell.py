@@ -134,7 +134,7 @@ class Shell:
     def _open(self, name: str) -> None:
         machine = next(m for m in self._configuration.machines if m.name == name)
         bases = {b.name: b for b in self._configuration.bases if b.machine == name}
-        channel = Channel(machine, bases, partial(self._channel_changed, name))
+        channel = Channel(machine, bases, partial(self._channel_changed, name), self._failed)
         with self._lock:
             self._channels[name] = channel
 

@@ -4,15 +4,13 @@
 The gRPC channel to one machine: calls out, answers and readiness in.
 
 Every call has a deadline, and handing one over never waits for the machine, so that a hung
-machine delays no other, and a slow base none beside it (R8). A command that finds the machine's
-mover free is made there; all else is answered on gRPC's own threads.
+machine delays no other (R8). Answers come on a thread of their machine's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 import os
 import threading
 from typing import Any
@@ -26,19 +24,18 @@ from viam_session_bridge.configuration import (
     Transport,
 )
 from viam_session_bridge.machine import wire
+from viam_session_bridge.machine.answers import Answers
 from viam_session_bridge.machine.calls import (
     Answer,
     Authenticate,
     Call,
     Diagnose,
-    Move,
     Outcome,
     StopBase,
 )
 from viam_session_bridge.machine.credentials import CredentialsError, load
 from viam_session_bridge.machine.linking import DialedLink, DirectLink
 from viam_session_bridge.machine.methods import bases_of, Metadata, Methods
-from viam_session_bridge.machine.mover import Mover
 from viam_session_bridge.machine.token import lifetime
 
 # Statuses that gRPC makes up itself when no answer came. A server may send them too; then the
@@ -60,6 +57,7 @@ class Channel:
         machine: MachineConfiguration,
         bases: dict[str, BaseConfiguration],
         ready: Callable[[bool], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
         """
         Begin to connect.
@@ -67,10 +65,12 @@ class Channel:
         :param bases: those of the machine, by name
         :param ready: called whenever the machine is connected or is so no longer, on a thread of
             gRPC's or the one that dials
+        :param failed: is told of an exception after which no answers would come any more
         """
         self._machine = machine
         self._bases = bases
         self._ready = ready
+        self._failed = failed
         self._closed = False
         self._token: Metadata = ()
         self._secrets: dict[str, str] = {}  # by kind: the last that went out or came
@@ -80,7 +80,7 @@ class Channel:
         else:
             self._link = DirectLink(machine, self._changed)
         self._methods: Methods | None = None
-        self._mover = Mover(machine.name)
+        self._answers: Answers | None = None
         self._bind()
         self._link.start()
 
@@ -111,18 +111,15 @@ class Channel:
         else:
             method, message, metadata = methods.compose(call.request)
             metadata = (*self._token, *metadata)
-        if isinstance(call.request, Move) and self._mover.take(
-            partial(self._answer_to, method, message, call.timeout, metadata), partial(done, call)
-        ):
-            return
         future = method.future(message, timeout=call.timeout, metadata=metadata)
         future.add_done_callback(lambda future: done(call, self._answer(future)))
 
     def close(self) -> None:
         """Take no more calls and say no more; let go of this object then."""
         self._closed = True
-        self._mover.close()
         self._link.close()
+        if self._answers is not None:
+            self._answers.close()
 
     def _changed(self, connected: bool) -> None:
         if self._closed:
@@ -135,7 +132,10 @@ class Channel:
         channel = self._link.channel
         if channel is None:
             self._methods = None
+            if self._answers is not None:
+                self._answers.close()
         elif self._methods is None:
+            self._answers = Answers(channel, self._machine.name, self._failed)
             self._methods = Methods(channel, self._bases)
 
     def _diagnose(self, call: Call, done: Callable[[Call, Answer], None]) -> None:
@@ -146,25 +146,10 @@ class Channel:
         self._secrets['key'] = credentials.key
         return methods.authenticate(credentials)
 
-    def _answer_to(
-        self, method: Any, message: Any, timeout: float, metadata: Metadata
-    ) -> Answer:
-        """Make a call and wait for its answer."""
-        try:
-            method(message, timeout=timeout, metadata=metadata)
-        except grpc.RpcError as error:
-            return self._failure(error)
-        except Exception as error:  # an answer of any kind must come, or the base is stuck
-            return Answer(Outcome.CUT, repr(error))
-        return Answer(Outcome.OK)
-
-    def _failure(self, error: Any) -> Answer:
-        answer = _error(error)
-        return replace(answer, detail=self._without_secrets(answer.detail))
-
     def _answer(self, future: Any) -> Answer:
         if future.code() is not grpc.StatusCode.OK:
-            return self._failure(future)
+            answer = _error(future)
+            return replace(answer, detail=self._without_secrets(answer.detail))
         response = future.result()
         if not isinstance(response, wire.AUTHENTICATE.response):
             return _result(response)
