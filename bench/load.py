@@ -127,17 +127,25 @@ def _checks(
         Check(f'{name}: no base moves on', max([run.overrun, *lates]) <= LATE,
               f'{max([run.overrun, *lates]):.1f} ms'),
     ]  # fmt: skip
-    lost = sum(one.sent - one.taken for one in (*run.alone, *run.shared))
+    lost, split = _gone(run), _split(run)
     if 0.0 < key[1] <= PROMISED:
         more = percentile(lates, 99) - percentile(_lates(unloaded), 99)
         checks += [
             Check(f'{name}: no sign of life lost', not lost, f'{lost} lost'),
+            Check(f'{name}: nobody who drives lapses', not split, f'{split} did'),
             Check(f'{name}: p99 of lapse to stop', more <= P99, f'{more:+.1f} ms'),
         ]
     elif lost:
         told = any(counter.startswith(('lost_', 'discarded_')) for counter in run.told)
         checks.append(Check(f'{name}: what was lost is told', told, f'{lost} lost; {run.told}'))
     return checks
+
+
+def _gone(run: Measured) -> int:
+    """Return how many signs of life were neither taken nor replaced by the sender's next."""
+    gone = sum(one.sent - one.taken for one in run.alone)
+    told = [line for line in run.told if line.startswith('messages are lost')]
+    return max(gone - run.told.get('replaced_messages', 0), sum('/probe' in line for line in told))
 
 
 def _name(key: Key) -> str:

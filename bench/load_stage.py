@@ -138,6 +138,8 @@ class LoadStage:
             for kind, count in zip((loads, floods), counts, strict=True)
         ]
         average = os.getloadavg()[0]
+        ended_early = [process.name for process in (*loads, *floods) if not process.running]
+        assert not ended_early, f'{ended_early} ended: see their logs'
         for process in (*loads, *floods):
             process.kill()
         ended = max([process.last_sent for process in (*loads, *floods)], default=now)

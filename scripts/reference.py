@@ -127,7 +127,7 @@ def _yaml(value: object) -> str:
 
 def events() -> str:
     """Return docs/reference/events.md."""
-    kinds = get_args(get_type_hints(EventLog.write)['event'])
+    kinds = get_args(get_type_hints(EventLog.write)['events'])
     return '\n'.join(
         [
             EVENTS.format(log=_text(EventLog)),

@@ -52,7 +52,7 @@ from viam_session_bridge.ros.problems import (
 )
 from viam_session_bridge.ros.publishers import UNKNOWN
 from viam_session_bridge.ros.slow_publishers import CLIENTS_KEPT, SlowPublishers
-from viam_session_bridge.ros.taking_turns import TakingTurns
+from viam_session_bridge.ros.taking_turns import FOR, TakingTurns
 from viam_session_bridge.ros.telling import tell
 from viam_session_bridge.ros.unheard import LASTS, Unheard, wrong_qos
 
@@ -243,6 +243,23 @@ def test_two_that_take_turns_are_named_with_the_remedy(rate: float) -> None:
 
 def test_that_is_told_once_a_minute_while_it_goes_on() -> None:
     assert len(turns(10.0, 130.0)) == 3
+
+
+def test_what_is_told_as_taking_turns_is_not_told_turn_by_turn() -> None:
+    diagnosing, covered = diagnoses(), []
+    commands = [(at, 'nav') for at in times(0.1, 60)]
+    commands += [(at, 'joy') for at in times(0.1, 60, start=0.05)]
+    commands += [(at, 'nav') for at in times(0.1, 20, start=9.0)]
+    commands += [(at, 'joy') for at in times(0.1, 20, start=10.05)]
+    for event in drive(commands):
+        if isinstance(event, TakenOver) and event.previous:
+            covered.append((event.at, diagnosing.covers(event)))
+        assert not diagnosing.covers(Refused('base', 'nav', Refusal.STAMP, event.at))
+        diagnosing.recur(event)
+    assert [covers for at, covers in covered if at <= FOR] == [False] * int(20 * FOR)
+    assert all(covers for at, covers in covered if FOR + 0.1 < at < 9.0)
+    # It was over for seconds; this takeover is news.
+    assert not next(covers for at, covers in covered if at > 9.0)
 
 
 def test_of_a_crowd_three_are_named() -> None:

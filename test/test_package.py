@@ -43,7 +43,7 @@ IMPURE = {
     'viam', 'yaml',
 }  # fmt: skip
 PURE_OF_MACHINE = (
-    'calls', 'closing', 'connection', 'earliest', 'handing_over', 'happened', 'inquiry',
+    'calls', 'closing', 'connection', 'crowd', 'earliest', 'handing_over', 'happened', 'inquiry',
     'machine_sessions', 'missing', 'outbox', 'pause', 'protocol', 'sender', 'stopping', 'token',
     'unanswered', 'verifying',
 )  # fmt: skip

@@ -96,8 +96,7 @@ def test_what_is_written_is_read(event: Logged, tmp_path: Path) -> None:
 
 def test_a_line_about_a_client_has_its_node_and_topic(tmp_path: Path) -> None:
     log = EventLog(str(tmp_path / 'log'), {'A': ('/teleop', '/cmd_vel')}.__getitem__)
-    for event in (SessionStarted('A', 1, 1.0), ChannelChanged('main', True, 1.0), STOP):
-        log.write(event)
+    log.write(SessionStarted('A', 1, 1.0), ChannelChanged('main', True, 1.0), STOP)
     entries, _ = read(lines_of([tmp_path / 'log']))
     known, unknown = ('/teleop', '/cmd_vel'), ('', '')
     assert [(entry.node, entry.topic) for entry in entries] == [unknown, known, unknown, known]

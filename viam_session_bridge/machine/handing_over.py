@@ -12,13 +12,14 @@ from __future__ import annotations
 from viam_session_bridge.core.said import Cause
 from viam_session_bridge.core.velocity import ZERO
 from viam_session_bridge.machine.calls import Move, StartSession, StopBase
+from viam_session_bridge.machine.crowd import Crowd
 from viam_session_bridge.machine.machine_sessions import MachineSessions
 from viam_session_bridge.machine.outbox import Outbox
 from viam_session_bridge.machine.sender import Sender
 
 
 def hand_over_command(
-    sender: Sender, sessions: MachineSessions, outbox: Outbox, now: float
+    sender: Sender, sessions: MachineSessions, outbox: Outbox, crowd: Crowd, now: float
 ) -> bool:
     """Hand over the waiting command if it may go, or the start of its session; tell if it went."""
     command = sender.sendable()
@@ -36,8 +37,13 @@ def hand_over_command(
                 number = outbox.call(StartSession(machine_session.resume))
                 sessions.start(machine_session, number, now)
             return False
-        sessions.used(sid, now)
+    if not crowd.has_room(now):
+        crowd.wait(sender.base)
+        return False
     number = outbox.call(Move(sender.base, command.forward.velocity, sid))
+    if sid:
+        sessions.used(sid, now)
+    crowd.sent(sender.base, number, now)
     sender.sent(number, sid, now + outbox.timeout)
     return True
 

@@ -26,6 +26,7 @@ from viam_session_bridge.machine.calls import (
     StartSession,
 )
 from viam_session_bridge.machine.connection import Connection
+from viam_session_bridge.machine.crowd import Crowd
 from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.handing_over import hand_over_command, hand_over_stop
 from viam_session_bridge.machine.happened import (
@@ -74,6 +75,7 @@ class Protocol:
             beat_at_signs=self._machine_stops,
         )
         self._outbox = Outbox(machine, call_timeout)
+        self._crowd = Crowd()
         self._connection = Connection(machine, authenticates, self._outbox)
         self._inquiry = Inquiry(machine, self.senders, self._outbox, self.sessions)
         self._to_report = False  # foreign sessions, once the channel is ready
@@ -189,6 +191,7 @@ class Protocol:
     def answered(self, number: int, answer: Answer, now: float) -> None:
         """Take the end of a call."""
         request = self._outbox.answered(number)
+        self._crowd.answered(number)
         if answer.outcome is Outcome.UNAUTHENTICATED:
             self._connection.refused(number, answer.detail, now)
             self._follow_connection(now)
@@ -232,25 +235,23 @@ class Protocol:
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and :meth:`drain` are to be called next."""
         of_bases = min(self._due.values(), default=None)
-        of_sessions = self.sessions.next_beat()
-        questions = (self._inquiry.next_deadline(), self._connection.next_deadline())
-        return earliest((of_bases, of_sessions, *questions))
+        asks = (self._inquiry.next_deadline(), self._connection.next_deadline())
+        return earliest((of_bases, self.sessions.next_beat(), self._crowd.next_turn(), *asks))
 
     def drain(self, now: float) -> tuple[list[Call], list[Happened]]:
         """Return the calls to hand over now, and what happened since."""
         happened, self._happened = self._happened, []
         touched, self._touched = self._touched, {}
-        for sender in touched.values():
+        first = {base: self.senders[base] for base in self._crowd.turns(now)}
+        for sender in (first | touched).values():
             sender.tick(now)
-            if not hand_over_command(sender, self.sessions, self._outbox, now):
+            if not hand_over_command(sender, self.sessions, self._outbox, self._crowd, now):
                 hand_over_stop(sender, self.sessions, self._outbox, now)
             for one in sender.happened:
                 if isinstance(one, StopFinal) and not sender.commanded:
                     self._inquiry.verifying.final(sender.base, one.timed_out, now)
-            happened += sender.happened
-            sender.happened = []
-            due_at = sender.next_deadline()
-            if due_at is not None:
+            happened, sender.happened = happened + sender.happened, []
+            if (due_at := sender.next_deadline()) is not None:
                 self._due[sender.base] = due_at
             else:
                 self._due.pop(sender.base, None)
