@@ -162,7 +162,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument('--rates', type=float, nargs='+', default=RATES, metavar='PER_S')
     parser.add_argument('--flood', action=argparse.BooleanOptionalAction,
                         help='only with, or only without, one of 5 kHz (default: both)')
-    parser.add_argument('--seconds', type=float, default=8.0, help='of each load (default: 8)')
+    parser.add_argument('--seconds', type=float, default=20.0, help='of each load (default: 20)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the results there')
     return parser.parse_args()
 
