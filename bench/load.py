@@ -35,7 +35,7 @@ LATE = 50.0  # ms after its window at which a base still moves, at most, whateve
 EVERY = 6  # loads between two runs without
 
 HEADER = [
-    'load', 'sent/s', 'flood/s', 'stops', 'late p50', 'p99', 'more', 'decided', 'lost %',
+    'load', 'sent/s', 'flood/s', 'stops', 'late p50', 'p99', 'more', 'decided', 'not taken %',
     'shared', 'split', 'ms p50', 'p99', 'ratio', 'bridge %', 'server %', 'overrun', 'stall',
     'load',
 ]  # fmt: skip
@@ -93,7 +93,8 @@ def _latencies(runs: Sequence[Measured]) -> list[float]:
     return [latency for run in runs for one in run.alone for latency in one.latencies]
 
 
-def _lost(outcomes: Sequence[Outcome]) -> float:
+def _not_taken(outcomes: Sequence[Outcome]) -> float:
+    """Return how many % of the signs of life were lost, or replaced by the sender's next."""
     sent = sum(one.sent for one in outcomes)
     return 100.0 * (1.0 - sum(one.taken for one in outcomes) / sent) if sent else math.nan
 
@@ -103,8 +104,8 @@ def _row(key: Key, run: Measured, unloaded: Sequence[Measured]) -> list[Any]:
     p99 = percentile(lates, 99)
     return [
         _name(key), round(run.sent), round(run.flood), len(lates), percentile(lates, 50), p99,
-        p99 - percentile(_lates(unloaded), 99), percentile(_decided(run), 99), _lost(run.alone),
-        _lost(run.shared), _split(run),
+        p99 - percentile(_lates(unloaded), 99), percentile(_decided(run), 99),
+        _not_taken(run.alone), _not_taken(run.shared), _split(run),
         percentile(latencies, 50), percentile(latencies, 99),
         percentile(latencies, 50) / percentile(_latencies(unloaded), 50), run.bridge, run.server,
         run.overrun, run.stall, run.load_average,
@@ -143,7 +144,7 @@ def _checks(
 
 def _gone(run: Measured) -> int:
     """Return how many signs of life were neither taken nor replaced by the sender's next."""
-    gone = sum(one.sent - one.taken for one in run.alone)
+    gone = sum(one.sent - one.taken for one in (*run.alone, *run.shared))
     told = [line for line in run.told if line.startswith('messages are lost')]
     return max(gone - run.told.get('replaced_messages', 0), sum('/probe' in line for line in told))
 

@@ -138,6 +138,7 @@ def _way(directory: Path, kind: str) -> Iterator[Way]:
                 way.ask(Authenticate())
             way.sid = way.ask(StartSession('')).sid
             yield way
+            assert not failures, failures
         finally:
             channel.close()
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from concurrent import futures
 from queue import SimpleQueue
 import threading
-import time
 from typing import Any
 
 import grpc
@@ -52,12 +51,13 @@ class Calls:
 
     def __init__(self, server: Server) -> None:
         self.channel = grpc.insecure_channel(server.address)
-        grpc.channel_ready_future(self.channel).result(timeout=BOUND)
-        self.failures: list[BaseException] = []
+        self.failures: SimpleQueue[BaseException] = SimpleQueue()
         self.by: SimpleQueue[threading.Thread] = SimpleQueue()
 
-    def take_answers(self) -> Answers:
-        return Answers(self.channel, 'main', self.failures.append)
+    def take_answers(self) -> tuple[Answers, threading.Thread]:
+        answers = Answers(self.channel, 'main', self.failures.put)
+        (thread,) = running()
+        return answers, thread
 
     def call(self) -> Any:
         future = self.channel.unary_unary('/any/Call').future(b'', timeout=BOUND)
@@ -86,14 +86,18 @@ def running() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == NAME]
 
 
+def close_at(barrier: threading.Barrier, answers: Answers) -> None:
+    barrier.wait(BOUND)
+    answers.close()
+
+
 def wait_gone(thread: threading.Thread) -> None:
     thread.join(BOUND)
     assert not thread.is_alive()
 
 
 def test_one_thread_takes_all_answers_and_waits_between_calls(calls: Calls) -> None:
-    answers = calls.take_answers()
-    (thread,) = running()
+    answers, thread = calls.take_answers()
     for _ in range(3):
         calls.call()
         assert calls.answered_by() is thread
@@ -102,12 +106,11 @@ def test_one_thread_takes_all_answers_and_waits_between_calls(calls: Calls) -> N
     assert {calls.answered_by() for _ in range(20)} == {thread}
     answers.close()
     wait_gone(thread)
-    assert not calls.failures
+    assert calls.failures.empty()
 
 
 def test_it_ends_at_once_where_no_call_is_under_way(calls: Calls) -> None:
-    answers = calls.take_answers()
-    (thread,) = running()
+    answers, thread = calls.take_answers()
     calls.call()
     calls.answered_by()
     answers.close()
@@ -115,15 +118,13 @@ def test_it_ends_at_once_where_no_call_is_under_way(calls: Calls) -> None:
 
 
 def test_it_ends_without_any_call(calls: Calls) -> None:
-    answers = calls.take_answers()
-    (thread,) = running()
+    answers, thread = calls.take_answers()
     answers.close()
     wait_gone(thread)
 
 
 def test_what_is_under_way_at_the_end_is_answered_first(calls: Calls, server: Server) -> None:
-    answers = calls.take_answers()
-    (thread,) = running()
+    answers, thread = calls.take_answers()
     server.gate.clear()
     future = calls.call()
     assert server.asked.wait(BOUND)
@@ -136,8 +137,7 @@ def test_what_is_under_way_at_the_end_is_answered_first(calls: Calls, server: Se
 
 
 def test_calls_after_the_end_are_answered_by_a_thread_of_grpcios(calls: Calls) -> None:
-    answers = calls.take_answers()
-    (thread,) = running()
+    answers, thread = calls.take_answers()
     answers.close()
     wait_gone(thread)
     calls.call()
@@ -147,15 +147,11 @@ def test_calls_after_the_end_are_answered_by_a_thread_of_grpcios(calls: Calls) -
 def test_no_answer_is_lost_in_a_race_with_the_end(server: Server) -> None:
     for _ in range(50):
         calls = Calls(server)
-        answers = calls.take_answers()
-        (thread,) = running()
+        answers, thread = calls.take_answers()
+        calls.call()
+        calls.answered_by()  # connected: those that follow are quick
         barrier = threading.Barrier(2)
-
-        def end(answers: Answers = answers, barrier: threading.Barrier = barrier) -> None:
-            barrier.wait(BOUND)
-            answers.close()
-
-        ending = threading.Thread(target=end)
+        ending = threading.Thread(target=close_at, args=(barrier, answers))
         ending.start()
         barrier.wait(BOUND)
         for _ in range(3):
@@ -168,9 +164,7 @@ def test_no_answer_is_lost_in_a_race_with_the_end(server: Server) -> None:
 
 
 @pytest.mark.parametrize('missing', ['_call_state', 'lock', 'managed_calls', 'next_call_event'])
-def test_another_grpcio_answers_on_its_own_threads(
-    calls: Calls, missing: str
-) -> None:
+def test_another_grpcio_answers_on_its_own_threads(calls: Calls, missing: str) -> None:
     class Lacking:
         """A channel of a grpcio that has something else in this place."""
 
@@ -183,7 +177,7 @@ def test_another_grpcio_answers_on_its_own_threads(
             there = getattr(self._real, name)
             return Lacking(there) if name in ('_call_state', 'channel') else there
 
-    answers = Answers(Lacking(calls.channel), 'main', calls.failures.append)
+    answers = Answers(Lacking(calls.channel), 'main', calls.failures.put)
     assert not running()
     calls.call()
     assert calls.answered_by().name != NAME
@@ -200,8 +194,5 @@ def test_an_error_of_grpcios_is_told(calls: Calls, monkeypatch: pytest.MonkeyPat
             raise SystemError('broken')
 
     monkeypatch.setattr(state, 'channel', Broken)
-    calls.take_answers()
-    deadline = time.monotonic() + BOUND
-    while not calls.failures and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert [str(error) for error in calls.failures] == ['broken']
+    Answers(calls.channel, 'main', calls.failures.put)  # its thread may be gone at once
+    assert str(calls.failures.get(timeout=BOUND)) == 'broken'

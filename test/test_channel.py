@@ -90,6 +90,7 @@ def driver(machine: SimulatedMachine) -> Iterator[Driver]:
     driver.wait_ready()
     yield driver
     driver.channel.close()
+    assert not driver.failures
 
 
 def test_a_session_is_started_used_kept_and_listed(driver: Driver) -> None:

@@ -118,8 +118,7 @@ class Channel:
         """Take no more calls and say no more; let go of this object then."""
         self._closed = True
         self._link.close()
-        if self._answers is not None:
-            self._answers.close()
+        self._unbind()
 
     def _changed(self, connected: bool) -> None:
         if self._closed:
@@ -131,12 +130,17 @@ class Channel:
         """Use the link's present channel: each dial makes a new one."""
         channel = self._link.channel
         if channel is None:
-            self._methods = None
-            if self._answers is not None:
-                self._answers.close()
+            self._unbind()
         elif self._methods is None:
             self._answers = Answers(channel, self._machine.name, self._failed)
             self._methods = Methods(channel, self._bases)
+
+    def _unbind(self) -> None:
+        """Let go of a channel; what is under way there is answered yet."""
+        self._methods = None
+        answers, self._answers = self._answers, None
+        if answers is not None:
+            answers.close()
 
     def _diagnose(self, call: Call, done: Callable[[Call, Answer], None]) -> None:
         done(call, Answer(Outcome.OK, self._link.why()))

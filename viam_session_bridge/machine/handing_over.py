@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a base's sender has due, turned into calls under the right machine session (R7, R11).
+What a base's sender has due, turned into calls under the right machine session (R7, R11, R14).
 
 A command goes out under the machine session of its client session, which is started before its
 first one. A stop needs none.

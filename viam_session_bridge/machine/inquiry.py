@@ -30,6 +30,7 @@ from viam_session_bridge.machine.happened import (
     Happened,
     LeftToMachine,
     StillMoving,
+    StopFinal,
 )
 from viam_session_bridge.machine.machine_sessions import MachineSessions
 from viam_session_bridge.machine.missing import Missing
@@ -95,6 +96,12 @@ class Inquiry:
             return  # nearly always
         self.unsettled |= not answer.outcome.answered
         self.happened += self._missing.answered(base, answer, now)
+
+    def note_final(self, sender: Sender, now: float) -> None:
+        """Take what happened at a base: after a final stop it is verified to stand still (R20)."""
+        for one in sender.happened:
+            if isinstance(one, StopFinal) and not sender.commanded:
+                self.verifying.final(sender.base, one.timed_out, now)
 
     def begin(self) -> None:
         """Ask again, after the machine was closed."""

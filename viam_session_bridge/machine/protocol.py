@@ -34,7 +34,6 @@ from viam_session_bridge.machine.happened import (
     Happened,
     LeftToMachine,
     MachineClosed,
-    StopFinal,
 )
 from viam_session_bridge.machine.inquiry import Inquiry
 from viam_session_bridge.machine.machine_sessions import MachineSessions
@@ -242,15 +241,15 @@ class Protocol:
         """Return the calls to hand over now, and what happened since."""
         happened, self._happened = self._happened, []
         touched, self._touched = self._touched, {}
-        first = {base: self.senders[base] for base in self._crowd.turns(now)}
-        for sender in (first | touched).values():
+        if turns := self._crowd.turns(now):
+            touched = {base: self.senders[base] for base in turns} | touched
+        for sender in touched.values():
             sender.tick(now)
             if not hand_over_command(sender, self.sessions, self._outbox, self._crowd, now):
                 hand_over_stop(sender, self.sessions, self._outbox, now)
-            for one in sender.happened:
-                if isinstance(one, StopFinal) and not sender.commanded:
-                    self._inquiry.verifying.final(sender.base, one.timed_out, now)
-            happened, sender.happened = happened + sender.happened, []
+            self._inquiry.note_final(sender, now)
+            happened += sender.happened
+            sender.happened = []
             if (due_at := sender.next_deadline()) is not None:
                 self._due[sender.base] = due_at
             else:
