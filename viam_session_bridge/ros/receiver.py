@@ -37,6 +37,9 @@ SETTLE = 0.1
 """Seconds after a freeze, and after each message from before its end, in which all are discarded:
 the middleware's threads were frozen too, and only now hand over what waits in their sockets."""
 
+UNNOTICED = 0.1
+"""Seconds for which it may go unnoticed that a silent publisher came or went, or the context."""
+
 EMPTYING = 1.0
 """Seconds after which emptying the subscriptions gives up against a faster publisher."""
 
@@ -86,8 +89,7 @@ class Receiver:
         self._backlog = Backlog()
         self._gaps = Gaps()
         # The heartbeat first, so that in each round it is taken before the commands.
-        self._inlets = subscribe(
-            node, [(heartbeat_topic, String), *topics.items()], self._matched)
+        self._inlets = subscribe(node, [(heartbeat_topic, String), *topics.items()])
         self._wait_set = WaitSet(node, self._inlets)
         self._heartbeats = self._inlets[0]
         self.publishers = Publishers(
@@ -131,10 +133,11 @@ class Receiver:
         self._empty(inlets)
         now = monotonic()
         self._looks = Looks([inlet.topic for inlet in inlets], now)
+        self._matched_at = now
         self._punctuality = Punctuality(self._window, now)
         alive_at = now
         while not self._stopping:
-            wake_at = min(now + self._punctuality.period, self._looks.next_at)
+            wake_at = min(now + self._punctuality.period, now + UNNOTICED, self._looks.next_at)
             if self._settled_at:
                 wake_at = min(wake_at, self._settled_at)
             woken = self._wait_set.wait(wake_at - monotonic())
@@ -144,7 +147,7 @@ class Receiver:
             self._receive(inlets)
             if woken or now >= alive_at:
                 self._check_alive()
-                alive_at = now + self._punctuality.period
+                alive_at = now + UNNOTICED
 
     def _check_alive(self) -> None:
         if not self._wait_set.alive():
@@ -175,8 +178,8 @@ class Receiver:
         return count
 
     def _receive(self, inlets: list[Inlet]) -> None:
-        for inlet in inlets:
-            if inlet.ready and not self._stopping:
+        for inlet in self._wait_set.ready:
+            if not self._stopping:
                 for taken in self._newest(inlet):
                     self._hand_on(inlet, taken, inlets)
 
@@ -229,7 +232,12 @@ class Receiver:
             self._tell('lost', self._sink.lost, inlet.topic, lost)
 
     def _look(self, inlets: list[Inlet], now: float) -> None:
-        """Look at the graph where that is due, and tell what changed."""
+        """Look at the graph where publishers came or went or it is due, and tell what changed."""
+        if now >= self._matched_at:
+            self._matched_at = now + self._looks.PAUSE
+            for inlet in inlets:
+                if inlet.matched():
+                    self._looks.changed(inlet.topic, now)
         for topic in self._looks.due(now):
             inlet = next(inlet for inlet in inlets if inlet.topic == topic)
             began = monotonic()
@@ -241,14 +249,9 @@ class Receiver:
             except Exception as error:
                 self._say(f'graph {topic}', f'{topic}: its publishers are not known: {error!r}')
             self._looks.looked(topic, began, monotonic())
-            if not inlet.tells_matches:
-                self._matched(inlet)
             if appeared or left:
                 self._tell('publishers_changed', self._sink.publishers_changed,
                            topic, appeared, left, now)
-
-    def _matched(self, inlet: Inlet) -> None:
-        self._looks.changed(inlet.topic, monotonic())
 
     def _heard(self, inlet: Inlet, info: Any) -> bool:
         if why := inlet.unheard(info):
