@@ -40,6 +40,7 @@ class Outcome:
     :param sent: signs of life that left, of which `taken` were accepted in `sessions` sessions
     :param late: ms from the last command to the Stop at the base, less the window; negative: too
         early; None: none came, or the probe has no base of its own
+    :param heard: ms from the publish of the last command to its taking by the bridge, or None
     :param decided: ms from when the last session's window had passed to its end, or None
     :param latencies: ms from the publish to the base, of the commands that got there
     """
@@ -49,6 +50,7 @@ class Outcome:
     taken: int
     sessions: int
     late: float | None
+    heard: float | None
     decided: float | None
     latencies: list[float]
 
@@ -108,6 +110,7 @@ def judge(
         taken=sum(event['commands'] for event in ended),
         sessions=len(ended),
         late=1e3 * (min(stops) - burst.last - window) if stops else None,
+        heard=1e3 * (ended[-1]['sign'] - burst.last) if ended else None,
         decided=1e3 * (ended[-1]['at'] - ended[-1]['sign'] - window) if ended else None,
         latencies=[
             1e3 * (at - burst.sent[number]) for number, at in begun if number in burst.sent

@@ -7,7 +7,9 @@ A publisher of 50 Hz falls silent; from the session's deadline (its last sign of
 window, as the event log has them) to the begin of Stop at the base of a real viam-server, and
 from the last publish too, less the window. In turns: on an idle machine, and with a busy loop
 for each core. Beside it viam-server's own lapse: a client with a session of its own falls silent,
-and nobody but viam-server stops its base. :mod:`bench.lapse_to_stop` kills its publishers.
+and nobody but viam-server stops its base. And the floor: a bare client on an open channel, which
+knows its deadline and does nothing but sleep until then and call Stop.
+:mod:`bench.lapse_to_stop` kills its publishers.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 import os
 from pathlib import Path
@@ -38,7 +40,7 @@ WINDOW = 0.5  # s, the bridge's and that of the machine that stops by itself
 MACHINE_WINDOW = 2.0  # s, the second layer's of the bridge: its stop is none of the bridge's
 COMMANDS = 12, 24  # that are sent before the silence, at least and at most
 MEDIAN, P99 = 1.0, {'idle': 4.0, 'busy': 12.0}  # ms from the deadline to the Stop
-OWN_EVERY = 4  # silences of the bridge's clients for one of the machine's own
+OTHERS_EVERY = 2  # silences of the bridge's clients for one of the floor's and the machine's
 _SETTLE = 0.2  # s after the busy loops began
 
 
@@ -86,14 +88,42 @@ class Own:
         self.late[kind].append((stop - last - WINDOW) * 1e3)
 
 
+@dataclass
+class Floor:
+    """A base of a bare client's, and how late it was stopped, in ms."""
+
+    client: RawClient
+    record: Tail
+    late: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+
+    def silence(self, kind: str) -> None:
+        """Drive, sleep until the deadline, stop, and see when the base is stopped."""
+        lines: list[dict[str, Any]] = []
+        self.record.new()
+        for _ in range(COMMANDS[0]):
+            began = time.monotonic()
+            self.client.drive('floor', '')
+            time.sleep(max(began + 1.0 / RATE - time.monotonic(), 0.0))
+        deadline = time.monotonic() + WINDOW
+        time.sleep(WINDOW)
+        self.client.stop('floor')
+        if not self.record.collect(
+            lines, lambda line: is_begin(line, 'floor', 'stop'), deadline + 5.0
+        ):
+            raise RuntimeError('the stop of the bare client is not on record')
+        stop = next(line['t'] for line in lines if is_begin(line, 'floor', 'stop'))
+        self.late[kind].append((stop - deadline) * 1e3)
+
+
 def main() -> int:
     """Run the measurement; exit status 1 where something did not hold."""
     options = _options()
     results = conditions()
     with (
         Workbench(options.domain) as bench,
-        ViamServer(bench.path, KINDS, MACHINE_WINDOW) as server,
+        ViamServer(bench.path, [*KINDS, 'floor'], MACHINE_WINDOW) as server,
         ViamServer(bench.path, ['own'], WINDOW, name='own_server') as own_server,
+        RawClient(server.address) as client,
     ):
         _, log = bench.start_bridge(dict.fromkeys(KINDS, server.address), WINDOW)
         targets = {kind: Target(kind, server.record.path) for kind in KINDS}
@@ -101,13 +131,17 @@ def main() -> int:
         for driver in drivers.values():
             driver.ready()
         own = Own(own_server, Tail(own_server.record.path))
-        _run(targets, drivers, own, Tail(log), options.silences)
+        floor = Floor(client, Tail(server.record.path))
+        _run(targets, drivers, [floor, own], Tail(log), options.silences)
     rows = [row for target in targets.values() for row in target.rows()]
     rows += [
-        [kind, "viam-server's own: last command at base -> Stop, less the window",
-         *asdict(Summary.of(late)).values()]
-        for kind, late in own.late.items()
-    ]  # fmt: skip
+        [kind, what, *asdict(Summary.of(late)).values()]
+        for what, others in (
+            ('bare client, the floor: deadline -> Stop at base', floor.late),
+            ("viam-server's own: last command at base -> Stop, less the window", own.late),
+        )
+        for kind, late in others.items()
+    ]
     print(table(['cores', 'ms', 'n', 'min', 'median', 'p99', 'max'], rows))
     for kind, target in targets.items():
         results[kind] = [None if one is None else asdict(one) | {'deadline': one.deadline}
@@ -115,27 +149,24 @@ def main() -> int:
     for kind, target in targets.items():
         causes = Counter('none' if one is None else one.cause for one in target.kills)
         print(f'{kind}: stopped because {dict(causes)}')
-    results |= {'own': own.late, 'window': WINDOW, 'rows': rows}
+    results |= {'own': own.late, 'floor': floor.late, 'window': WINDOW, 'rows': rows}
     checks = [check for kind in KINDS for check in _checks(kind, targets[kind])]
     return finish(checks, results, options.json)
 
 
 def _run(
-    targets: dict[str, Target], drivers: dict[str, Driver], own: Own, events: Tail, count: int
+    targets: dict[str, Target], drivers: dict[str, Driver], others: list[Floor | Own],
+    events: Tail, count: int,
 ) -> None:
     first = 1
     for turn in range(count):
         for kind in KINDS if turn % 2 == 0 else KINDS[::-1]:
             commands = random.randint(*COMMANDS)
-            if kind == 'busy':
-                with busy_cores():
-                    targets[kind].silence(drivers[kind], first, commands, WINDOW, events)
-                    if turn % OWN_EVERY == 0:
-                        own.silence(kind)
-            else:
+            with busy_cores() if kind == 'busy' else nullcontext():
                 targets[kind].silence(drivers[kind], first, commands, WINDOW, events)
-                if turn % OWN_EVERY == 0:
-                    own.silence(kind)
+                if turn % OTHERS_EVERY == 0:
+                    for other in others:
+                        other.silence(kind)
             first += commands
         if turn % 10 == 9:
             print(f'{turn + 1} of {count} silences', file=sys.stderr, flush=True)

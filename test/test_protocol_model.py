@@ -34,6 +34,7 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
+from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.happened import CommandFailed, MachineSessionStarted, StopFinal
 from viam_session_bridge.machine.sender import Sender
 
@@ -253,8 +254,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         """Feed and drain; ``failing``: the base whose command is answered by this."""
         feed()
         out = self.bridge.drain(self.now)
-        if out.wake_at is not None:
-            self.wake_at = out.wake_at if self.wake_at is None else min(self.wake_at, out.wake_at)
+        self.wake_at = earliest((self.wake_at, self.bridge.next_deadline()))
         self.open = (self.open or bool(out.opened)) and not out.closed
         self.up = self.up and self.open
         to_stop = self.take_decisions()

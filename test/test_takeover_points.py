@@ -244,7 +244,8 @@ class World:
         sent = [Sent(call, self.now) for call in out.calls]
         self.calls += sent
         self.stops += [one for one in sent if isinstance(one.call.request, StopBase)]
-        self.wake_at = min(self.wake_at, math.inf if out.wake_at is None else out.wake_at)
+        at = self.bridge.next_deadline()
+        self.wake_at = min(self.wake_at, math.inf if at is None else at)
 
     def state(self) -> object:
         """Return all that decides what can follow, and how it is judged."""

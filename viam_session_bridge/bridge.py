@@ -4,8 +4,9 @@
 The whole bridge without I/O: the core's decisions, carried to the machines' protocols.
 
 Everything that happens is fed in by one of the methods, each with ``now`` (s, steady); then
-:meth:`Bridge.drain` returns the calls to hand to gRPC and what is worth telling. The shell
-(:mod:`viam_session_bridge.shell`) does that under one lock, and the calls outside it.
+:meth:`Bridge.drain` returns the calls to hand to gRPC and what is worth telling, and
+:meth:`Bridge.next_deadline` when to tick. The shell (:mod:`viam_session_bridge.shell`) does that
+under one lock, and the calls outside it, between the two.
 """
 
 from __future__ import annotations
@@ -37,14 +38,13 @@ REFUSALS_TOLD_EVERY = 1.0  # s, for each base and reason; all are counted
 @dataclass(frozen=True)
 class Out:
     """
-    What a feed led to: calls to hand over, what to tell, and when to wake next.
+    What a feed led to: calls to hand over, and what to tell.
 
     ``opened`` and ``closed`` name the machines to connect to and to let go of (R18).
     """
 
     calls: list[Call]
     events: list[Event]
-    wake_at: float | None
     opened: list[str]
     closed: list[str]
 
@@ -87,6 +87,7 @@ class Bridge:
         self._deepest_first = self._closing.deepest_first()
         self._opened: list[str] = []
         self._touched: set[str] = set()
+        self._drained: set[str] = set()  # machines, since the last `next_deadline`
         self._events: list[Event] = []
         self._refusal_told: dict[tuple[str, Refusal], float] = {}
 
@@ -182,22 +183,26 @@ class Bridge:
         """Return what the feeds since the last call led to."""
         calls: list[Call] = []
         events, self._events = self._events, []
-        wake_at = [self.core.next_deadline()]
         for machine in self._deepest_first:
             if machine in self._touched:
                 handed_over, happened = self.machines[machine].drain(now)
                 calls += handed_over
                 events += happened
-                wake_at.append(self.machines[machine].next_deadline())
+        self._drained |= self._touched
         self._touched.clear()
         if len(calls) > 1:  # stops before all else
             calls.sort(key=lambda call: not isinstance(call.request, StopBase))
         closed = self._closing.step(lambda machine: not self.machines[machine].not_final(), now)
         for machine in closed:
             events.append(self.machines[machine].closed(now))
-        wake_at.append(self._closing.next_deadline())
         opened, self._opened = self._opened, []
-        return Out(calls, events, earliest(wake_at), opened, closed)
+        return Out(calls, events, opened, closed)
+
+    def next_deadline(self) -> float | None:
+        """Return when to :meth:`tick` next for all that was drained since this was last asked."""
+        drained, self._drained = self._drained, set()
+        of_machines = [self.machines[machine].next_deadline() for machine in drained]
+        return earliest((self.core.next_deadline(), self._closing.next_deadline(), *of_machines))
 
     # For the node and the overview
 

@@ -50,7 +50,7 @@ class Shell:
         self._wake = wake
         self._failed = failed
         self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
+        self._closed = threading.Condition(self._lock)
         self._bridge = Bridge(configuration)
         self._channels: dict[str, Channel] = {}
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
@@ -112,8 +112,8 @@ class Shell:
 
         :return: the bases whose stop is not final, and whether one was acknowledged
         """
-        with self._changed:
-            self._changed.wait_for(lambda: self._bridge.closed, timeout)
+        with self._closed:
+            self._closed.wait_for(lambda: self._bridge.closed, timeout)
             return self._bridge.not_final()
 
     def came_round(self) -> bool:
@@ -152,7 +152,8 @@ class Shell:
                 out = self._bridge.drain(now)
                 self._events.extend(out.events)
                 closed = [self._channels.pop(machine, None) for machine in out.closed]
-                self._changed.notify_all()
+                if out.closed:
+                    self._closed.notify_all()
         except BaseException as error:
             # Whatever thread this is, and whether or not it would say so: a bridge whose state
             # is half changed is not to be trusted with a moving base.
@@ -169,7 +170,9 @@ class Shell:
                 channel.close()
         for machine in out.opened:
             self._open(machine)
-        self._clock.arm(out.wake_at)
+        with self._lock:  # only now: a call is not to wait for what can wait
+            wake_at = self._bridge.next_deadline()
+        self._clock.arm(wake_at)
         if out.events:
             self._wake()
-        return out.wake_at
+        return wake_at

@@ -35,6 +35,7 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
+from viam_session_bridge.machine.earliest import earliest
 
 T = TypeVar('T')
 R = TypeVar('R', Move, StopBase, StartSession, SendHeartbeat, GetSessions, IsMoving, ListBases)
@@ -147,8 +148,7 @@ class Rig:
             feed()
         out = self.bridge.drain(self.now)
         self.happened += out.events
-        if out.wake_at is not None:
-            self.wake_at = out.wake_at if self.wake_at is None else min(out.wake_at, self.wake_at)
+        self.wake_at = earliest((self.wake_at, self.bridge.next_deadline()))
         calls = [call for call in out.calls if not isinstance(call.request, self._hidden)]
         self.calls += [(call, self.now + call.timeout) for call in calls]
         still = Answer(Outcome.OK, moving=False)

@@ -34,6 +34,10 @@ class RawClient:
         linear, angular = wire.Vector3(y=speed), wire.Vector3()
         self._call(wire.SET_VELOCITY, sid, name=base, linear=linear, angular=angular)
 
+    def stop(self, base: str) -> None:
+        """Stop a base."""
+        self._call(wire.STOP, name=base)
+
     def fill(self) -> int:
         """Start sessions until the machine takes no more; return how many that were."""
         count = 0
