@@ -209,7 +209,7 @@ class MachineSessions:
 
     def next_beat(self) -> float | None:
         """Return when to ask for :meth:`beats_due` next; it may turn out to be early."""
-        return earliest((*self._signed.values(), *(at for at, _, _ in self._beats[:1])))
+        return earliest((self._beats[0][0] if self._beats else None, *self._signed.values()))
 
     def beat(self, machine_session: MachineSession, number: int, now: float) -> None:
         """Take that a heartbeat is handed over; the next is due after its answer."""

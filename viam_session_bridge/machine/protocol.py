@@ -247,9 +247,10 @@ class Protocol:
             sender.tick(now)
             if not hand_over_command(sender, self.sessions, self._outbox, self._crowd, now):
                 hand_over_stop(sender, self.sessions, self._outbox, now)
-            self._inquiry.note_final(sender, now)
-            happened += sender.happened
-            sender.happened = []
+            if sender.happened:
+                self._inquiry.note_final(sender, now)
+                happened += sender.happened
+                sender.happened = []
             if (due_at := sender.next_deadline()) is not None:
                 self._due[sender.base] = due_at
             else:

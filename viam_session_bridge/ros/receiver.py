@@ -37,7 +37,7 @@ SETTLE = 0.1
 """Seconds after a freeze, and after each message from before its end, in which all are discarded:
 the middleware's threads were frozen too, and only now hand over what waits in their sockets."""
 
-UNNOTICED = 0.1
+UNNOTICED = 0.2
 """Seconds for which it may go unnoticed that a silent publisher came or went, or the context."""
 
 EMPTYING = 1.0
