@@ -79,9 +79,11 @@ def through_bridge(bases: int) -> Callable[[], None]:
     def step() -> None:
         bridge.command('client', '/base0', velocity, None, now)
         calls: list[Call] = bridge.drain(now).calls
+        bridge.next_deadline()
         assert len(calls) == 1 and isinstance(calls[0].request, Move)
         bridge.answered(calls[0], answer, now)
         bridge.drain(now)
+        bridge.next_deadline()
 
     return step
 

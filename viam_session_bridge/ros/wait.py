@@ -38,12 +38,12 @@ from viam_session_bridge.ros.messages import reader_of
 if TYPE_CHECKING:
     from rclpy.node import Node
 
-DEPTH = 100
+DEPTH = 500
 """
 Messages that wait in a subscription, where `qos_overrides` say nothing else.
 
 DDS has one queue for all publishers of a topic, and the oldest go first. One of 5 kHz fills this
-in 20 ms: for so long the receiving loop may lack a core, or Python's lock, and lose nobody's.
+in 100 ms: for so long the receiving loop may lack a core, or Python's lock, and lose nobody's.
 """
 
 
