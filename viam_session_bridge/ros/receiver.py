@@ -38,7 +38,7 @@ SETTLE = 0.1
 the middleware's threads were frozen too, and only now hand over what waits in their sockets."""
 
 UNNOTICED = 0.2
-"""Seconds for which it may go unnoticed that a silent publisher came or went, or the context."""
+"""Seconds for which a silent publisher's coming or going, or the context's end, goes unnoticed."""
 
 EMPTYING = 1.0
 """Seconds after which emptying the subscriptions gives up against a faster publisher."""
@@ -94,7 +94,7 @@ class Receiver:
         self._heartbeats = self._inlets[0]
         self.publishers = Publishers(
             [inlet.topic for inlet in self._inlets[1:]], get_rmw_implementation_identifier())
-        """Who publishes; up to date before the sink is told."""
+        """Who publishes, as of `Looks.PAUSE` before what the sink is told."""
         self._thread = threading.Thread(target=self._run, name='receiver')
 
     def start(self) -> None:
