@@ -452,7 +452,7 @@ def test_a_silent_publisher_that_leaves_is_noticed_at_once(
 
     if not told:
         monkeypatch.setattr('viam_session_bridge.ros.wait._rclpy.EventHandle', unsupported)
-    receiver = ros.receive()
+    receiver = ros.receive(window=60.0)  # not by the way, four times a window
     publisher = ros.publish('teleop', '/cmd_vel,/cmd_vel,/cmd_vel')
     ros.sink.wait(lambda: len(receiver.publishers.named('/teleop')) == 3)
     delays = []

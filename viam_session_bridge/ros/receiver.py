@@ -37,7 +37,7 @@ SETTLE = 0.1
 """Seconds after a freeze, and after each message from before its end, in which all are discarded:
 the middleware's threads were frozen too, and only now hand over what waits in their sockets."""
 
-UNNOTICED = 0.2
+UNNOTICED = 0.1
 """Seconds for which a silent publisher's coming or going, or the context's end, goes unnoticed."""
 
 EMPTYING = 1.0
