@@ -137,7 +137,7 @@ class Receiver:
         self._punctuality = Punctuality(self._window, now)
         alive_at = now
         while not self._stopping:
-            wake_at = min(now + self._punctuality.period, now + UNNOTICED, self._looks.next_at)
+            wake_at = min(now + min(self._punctuality.period, UNNOTICED), self._looks.next_at)
             if self._settled_at:
                 wake_at = min(wake_at, self._settled_at)
             woken = self._wait_set.wait(wake_at - monotonic())
