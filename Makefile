@@ -55,7 +55,8 @@ unit: viam-server ## the tests, with the real viam-server (PYTEST_ARGS='-k lapse
 
 test-oldest: ## what speaks to the machine, with the oldest grpcio and protobuf
 	@PYTHON='$(PYTHON)' scripts/venv .venv-oldest
-	$(ALONE) .venv-oldest/bin/python -m pytest -q test/test_wire.py test/test_channel.py test/test_answers.py
+	$(ALONE) .venv-oldest/bin/python -m pytest -q test/test_wire.py test/test_channel.py \
+		test/test_answers.py test/test_connectivity.py
 
 test-jazzy: viam-server ## the tests on ROS 2 Jazzy, with the oldest grpcio and protobuf
 	@PYTHON='$(PYTHON)' scripts/venv .venv-jazzy

@@ -24,7 +24,7 @@ from viam_session_bridge.configuration import (
     SessionsMode,
 )
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine import wire
+from viam_session_bridge.machine import connectivity, linking, wire
 from viam_session_bridge.machine.calls import (
     Answer,
     Call,
@@ -196,6 +196,15 @@ def test_a_machine_that_says_nothing_is_a_timeout_at_the_deadline() -> None:
         server.stop(None)
 
 
+@pytest.fixture(params=['private', 'public'])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have grpcio's private way or its public one to know of a connection."""
+    if request.param == 'public':
+        monkeypatch.setattr(linking, 'connectivity_of', connectivity._Subscribed)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures('way')
 def test_a_machine_that_is_not_there_is_cut_at_once_and_found_when_it_comes() -> None:
     with socket.socket() as placeholder:
         placeholder.bind(('127.0.0.1', 0))
@@ -221,6 +230,7 @@ def test_a_closed_channel_answers_that_it_is_cut(machine: SimulatedMachine) -> N
     assert driver.ask(StopBase('base')).outcome is Outcome.CUT
 
 
+@pytest.mark.usefixtures('way')
 def test_a_closed_channel_that_was_let_go_of_disconnects() -> None:
     with socket.create_server(('127.0.0.1', 0)) as listening:
         driver = Driver(f'127.0.0.1:{listening.getsockname()[1]}')
@@ -231,3 +241,20 @@ def test_a_closed_channel_that_was_let_go_of_disconnects() -> None:
         while connection.recv(1024):
             pass
         connection.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == 'connection to main']
+
+
+def test_nobody_knowing_of_the_connection_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise SystemError('broken')
+
+    monkeypatch.setattr(threading, 'excepthook', lambda _: None)
+    monkeypatch.setattr(connectivity._Core, 'wait', broken)
+    driver = Driver('127.0.0.1:1')
+    driver.wait_ready(False)
+    # The thread ends right after it told.
+    for thread in threading.enumerate():
+        if thread.name == 'connection to main':
+            thread.join(BOUND)
+    assert [str(failure) for failure in driver.failures] == ['broken']
+    driver.channel.close()

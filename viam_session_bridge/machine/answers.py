@@ -7,8 +7,8 @@ grpcio starts such a thread with the first of the calls under way and ends it wi
 is with nearly every call; who hands one over, a stop among others, waits for the start. Here it
 stays. Threads that make a call each and wait are no way either: they queue up for grpcio's lock.
 
-The one module that leans on grpcio's private parts, the same from 1.51 to 1.85: what holds a
-channel's lock and counts its calls under way. Where they are others, all goes as grpcio has it.
+It leans on grpcio's private parts, the same from 1.51 to 1.85, as `connectivity` does: what holds
+a channel's lock and counts its calls under way. Where they are others, all goes as grpcio has it.
 """
 
 from __future__ import annotations

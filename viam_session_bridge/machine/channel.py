@@ -64,8 +64,9 @@ class Channel:
 
         :param bases: those of the machine, by name
         :param ready: called whenever the machine is connected or is so no longer, on a thread of
-            gRPC's or the one that dials
-        :param failed: is told of an exception after which no answers would come any more
+            the link's or the one that dials
+        :param failed: is told of an exception after which no answers would come any more, or
+            nobody would know of the connection
         """
         self._machine = machine
         self._bases = bases
@@ -78,7 +79,7 @@ class Channel:
         if machine.transport is Transport.WEBRTC:
             self._link = DialedLink(machine, self._changed)
         else:
-            self._link = DirectLink(machine, self._changed)
+            self._link = DirectLink(machine, self._changed, failed)
         self._methods: Methods | None = None
         self._answers: Answers | None = None
         self._bind()
@@ -134,6 +135,8 @@ class Channel:
         elif self._methods is None:
             self._answers = Answers(channel, self._machine.name, self._failed)
             self._methods = Methods(channel, self._bases)
+            if self._closed:  # meanwhile
+                self._unbind()
 
     def _unbind(self) -> None:
         """Let go of a channel; what is under way there is answered yet."""

@@ -16,12 +16,13 @@ import time
 import grpc
 
 from viam_session_bridge.configuration import MachineConfiguration
+from viam_session_bridge.machine.connectivity import Connectivity, connectivity_of
 from viam_session_bridge.machine.credentials import Credentials, load
 from viam_session_bridge.machine.diagnosis import diagnose
 from viam_session_bridge.machine.dialing import Dialer, SOCKET_OPTIONS
 
 LARGEST_ANSWER = 1024 * 1024  # bytes: a thousand sessions take a tenth of it
-LINGERS = 1.0  # s
+LOOKS = 2.0  # s, between two looks whether a connection is wanted still, at most
 RECONNECTS = 1.0  # s after the last connection was made, at the earliest
 RECONNECTS_FOR_STOP = 0.2  # s
 DIAL_TIMEOUT = 10.0  # s; at its own 20 s the library falls back to direct gRPC
@@ -48,25 +49,26 @@ _OPTIONS = [
 ]
 
 Changed = Callable[[bool], None]
+Failed = Callable[[BaseException], None]
 
 
 class DirectLink:
-    """By gRPC, with TLS or without. ``changed`` is called on a thread of gRPC's."""
+    """By gRPC, with TLS or without. ``changed`` is called on a thread of the link's."""
 
-    def __init__(self, machine: MachineConfiguration, changed: Changed) -> None:
-        """Prepare to connect."""
+    def __init__(self, machine: MachineConfiguration, changed: Changed, failed: Failed) -> None:
+        """Prepare to connect; ``failed`` is told of an exception that ends the thread."""
         self._machine = machine
         self._changed = changed
+        self._failed = failed
         self._closed = False
         self._connected = False
         self._ready_at = float('-inf')
-        self._reconnecting = False
         self.channel: grpc.Channel | None = _direct_channel(machine)
 
     def start(self) -> None:
         """Begin to connect."""
-        assert self.channel is not None
-        self.channel.subscribe(self._connectivity_changed, try_to_connect=True)
+        name = f'connection to {self._machine.name}'
+        threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def rests(self, stop: bool) -> bool:
         """
@@ -84,41 +86,42 @@ class DirectLink:
 
     def close(self) -> None:
         """
-        Say no more, and let go of the channel in a second.
+        Say no more, and let go of the channel within `LOOKS`.
 
         gRPC disconnects when its channel has gone, with the answer or deadline of the last call.
-        Its own ``close`` would cut those calls. Its thread that watches connectivity looks every
-        0.2 s whether it is still wanted, and trips over a channel that has gone by then.
+        Its own ``close`` would cut those calls.
         """
-        assert self.channel is not None
         self._closed = True
-        self.channel.unsubscribe(self._connectivity_changed)
-        _after(LINGERS, lambda channel: None, self.channel, name='closed channel')
 
-    def _connectivity_changed(self, connectivity: grpc.ChannelConnectivity) -> None:
-        if self._closed:
-            return
-        now = time.monotonic()
-        self._connected = connectivity is grpc.ChannelConnectivity.READY
-        if self._connected:
-            self._ready_at = now
-        self._changed(self._connected)
-        if connectivity is grpc.ChannelConnectivity.IDLE and not self._reconnecting:
+    def _run(self) -> None:
+        assert self.channel is not None
+        connectivity = connectivity_of(self.channel)
+        try:
+            self._follow(connectivity)
+        except BaseException as error:
+            self._failed(error)
+            raise
+        finally:
+            connectivity.leave()
+
+    def _follow(self, connectivity: Connectivity) -> None:
+        seen = None
+        while not self._closed:
             # gRPC waits after a disconnect until somebody calls; the robot's machine is wanted
             # back before that.
-            self._reconnecting = True
-            pause = max(self._ready_at + RECONNECTS - now, 0.0)
-            _after(pause, self._reconnect, name='reconnecting')
+            rest = self._ready_at + RECONNECTS - time.monotonic()
+            state = connectivity.state(connect=rest <= 0.0)
+            if state is not seen:
+                seen = state
+                self._note(state)
+            idle = state is grpc.ChannelConnectivity.IDLE
+            connectivity.wait(state, rest if idle and rest > 0.0 else LOOKS)
 
-    def _reconnect(self) -> None:
-        """Have gRPC connect; subscribing anew is the public way to say so."""
-        self._reconnecting = False
-        assert self.channel is not None
-        self.channel.unsubscribe(self._connectivity_changed)
-        if not self._closed:
-            self.channel.subscribe(self._connectivity_changed, try_to_connect=True)
-        if self._closed:  # meanwhile
-            self.channel.unsubscribe(self._connectivity_changed)
+    def _note(self, state: grpc.ChannelConnectivity) -> None:
+        self._connected = state is grpc.ChannelConnectivity.READY
+        if self._connected:
+            self._ready_at = time.monotonic()
+        self._changed(self._connected)
 
 
 class DialedLink:
@@ -154,7 +157,8 @@ class DialedLink:
 
     def close(self) -> None:
         """Say no more, and hang up; that may take a second or two, on a thread of its own."""
-        _after(0.0, self._dialer.close, name=f'hang up {self._machine.name}')
+        name = f'hang up {self._machine.name}'
+        threading.Thread(target=self._dialer.close, name=name, daemon=True).start()
 
     def _credentials(self) -> Credentials | None:
         if not self._machine.has_credentials:
@@ -179,9 +183,3 @@ def _direct_channel(machine: MachineConfiguration) -> grpc.Channel:
     tls = grpc.ssl_channel_credentials(root_certificates=machine.trusted)
     return grpc.secure_channel(machine.address, tls, options=options)
 
-
-def _after(seconds: float, then: Callable[..., None], *arguments: object, name: str) -> None:
-    """Do something later, on a daemon thread of its own, which ends with that."""
-    later = threading.Timer(seconds, then, arguments)
-    later.name, later.daemon = name, True
-    later.start()

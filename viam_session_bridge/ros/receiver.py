@@ -37,8 +37,12 @@ SETTLE = 0.1
 """Seconds after a freeze, and after each message from before its end, in which all are discarded:
 the middleware's threads were frozen too, and only now hand over what waits in their sockets."""
 
-UNNOTICED = 0.1
-"""Seconds for which a silent publisher's coming or going, or the context's end, goes unnoticed."""
+UNNOTICED = 0.15
+"""
+Seconds for which a silent publisher's coming or going, or the context's end, goes unnoticed.
+
+More than a publisher of 10 Hz pauses, so that what watches costs nothing beside it.
+"""
 
 EMPTYING = 1.0
 """Seconds after which emptying the subscriptions gives up against a faster publisher."""
