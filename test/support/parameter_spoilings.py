@@ -157,17 +157,18 @@ def missing_machine(choice: Choice) -> Spoiling:
 
 
 def odd(choice: Choice) -> Spoiling:
+    # Two bases that are given the same would be a contradiction.
     base, machine = choice.one(choice.bases), choice.one(choice.machines)
     changes: Given = choice.one(
         [
             {'heartbeat_window': 1},
             {f'machines.{machine}.call_timeout': 1},
             {f'bases.{base}.max_stamp_age': 2**63 - 1},
-            {f'bases.{base}.resource': 'x' * HUGE},
-            {f'bases.{base}.resource': 'Ünïcode 🤖 base:1'},
+            {f'bases.{base}.resource': base * HUGE},
+            {f'bases.{base}.resource': f'Ünïcode 🤖 {base}:1'},
             {f'bases.{base}.command_topics': []},
             {f'bases.{base}.stamped_command_topics': None},
-            {f'bases.{base}.command_topics': [f'many{number}' for number in range(300)]},
+            {f'bases.{base}.command_topics': [f'many{base}{number}' for number in range(300)]},
             {'use_sim_time': True},
             {'diagnostic_updater.period': 'x'},
         ]
