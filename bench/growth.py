@@ -220,7 +220,7 @@ def _silent(turns: dict[Case, list[Turn]]) -> list[Check]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='What a command costs the more there is.')
-    parser.add_argument('--rounds', type=int, default=2, help='(default: 2)')
+    parser.add_argument('--rounds', type=int, default=4, help='(default: 4)')
     parser.add_argument('--seconds', type=float, default=4.0, help='of each turn (default: 4)')
     parser.add_argument('--largest', action='store_true',
                         help='only the smallest and the largest of each kind')  # fmt: skip
