@@ -9,7 +9,7 @@ import pytest
 
 from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
 from viam_session_bridge.configuration import SessionsMode
-from viam_session_bridge.core.said import Cause
+from viam_session_bridge.core.said import Cause, Stop
 from viam_session_bridge.core.velocity import Velocity, ZERO
 from viam_session_bridge.machine.calls import (
     GetSessions,
@@ -25,6 +25,7 @@ from viam_session_bridge.machine.happened import (
     StopFinal,
     StopOverdue,
 )
+from viam_session_bridge.machine.stopping import Stopping
 
 STOP = StopBase('base')
 NAN = float('nan')
@@ -519,3 +520,9 @@ def test_one_that_nobody_acknowledges_is_told_after_5_s_and_each_minute(rig: Rig
         assert due <= overdue.at <= due + 1.5  # with the next try
         assert (overdue.stop.base, overdue.stop.cause) == ('base', Cause.LEFT)
     assert told[-1].tries > 100
+
+
+def test_a_stop_is_overdue_as_soon_as_its_time_has_come() -> None:
+    stopping = Stopping(Stop('base', Cause.LEFT, 'A', 10.0))
+    assert not stopping.is_overdue(14.999)
+    assert stopping.is_overdue(15.0)
