@@ -4,7 +4,7 @@
 The connectivity of a channel, for a thread that waits until it changes.
 
 `grpc.Channel.subscribe` has a thread wait as well, but one that wakes gRPC's timers five times a
-second, which on an idle robot is a third of what the bridge takes; the wait here is as long as
+second, which on an idle robot is a quarter of what the bridge takes; the wait here is as long as
 asked for. It leans on grpcio's private parts, the same from 1.51 to 1.85: the channel inside the
 channel. Where that is another, it is `subscribe`.
 """

@@ -182,4 +182,3 @@ def _direct_channel(machine: MachineConfiguration) -> grpc.Channel:
         options.append(('grpc.ssl_target_name_override', machine.server_name))
     tls = grpc.ssl_channel_credentials(root_certificates=machine.trusted)
     return grpc.secure_channel(machine.address, tls, options=options)
-
