@@ -131,6 +131,7 @@ def _way(directory: Path, kind: str) -> Iterator[Way]:
         channel = Channel(
             machine, {'base': base}, lambda up: ready.set() if up else None, failures.append
         )
+        channel.start()
         try:
             assert ready.wait(PATIENCE), f'{kind}: not connected'
             way = Way(channel, '', [])

@@ -66,6 +66,7 @@ class Driver:
         self.channel = Channel(
             machine_at(address), named, self.readiness.put, self.failures.append
         )
+        self.channel.start()
 
     def wait_ready(self, wanted: bool = True) -> None:
         while self.readiness.get(timeout=BOUND) is not wanted:

@@ -13,11 +13,13 @@ import subprocess
 import sys
 import threading
 import time
+from typing import ClassVar
 
 import pytest
 
 from support.ports import free_port
 from support.record import Record
+from viam_session_bridge import shell
 from viam_session_bridge.bridge import Bridge
 from viam_session_bridge.configuration import (
     BaseConfiguration,
@@ -27,6 +29,8 @@ from viam_session_bridge.configuration import (
     SessionsMode,
 )
 from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.machine.calls import Call
+from viam_session_bridge.machine.channel import Channel
 from viam_session_bridge.shell import Shell
 from viam_session_bridge.simulation.server import SimulatedMachine
 
@@ -94,6 +98,27 @@ def machine(tmp_path: Path) -> Iterator[tuple[str, Record]]:
 def stop_of(record: Record) -> float:
     entries = record.wait_for(lambda entries: any(e.call == 'stop' for e in entries), BOUND)
     return next(entry.t for entry in entries if entry.call == 'stop')
+
+
+def test_a_machine_that_is_connected_at_once_is_asked_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class AtOnce(Channel):
+        """One that is connected before anybody goes on."""
+
+        asked: ClassVar[list[Call]] = []
+
+        def start(self) -> None:
+            self._ready(True)
+
+        def hand_over(self, call: Call, done: object) -> None:
+            self.asked.append(call)
+
+    monkeypatch.setattr(shell, 'Channel', AtOnce)
+    running = Running('127.0.0.1:1')
+    running.shell.activate()
+    assert AtOnce.asked
+    running.shell.close()
 
 
 def test_silence_stops_the_base_one_window_after_the_last_command(

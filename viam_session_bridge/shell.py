@@ -137,6 +137,7 @@ class Shell:
         channel = Channel(machine, bases, partial(self._channel_changed, name), self._failed)
         with self._lock:
             self._channels[name] = channel
+        channel.start()  # only now: once it is connected there are calls for it
 
     def _channel_changed(self, machine: str, ready: bool) -> None:
         self._feed(lambda now: self._bridge.channel(machine, ready, now))

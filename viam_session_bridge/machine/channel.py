@@ -60,7 +60,7 @@ class Channel:
         failed: Callable[[BaseException], None],
     ) -> None:
         """
-        Begin to connect.
+        Prepare; :meth:`start` begins to connect.
 
         :param bases: those of the machine, by name
         :param ready: called whenever the machine is connected or is so no longer, on a thread of
@@ -83,7 +83,11 @@ class Channel:
         self._methods: Methods | None = None
         self._answers: Answers | None = None
         self._bind()
-        self._link.start()
+
+    def start(self) -> None:
+        """Begin to connect: from now on ``ready`` is called, maybe before this returns."""
+        if not self._closed:
+            self._link.start()
 
     def hand_over(self, call: Call, done: Callable[[Call, Answer], None]) -> None:
         """Hand a call to gRPC; ``done`` is called once, on another thread or this one."""
