@@ -125,6 +125,7 @@ class Configuration:
     machines: tuple[MachineConfiguration, ...]
     bases: tuple[BaseConfiguration, ...]
     level_timeout: float = 1.0
+    stop_timeout: float = 2.0
     stop_policy: StopPolicy = StopPolicy.BRIDGE
 
 

@@ -60,6 +60,9 @@ def _problems(configuration: Configuration) -> Iterator[Problem]:
         'shutdown_timeout', configuration.shutdown_timeout, limits.SHUTDOWN_TIMEOUT, ' s'
     )
     yield from _check_number(
+        'stop_timeout', configuration.stop_timeout, limits.STOP_TIMEOUT, ' s'
+    )
+    yield from _check_number(
         'level_timeout', configuration.level_timeout, limits.LEVEL_TIMEOUT, ' s'
     )
     machines = [machine.name for machine in configuration.machines]

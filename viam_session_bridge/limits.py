@@ -33,6 +33,7 @@ class Range:
 HEARTBEAT_WINDOW = Range(0.03, 60.0)
 # The upper end keeps a slip of the keyboard from holding up the exit for days.
 SHUTDOWN_TIMEOUT = Range(0.0, 3600.0, above_low=True)
+STOP_TIMEOUT = Range(0.25, 60.0)
 LEVEL_TIMEOUT = Range(0.0, 3600.0)
 CALL_TIMEOUT = Range(0.02, 5.0)
 MAX_SESSIONS = Range(1, 1024)

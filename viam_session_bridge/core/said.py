@@ -23,6 +23,7 @@ class Cause(str, Enum):
     EXPIRED = 'machine session expired'  # R13
     OLDER = 'an older command may have run late'  # R10
     STILL_MOVING = 'still moving'  # R20
+    STANDING = 'a zero that does not stop it'  # R22
 
 
 class Refusal(str, Enum):
@@ -35,6 +36,7 @@ class Refusal(str, Enum):
     NO_SESSION = 'no_session'
     LEFT = 'left'
     INACTIVE = 'inactive'
+    OLD = 'old'  # R2
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,9 @@ class Purpose(Enum):
     """Why the machine's sessions are asked for."""
 
     SETTLE = 'whether a command without an answer had its turn'  # R7
+    REACH = 'whether the machine is still reached while a Stop is open'  # R7
+    ROUND_TRIP = 'how long a call takes'  # R10
+    STANDING = 'who else may move a base that does not stand under a zero'  # R22
     VERIFY = 'who else may move a base that still moves'  # R16, R20
     DEACTIVATE = 'whether to leave its bases to the machine'  # R19
     REPORT = 'whether others drive there'  # R16
@@ -61,11 +64,20 @@ class GetSessions:
     about: str = ''
 
 
+class Doubt(Enum):
+    """Why a base is asked whether it moves."""
+
+    VERIFY = 'its stop is final'  # R16, R20
+    UNANSWERED = 'a command without an answer may have run after its stop'  # R7
+    STANDING = 'all its commands were zero for a window'  # R22
+
+
 @dataclass(frozen=True)
 class IsMoving:
-    """Ask whether a base moves (R20)."""
+    """Ask whether a base moves."""
 
     base: str
+    doubt: Doubt = Doubt.VERIFY
 
 
 @dataclass(frozen=True)
@@ -81,13 +93,18 @@ class Authenticate:
 
 
 @dataclass(frozen=True)
+class Redial:
+    """Let go of the connection, whatever is under way on it, and make a new one (R7)."""
+
+
+@dataclass(frozen=True)
 class Diagnose:
     """Find out why the machine cannot be connected to; the answer's detail says it."""
 
 
 Question = IsMoving | GetSessions | ListBases
 Request = (
-    Move | StopBase | StartSession | SendHeartbeat | Question | Authenticate | Diagnose
+    Move | StopBase | StartSession | SendHeartbeat | Question | Authenticate | Redial | Diagnose
 )  # fmt: skip
 
 
@@ -114,6 +131,7 @@ class Outcome(Enum):
     SESSION_EXPIRED = 'session expired'
     UNIMPLEMENTED = 'not implemented'
     UNAUTHENTICATED = 'no valid access token'
+    CANCELLED = 'cancelled'
     TIMED_OUT = 'timed out'
     CUT = 'cut'
 

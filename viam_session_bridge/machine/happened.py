@@ -21,11 +21,44 @@ class StopAcknowledged:
 
 
 @dataclass(frozen=True)
+class StopFailed:
+    """A stop failed for the first time, for the reason that the machine gives (R7)."""
+
+    stop: Stop
+    detail: str
+    at: float
+
+
+@dataclass(frozen=True)
+class StopTimedOut:
+    """A Stop took longer than its deadline; the next one has a longer one (R7). Both in s."""
+
+    stop: Stop
+    timeout: float
+    next_timeout: float
+    at: float
+
+
+@dataclass(frozen=True)
 class StopOverdue:
-    """No stop was acknowledged for 5 s, and for each minute more, in so many tries."""
+    """
+    No stop was acknowledged for 5 s, and for each minute more, in so many tries.
+
+    ``detail``: why the last one failed, in the machine's words; empty where none failed.
+    """
 
     stop: Stop
     tries: int
+    detail: str
+    at: float
+
+
+@dataclass(frozen=True)
+class StopGivenUp:
+    """A stop is given up unacknowledged: for a minute the machine knew no such base (R7)."""
+
+    stop: Stop
+    detail: str
     at: float
 
 
@@ -42,7 +75,7 @@ class StopFinal:
 @dataclass(frozen=True)
 class StillMoving:
     """
-    A base moves although its stop is final (R20), or its machine was to have stopped it (R16).
+    A base moves long after its stop (R20), or its machine was to have stopped it (R16).
 
     ``foreign``: how many sessions of others the machine lists, None where it did not say.
     ``stopped``: whether it is stopped anew.
@@ -69,9 +102,18 @@ class LeftToMachine:
 
 @dataclass(frozen=True)
 class AtRest:
-    """A base that was left to its machine was found to stand still (R16)."""
+    """A base that was left to its machine (R16), or told to move (R20), stands still."""
 
     base: str
+    at: float
+
+
+@dataclass(frozen=True)
+class MotionUnknown:
+    """A base could not be asked whether it moves; ``detail``: the machine's words (R20)."""
+
+    base: str
+    detail: str
     at: float
 
 
@@ -112,6 +154,38 @@ class CommandFailed:
     base: str
     client: str
     detail: str
+    at: float
+
+
+@dataclass(frozen=True)
+class CommandDropped:
+    """A command waited a window for a stop of ours, and was dropped (R14)."""
+
+    base: str
+    client: str
+    at: float
+
+
+@dataclass(frozen=True)
+class CommandDisplaced:
+    """Another Viam client's call took the place of a command of ours (R16)."""
+
+    base: str
+    client: str
+    at: float
+
+
+@dataclass(frozen=True)
+class CallsTakeLonger:
+    """
+    A machine's calls take longer than its ``call_timeout``; both in s (R10).
+
+    ``round_trip``: of a call with more time; None where that had no answer either.
+    """
+
+    machine: str
+    call_timeout: float
+    round_trip: float | None
     at: float
 
 
@@ -201,14 +275,21 @@ class MachineClosed:
 Happened = (
     StopAcknowledged
     | StopFinal
+    | StopFailed
+    | StopTimedOut
     | StopOverdue
+    | StopGivenUp
     | StillMoving
     | LeftToMachine
     | AtRest
+    | MotionUnknown
     | ForeignSessions
     | BaseUnknown
     | BaseKnown
     | CommandFailed
+    | CommandDropped
+    | CommandDisplaced
+    | CallsTakeLonger
     | CommandsTimeOut
     | MachineSessionStarted
     | MachineSessionExpired

@@ -169,7 +169,7 @@ class Sender:
         if self.waiting is not None and self.waiting.forward.at + self._window <= now:
             self.fail_waiting(Cause.FAILED, 'it waited a whole window', now)
         if self.stopping is not None and self.stopping.is_overdue(now):
-            self.happened.append(StopOverdue(self.stopping.stop, self.stopping.tries, now))
+            self.happened.append(StopOverdue(self.stopping.stop, self.stopping.tries, '', now))
         if self.unanswered.settle(now):
             self._all_answered_now(now)
             if self._beside_lost and self.stopping is None:

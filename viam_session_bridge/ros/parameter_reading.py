@@ -86,6 +86,7 @@ def _build(
     return Configuration(
         heartbeat_window=node['heartbeat_window'],
         shutdown_timeout=node['shutdown_timeout'],
+        stop_timeout=node['stop_timeout'],
         level_timeout=node['level_timeout'],
         event_log=node['event_log'],
         stop_policy=StopPolicy(node['stop_policy']),

@@ -82,6 +82,11 @@ NODE = (
         'How long the exit waits for stops to be acknowledged.', 's', limits.SHUTDOWN_TIMEOUT,
     ),
     Row(
+        'stop_timeout', Kind.NUMBER, 2.0,
+        'First deadline of a Stop call; each one that passes doubles it for that base.',
+        's', limits.STOP_TIMEOUT,
+    ),
+    Row(
         'level_timeout', Kind.NUMBER, 1.0,
         'How long a machine that is done waits for its sub-parts before it is disconnected.',
         's', limits.LEVEL_TIMEOUT,
