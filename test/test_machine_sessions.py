@@ -284,9 +284,10 @@ def test_a_client_whose_starts_get_no_answer_does_not_pile_them_up() -> None:
 
 def test_one_to_be_resumed_counts_though_its_start_is_never_sent() -> None:
     rig = driving('base', 'other', max_sessions=1)
+    rig.command('A')
     rig.left('A')
     rig.bridge.seen('A')
-    rig.until(0.05)
+    rig.answer(Move)
     rig.answer(StopBase, newest=True)  # final; the next command waits for the other
     assert rig.command('A') == []
     rig.left('A')

@@ -23,6 +23,7 @@ from viam_session_bridge.bridge import Bridge, Event
 from viam_session_bridge.configuration import SessionsMode, StopPolicy
 from viam_session_bridge.core.said import Cause, Forward, Stop
 from viam_session_bridge.core.velocity import Velocity, ZERO
+from viam_session_bridge.machine.base_control import BaseControl
 from viam_session_bridge.machine.calls import (
     Answer,
     Call,
@@ -30,13 +31,13 @@ from viam_session_bridge.machine.calls import (
     IsMoving,
     Move,
     Outcome,
+    Redial,
     SendHeartbeat,
     StartSession,
     StopBase,
 )
 from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.happened import CommandFailed, MachineSessionStarted, StopFinal
-from viam_session_bridge.machine.sender import Sender
 
 TOPICS = {'A': '/ab', 'B': '/a', 'C': '/b', 'M': '/m', 'D': '/d', 'E': '/d'}
 NAMES = ['a', 'b', 'm', 'd']
@@ -47,12 +48,17 @@ NEVER = math.inf
 
 @dataclass
 class Pending:
-    """A call that the bridge waits for; its answer is there once the machine ran it."""
+    """
+    A call that the bridge waits for; its answer is there once the machine ran it.
+
+    ``clean``: of a Stop, sent after every earlier command was answered.
+    """
 
     call: Call
     handed_at: float
     deadline: float
     answer: Answer | None = None
+    clean: bool = False
 
 
 @dataclass
@@ -85,6 +91,8 @@ class Machine:
             return Answer(Outcome.OK if self.probes else Outcome.UNIMPLEMENTED, sids=sids)
         if isinstance(request, IsMoving):
             return Answer(Outcome.OK, moving=self.moving[request.base] != ZERO)
+        if isinstance(request, Redial):
+            return Answer(Outcome.OK)
         if isinstance(request, StartSession):
             return self._start(request.resume, fails, now)
         if isinstance(request, SendHeartbeat):
@@ -233,18 +241,18 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             (self.decided if to_be_sent else self.left).append(said)
             return to_be_sent
 
-        def hear_sent(sender: Sender) -> None:
-            sent = sender.sent
+        def hear_sent(control: BaseControl) -> None:
+            sent = control.sent
 
             def heard_sent(number: int, sid: str, deadline: float) -> None:
-                assert sender.waiting is not None
-                self.sent[number] = sender.waiting.forward
+                assert control.waiting is not None
+                self.sent[number] = control.waiting.forward
                 sent(number, sid, deadline)
 
-            setattr(sender, 'sent', heard_sent)  # noqa: B010
+            setattr(control, 'sent', heard_sent)  # noqa: B010
 
-        for sender in protocol.senders.values():
-            hear_sent(sender)
+        for control in protocol.bases.values():
+            hear_sent(control)
         setattr(protocol, 'forward', heard_forward)  # noqa: B010 (mypy knows methods)
         setattr(protocol, 'stop', heard_stop)  # noqa: B010
 
@@ -307,9 +315,35 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             self.record[request.base].stopping = False
         elif isinstance(request, StopBase):
             self.record[request.base].stopped = call.number
+        clean = False
         if isinstance(request, (Move, StopBase)):
             self.record[request.base].last = call.number
-        self.pending.append(Pending(call, self.now, self.now + call.timeout))
+            clean = self.check_beside(request)
+        pending = Pending(call, self.now, self.now + call.timeout, clean=clean)
+        self.pending.append(pending)
+
+    def check_beside(self, request: Move | StopBase) -> bool:
+        """R7: beside an open Stop nothing goes out but one more; return whether it is clean."""
+        others = self.calls_of(request.base)
+        stops = [other for other in others if isinstance(other.call.request, StopBase)]
+        commands = len(others) > len(stops)
+        unanswered = bool(self.bridge.machines['main'].bases[request.base].unanswered)
+        if stops:
+            assert isinstance(request, StopBase)
+            assert len(stops) == 1
+            assert not stops[0].clean
+            assert not commands
+            assert not unanswered
+        return not commands and not unanswered
+
+    def calls_of(self, name: str) -> list[Pending]:
+        """Return what is in flight that moves or stops a base."""
+        return [
+            pending
+            for pending in self.pending
+            if isinstance(pending.call.request, (Move, StopBase))
+            and pending.call.request.base == name
+        ]
 
     def is_alive(self, client: str) -> bool:
         session = self.bridge.core.session(client)
@@ -324,12 +358,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         record.sends += 1
         assert record.sends <= 2  # R13
         # I3, I2: no command, stop or zero beside it
-        assert not [
-            other
-            for other in self.pending
-            if isinstance(other.call.request, (Move, StopBase))
-            and other.call.request.base == move.base
-        ]
+        assert not self.calls_of(move.base)
         # R10: a zero proves nothing while an older command may still run and live on
         if move.velocity == ZERO:
             assert not [
@@ -396,13 +425,39 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         number=st.integers(0, 3),
         fails=st.sampled_from([False, False, True]),
         answers=st.sampled_from([True, True, False]),
+        cancels=st.sampled_from([False, False, True]),
+        runs_on=st.booleans(),
     )
-    def run_call(self, number: int, fails: bool, answers: bool) -> None:
+    def run_call(
+        self, number: int, fails: bool, answers: bool, cancels: bool, runs_on: bool
+    ) -> None:
         """Run one of the calls, in any order, and answer it now or later."""
         pending = self.pending[number % len(self.pending)]
+        if cancels and self.up and pending.answer is None:
+            self.cancel_others(pending, runs_on)
         self.run(pending, fails)
         if answers:
             self.end(pending, pending.answer)
+
+    def cancel_others(self, arriving: Pending, runs_on: bool) -> None:
+        """Cancel what runs on the base when another call arrives there, as viam-server does."""
+        request = arriving.call.request
+        if not isinstance(request, (Move, StopBase)):
+            return
+        for other in self.calls_of(request.base):
+            if other is not arriving and other.answer is None:
+                self.give_up(other, Outcome.CANCELLED, runs_on)
+
+    @precondition(calls_are_in_flight)
+    @rule(number=st.integers(0, 3))
+    def another_client_stops(self, number: int) -> None:
+        """Cancel a Stop of ours by that of another Viam client."""
+        request = self.pending[number % len(self.pending)].call.request
+        if not isinstance(request, StopBase) or not self.up:
+            return
+        for pending in self.calls_of(request.base):
+            if pending.answer is None and isinstance(pending.call.request, StopBase):
+                self.end(pending, Answer(Outcome.CANCELLED))
 
     @precondition(stops_are_in_flight)
     @rule(newest=st.booleans(), fails=st.booleans())
@@ -488,6 +543,9 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
                     late.bound = min(late.bound, self.now + 1.0)
         call = pending.call
         self.feed(lambda: self.bridge.answered(call, answer, self.now), failing=failing)
+        if isinstance(request, Redial) and self.up:
+            self.channel_down(still_run=True, told_first=False)
+            self.channel_up()
 
     def give_up(self, pending: Pending, outcome: Outcome, still_run: bool) -> None:
         """Let a call end without an answer; what did not run may still run later."""
@@ -559,7 +617,8 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
 
     def time_out(self, still_run: bool) -> None:
         for pending in [one for one in self.pending if one.deadline <= self.now]:
-            self.give_up(pending, Outcome.TIMED_OUT, still_run)
+            if pending in self.pending:  # the machine was not dialled anew meanwhile
+                self.give_up(pending, Outcome.TIMED_OUT, still_run)
 
     # What holds after every step
 
@@ -578,10 +637,11 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_stop_is_repeated_until_it_is_final(self) -> None:
-        """R7: one is in flight, or the next is due within the longest pause."""
+        """R7: a call is in flight, or something is due within the longest pause."""
         for name, record in self.record.items():
-            if record.stopping and not any(p.call.request == StopBase(name) for p in self.pending):
-                assert self.wake_at is not None and self.wake_at <= self.now + 1.0 + 1e-9, name
+            if record.stopping and not self.pending:
+                pause = 2.0 * self.bridge.machines['main'].bases[name].stop_timeout()
+                assert self.wake_at is not None and self.wake_at <= self.now + pause, name
 
     def teardown(self) -> None:
         """I5: when all is quiet, whatever was commanded is stopped for good."""

@@ -23,6 +23,7 @@ from viam_session_bridge.machine.calls import (
 )
 from viam_session_bridge.machine.happened import (
     AtRest,
+    CommandDisplaced,
     CommandFailed,
     ForeignSessions,
     LeftToMachine,
@@ -315,23 +316,38 @@ def test_a_base_that_was_left_is_left_for_good(rig: Rig) -> None:
     assert rig.bridge.not_final() == {}
 
 
-def test_not_even_a_zero_that_got_no_answer_has_it_stopped_once_activated_anew(rig: Rig) -> None:
+def displaced(rig: Rig) -> Rig:
+    """Let another client's call cancel A's newest command."""
     rig.command('A', 0.4)
-    rig.answer(Move, Outcome.FAILED)
-    rig.until(0.05)
-    rig.answer(StopBase, Outcome.FAILED, newest=True)
-    rig.answer(StopBase)
-    rig.command('A', 0.5)  # waits for the zero
-    rig.deactivate()
-    rig.answer(Move, Outcome.CUT)  # the zero
-    rig.answer(GetSessions, sids=FOREIGN)
-    assert rig.bridge.closed
-    rig.feed(lambda: rig.bridge.activate(rig.now))
-    rig.channel(True)
-    while rig.now < 5.0:
-        assert StopBase not in [type(request) for _, request in rig.until(rig.now + 0.1)]
-        if rig.pending(GetSessions):
-            rig.answer(GetSessions)
+    assert rig.answer(Move, Outcome.CANCELLED) == []
+    return rig
+
+
+def test_a_command_that_another_client_cancelled_is_left_to_that_client(rig: Rig) -> None:
+    displaced(rig)
+    assert [one.client for one in rig.told(CommandDisplaced)] == ['A']
+    assert rig.bridge.core.last_user('base') is None
+    assert [one for one in rig.until(5.0) if isinstance(one[1], StopBase)] == []
+
+
+def test_a_refusal_after_that_stops_nothing(rig: Rig) -> None:
+    displaced(rig)
+    assert rig.command('A', float('nan')) == []
+
+
+def test_with_the_next_command_the_base_is_its_again(rig: Rig) -> None:
+    displaced(rig)
+    assert rig.command('A', 0.5)
+    session = rig.bridge.core.session('A')
+    assert rig.bridge.core.last_user('base') is session is not None
+
+
+def test_one_that_our_own_stop_cancelled_was_not_displaced(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('A', float('nan'))
+    rig.answer(Move, Outcome.CANCELLED)
+    assert rig.told(CommandDisplaced) == []
+    assert rig.bridge.not_final() == {'base': False}
 
 
 def test_a_publisher_that_streams_on_does_not_decide_what_deactivation_does(rig: Rig) -> None:

@@ -19,6 +19,7 @@ from viam_session_bridge.bridge import Event
 from viam_session_bridge.configuration import SessionsMode, StopPolicy
 from viam_session_bridge.core.said import Cause, Forward, Stop
 from viam_session_bridge.core.velocity import ZERO
+from viam_session_bridge.machine.base_control import BaseControl
 from viam_session_bridge.machine.calls import (
     Answer,
     Call,
@@ -30,7 +31,6 @@ from viam_session_bridge.machine.calls import (
     StopBase,
 )
 from viam_session_bridge.machine.happened import AtRest, LeftToMachine, StillMoving
-from viam_session_bridge.machine.sender import Sender
 
 
 class BridgeLeavesItToMachine(BridgeAgainstMachine):
@@ -130,7 +130,7 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
         to_stop = super().take_decisions()
         to_stop |= {said.base for said in self.left if self.was_waiting(said)}
         self.left.clear()
-        for name in [name for name in to_stop if self.sender(name).stopping is None]:
+        for name in [name for name in to_stop if self.control(name).pending is None]:
             # Nothing of ours moves it: it is at rest, or was left to others.
             record = self.record[name]
             assert record.moved <= record.final or name in self.named, name
@@ -148,7 +148,7 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
 
     def happened(self, event: Event, failing: str) -> None:
         super().happened(event, failing)
-        if isinstance(event, AtRest) and not self.sender(event.base).commanded:
+        if isinstance(event, AtRest) and not self.control(event.base).commanded:
             self.record[event.base].final = self.record[event.base].moved  # as good as stopped
         if isinstance(event, (StillMoving, LeftToMachine)) and event.foreign:
             # R11: the bridge's own sessions are never taken for others'.
@@ -174,8 +174,8 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
             self.named.discard(request.base)
             self.moves[request.base] = request.sid, self.sent[call.number]
 
-    def sender(self, name: str) -> Sender:
-        return self.bridge.machines['main'].senders[name]
+    def control(self, name: str) -> BaseControl:
+        return self.bridge.machines['main'].bases[name]
 
     def check_heartbeat(self, client: str) -> None:
         """R12, R16: for a sign of life alone, at once, or as late as the clock itself."""
@@ -196,10 +196,10 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
 
     def check_stop(self, name: str) -> None:
         """R16: a session's end stops nothing while others are there, R10 and its like do."""
-        stopping = self.sender(name).stopping
-        assert stopping is not None
-        cause = stopping.stop.cause
-        if stopping.tries > 1 or not self.sender(name).last_sid:
+        pending = self.control(name).pending
+        assert pending is not None
+        cause = pending.stop.cause
+        if pending.tries > 1 or not self.control(name).last_sid:
             return  # repeated, or the machine knows nothing of the base
         assert cause not in (Cause.LAPSE, Cause.LEFT, Cause.EXPIRED)
         # A start without an answer may have made one of those that are listed.

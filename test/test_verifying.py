@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from viam_session_bridge.core.said import Cause, Forward, Stop
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.machine.calls import (
@@ -17,9 +19,10 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.happened import Happened, StillMoving
+from viam_session_bridge.machine.happened import AtRest, Happened, MotionUnknown, StillMoving
 from viam_session_bridge.machine.protocol import Protocol
 
+H = TypeVar('H', StillMoving, AtRest, MotionUnknown)
 OK = Answer(Outcome.OK)
 MOVES = Answer(Outcome.OK, moving=True)
 STANDS = Answer(Outcome.OK, moving=False)
@@ -70,8 +73,8 @@ class Bench:
     def asked(self, kind: type[Request]) -> int:
         return sum(isinstance(call.request, kind) for call in self.open)
 
-    def still_moving(self) -> list[StillMoving]:
-        return [one for one in self.told if isinstance(one, StillMoving)]
+    def told_of(self, kind: type[H]) -> list[H]:
+        return [one for one in self.told if isinstance(one, kind)]
 
 
 def stopped() -> Bench:
@@ -112,15 +115,65 @@ def test_one_that_stands_is_not_asked_again_and_nothing_is_told() -> None:
     bench.answer(IsMoving, STANDS)
     bench.wait(5.0)
     assert bench.asked(IsMoving) == 0
-    assert bench.still_moving() == []
+    assert bench.told_of(StillMoving) == []
 
 
-def test_one_that_moves_is_told_and_not_stopped_for_it_may_be_anothers() -> None:
+def test_one_that_coasts_is_asked_until_it_stands_and_nothing_is_told() -> None:
+    bench = stopped()
+    for pause in (0.1, 0.2, 0.4):
+        bench.wait(pause)
+        bench.answer(IsMoving, MOVES)
+    bench.wait(0.8)
+    bench.answer(IsMoving, STANDS)
+    bench.wait(5.0)
+    assert bench.asked(IsMoving) == 0
+    assert bench.told_of(StillMoving) == bench.told_of(AtRest) == []
+
+
+def moving_for(bench: Bench, seconds: float) -> None:
+    """Let the base say for so long that it moves."""
+    end = bench.now + seconds
+    while bench.now < end:
+        bench.wait(0.01)
+        if bench.asked(IsMoving):
+            bench.answer(IsMoving, MOVES)
+
+
+def test_one_that_moves_after_3_s_is_told_once_and_not_stopped_for_it_may_be_anothers() -> None:
+    bench = stopped()
+    moving_for(bench, 2.9)
+    assert bench.told_of(StillMoving) == []
+    moving_for(bench, 5.0)
+    (told,) = bench.told_of(StillMoving)
+    assert (told.base, told.foreign, told.stopped) == ('base', None, False)
+    assert 3.0 <= told.at <= 4.0
+    assert bench.asked(StopBase) == 0
+
+
+def test_and_told_to_be_at_rest_when_it_is() -> None:
+    bench = stopped()
+    moving_for(bench, 5.0)
+    bench.wait(1.0)
+    bench.answer(IsMoving, STANDS)
+    assert [one.base for one in bench.told_of(AtRest)] == ['base']
+    bench.wait(5.0)
+    assert bench.asked(IsMoving) == 0
+
+
+def test_a_question_that_fails_is_told_as_that_once() -> None:
     bench = stopped()
     bench.wait(0.1)
-    bench.answer(IsMoving, MOVES)
-    assert [(one.base, one.stopped) for one in bench.still_moving()] == [('base', False)]
-    assert bench.asked(StopBase) == 0
+    bench.answer(IsMoving, Answer(Outcome.FAILED, 'UNKNOWN: no encoder'))
+    assert [one.detail for one in bench.told_of(MotionUnknown)] == ['UNKNOWN: no encoder']
+    assert bench.told_of(StillMoving) == []
+    bench.go()
+    bench.answer(StartSession, Answer(Outcome.OK, sid='one', window=10.0))
+    bench.answer(Move)
+    bench.stop()
+    bench.answer(StopBase)
+    bench.wait(0.1)
+    bench.answer(IsMoving, Answer(Outcome.FAILED, 'UNKNOWN: no encoder'))
+    assert len(bench.told_of(MotionUnknown)) == 1
 
 
 def test_a_base_that_is_commanded_again_is_not_asked() -> None:
@@ -135,7 +188,7 @@ def test_an_answer_that_a_new_command_overtook_is_ignored() -> None:
     bench.wait(0.1)
     bench.go()
     bench.answer(IsMoving, MOVES)
-    assert bench.still_moving() == []
+    assert bench.told_of(StillMoving) == []
 
 
 def test_after_a_timeout_it_is_asked_each_second_for_a_minute() -> None:
@@ -149,22 +202,48 @@ def test_after_a_timeout_it_is_asked_each_second_for_a_minute() -> None:
     assert asked in (60, 61)
 
 
-def test_after_a_timeout_one_that_moves_is_stopped_anew_until_final() -> None:
+def test_after_a_timeout_one_that_moves_a_second_later_is_stopped_anew_at_that_answer() -> None:
     bench = stopped_after_a_timeout()
     bench.wait(0.1)
+    bench.answer(IsMoving, MOVES)  # it may coast
+    assert bench.asked(StopBase) == 0
+    bench.wait(1.0)
     bench.answer(IsMoving, MOVES)
-    bench.answer(GetSessions, Answer(Outcome.OK, sids=('one',)))
-    assert [(one.foreign, one.stopped) for one in bench.still_moving()] == [(0, True)]
+    assert [(one.foreign, one.stopped) for one in bench.told_of(StillMoving)] == [(None, True)]
+    assert bench.asked(GetSessions) == 0
     assert bench.asked(StopBase) == 1
     bench.answer(StopBase)
     bench.wait(0.1)
     assert bench.asked(IsMoving) == 1
 
 
-def test_where_the_machine_lists_foreign_sessions_it_is_left_to_them() -> None:
+def stopped_anew() -> Bench:
+    """Use up the one stop that the command which timed out is good for."""
     bench = stopped_after_a_timeout()
-    bench.wait(0.1)
+    bench.wait(1.1)
     bench.answer(IsMoving, MOVES)
-    bench.answer(GetSessions, Answer(Outcome.OK, sids=('one', 'of the app')))
-    assert [(one.foreign, one.stopped) for one in bench.still_moving()] == [(1, False)]
+    bench.answer(StopBase)
+    bench.wait(1.1)
+    bench.answer(IsMoving, MOVES)
+    return bench
+
+
+def test_after_that_only_where_the_machine_lists_no_foreign_sessions() -> None:
+    bench = stopped_anew()
+    assert bench.asked(StopBase) == 0
+    bench.answer(GetSessions, Answer(Outcome.OK, sids=('one',)))
+    assert [one.foreign for one in bench.told_of(StillMoving)] == [None, 0]
+    assert bench.asked(StopBase) == 1
+
+
+def test_where_it_lists_some_the_base_is_left_to_them_and_told_after_3_s() -> None:
+    bench = stopped_anew()
+    for _ in range(4):
+        bench.answer(GetSessions, Answer(Outcome.OK, sids=('one', 'of the app')))
+        bench.wait(1.0)
+        bench.answer(IsMoving, MOVES)
+    assert [(one.foreign, one.stopped) for one in bench.told_of(StillMoving)] == [
+        (None, True),
+        (1, False),
+    ]
     assert bench.asked(StopBase) == 0

@@ -12,6 +12,7 @@ under one lock, and the calls outside it, between the two.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from viam_session_bridge.configuration import (
@@ -52,8 +53,14 @@ class Out:
 class Bridge:
     """Sessions, last users and machines of one configuration."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        """Start inactive: commands are refused until :meth:`activate`."""
+    def __init__(
+        self, configuration: Configuration, random: Callable[[], float] = lambda: 0.5
+    ) -> None:
+        """
+        Start inactive: commands are refused until :meth:`activate`.
+
+        :param random: a number from 0 to 1, another one each time (R7)
+        """
         window = configuration.heartbeat_window
         self.core = Core(window, {base.name: base.sessions for base in configuration.bases})
         self.active = False
@@ -72,10 +79,12 @@ class Bridge:
                 [base.name for base in configuration.bases if base.machine == machine.name],
                 window=window,
                 call_timeout=machine.call_timeout,
+                stop_timeout=configuration.stop_timeout,
                 max_sessions=machine.max_sessions,
                 allow_unsupervised=machine.allow_unsupervised,
                 authenticates=machine.authenticates,
                 stop_policy=configuration.stop_policy,
+                random=random,
             )
             for machine in configuration.machines
         }
@@ -85,6 +94,8 @@ class Bridge:
         )
         # A stop goes out to sub-parts first, the deepest before all (R18).
         self._deepest_first = self._closing.deepest_first()
+        self._call_timeouts = {one.name: one.call_timeout for one in configuration.machines}
+        self._end_stops_at: dict[str, float] = {}  # machines, before the exit (R19)
         self._opened: list[str] = []
         self._touched: set[str] = set()
         self._drained: set[str] = set()  # machines, since the last `next_deadline`
@@ -144,7 +155,9 @@ class Bridge:
     def answered(self, call: Call, answer: Answer, now: float) -> None:
         """Take the end of a call."""
         self._take(self.core.expire(now))
-        self._touch(call.machine).answered(call.number, answer, now)
+        displaced = self._touch(call.machine).answered(call.number, answer, now)
+        if displaced:
+            self.core.displaced(displaced)
         if self._machines_stop and answer.window:
             # A session is over for all machines when it is for the first of them (R16).
             windows = (machine.sessions.window for machine in self.machines.values())
@@ -171,11 +184,21 @@ class Bridge:
         for machine in self.machines:
             self._touch(machine).stop_commanded(now)
 
+    def exits(self, at: float) -> None:
+        """Take when the process is to exit: no further Stop begins right before (R19)."""
+        self._end_stops_at = {
+            machine: at - timeout for machine, timeout in self._call_timeouts.items()
+        }
+        self._touched.update(self.machines)
+
     # Time
 
     def tick(self, now: float) -> None:
         """Do what time alone brings about; for the lapse clock only (R12)."""
         self._take(self.core.expire(now))
+        for machine in [name for name, at in self._end_stops_at.items() if at <= now]:
+            del self._end_stops_at[machine]
+            self._touch(machine).end_stops()
         for machine in self.machines:
             self._touch(machine).tick(now)
 
@@ -202,7 +225,10 @@ class Bridge:
         """Return when to :meth:`tick` next for all that was drained since this was last asked."""
         drained, self._drained = self._drained, set()
         of_machines = [self.machines[machine].next_deadline() for machine in drained]
-        return earliest((self.core.next_deadline(), self._closing.next_deadline(), *of_machines))
+        of_exit = self._end_stops_at.values()
+        return earliest(
+            (self.core.next_deadline(), self._closing.next_deadline(), *of_exit, *of_machines)
+        )
 
     # For the node and the overview
 
@@ -218,6 +244,14 @@ class Bridge:
             for machine in self.machines.values()
             for base, acknowledged in machine.not_final().items()
         }
+
+    def given_up(self) -> list[str]:
+        """Return the bases whose stop was given up unacknowledged (R7)."""
+        return [base for machine in self.machines.values() for base in machine.given_up()]
+
+    def exit_waits_until(self, now: float) -> float:
+        """Return until when the exit is to wait for open Stops, 0 where it need not (R19)."""
+        return max(machine.exit_waits_until(now) for machine in self.machines.values())
 
     def _refusal(
         self, client: str, base: BaseConfiguration, stamp_age: float | None, now: float

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from random import random
 import threading
 import time
 from typing import TypeVar
@@ -27,6 +28,7 @@ from viam_session_bridge.machine.channel import Channel
 
 T = TypeVar('T')
 
+ANSWERED_WITHIN = 0.1  # s past its deadline, gRPC has told that a call timed out
 EVENTS_KEPT = 10_000  # should the node be too busy to take them; the oldest go first
 
 
@@ -51,7 +53,7 @@ class Shell:
         self._failed = failed
         self._lock = threading.Lock()
         self._closed = threading.Condition(self._lock)
-        self._bridge = Bridge(configuration)
+        self._bridge = Bridge(configuration, random)
         self._channels: dict[str, Channel] = {}
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._clock = LapseClock(self._tick, failed)
@@ -110,11 +112,19 @@ class Shell:
         """
         Wait after :meth:`deactivate` until every machine has closed, at most ``timeout`` seconds.
 
+        A Stop that nothing else stands in for is waited for to its own deadline (R19).
+
         :return: the bases whose stop is not final, and whether one was acknowledged
         """
+        exit_at = time.monotonic() + timeout
+        self._feed(lambda now: self._bridge.exits(exit_at))
         with self._closed:
-            self._closed.wait_for(lambda: self._bridge.closed, timeout)
-            return self._bridge.not_final()
+            wait_until = exit_at
+            while not self._bridge.closed and (now := time.monotonic()) < wait_until:
+                self._closed.wait(wait_until - now)
+                if time.monotonic() >= wait_until:
+                    wait_until = self._bridge.exit_waits_until(now) + ANSWERED_WITHIN
+            return self._bridge.not_final() | dict.fromkeys(self._bridge.given_up(), False)
 
     def came_round(self) -> bool:
         """Tell whether the lapse clock lives; see :meth:`LapseClock.came_round`."""

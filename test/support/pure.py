@@ -30,6 +30,7 @@ from viam_session_bridge.machine.calls import (
     ListBases,
     Move,
     Outcome,
+    Purpose,
     Request,
     SendHeartbeat,
     StartSession,
@@ -101,12 +102,14 @@ def configuration(
     *bases: BaseConfiguration,
     machines: Iterable[MachineConfiguration] = (),
     window: float = WINDOW,
+    stop_timeout: float = 2.0,
     stop_policy: StopPolicy = StopPolicy.BRIDGE,
 ) -> Configuration:
     return Configuration(
         stop_policy=stop_policy,
         heartbeat_window=window,
         shutdown_timeout=2.0,
+        stop_timeout=stop_timeout,
         event_log='',
         machines=tuple(machines) or (machine(),),
         bases=bases or (base(),),
@@ -123,14 +126,21 @@ class Rig:
 
     Every feed returns the requests that it led to. Calls wait for the test's answer; :meth:`until`
     lets those time out whose deadline comes. Whether a base moves (R20) is answered with no at
-    once, and shown to no test but those that `verify`.
+    once, and shown to no test but those that `verify`; that it is reached (R7) with yes, but for those
+    in which it `stalls`.
     """
 
     def __init__(
-        self, *bases: BaseConfiguration, verify: bool = False, **options: object
+        self,
+        *bases: BaseConfiguration,
+        verify: bool = False,
+        stalls: bool = False,
+        random: Callable[[], float] = lambda: 0.5,
+        **options: object,
     ) -> None:
-        self.bridge = Bridge(configuration(*bases, **options))  # type: ignore[arg-type]
-        self._hidden: tuple[type[Request], ...] = () if verify else (IsMoving,)
+        self.bridge = Bridge(configuration(*bases, **options), random)  # type: ignore[arg-type]
+        self._verify = verify
+        self._stalls = stalls
         self.now = 0.0
         self.wake_at: float | None = None
         self.calls: list[tuple[Call, float]] = []  # in flight, with their deadlines
@@ -149,13 +159,18 @@ class Rig:
         out = self.bridge.drain(self.now)
         self.happened += out.events
         self.wake_at = earliest((self.wake_at, self.bridge.next_deadline()))
-        calls = [call for call in out.calls if not isinstance(call.request, self._hidden)]
+        calls = [call for call in out.calls if not self._hides(call.request)]
         self.calls += [(call, self.now + call.timeout) for call in calls]
         still = Answer(Outcome.OK, moving=False)
         for call in out.calls:
-            if isinstance(call.request, self._hidden):
+            if self._hides(call.request):
                 self.feed(partial(self.bridge.answered, call, still, self.now))
         return [call.request for call in calls]
+
+    def _hides(self, request: Request) -> bool:
+        if isinstance(request, IsMoving):
+            return not self._verify
+        return request == GetSessions(Purpose.REACH) and not self._stalls
 
     # The publishers
 

@@ -141,6 +141,13 @@ class Core:
         """Take that the graph shows the client's publisher."""
         self._left.pop(client, None)
 
+    def displaced(self, base: str) -> None:
+        """Take that another Viam client's call took the place of the base's last command (R16)."""
+        self._commanders.pop(base, None)
+        last_user = self._last_users.get(base)
+        if last_user is not None:
+            self._take_over(base, last_user, None)
+
     def expire(self, now: float) -> list[Said]:
         """End every session that is due (R4)."""
         said: list[Said] = []

@@ -64,11 +64,11 @@ class StopGivenUp:
 
 @dataclass(frozen=True)
 class StopFinal:
-    """A stop is final (R7). ``timed_out``: a command went unanswered since the one before."""
+    """A stop is final (R7). ``timed_out``: commands unanswered since the one before."""
 
     stop: Stop
     tries: int
-    timed_out: bool
+    timed_out: int
     at: float
 
 

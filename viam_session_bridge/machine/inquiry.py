@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a machine is asked about its bases (R7, R16, R19, R20).
+What a machine is asked about its bases (R7, R16, R19, R20, R22).
 
 Whether a lost command had its turn, whether a base stands still or is there at all, and who else
 has sessions: the bridge cannot see what other Viam clients do, so where that matters it stops a
@@ -14,8 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from viam_session_bridge.core.said import Cause, Stop
+from viam_session_bridge.machine.base_control import BaseControl, UNANSWERED
 from viam_session_bridge.machine.calls import (
     Answer,
+    Doubt,
     GetSessions,
     IsMoving,
     ListBases,
@@ -29,13 +31,13 @@ from viam_session_bridge.machine.happened import (
     ForeignSessions,
     Happened,
     LeftToMachine,
+    MotionUnknown,
     StillMoving,
     StopFinal,
 )
 from viam_session_bridge.machine.machine_sessions import MachineSessions
 from viam_session_bridge.machine.missing import Missing
 from viam_session_bridge.machine.outbox import Outbox
-from viam_session_bridge.machine.sender import Sender
 from viam_session_bridge.machine.unanswered import Probe
 from viam_session_bridge.machine.verifying import Finding, Verifying
 
@@ -49,17 +51,25 @@ class Inquiry:
     def __init__(
         self,
         machine: str,
-        senders: Mapping[str, Sender],
+        bases: Mapping[str, BaseControl],
         outbox: Outbox,
         sessions: MachineSessions,
+        *,
+        asks_first: bool,
     ) -> None:
-        """Start with nothing to ask."""
+        """
+        Start with nothing to ask.
+
+        :param asks_first: who else has sessions, before a base is stopped that does not stand
+            under a zero (R22, under ``stop_policy: machine``)
+        """
         self.happened: list[Happened] = []
         self.verifying = Verifying()
         self.unsettled = False  # some command of some base may be
         self._probe = Probe()
         self._machine = machine
-        self._senders = senders
+        self._bases = bases
+        self._asks_first = asks_first
         self._outbox = outbox
         self._sessions = sessions
         self._undecided: dict[str, Stop] = {}  # stops of R19 that wait for the answer
@@ -94,14 +104,14 @@ class Inquiry:
         """Take the answer of a command or a stop."""
         if answer.outcome is Outcome.OK and not self._missing.ask_at:
             return  # nearly always
-        self.unsettled |= not answer.outcome.answered
+        self.unsettled |= answer.outcome in UNANSWERED
         self.happened += self._missing.answered(base, answer, now)
 
-    def note_final(self, sender: Sender, now: float) -> None:
+    def note_final(self, control: BaseControl, now: float) -> None:
         """Take what happened at a base: after a final stop it is verified to stand still (R20)."""
-        for one in sender.happened:
-            if isinstance(one, StopFinal) and not sender.commanded:
-                self.verifying.final(sender.base, one.timed_out, now)
+        for one in control.happened:
+            if isinstance(one, StopFinal) and not control.commanded:
+                self.verifying.final(control.base, one.timed_out, now)
 
     def begin(self) -> None:
         """Ask again, after the machine was closed."""
@@ -121,7 +131,7 @@ class Inquiry:
         """Ask what else is due, and leave what can be left."""
         if self._ended:
             return
-        for base in [b for b in self._to_leave if self._senders[b].in_flight is None]:
+        for base in [b for b in self._to_leave if self._bases[b].in_flight is None]:
             self._leave(base, self._to_leave.pop(base), now)
         if self._undecided and self._deactivation is None:
             self._deactivation = self._outbox.call(GetSessions(Purpose.DEACTIVATE))
@@ -144,15 +154,18 @@ class Inquiry:
     ) -> list[Stop]:
         """Take an answer; return the stops that follow from it."""
         if isinstance(request, IsMoving):
-            self._moving_answered(number, request.base, answer, now)
+            return self._moving_answered(number, request, answer, now)
         elif isinstance(request, ListBases):
             self.happened += self._missing.listed(request.base, answer, now)
         elif request.purpose is Purpose.SETTLE:
-            bases = [sender.unanswered for sender in self._senders.values()]
+            bases = [control.unanswered for control in self._bases.values()]
             self._probe.answered(answer.outcome, bases, now)
         elif request.purpose is Purpose.VERIFY:
             if self.verifying.answered_again(request.about, number, answer, now):
                 return self._suspected(request.about, answer, now)
+        elif request.purpose is Purpose.STANDING:
+            if not self._foreign(answer):
+                self._bases[request.about].stop_standing(now)
         elif request.purpose is Purpose.DEACTIVATE:
             self._deactivation = None
             return self._deactivated(self._foreign(answer), now)
@@ -172,22 +185,46 @@ class Inquiry:
             never = self._foreign_told is None
             self._report_at = now + (REPORTED_LATER if never else REPORTED_AGAIN)
 
-    def _moving_answered(self, number: int, base: str, answer: Answer, now: float) -> None:
+    def _moving_answered(
+        self, number: int, request: IsMoving, answer: Answer, now: float
+    ) -> list[Stop]:
+        base, control = request.base, self._bases[request.base]
+        if request.doubt is Doubt.UNANSWERED:
+            control.watch_answered(answer.moving, now)
+            return []
+        if request.doubt is Doubt.STANDING:
+            if answer.outcome is Outcome.OK and not answer.moving:
+                return []
+            if self._asks_first:
+                self._outbox.call(GetSessions(Purpose.STANDING, base))
+            else:
+                control.stop_standing(now)
+            return []
         finding = self.verifying.answered(base, number, answer, now)
         if finding is Finding.MOVES:
             self.happened.append(StillMoving(base, None, False, now))
         elif finding is Finding.AT_REST:
-            self._senders[base].found_at_rest()
+            control.found_at_rest()
             self.happened.append(AtRest(base, now))
+        elif finding is Finding.UNKNOWN:
+            self.happened.append(MotionUnknown(base, answer.detail, now))
+        elif finding is Finding.LATE_COMMAND:
+            self.happened.append(StillMoving(base, None, True, now))
+            return [Stop(base, Cause.STILL_MOVING, '', now)]
         elif finding is Finding.SUSPECT:
             call = self._outbox.call(GetSessions(Purpose.VERIFY, base))
             self.verifying.asked_again(base, call)
+        return []
 
     def _suspected(self, base: str, answer: Answer, now: float) -> list[Stop]:
         foreign = self._foreign(answer)
-        told = foreign if answer.outcome.answered else None
-        self.happened.append(StillMoving(base, told, foreign == 0, now))
-        return [] if foreign else [Stop(base, Cause.STILL_MOVING, '', now)]
+        if not foreign:
+            told = 0 if answer.outcome.answered else None
+            self.happened.append(StillMoving(base, told, True, now))
+            return [Stop(base, Cause.STILL_MOVING, '', now)]
+        if self.verifying.to_report(base, now):
+            self.happened.append(StillMoving(base, foreign, False, now))
+        return []
 
     def _deactivated(self, foreign: int, now: float) -> list[Stop]:
         undecided, self._undecided = self._undecided, {}
@@ -197,16 +234,16 @@ class Inquiry:
         return []
 
     def _leave(self, base: str, foreign: int, now: float) -> None:
-        sender = self._senders[base]
-        if sender.stopping is None:  # its last command did not fail
-            sender.left_to_others()
+        control = self._bases[base]
+        if control.pending is None:  # its last command did not fail
+            control.left_to_others()
             self.verifying.commanded(base)
             self.happened.append(LeftToMachine(base, foreign, now))
 
     def _probe_due_at(self) -> float | None:
         if not self.unsettled:
             return None
-        unanswered = [s.unanswered for s in self._senders.values() if s.unanswered]
+        unanswered = [one.unanswered for one in self._bases.values() if one.unanswered]
         self.unsettled = bool(unanswered)
         return self._probe.due_at(unanswered)
 

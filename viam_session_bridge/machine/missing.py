@@ -52,3 +52,8 @@ class Missing:
         if base in self.ask_at and answer.outcome is Outcome.OK:
             return [BaseUnknown(base, answer.bases, now)]
         return []
+
+
+def is_unknown_base(answer: Answer) -> bool:
+    """Whether a machine says of a base's call that it knows no such base."""
+    return answer.outcome is Outcome.FAILED and bool(_NOT_FOUND.match(answer.detail))

@@ -14,9 +14,10 @@ class Pause:
         self._longest = longest
         self._next = first
 
-    def take(self) -> float:
-        """Return the pause to make now, in s."""
-        pause, self._next = self._next, min(2 * self._next, self._longest)
+    def take(self, longest: float | None = None) -> float:
+        """Return the pause to make now, in s; it doubles to ``longest`` where that is given."""
+        pause = self._next
+        self._next = max(pause, min(2 * pause, self._longest if longest is None else longest))
         return pause
 
     def reset(self) -> None:

@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-All that is between the bridge and one machine: its bases' senders and its machine sessions.
+All that is between the bridge and one machine: its bases and its machine sessions.
 
 Pure: what the core decided, answers and time are fed in; :meth:`Protocol.drain` returns the
 calls to hand to gRPC, in order. Only :meth:`Protocol.tick`, which the lapse clock calls, ever
@@ -10,25 +10,35 @@ heartbeats a machine session (R12).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from viam_session_bridge.configuration import StopPolicy
 from viam_session_bridge.core.said import Cause, Forward, Refusal, Stop
+from viam_session_bridge.machine.base_control import BaseControl
 from viam_session_bridge.machine.calls import (
     Answer,
     Authenticate,
     Call,
     Diagnose,
+    GetSessions,
+    IsMoving,
     Move,
     Outcome,
+    Purpose,
     Question,
+    Redial,
     SendHeartbeat,
     StartSession,
+    StopBase,
 )
 from viam_session_bridge.machine.connection import Connection
 from viam_session_bridge.machine.crowd import Crowd
 from viam_session_bridge.machine.earliest import earliest
-from viam_session_bridge.machine.handing_over import hand_over_command, hand_over_stop
+from viam_session_bridge.machine.handing_over import (
+    ask_whether_it_moves,
+    hand_over_command,
+    hand_over_stop,
+)
 from viam_session_bridge.machine.happened import (
     ChannelChanged,
     Happened,
@@ -37,8 +47,9 @@ from viam_session_bridge.machine.happened import (
 )
 from viam_session_bridge.machine.inquiry import Inquiry
 from viam_session_bridge.machine.machine_sessions import MachineSessions
+from viam_session_bridge.machine.missing import is_unknown_base
 from viam_session_bridge.machine.outbox import Outbox
-from viam_session_bridge.machine.sender import Sender
+from viam_session_bridge.machine.stall_detector import StallDetector
 
 
 class Protocol:
@@ -51,21 +62,34 @@ class Protocol:
         *,
         window: float,
         call_timeout: float,
+        stop_timeout: float = 2.0,
         max_sessions: int = 256,
         allow_unsupervised: bool = False,
         authenticates: bool = False,
         stop_policy: StopPolicy = StopPolicy.BRIDGE,
+        random: Callable[[], float] = lambda: 0.5,
     ) -> None:
         """
         Start with a channel that is not ready.
 
         :param window: s, the bridge's ``heartbeat_window``
-        :param call_timeout: s, the deadline of every call
+        :param call_timeout: s, the deadline of every call but Stop
+        :param stop_timeout: s, the first deadline of a Stop
+        :param random: a number from 0 to 1, see :class:`BaseControl`
         """
         self.machine = machine
         self.ready = False
-        self.senders = {base: Sender(base, window) for base in bases}
         self._machine_stops = stop_policy is StopPolicy.MACHINE
+        self.bases = {
+            base: BaseControl(
+                base,
+                window,
+                stop_timeout,
+                leaves_displaced=self._machine_stops,
+                random=random,
+            )
+            for base in bases
+        }
         self.sessions = MachineSessions(
             machine,
             max_sessions,
@@ -76,11 +100,14 @@ class Protocol:
         self._outbox = Outbox(machine, call_timeout)
         self._crowd = Crowd()
         self._connection = Connection(machine, authenticates, self._outbox)
-        self._inquiry = Inquiry(machine, self.senders, self._outbox, self.sessions)
+        self._stall_detector = StallDetector()
+        self._inquiry = Inquiry(
+            machine, self.bases, self._outbox, self.sessions, asks_first=self._machine_stops
+        )
         self._to_report = False  # foreign sessions, once the channel is ready
         self._happened: list[Happened] = []
-        self._touched: dict[str, Sender] = {}  # since the last drain
-        self._due: dict[str, float] = {}  # when a base's sender is due, where it is ever
+        self._touched: dict[str, BaseControl] = {}  # since the last drain
+        self._due: dict[str, float] = {}  # when a base is due, where it is ever
 
     # From the core
 
@@ -101,8 +128,8 @@ class Protocol:
 
     def forward(self, forward: Forward) -> None:
         """Take an accepted command."""
-        self._touch(forward.base).forward(forward)
-        self._inquiry.commanded(forward.base)
+        if self._touch(forward.base).forward(forward):
+            self._inquiry.commanded(forward.base)
         if forward.session:
             self.sessions.open(forward.client, forward.session, self._is_stopped)
 
@@ -112,21 +139,22 @@ class Protocol:
 
         The machine knows nothing of a base which was last driven without a machine session.
         """
-        sender = self._touch(stop.base)
+        control = self._touch(stop.base)
         if stop.base in self._inquiry.undecided and not stop.of_session_end:
             return False  # of a command that came too late: deactivation decides
-        if stop.of_session_end and self._machine_stops and sender.last_sid:
-            if stop.cause is Cause.DEACTIVATED and sender.unanswered:
-                sender.stop(stop)  # what may run late is nobody's to stop but ours
+        if stop.of_session_end and self._machine_stops and control.last_sid:
+            control.left_to_machine()
+            if stop.cause is Cause.DEACTIVATED and control.unanswered:
+                control.stop(stop)  # what may run late is nobody's to stop but ours
             elif stop.cause is Cause.DEACTIVATED:
-                sender.waiting = None
+                control.waiting = None
                 self._inquiry.stop_unless_foreign(stop)
-            elif sender.waiting is not None:  # it fails, and no older one may live on (R10)
-                sender.fail_waiting(Cause.NO_SESSION, 'its session ended', stop.at)
-            elif sender.stopping is None:
-                self._leave_to_machine(sender, self.sessions.lapses_by(sender.last_sid), stop.at)
+            elif control.waiting is not None:  # it fails, and no older one may live on (R10)
+                control.fail_waiting(Cause.NO_SESSION, 'its session ended', stop.at)
+            elif control.pending is None:
+                self._leave_to_machine(control, self.sessions.lapses_by(control.last_sid), stop.at)
             return False
-        return sender.stop(stop)
+        return control.stop(stop)
 
     def signed(self, session: int, now: float) -> None:
         """Take a sign of life of a client session's client."""
@@ -139,13 +167,39 @@ class Protocol:
     def not_final(self) -> dict[str, bool]:
         """Return the bases whose stop is not final or not decided, and if one was acknowledged."""
         undecided = dict.fromkeys(self._inquiry.undecided, False)
-        stopping = {base: s.stopping for base, s in self.senders.items() if s.stopping}
-        return undecided | {base: stop.acknowledged for base, stop in stopping.items()}
+        pending = {base: one.pending for base, one in self.bases.items() if not one.is_final}
+        return undecided | {base: bool(one and one.acknowledged) for base, one in pending.items()}
+
+    def given_up(self) -> list[str]:
+        """Return the bases whose stop was given up unacknowledged (R7)."""
+        return [base for base, control in self.bases.items() if control.gave_up]
+
+    def exit_waits_until(self, now: float) -> float:
+        """
+        Return how long the exit is to wait, 0 where it need not (R19).
+
+        That is the deadline of a Stop that is open, where none was acknowledged before and no
+        valid machine session covers the base.
+        """
+        deadlines = [
+            open_stop.deadline
+            for control in self.bases.values()
+            if control.pending is not None
+            and not control.pending.acknowledged
+            and (open_stop := control.open_stop()) is not None
+            and not self.sessions.is_valid(control.last_sid, now)
+        ]
+        return max(deadlines, default=0.0)
+
+    def end_stops(self) -> None:
+        """Begin no further Stop: the exit would cut it (R19)."""
+        for control in self.bases.values():
+            control.end_stops()
 
     def stop_commanded(self, now: float) -> None:
         """Stop every base that was commanded since its last final stop (R19)."""
-        for base, sender in self.senders.items():
-            if sender.commanded and (sender.stopping is None or sender.waiting is not None):
+        for base, control in self.bases.items():
+            if control.commanded and (control.pending is None or control.waiting is not None):
                 self.stop(Stop(base, Cause.DEACTIVATED, '', now))
 
     # From the channel
@@ -166,12 +220,12 @@ class Protocol:
             self._to_report = False
             self._inquiry.report_foreign(now)
         self.sessions.forget_unsupervised()
-        for base in self.senders:
-            sender = self._touch(base)
-            if ready and sender.stopping is not None:
-                sender.stopping.due_at = now
-            elif not ready:
-                sender.fail_waiting(Cause.FAILED, 'the machine cannot be reached', now)
+        for base in self.bases:
+            control = self._touch(base)
+            if ready:
+                control.connected(now)
+            else:
+                control.fail_waiting(Cause.FAILED, 'the machine cannot be reached', now)
 
     def opened(self, now: float) -> None:
         """Take that the channel is being opened."""
@@ -187,10 +241,16 @@ class Protocol:
         self._inquiry.end()
         return MachineClosed(self.machine, now)
 
-    def answered(self, number: int, answer: Answer, now: float) -> None:
-        """Take the end of a call."""
+    def answered(self, number: int, answer: Answer, now: float) -> str:
+        """
+        Take the end of a call.
+
+        :return: the base whose last command another client's call took the place of (R16), or ''
+        """
         request = self._outbox.answered(number)
         self._crowd.answered(number)
+        if answer.outcome.answered and not isinstance(request, (Authenticate, Diagnose, Redial)):
+            self._stall_detector.heard(now)
         if answer.outcome is Outcome.UNAUTHENTICATED:
             self._connection.refused(number, answer.detail, now)
             self._follow_connection(now)
@@ -205,19 +265,30 @@ class Protocol:
                 self._stop_bases_of(request.sid, client, '', now)
         elif isinstance(request, Diagnose):
             self._connection.diagnosed(answer, now)
+        elif isinstance(request, GetSessions) and request.purpose is Purpose.REACH:
+            if self._stall_detector.question_ended(answer.outcome.answered, now):
+                self._outbox.call(Redial())
         elif isinstance(request, Question):
-            for base in self.senders:  # commands of any may count as answered by this
-                self._touch(base)
+            if isinstance(request, GetSessions):
+                for base in self.bases:  # commands of any may count as answered by this
+                    self._touch(base)
+            elif isinstance(request, IsMoving):
+                self._touch(request.base)
             for stop in self._inquiry.answered(number, request, answer, now):
                 self._touch(stop.base).stop(stop)
-        else:
+        elif isinstance(request, (Move, StopBase)):
             if answer.outcome is Outcome.SESSION_EXPIRED and isinstance(request, Move):
                 client = self.sessions.expired(request.sid, now)
                 if client is not None:
                     self._stop_bases_of(request.sid, client, request.base, now)
-            sender = self._touch(request.base)
-            sender.answered(number, answer.outcome, answer.detail, now)
+            control = self._touch(request.base)
+            unknown = is_unknown_base(answer)
+            control.answered(number, answer.outcome, answer.detail, now, unknown)
             self._inquiry.base_answered(request.base, answer, now)
+            if control.displaced:
+                control.displaced = False
+                return request.base
+        return ''
 
     # Time, and what is due
 
@@ -234,7 +305,11 @@ class Protocol:
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and :meth:`drain` are to be called next."""
         of_bases = min(self._due.values(), default=None)
-        asks = (self._inquiry.next_deadline(), self._connection.next_deadline())
+        asks = (
+            self._inquiry.next_deadline(),
+            self._connection.next_deadline(),
+            self._stall_detector.next_deadline(),
+        )
         return earliest((of_bases, self.sessions.next_beat(), self._crowd.next_turn(), *asks))
 
     def drain(self, now: float) -> tuple[list[Call], list[Happened]]:
@@ -242,19 +317,21 @@ class Protocol:
         happened, self._happened = self._happened, []
         touched, self._touched = self._touched, {}
         if turns := self._crowd.turns(now):
-            touched = {base: self.senders[base] for base in turns} | touched
-        for sender in touched.values():
-            sender.tick(now)
-            if not hand_over_command(sender, self.sessions, self._outbox, self._crowd, now):
-                hand_over_stop(sender, self.sessions, self._outbox, now)
-            if sender.happened:
-                self._inquiry.note_final(sender, now)
-                happened += sender.happened
-                sender.happened = []
-            if (due_at := sender.next_deadline()) is not None:
-                self._due[sender.base] = due_at
+            touched = {base: self.bases[base] for base in turns} | touched
+        for control in touched.values():
+            control.tick(now)
+            if not hand_over_command(control, self.sessions, self._outbox, self._crowd, now):
+                hand_over_stop(control, self.sessions, self._outbox, now)
+                ask_whether_it_moves(control, self._outbox, now)
+            if control.happened:
+                self._inquiry.note_final(control, now)
+                happened += control.happened
+                control.happened = []
+            if (due_at := control.next_deadline()) is not None:
+                self._due[control.base] = due_at
             else:
-                self._due.pop(sender.base, None)
+                self._due.pop(control.base, None)
+        self._detect_stall(now)
         self._connection.ask(now)
         self._inquiry.ask(now)
         happened += self.sessions.happened + self._inquiry.happened + self._connection.happened
@@ -266,35 +343,43 @@ class Protocol:
         if machine_session is None:
             return
         started = machine_session.sid or self.sessions.unsupervised
-        for base, sender in self.senders.items():
-            waiting = sender.waiting
+        for base, control in self.bases.items():
+            waiting = control.waiting
             if waiting is None or waiting.forward.session != machine_session.session:
                 continue
             self._touch(base)
             if not started:
-                sender.fail_waiting(Cause.NO_SESSION, answer.detail, now)
+                control.fail_waiting(Cause.NO_SESSION, answer.detail, now)
 
     def _stop_bases_of(self, sid: str, client: str, except_base: str, now: float) -> None:
-        for base, sender in self.senders.items():
-            if sender.last_sid != sid or base == except_base or not sender.commanded:
+        for base, control in self.bases.items():
+            if control.last_sid != sid or base == except_base or not control.commanded:
                 continue
             if self._machine_stops:
-                self._leave_to_machine(sender, now, now)
+                self._leave_to_machine(control, now, now)
             else:
                 self.stop(Stop(base, Cause.EXPIRED, client, now))
 
-    def _leave_to_machine(self, sender: Sender, stopped_by: float, now: float) -> None:
+    def _leave_to_machine(self, control: BaseControl, stopped_by: float, now: float) -> None:
         """Verify by then that viam-server has stopped a base whose machine session is over."""
-        self._inquiry.verifying.left(sender.base, max(stopped_by, now), sender.lost)
-        self._happened.append(LeftToMachine(sender.base, None, now))
+        self._inquiry.verifying.left(control.base, max(stopped_by, now), control.lost)
+        self._happened.append(LeftToMachine(control.base, None, now))
+
+    def _detect_stall(self, now: float) -> None:
+        """Ask a machine that is silent while a Stop is open; R7 dials it anew then."""
+        is_open = self.ready and any(one.open_stop() is not None for one in self.bases.values())
+        self._stall_detector.watch(is_open, now)
+        if self._stall_detector.question_due(now):
+            self._stall_detector.asked()
+            self._outbox.call(GetSessions(Purpose.REACH))
 
     def _is_stopped(self, sid: str) -> bool:
         return not any(
-            sender.last_sid == sid
-            and (sender.stopping or sender.in_flight or self._inquiry.verifying.is_left(base))
-            for base, sender in self.senders.items()
+            control.last_sid == sid
+            and (control.pending or control.in_flight or self._inquiry.verifying.is_left(base))
+            for base, control in self.bases.items()
         )
 
-    def _touch(self, base: str) -> Sender:
-        sender = self._touched[base] = self.senders[base]
-        return sender
+    def _touch(self, base: str) -> BaseControl:
+        control = self._touched[base] = self.bases[base]
+        return control

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from viam_session_bridge.machine.calls import Outcome
 from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.pause import Pause
-from viam_session_bridge.machine.stopping import FIRST_PAUSE, LONGEST_PAUSE
 
 SETTLED_AFTER_PROBE = 1.0  # s
 SETTLED_WITHOUT_PROBE = 10.0  # s
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # s, between two probes without an answer
 
 
 @dataclass

@@ -3,10 +3,10 @@
 """
 When to ask whether a base really stands still, and what the answer means (R16, R20).
 
-A tenth of a second after a final stop the base is asked, unless somebody commanded it since;
-after a command timed out each second for a minute, for such a command may run very late. A base
-that was left to its machine is asked once that is to have stopped it. Pure: time is handed in,
-calls are named by numbers.
+A tenth of a second after a final stop the base is asked, unless somebody commanded it since, and
+again while it says that it moves, for it may coast; after a command timed out each second for a
+minute, for such a command may run very late. A base that was left to its machine is asked once
+that is to have stopped it. Pure: time is handed in, calls are named by numbers.
 """
 
 from __future__ import annotations
@@ -15,20 +15,25 @@ from enum import Enum
 
 from viam_session_bridge.machine.calls import Answer, Outcome
 from viam_session_bridge.machine.earliest import earliest
+from viam_session_bridge.machine.pause import Pause
 
 FIRST_AFTER = 0.1  # s after the final stop
 LEFT_AFTER = 0.25  # s after the machine is to have stopped it
-AGAIN_AFTER = 1.0  # s, after a command timed out or the question went unanswered
+AGAIN_AFTER = 1.0  # s, at most while it moves; after a command timed out, always
 AGAIN_FOR = 60.0  # s
+STOPPED_ANEW_AFTER = 1.0  # s after the final stop: until then it may coast
+REPORTED_AFTER = 3.0  # s
 
 
 class Finding(Enum):
     """What an answer to the question means."""
 
-    FINE = 'it stands still, or nobody can tell'
+    FINE = 'it stands still, or may coast, or nobody can tell'
     MOVES = 'it moves, and no command of ours can be why'
+    LATE_COMMAND = 'it moves, and a command that timed out has not been made up for'
     SUSPECT = 'it moves, and a command of ours may be why'
-    AT_REST = 'its machine, which it was left to, has stopped it'
+    AT_REST = 'it stands still, which was to be told'
+    UNKNOWN = 'it could not be asked'
 
 
 class _Base:
@@ -38,8 +43,12 @@ class _Base:
         self.due_at: float | None = None
         self.call: int | None = None
         self.second_call: int | None = None
+        self.final_at = 0.0
+        self.late_commands = 0  # that timed out, and were not made up for by a stop anew
         self.distrusted_until = 0.0  # a command had timed out
         self.left = False  # to its machine, and not found at rest since
+        self.reported = False  # that it moves
+        self.pause = Pause(FIRST_AFTER, AGAIN_AFTER)
 
 
 class Verifying:
@@ -48,25 +57,30 @@ class Verifying:
     def __init__(self) -> None:
         """Start with nothing to ask."""
         self._bases: dict[str, _Base] = {}  # those that nobody commanded since
+        self._unknown: set[str] = set()  # those that could not be asked when last they were
 
-    def final(self, base: str, timed_out: bool, now: float) -> None:
+    def final(self, base: str, timed_out: int, now: float) -> None:
         """
         Take that a stop is final.
 
-        :param timed_out: whether a command to the base timed out since the final stop before
+        :param timed_out: how many commands to the base timed out since the final stop before
         """
         asking = self._bases.setdefault(base, _Base())
         if timed_out:
             asking.distrusted_until = now + AGAIN_FOR
+            asking.late_commands += timed_out
         asking.left = False
-        asking.due_at = now + FIRST_AFTER
+        asking.final_at = now
+        asking.pause.reset()
+        asking.due_at = now + asking.pause.take()
 
-    def left(self, base: str, stopped_by: float, timed_out: bool) -> None:
+    def left(self, base: str, stopped_by: float, timed_out: int) -> None:
         """Take that a base is left to its machine, which is to stop it by then (R16)."""
         asking = self._bases.setdefault(base, _Base())
         if timed_out:
             asking.distrusted_until = stopped_by + AGAIN_FOR
         asking.left = True
+        asking.final_at = stopped_by
         asking.due_at = stopped_by + LEFT_AFTER
 
     def is_left(self, base: str) -> bool:
@@ -99,8 +113,8 @@ class Verifying:
         """
         Take an answer, and say what it means.
 
-        After a stop of ours the lack of one means nothing. Of a base that was left to its machine
-        it is asked for again, and a machine that cannot tell counts as one whose base moves.
+        Of a base that was left to its machine it is asked for again where there is none, and a
+        machine that cannot tell counts as one whose base moves.
         """
         asking = self._bases.get(base)
         if asking is None or number != asking.call:
@@ -114,9 +128,29 @@ class Verifying:
                 return Finding.FINE
             asking.left = answer.moving or answer.outcome is not Outcome.OK
             return Finding.SUSPECT if asking.left else Finding.AT_REST
+        if answer.outcome is not Outcome.OK:
+            told = base in self._unknown
+            self._unknown.add(base)
+            return Finding.FINE if told else Finding.UNKNOWN
+        self._unknown.discard(base)
         if not answer.moving:
-            return Finding.FINE
-        return Finding.SUSPECT if distrusted else Finding.MOVES
+            reported, asking.reported = asking.reported, False
+            return Finding.AT_REST if reported else Finding.FINE
+        if not distrusted:
+            asking.due_at = now + asking.pause.take()
+        elif now >= asking.final_at + STOPPED_ANEW_AFTER:
+            if asking.late_commands:
+                asking.late_commands -= 1
+                return Finding.LATE_COMMAND
+            return Finding.SUSPECT
+        return Finding.MOVES if self.to_report(base, now) else Finding.FINE
+
+    def to_report(self, base: str, now: float) -> bool:
+        """Whether that a base moves is to be reported now, which is done once (R20)."""
+        asking = self._bases[base]
+        report = not asking.reported and now >= asking.final_at + REPORTED_AFTER
+        asking.reported |= report
+        return report
 
     def asked_again(self, base: str, number: int) -> None:
         """Take that it is asked who else may move a suspect base."""
@@ -133,8 +167,10 @@ class Verifying:
         if asking is None or number != asking.second_call:
             return False
         asking.second_call = None
-        if asking.left or answer.outcome in (Outcome.OK, Outcome.UNIMPLEMENTED):
-            asking.left = False
+        if asking.left:  # which is reported at once (R16)
+            asking.left, asking.final_at = False, now - REPORTED_AFTER
+            return True
+        if answer.outcome in (Outcome.OK, Outcome.UNIMPLEMENTED):
             return True
         asking.due_at = now + AGAIN_AFTER
         return False

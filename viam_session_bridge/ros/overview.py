@@ -54,14 +54,14 @@ def look(bridge: Bridge, now: float, describe: Callable[[str], tuple[str, str]])
             MachineRow(name, machine.ready, not machine.sessions.unsupervised,
                        machine.sessions.window)
         )
-        for base, sender in machine.senders.items():
+        for base, control in machine.bases.items():
             user = bridge.core.last_user(base)
             refusals: Counter[str] = Counter()
             for (refused, reason), count in bridge.refusals.items():
                 if refused == base:
                     refusals[reason.value] += count
             bases.append(
-                BaseRow(base, name, user.number if user else 0, sender.stopping is not None,
+                BaseRow(base, name, user.number if user else 0, control.pending is not None,
                         dict(refusals))
             )
     return Overview(bridge.active, window, bridge.discarded, sessions, bases, machines)

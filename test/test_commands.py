@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is sent to a base, and when: R9, R10, R13, R14."""
+"""What commands are sent to a base, and when: R9, R10, R13, R14, R22."""
 
 import pytest
 
@@ -17,7 +17,12 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.happened import CommandFailed, CommandsTimeOut, StopFinal
+from viam_session_bridge.machine.happened import (
+    CommandDropped,
+    CommandFailed,
+    CommandsTimeOut,
+    StopFinal,
+)
 from viam_session_bridge.machine.unanswered import SETTLED_AFTER_PROBE
 
 STOP = StopBase('base')
@@ -169,33 +174,19 @@ def test_its_error_is_an_answer_too_and_its_zero_is_not_sent(rig: Rig) -> None:
     assert rig.answer(StopBase, Outcome.FAILED) == [go(0.4, 'sid-2')]
 
 
-def test_its_deadline_is_the_end_of_the_wait() -> None:
-    rig = Rig(machines=[machine(call_timeout=0.04)])
-    rig.drive('A')
+def test_its_deadline_is_the_end_of_the_wait(rig: Rig) -> None:
     rig.left('A')
+    rig.until(1.9)
     rig.command('B', 0.4)
-    assert (0.04, StartSession('')) in rig.until(0.04)
-    rig.answer(StartSession)
+    assert (2.0, StartSession('sid-2')) in rig.until(2.0)
+    rig.answer(StartSession, sid='sid-2')
     assert rig.answer(Move) == [go(0.4, 'sid-2')]  # its zero is waited for as well
 
 
-def test_its_repetitions_are_waited_for_too(rig: Rig) -> None:
+def test_also_the_first_of_two_the_other_of_which_was_final(rig: Rig) -> None:
+    rig.command('A', 0.4)
     rig.left('A')
-    rig.until(0.05)
-    rig.command('B', 0.4)
-    rig.answer(StopBase, Outcome.FAILED, newest=True)
-    while rig.pending(StopBase):
-        assert go(0.4, 'sid-2') not in rig.pending(Move)
-        rig.answer(StopBase)
-    while ZERO in [move.velocity for move in rig.pending(Move)]:
-        assert go(0.4, 'sid-2') not in rig.pending(Move)
-        rig.answer(Move)
-    assert go(0.4, 'sid-2') in rig.pending(Move)
-
-
-def test_repetitions_left_over_from_a_final_stop_are_waited_for_too(rig: Rig) -> None:
-    rig.left('A')
-    rig.until(0.05)
+    rig.answer(Move)
     rig.answer(StopBase, newest=True)
     assert rig.told(StopFinal)
     assert rig.command('B', 0.4) == []
@@ -206,16 +197,6 @@ def test_the_zero_is_waited_for_too(rig: Rig) -> None:
     rig.left('A')
     rig.answer(StopBase, Outcome.FAILED)
     assert rig.pending(Move) == [Move('base', ZERO, 'sid-1')]
-    assert rig.command('B', 0.4) == []
-    assert rig.answer(Move) == [go(0.4, 'sid-2')]
-
-
-def test_also_a_zero_left_over_from_a_final_stop(rig: Rig) -> None:
-    rig.left('A')
-    rig.until(0.05)
-    rig.answer(StopBase, Outcome.FAILED)
-    rig.answer(StopBase)
-    assert rig.told(StopFinal)
     assert rig.command('B', 0.4) == []
     assert rig.answer(Move) == [go(0.4, 'sid-2')]
 
@@ -239,14 +220,10 @@ def test_as_command_in_flight_is_waited_for_as_well(rig: Rig) -> None:
     assert rig.pending(Move) == [go(0.5, 'sid-2')]
 
 
-def test_an_acknowledged_stop_is_not_repeated_when_its_repetitions_alone_hold_b_back(
-    rig: Rig,
-) -> None:
+def test_a_stop_beside_a_command_is_not_repeated_when_it_alone_holds_b_back(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.left('A')
-    rig.until(0.05)
     rig.command('B', 0.5)
-    rig.answer(StopBase)
     assert rig.answer(Move) == []
     assert rig.answer(StopBase) == [go(0.5, 'sid-2')]
 
@@ -258,6 +235,79 @@ def test_a_stop_drops_what_waits(rig: Rig) -> None:
     rig.answer(Move)
     rig.acknowledge()
     assert rig.calls == []
+
+
+# One that waited for a stop of ours is dropped after a window, and nothing else happens (R14)
+
+
+def held_by_a_stop() -> Rig:
+    """Let B's command of time 0 wait for the Stop of A's, which takes long."""
+    rig = Rig()
+    rig.drive('B')
+    rig.drive('A')
+    rig.left('A')
+    assert rig.command('B', 0.4) == []
+    return rig
+
+
+def test_behind_a_stop_that_takes_long_it_is_dropped() -> None:
+    rig = held_by_a_stop()
+    rig.until(0.3)
+    rig.heartbeat('B')
+    assert rig.until(WINDOW) == []
+    assert [dropped.client for dropped in rig.told(CommandDropped)] == ['B']
+    assert rig.told(CommandFailed) == []
+    assert rig.answer(StopBase) == []
+
+
+def test_not_so_just_before_it_is_a_window_old() -> None:
+    rig = held_by_a_stop()
+    rig.until(0.3)
+    rig.heartbeat('B')
+    rig.until(WINDOW - 1e-6)
+    assert rig.answer(StopBase) == [go(0.4, 'sid-1')]
+
+
+def test_a_slow_publisher_drives_on_behind_a_stop_that_takes_more_than_a_second() -> None:
+    """A publisher of 1 Hz that sends heartbeats between (R3)."""
+    rig = held_by_a_stop()
+    for step in range(1, 12):
+        rig.until(step * 0.1)
+        rig.heartbeat('B')
+        if step == 10:
+            assert rig.command('B', 0.4) == []
+    rig.until(1.2)
+    assert rig.answer(StopBase) == [go(0.4, 'sid-1')]
+    assert rig.told(CommandFailed) == []
+
+
+# A zero that a command in flight holds up for 50 ms is a Stop (R10)
+
+
+@pytest.mark.parametrize('client', ['A', 'B'])
+def test_a_zero_whosever_waits_50_ms_for_a_command_in_flight(rig: Rig, client: str) -> None:
+    rig.command('A', 0.4)
+    assert rig.command(client, 0.0) == []
+    assert rig.until(0.05) == [(0.05, STOP)]
+    assert rig.pending(Move) == [go(0.4)]
+
+
+def test_not_from_the_newest_zero_on_but_from_the_first(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    for step in range(5):
+        rig.until(step * 0.01)
+        rig.command('A', 0.0)
+    assert rig.until(0.05) == [(0.05, STOP)]
+
+
+def test_a_command_between_them_begins_the_wait_anew(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('A', 0.0)
+    rig.until(0.04)
+    rig.command('A', 0.5)
+    rig.command('A', 0.0)
+    assert rig.until(0.089) == []
+    assert rig.until(0.09) == [(0.09, STOP)]
 
 
 # Motion follows only an acknowledged stop (R10)

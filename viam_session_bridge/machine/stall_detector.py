@@ -1,0 +1,70 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Whether a machine with an open Stop is still reached, or the connection leads nowhere (R7).
+
+A link that is half open takes calls and answers none; TCP notices after minutes. While a Stop is
+open and nothing came from the machine for a second, it is asked for its sessions; after three
+questions without an answer it is dialled anew. A machine that is well, but whose session lock
+hangs, answers no such question either: so the patience doubles from one dial to the next, for a
+Stop that takes long must come to its end on one of them. Pure: time is handed in.
+"""
+
+from __future__ import annotations
+
+PATIENCE, LONGEST_PATIENCE = 1.0, 60.0  # s, without a word from the machine
+QUESTIONS = 3  # without an answer
+
+
+class StallDetector:
+    """The words from one machine while a Stop to it is open."""
+
+    def __init__(self) -> None:
+        """Start with no Stop open."""
+        self._open = False
+        self._patience = PATIENCE
+        self._ask_at: float | None = None
+        self._asking = False
+        self._unanswered = 0
+
+    def watch(self, stop_is_open: bool, now: float) -> None:
+        """Take whether a Stop is open on a connection that is there."""
+        if stop_is_open != self._open:
+            self._open = stop_is_open
+            self._wait(now)
+
+    def heard(self, now: float) -> None:
+        """Take that the machine answered some call."""
+        self._patience = PATIENCE
+        if self._open:
+            self._wait(now)
+
+    def question_due(self, now: float) -> bool:
+        """Whether the machine is to be asked now."""
+        return self._ask_at is not None and self._ask_at <= now
+
+    def asked(self) -> None:
+        """Take that it is asked."""
+        self._ask_at, self._asking = None, True
+
+    def question_ended(self, answered: bool, now: float) -> bool:
+        """Take the end of a question; return whether to dial anew."""
+        self._asking = False
+        if not self._open or answered:
+            self._wait(now)
+            return False
+        self._unanswered += 1
+        if self._unanswered < QUESTIONS:
+            self._ask_at = now
+            return False
+        self._patience = min(2.0 * self._patience, LONGEST_PATIENCE)
+        self._wait(now)
+        return True
+
+    def next_deadline(self) -> float | None:
+        """Return when to ask next."""
+        return self._ask_at
+
+    def _wait(self, now: float) -> None:
+        self._unanswered = 0
+        self._ask_at = now + self._patience if self._open and not self._asking else None
