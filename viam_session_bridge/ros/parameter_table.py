@@ -188,7 +188,7 @@ BASE = (
     ),
     Row(
         'mirrored_reverse', Kind.FLAG, True,
-        'Whether the SetPower of the base mirrors the turn in reverse, as that of Viam\'s wheeled '
+        "Whether the SetPower of the base mirrors the turn in reverse, as that of Viam's wheeled "
         'base does; the bridge makes up for it.',
         constraints='false only with drive_mode: power',
     ),
