@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import fcntl
-import itertools
 import os
 import signal
 import termios
@@ -17,7 +16,7 @@ from lifecycle_msgs.msg import Transition
 import pytest
 
 from e2e.conftest import StartBridge, StartPublisher
-from support.bounds import AT_ONCE, EXIT, Load, PATIENCE
+from support.bounds import AT_ONCE, EXIT, Load
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive
 from support.observer import Observer
@@ -81,11 +80,7 @@ def test_signals_up_to_the_last_moment_change_no_exit_status(
     """A terminal's Ctrl-C, launch's own and a supervisor's come together, or 5 to 30 ms apart."""
     bridge, _, base = driving('many', start_bridge, start_publisher, drive)
     wished = time.monotonic()
-    numbers = itertools.cycle(ENDING)
-    while bridge.running and time.monotonic() < wished + PATIENCE:
-        bridge.send_signal(next(numbers))
-        time.sleep(0.001)
-    assert bridge.wait_exit() == 0
+    assert bridge.end_impatiently(ENDING) == 0
     stop = base.stopped_within(wished)
     base.stands_still(stop.t)
 
