@@ -41,11 +41,11 @@ setup(
     },
     entry_points={
         'console_scripts': [
-            'bridge = viam_session_bridge.ros.main:main',
-            'simulated_machine = viam_session_bridge.simulation.main:main',
-            'sessions = viam_session_bridge.tools.sessions:main',
-            'timeline = viam_session_bridge.tools.timeline.main:main',
-            'demo = viam_session_bridge.tools.demo:main',
+            'bridge = viam_session_bridge.executables:bridge',
+            'simulated_machine = viam_session_bridge.executables:simulated_machine',
+            'sessions = viam_session_bridge.executables:sessions',
+            'timeline = viam_session_bridge.executables:timeline',
+            'demo = viam_session_bridge.executables:demo',
         ],
     },
 )

@@ -67,6 +67,7 @@ def check_sound(configuration: Configuration) -> None:
     machines = {machine.name: machine for machine in configuration.machines}
     assert 0.03 <= configuration.heartbeat_window <= 60.0
     assert 0.0 < configuration.shutdown_timeout <= 3600.0
+    assert 0.25 <= configuration.stop_timeout <= 60.0
     assert 0.0 <= configuration.level_timeout <= 3600.0
     assert len(machines) == len(configuration.machines) >= 1
     for machine in configuration.machines:
@@ -97,6 +98,8 @@ def check_sound(configuration: Configuration) -> None:
         if base.drive_mode.value == 'power':
             assert base.max_linear_speed > 0.0
             assert base.max_angular_speed > 0.0
+        else:
+            assert base.mirrored_reverse
         if base.sessions.value == 'manual':
             assert configuration.stop_policy.value == 'bridge'
         for kind, names in (('', base.command_topics), ('stamped', base.stamped_command_topics)):

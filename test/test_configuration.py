@@ -83,6 +83,12 @@ GOOD_ONES = {
     ),
     'stamped only': with_base(command_topics=(), stamped_command_topics=('/cmd_vel',)),
     'power': with_base(drive_mode=DriveMode.POWER, max_linear_speed=1.0, max_angular_speed=2.0),
+    "power, by Viam's API": with_base(
+        drive_mode=DriveMode.POWER,
+        mirrored_reverse=False,
+        max_linear_speed=1.0,
+        max_angular_speed=2.0,
+    ),
     'socket': with_machine(address='unix:/run/viam.sock'),
     'IPv6': with_machine(address='[::1]:8080'),
     'all of 127': with_machine(address='127.9.8.7:8080'),
@@ -221,6 +227,10 @@ MISTAKES: dict[str, tuple[Configuration, tuple[str, ...]]] = {
         with_base(drive_mode=DriveMode.POWER, max_linear_speed=1.0),
         ('bases.base.drive_mode is power', 'bases.base.max_angular_speed is 0', 'set it'),
     ),
+    'reverse of no power': (
+        with_base(mirrored_reverse=False),
+        ('bases.base.mirrored_reverse is false', 'drive_mode is velocity', 'set drive_mode to'),
+    ),
     'same base twice': (
         with_second(resource='base'),
         ('bases.base.resource and bases.other.resource', "'base'", "machine 'main'"),
@@ -244,6 +254,10 @@ MISTAKES: dict[str, tuple[Configuration, tuple[str, ...]]] = {
     'a circle of parents': (
         with_parents(main='', arm='hand', hand='mast', mast='arm'),
         ('machines.arm.parent', 'arm -> hand -> mast -> arm'),
+    ),
+    'stop_timeout': (
+        dataclasses.replace(GOOD, stop_timeout=0.2),
+        ('stop_timeout', '0.2', 'from 0.25 to 60 s'),
     ),
     'level_timeout': (
         dataclasses.replace(GOOD, level_timeout=-0.5),

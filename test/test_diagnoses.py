@@ -342,7 +342,7 @@ STANDING: list[tuple[Event, str, Event]] = [
     (BaseUnknown('base', (), 1.0), at_base('base'), BaseKnown('base', 2.0)),
     (BaseUnknown('base', (), 1.0), at_base('base'), MachineClosed('main', 2.0)),
     (
-        StopOverdue(Stop('base', Cause.LAPSE, 'a', 0.0), 5, 1.0),
+        StopOverdue(Stop('base', Cause.LAPSE, 'a', 0.0), 5, '', 1.0),
         at_base('base'),
         StopFinal(Stop('base', Cause.LAPSE, 'a', 0.0), 5, False, 2.0),
     ),

@@ -42,8 +42,8 @@ service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
 sys.exit(service.run())
 """
 BRIDGE = f"""#!{sys.executable}
-from {NAME}.ros.main import entry
-entry()
+from {NAME}.executables import bridge
+bridge()
 """
 
 

@@ -196,9 +196,14 @@ def test_console_scripts_lead_somewhere(script: str) -> None:
 
 
 def test_every_program_has_a_console_script() -> None:
-    reachable = {target(script)[0] for script in console_scripts()}
-    programs = {path for path in sources(f'{NAME}/tools') if 'main' in functions(path)}
-    assert programs <= reachable
+    (executables,) = {target(script)[0] for script in console_scripts()}
+    started = {
+        module_path(node.module or '')
+        for node in ast.walk(ast.parse(executables.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == 'main'
+    }
+    assert {path for path in sources(f'{NAME}/tools') if 'main' in functions(path)} <= started
+    assert {target(script)[1] for script in console_scripts()} == functions(executables)
 
 
 def test_versions_agree() -> None:

@@ -42,7 +42,7 @@ def make_node() -> Iterator[MakeNode]:
 def test_defaults_are_the_designs(make_node: MakeNode) -> None:
     configuration = Parameters(make_node(INSECURE)).read()
     assert configuration.heartbeat_window == 0.5
-    assert configuration.shutdown_timeout == 2.0
+    assert (configuration.shutdown_timeout, configuration.stop_timeout) == (2.0, 2.0)
     assert configuration.event_log == ''
     (machine,) = configuration.machines
     assert (machine.name, machine.address) == ('main', 'localhost:8080')
@@ -52,6 +52,7 @@ def test_defaults_are_the_designs(make_node: MakeNode) -> None:
     assert (base.name, base.machine, base.resource) == ('base', 'main', 'base')
     assert (base.command_topics, base.stamped_command_topics) == (('/cmd_vel',), ())
     assert (base.sessions, base.drive_mode) == (SessionsMode.AUTO, DriveMode.VELOCITY)
+    assert base.mirrored_reverse
     assert (base.max_linear_speed, base.max_angular_speed, base.max_stamp_age) == (0, 0, 0)
 
 

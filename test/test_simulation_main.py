@@ -54,11 +54,15 @@ def executable(*arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(
-    'signals', [[signal.SIGINT], [signal.SIGTERM] * 2, [signal.SIGINT, signal.SIGTERM] * 9]
+    'signals',
+    [
+        [signal.SIGINT],
+        [signal.SIGHUP],
+        [signal.SIGTERM] * 2,
+        [signal.SIGINT, signal.SIGTERM, signal.SIGHUP] * 6,
+    ],
 )
-def test_the_executable_serves_until_it_is_told_to_end(
-    signals: list[int], tmp_path: Path
-) -> None:
+def test_the_executable_serves_until_it_is_told_to_end(signals: list[int], tmp_path: Path) -> None:
     record = tmp_path / 'record.jsonl'
     arguments = ['--bases', 'left', 'right', '--window', '0.1', '--record', str(record)]
     with executable('--address', '127.0.0.1:0', *arguments, '--ros-args', '-r', 'x:=y') as process:

@@ -26,7 +26,11 @@ from viam_session_bridge.machine.happened import (
     MachineAbsent,
     MachineClosed,
     StopAcknowledged,
+    StopFailed,
     StopFinal,
+    StopGivenUp,
+    StopOverdue,
+    StopTimedOut,
 )
 from viam_session_bridge.tools.timeline.composing import compose
 from viam_session_bridge.tools.timeline.lanes import cut, Lane, Mark, Over, Picture, Sign
@@ -194,6 +198,26 @@ def test_the_answer_of_a_stop_under_way_is_also_that_of_a_refusal_meanwhile() ->
     lapse, refused = stop('A', 4.0), stop('A', 4.05, Cause.REFUSED)
     (base,) = picture(lapse, refused, StopFinal(lapse, 1, False, 4.1)).bases
     assert [mark.label for mark in base.marks] == ['lapse 100.0 ms', 'refused 50.0 ms']
+
+
+def test_a_stop_that_does_not_come_about_is_marked_on_its_base() -> None:
+    asked = stop('B', 4.0)
+    (base,) = picture(
+        asked,
+        StopFailed(asked, 'UNKNOWN: no power', 4.1),
+        StopTimedOut(asked, 2.0, 4.0, 6.1),
+        StopOverdue(asked, 5, 'UNKNOWN: no power', 9.0),
+        StopGivenUp(asked, 'NOT_FOUND: base', 70.0),
+    ).bases
+    labels = [mark.label for mark in marks(base, Sign.FAILED)]
+    assert labels == ['stop failed', 'stop timed out', 'stop overdue', 'stop given up']
+
+
+@pytest.mark.parametrize('cause', Cause)
+def test_why_a_base_is_stopped_is_said_for_every_cause(cause: Cause) -> None:
+    (base,) = picture(stop('B', 4.0, cause)).bases
+    (mark,) = marks(base, Sign.UNANSWERED)
+    assert f' ({cause.value})\n' in mark.title
 
 
 def test_a_stop_that_only_its_answer_tells_of() -> None:

@@ -46,29 +46,97 @@ def test_viam_has_millimetres_degrees_and_its_own_axes(
         (Velocity(x=0.5), (0.0, 0.5), 0.0),
         (Velocity(y=0.5), (-0.5, 0.0), 0.0),
         (Velocity(yaw=-2.0), (0.0, 0.0), -1.0),
-        (Velocity(x=1.0, yaw=1.0), (0.0, 1.0), 0.5),
+        (Velocity(x=0.5, yaw=1.0), (0.0, 0.5), 0.5),
     ],
     ids=['forward', 'left', 'clockwise', 'arc'],
 )
 def test_power_is_the_fraction_of_the_maximum_speeds(
     velocity: Velocity, linear: tuple[float, float], turn: float
 ) -> None:
-    assert velocity.to_viam_power(1.0, 2.0) == (Vector(*linear, 0.0), Vector(0.0, 0.0, turn))
+    assert velocity.to_viam_power(1.0, 2.0, True) == (Vector(*linear, 0.0), Vector(0.0, 0.0, turn))
 
 
-@given(velocities, limits, limits)
-def test_power_is_never_above_full(
+QUADRANTS = [(0.5, 0.25), (0.5, -0.25), (-0.5, 0.25), (-0.5, -0.25)]
+
+
+@pytest.mark.parametrize(('forward', 'turn'), QUADRANTS)
+def test_a_base_that_takes_viams_api_at_its_word_gets_the_turn_as_it_is(
+    forward: float, turn: float
+) -> None:
+    velocity = Velocity(x=forward, yaw=2.0 * turn)
+    assert velocity.to_viam_power(1.0, 2.0, False) == power(forward, turn)
+
+
+@pytest.mark.parametrize(('forward', 'turn'), QUADRANTS)
+def test_a_base_that_mirrors_the_turn_in_reverse_gets_it_mirrored(
+    forward: float, turn: float
+) -> None:
+    sent = Velocity(x=forward, yaw=2.0 * turn).to_viam_power(1.0, 2.0, True)
+    assert sent == power(forward, turn if forward > 0 else -turn)
+
+
+@pytest.mark.parametrize('mirrored', [True, False])
+@pytest.mark.parametrize(
+    ('velocity', 'forward', 'turn'),
+    [
+        (Velocity(x=1.0, yaw=2.0), 0.5, 0.5),
+        (Velocity(x=0.5, yaw=2.0), 1 / 3, 2 / 3),
+        (Velocity(x=4.0, yaw=2.0), 0.8, 0.2),
+        (Velocity(x=3.0), 1.0, 0.0),
+        (Velocity(yaw=-9.0), 0.0, -1.0),
+    ],
+    ids=['both full', 'one full', 'above full', 'straight', 'in place'],
+)
+def test_power_for_both_together_is_no_more_than_full_in_the_same_ratio(
+    velocity: Velocity, forward: float, turn: float, mirrored: bool
+) -> None:
+    linear, angular = velocity.to_viam_power(1.0, 2.0, mirrored)
+    assert (linear.y, angular.z) == pytest.approx((forward, turn))
+
+
+def power(forward: float, turn: float) -> tuple[Vector, Vector]:
+    return Vector(0.0, forward, 0.0), Vector(0.0, 0.0, turn)
+
+
+def wheels(forward: float, turn: float) -> tuple[float, float]:
+    """Return the powers that rdk's wheeled base gives its left and right motors."""
+    if forward < 0.0:
+        left, right = wheels(-forward, turn)
+        return -left, -right
+    return max(-1.0, min(forward - turn, 1.0)), max(-1.0, min(forward + turn, 1.0))
+
+
+@given(st.builds(Velocity, x=st.floats(-1e300, 1e300), yaw=speeds), limits, limits)
+def test_wheels_turn_as_rep_103_says_with_none_above_full_power(
     velocity: Velocity, max_linear: float, max_angular: float
 ) -> None:
-    linear, angular = velocity.to_viam_power(max_linear, max_angular)
-    assert math.hypot(*linear) <= 1.0 + 1e-9
-    assert abs(angular.z) <= 1.0 + 1e-9
+    linear, angular = velocity.to_viam_power(max_linear, max_angular, True)
+    left, right = wheels(linear.y, angular.z)
+    forward, turn = (left + right) / 2, (right - left) / 2
+    assert abs(forward) + abs(turn) <= 1.0 + 1e-9
+    asked, asked_turn = velocity.x / max_linear, velocity.yaw / max_angular
+    scale = max(abs(asked) + abs(asked_turn), 1.0)
+    assert (forward, turn) == pytest.approx((asked / scale, asked_turn / scale), abs=1e-9)
 
 
-def test_nothing_is_sent_as_a_negative_zero() -> None:
-    (right, _, _), _ = ZERO.to_viam()
-    (right_power, _, _), _ = ZERO.to_viam_power(1.0, 1.0)
-    assert math.copysign(1.0, right) == math.copysign(1.0, right_power) == 1.0
+@pytest.mark.parametrize('forward', [0.0, -0.0, 1e-9, -1e-9, -5e-324])
+def test_wheels_turn_alike_however_slowly_they_go_forward_or_back(forward: float) -> None:
+    linear, angular = Velocity(x=forward, yaw=0.5).to_viam_power(2.0, 1.0, True)
+    assert wheels(linear.y, angular.z) == pytest.approx((-0.5, 0.5))
+
+
+@given(velocities, limits, limits, st.booleans())
+def test_power_is_never_above_full(
+    velocity: Velocity, max_linear: float, max_angular: float, mirrored: bool
+) -> None:
+    linear, angular = velocity.to_viam_power(max_linear, max_angular, mirrored)
+    assert math.hypot(*linear) + abs(angular.z) <= 1.0 + 1e-9
+
+
+@pytest.mark.parametrize('velocity', [ZERO, Velocity(x=-1.0)], ids=['standstill', 'backward'])
+def test_nothing_is_sent_as_a_negative_zero(velocity: Velocity) -> None:
+    for linear, angular in (velocity.to_viam(), velocity.to_viam_power(1.0, 1.0, True)):
+        assert math.copysign(1.0, linear.x) == math.copysign(1.0, angular.z) == 1.0
 
 
 # Limits (R17)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m viam_session_bridge`` is the executable ``bridge``."""
 
-from viam_session_bridge.ros.main import entry
+from viam_session_bridge.executables import bridge
 
 if __name__ == '__main__':
-    entry()
+    bridge()

@@ -100,7 +100,8 @@ class BaseConfiguration:
     One Viam base and the resolved topics that command it.
 
     ``max_linear_speed`` is in m/s, ``max_angular_speed`` in rad/s and ``max_stamp_age`` in
-    seconds; zero means no limit.
+    seconds; zero means no limit. ``mirrored_reverse``: its ``SetPower`` mirrors the turn in
+    reverse, which the bridge makes up for (R21).
     """
 
     name: str
@@ -113,6 +114,7 @@ class BaseConfiguration:
     max_linear_speed: float
     max_angular_speed: float
     max_stamp_age: float
+    mirrored_reverse: bool = True
 
 
 @dataclass(frozen=True)

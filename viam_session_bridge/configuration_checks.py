@@ -219,6 +219,12 @@ def _check_base(base: BaseConfiguration, machines: list[str]) -> Iterator[Proble
                     'full power gives',
                     (f'{prefix}.drive_mode', name),
                 )
+    elif not base.mirrored_reverse:
+        yield Problem(
+            f'{prefix}.mirrored_reverse is false, but {prefix}.drive_mode is velocity, where '
+            'nothing is mirrored: set drive_mode to power, or leave mirrored_reverse out',
+            (f'{prefix}.drive_mode', f'{prefix}.mirrored_reverse'),
+        )
 
 
 def _check_resources(bases: tuple[BaseConfiguration, ...]) -> Iterator[Problem]:

@@ -121,7 +121,11 @@ def start_publisher(domain: int, load: Load, tmp_path: Path) -> Iterator[StartPu
 def start_bridge(
     machine: Machine, domain: int, load: Load, tmp_path: Path
 ) -> Iterator[StartBridge]:
-    """Return what starts a bridge of the test's own, given the parameters of its bases."""
+    """
+    Return what starts a bridge of the test's own, given the parameters of its bases.
+
+    `inside` is run in its process before the program.
+    """
     bridges: list[BridgeProcess] = []
     with ExitStack() as processes:
 
@@ -130,11 +134,12 @@ def start_bridge(
             *,
             address: str | None = None,
             ready: bool = True,
+            inside: Callable[[], None] = lambda: None,
             **others: Any,
         ) -> BridgeProcess:
             settings = parameters(address or machine.address, bases, **others)
             bridge = BridgeProcess(tmp_path, domain, settings, name=f'bridge{len(bridges)}')
-            bridge.start(ready)
+            bridge.inside(inside).start(ready)
             processes.enter_context(bridge)
             bridges.append(bridge)
             load.watch(lambda: bridge.pid)

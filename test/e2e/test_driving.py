@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from e2e.conftest import Machine
 
 STAMPED = ('stamped', 'old', 'future')
+POWER = {'drive_mode': 'power', 'max_linear_speed': 1.0, 'max_angular_speed': 2.0}
 BASES: dict[str, dict[str, Any]] = {
     'plain': {},
     'stamped': {},
-    'power': {'drive_mode': 'power', 'max_linear_speed': 1.0, 'max_angular_speed': 2.0},
+    'power': dict(POWER),
+    'mirrored': dict(POWER),
+    'unmirrored': {**POWER, 'mirrored_reverse': False},
     'limited': {'max_linear_speed': 0.5, 'max_angular_speed': 1.0},
     'old': {'max_stamp_age': 0.2},
     'future': {'max_stamp_age': 0.2},
@@ -70,6 +73,19 @@ def test_power_mode_sends_fractions_of_the_maximum(
         assert motion.linear == pytest.approx((0.0, 0.5, 0.0))
         assert motion.angular == pytest.approx((0.0, 0.0, -0.25))
     assert not [entry for entry in base.calls() if entry.call == 'set_velocity']
+
+
+@pytest.mark.parametrize(('name', 'turn'), [('mirrored', -0.25), ('unmirrored', 0.25)])
+def test_power_in_reverse_turns_as_the_base_takes_it(
+    name: str,
+    turn: float,
+    bridge: BridgeProcess,
+    drive: Drives,
+    start_publisher: StartPublisher,
+) -> None:
+    for motion in driven(drive(name), start_publisher('teleop'), forward=-0.5, turn=0.5):
+        assert motion.linear == pytest.approx((0.0, -0.5, 0.0))
+        assert motion.angular == pytest.approx((0.0, 0.0, turn))
 
 
 def test_speed_above_the_limit_is_scaled_with_its_ratio_kept(

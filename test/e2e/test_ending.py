@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import fcntl
+import os
 import signal
+import termios
 import time
 from typing import TYPE_CHECKING
 
@@ -23,27 +26,35 @@ if TYPE_CHECKING:
     from e2e.conftest import Machine
 
 SHUTDOWN_TIMEOUT = 0.7  # s
+ENDING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 BASES = {
     name: {'command_topics': [f'/{name}/cmd_vel']}
-    for name in ('SIGTERM', 'SIGINT', 'idle', 'hung', 'deactivated', 'unconfigured')
-}
+    for name in (
+        'SIGTERM', 'SIGINT', 'SIGHUP', 'many', 'terminal', 'nohup', 'idle', 'hung', 'deactivated',
+        'unconfigured',
+    )
+}  # fmt: skip
 
 Drives = Callable[[str], Drive]
 
 
 def driving(
-    name: str, start_bridge: StartBridge, start_publisher: StartPublisher, drive: Drives
+    name: str,
+    start_bridge: StartBridge,
+    start_publisher: StartPublisher,
+    drive: Drives,
+    inside: Callable[[], None] = lambda: None,
 ) -> tuple[BridgeProcess, PublisherProcess, Drive]:
     """Start a bridge and a publisher that streams through it."""
     base = drive(name)
-    bridge = start_bridge({name: BASES[name]}, shutdown_timeout=SHUTDOWN_TIMEOUT)
+    bridge = start_bridge({name: BASES[name]}, inside=inside, shutdown_timeout=SHUTDOWN_TIMEOUT)
     teleop = start_publisher('teleop')
     teleop.stream(f'/{name}/cmd_vel', forward=0.2)
     base.wait_driven()
     return bridge, teleop, base
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT], ids=['SIGTERM', 'SIGINT'])
+@pytest.mark.parametrize('number', ENDING, ids=lambda number: number.name)
 def test_signal_stops_the_base_and_ends_the_bridge_in_order(
     number: signal.Signals,
     drive: Drives,
@@ -55,15 +66,79 @@ def test_signal_stops_the_base_and_ends_the_bridge_in_order(
     began = base.motions()[0].t
     wished = time.monotonic()
     bridge.send_signal(number)
-    if number is signal.SIGINT:
-        # A terminal sends it and launch sends it once more.
-        bridge.send_signal(number)
     assert bridge.wait_exit() == 0
     assert time.monotonic() - wished <= EXIT + load.since(wished)
     stop = base.stopped_within(wished)
     base.not_stopped(began, wished)
     base.stands_still(stop.t)
     assert teleop.running
+
+
+def test_signals_up_to_the_last_moment_change_no_exit_status(
+    drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
+) -> None:
+    """A terminal's Ctrl-C, launch's own and a supervisor's come together, or 5 to 30 ms apart."""
+    bridge, _, base = driving('many', start_bridge, start_publisher, drive)
+    wished = time.monotonic()
+    assert bridge.end_impatiently(ENDING) == 0
+    stop = base.stopped_within(wished)
+    base.stands_still(stop.t)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    """Return a terminal of the test's own."""
+    terminal = Terminal()
+    yield terminal
+    terminal.close()
+
+
+class Terminal:
+    """A terminal that may be closed under its processes."""
+
+    def __init__(self) -> None:
+        self._ends = [os.fdopen(end, 'rb', 0) for end in os.openpty()]
+
+    def enter(self) -> None:
+        """Make it this process's own terminal, as a shell's is."""
+        os.setsid()
+        terminal = self._ends[1].fileno()
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        for number in (0, 1, 2):
+            os.dup2(terminal, number)
+
+    def close(self) -> None:
+        """Close it; nothing happens if it is closed already."""
+        for end in self._ends:
+            end.close()
+
+
+def test_terminal_that_is_closed_ends_the_bridge_in_order(
+    terminal: Terminal, drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
+) -> None:
+    bridge, _, base = driving('terminal', start_bridge, start_publisher, drive, terminal.enter)
+    began = base.motions()[0].t
+    closed = time.monotonic()
+    terminal.close()
+    assert bridge.wait_exit() == 0
+    stop = base.stopped_within(closed)
+    base.not_stopped(began, closed)
+    base.stands_still(stop.t)
+    (ended,) = bridge.events('session_ended')
+    assert (ended['cause'], ended['bases']) == ('deactivated', ['terminal'])
+
+
+def test_bridge_under_nohup_outlives_its_terminal(
+    drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
+) -> None:
+    def nohup() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    bridge, _, base = driving('nohup', start_bridge, start_publisher, drive, nohup)
+    closed = time.monotonic()
+    bridge.send_signal(signal.SIGHUP)
+    base.keeps_moving(closed, WINDOW)
+    assert bridge.terminate() == 0
 
 
 def test_bridge_that_nobody_uses_ends_without_a_call(

@@ -111,7 +111,7 @@ def test_a_base_is_driven_and_stopped_over_a_socket_of_this_user(tmp_path: Path)
         assert refused.value.details() == wire.SESSION_EXPIRED
         # What a terminal or a supervisor sends at the end must not come before the last stop.
         child = dialing(machine)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(child, number)
         call(target, wire.STOP, name='base')
         dialed.dialer.close()

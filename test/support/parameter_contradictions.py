@@ -106,7 +106,15 @@ def power_without_a_speed(choice: Choice) -> Spoiling:
     return Spoiling(changes, (f'{prefix}.drive_mode is power', f'{speed} is 0', 'set it to'))
 
 
+def reverse_of_no_power(choice: Choice) -> Spoiling:
+    prefix = f'bases.{choice.one(choice.bases)}'
+    changes: Given = {f'{prefix}.drive_mode': 'velocity', f'{prefix}.mirrored_reverse': False}
+    said = (f'{prefix}.mirrored_reverse is false', f'{prefix}.drive_mode is velocity', 'leave')
+    return Spoiling(changes, said)
+
+
 CONTRADICTIONS = (
     unknown_machine, unknown_parent, circle, plaintext, key_over_plaintext, no_topics, topic_twice,
     two_types, two_modes, same_resource, manual_left_to_the_machine, power_without_a_speed,
+    reverse_of_no_power,
 )  # fmt: skip

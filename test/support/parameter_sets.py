@@ -67,6 +67,7 @@ def valid_sets(draw: Callable[..., Any]) -> Given:
         'stop_policy': policy,
         'heartbeat_window': draw(st.sampled_from([0.03, 0.5, 60.0])),
         'shutdown_timeout': draw(st.sampled_from([5e-324, 2.0, 3600.0])),
+        'stop_timeout': draw(st.sampled_from([0.25, 2.0, 60.0])),
         'level_timeout': draw(st.sampled_from([0.0, 1.0, 3600.0])),
     }
     for number, name in enumerate(machines):
@@ -82,13 +83,15 @@ def valid_sets(draw: Callable[..., Any]) -> Given:
         }
     modes = ['auto', 'disabled'] + ['manual'] * (policy == 'bridge')
     for number, name in enumerate(bases):
+        drive_mode = draw(st.sampled_from(['velocity', 'power']))
         given |= {
             f'bases.{name}.machine': draw(st.sampled_from(machines)),
             f'bases.{name}.resource': f'wheels{number}',
             f'bases.{name}.command_topics': [f'cmd_vel{number}', f'/teleop{number}/cmd_vel'],
             f'bases.{name}.stamped_command_topics': [f'~/stamped{number}'],
             f'bases.{name}.sessions': draw(st.sampled_from(modes)),
-            f'bases.{name}.drive_mode': draw(st.sampled_from(['velocity', 'power'])),
+            f'bases.{name}.drive_mode': drive_mode,
+            f'bases.{name}.mirrored_reverse': drive_mode == 'velocity' or draw(st.booleans()),
             f'bases.{name}.max_linear_speed': draw(st.sampled_from([0.5, 5e-324, 1e308])),
             f'bases.{name}.max_angular_speed': draw(st.sampled_from([1.0, 2])),
             f'bases.{name}.max_stamp_age': draw(st.sampled_from([0.0, 0.5])),

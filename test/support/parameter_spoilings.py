@@ -43,6 +43,9 @@ OUT_OF_RANGE: dict[str, tuple[tuple[float, ...], str]] = {  # and what is allowe
         (*ANY_NUMBER, 0.0, math.nextafter(0.03, 0), math.nextafter(60, 61)), 'from 0.03 to 60 s',
     ),
     'shutdown_timeout': ((*ANY_NUMBER, 0.0, math.nextafter(3600, 3601)), 'up to 3600 s'),
+    'stop_timeout': (
+        (*ANY_NUMBER, 0.0, math.nextafter(0.25, 0), math.nextafter(60, 61)), 'from 0.25 to 60 s',
+    ),
     'level_timeout': ((*ANY_NUMBER, math.nextafter(3600, 3601)), 'from 0 to 3600 s'),
     'call_timeout': (
         (*ANY_NUMBER, 0.0, math.nextafter(0.02, 0), math.nextafter(5, 6)), 'from 0.02 to 5 s',

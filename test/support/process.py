@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import ctypes
+import itertools
 import os
 from pathlib import Path
 import signal
@@ -123,6 +124,15 @@ class ProcessUnderTest:
     def terminate(self) -> int:
         """Send SIGTERM and return the exit status."""
         self.send_signal(signal.SIGTERM)
+        return self.wait_exit()
+
+    def end_impatiently(self, numbers: Iterable[signal.Signals]) -> int:
+        """Send these signals in turn, one a ms, until it has ended; return the exit status."""
+        deadline = time.monotonic() + PATIENCE
+        turns = itertools.cycle(numbers)
+        while self.running and time.monotonic() < deadline:
+            self.send_signal(next(turns))
+            time.sleep(0.001)
         return self.wait_exit()
 
     def output(self) -> str:

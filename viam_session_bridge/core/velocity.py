@@ -75,16 +75,30 @@ class Velocity:
         )
         return linear, Vector(0.0, 0.0, math.degrees(self.yaw))
 
-    def to_viam_power(self, max_linear: float, max_angular: float) -> tuple[Vector, Vector]:
+    def to_viam_power(
+        self, max_linear: float, max_angular: float, mirrored_reverse: bool
+    ) -> tuple[Vector, Vector]:
         """
-        Return what ``SetPower`` takes: fractions of the maximum speeds, -1 to 1.
+        Return what ``SetPower`` takes: fractions of the maximum speeds, -1 to 1 (R21).
+
+        Their sizes together are 1 at most: rdk's wheeled base gives its wheels their difference
+        and their sum, and cuts off what is above 1. Where Y is negative it mirrors the turn, and
+        Z is clockwise there. This is made up for by the sign of the very Y that is sent, so that
+        such a base turns alike on both sides of Y = 0.
 
         :param max_linear: m/s, above 0
         :param max_angular: rad/s, above 0
+        :param mirrored_reverse: whether the base mirrors the turn where Y is negative
         """
         limited = self.limited(max_linear, max_angular)
-        linear = Vector(-limited.y / max_linear + 0.0, limited.x / max_linear, 0.0)
-        return linear, Vector(0.0, 0.0, limited.yaw / max_angular)
+        right, forward = -limited.y / max_linear, limited.x / max_linear
+        turn = limited.yaw / max_angular
+        scale = 1.0 / max(math.hypot(right, forward) + abs(turn), 1.0)
+        if mirrored_reverse and forward < 0.0:
+            turn = -turn
+        # No negative zero is sent.
+        linear = Vector(right * scale + 0.0, forward * scale + 0.0, 0.0)
+        return linear, Vector(0.0, 0.0, turn * scale + 0.0)
 
 
 ZERO = Velocity()

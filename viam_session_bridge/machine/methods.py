@@ -49,7 +49,7 @@ class Methods:
             if base.drive_mode is DriveMode.POWER:
                 method, kind = self._set_power, wire.SET_POWER.request
                 linear, angular = request.velocity.to_viam_power(
-                    base.max_linear_speed, base.max_angular_speed
+                    base.max_linear_speed, base.max_angular_speed, base.mirrored_reverse
                 )
             else:
                 method, kind = self._set_velocity, wire.SET_VELOCITY.request

@@ -38,7 +38,7 @@ _LONGEST = 200  # characters of what the library said
 
 def main() -> None:
     """Dial as the first line of the input asks, and hang up when it is closed."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Meant for the bridge, which needs the connection to stop its bases.
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o177)  # whoever may connect to the socket may drive the bases

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
+
+from viam_session_bridge.signals import ending
 
 
 class Ending:
     """
-    The end of the process, by SIGINT, SIGTERM or one of its own threads.
+    The end of the process, by a signal that asks for it or one of its own threads.
 
     A signal is written to a pipe by Python's C handler on whichever thread it hits. A handler in
     Python would not do: it runs when the main thread comes by, and one asleep in a lock need not.
@@ -22,13 +25,18 @@ class Ending:
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending():
             signal.signal(number, lambda *_: None)
 
     def come(self) -> None:
         """Let the end come; from any thread."""
         with contextlib.suppress(BlockingIOError):  # it is full of reasons already
             os.write(self._write, b'.')
+
+    @property
+    def has_come(self) -> bool:
+        """Whether :meth:`wait` would return at once."""
+        return bool(select.select([self._read], [], [], 0.0)[0])
 
     def wait(self) -> None:
         """Wait for the end. More signals are the same wish: launch repeats a terminal's Ctrl-C."""

@@ -34,7 +34,6 @@ EXECUTOR_ENDS_IN = 1.0  # s
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until a signal, the shutdown transition or a failure ends it."""
-    ending = Ending()
     jazzy = not gids_available()
     avoid_shared_memory(get_rmw_implementation_identifier(), os.environ, jazzy)
     # rclpy's own handlers would shut the context down at once, and with it the way to say so.
@@ -43,6 +42,9 @@ def main(args: list[str] | None = None) -> int:
     except RuntimeError as error:  # rcl's parser refuses a parameter file as a whole
         print(f'viam_session_bridge: {error}', file=sys.stderr)
         return 1
+    # Not before: it may block for ever in native code (Zenoh without its router), where a signal
+    # is to end the process as the system does. From here on the end is an orderly one.
+    ending = Ending()
     try:
         node = BridgeNode(finished=ending.come)
     except ParameterException as error:  # of a parameter of rclpy's own, such as use_sim_time
@@ -62,7 +64,7 @@ def main(args: list[str] | None = None) -> int:
     gc.collect()
     gc.freeze()
     try:
-        if autostart(node) and not _bring_up(node):
+        if autostart(node) and not _bring_up(node, ending):
             _bring_down(node)
             return 1
         spinning.start()
@@ -88,9 +90,11 @@ def _spin(executor: SingleThreadedExecutor, node: BridgeNode) -> None:
         node.fail(error)
 
 
-def _bring_up(node: BridgeNode) -> bool:
+def _bring_up(node: BridgeNode, ending: Ending) -> bool:
     done = TransitionCallbackReturn.SUCCESS
-    return node.trigger_configure() == done and node.trigger_activate() == done
+    if node.trigger_configure() != done:
+        return False
+    return ending.has_come or node.trigger_activate() == done
 
 
 def _bring_down(node: BridgeNode) -> int:
@@ -101,12 +105,3 @@ def _bring_down(node: BridgeNode) -> int:
         node.abandon()
         return 1
     return 1 if node.never_stopped else 0
-
-
-def entry() -> None:
-    """Run :func:`main` as a process."""
-    sys.exit(main())
-
-
-if __name__ == '__main__':
-    entry()

@@ -187,6 +187,12 @@ BASE = (
         constraints='power needs both maximum speeds',
     ),
     Row(
+        'mirrored_reverse', Kind.FLAG, True,
+        "Whether the SetPower of the base mirrors the turn in reverse, as that of Viam's wheeled "
+        'base does; the bridge makes up for it.',
+        constraints='false only with drive_mode: power',
+    ),
+    Row(
         'max_linear_speed', Kind.NUMBER, 0.0, 'The highest linear speed.',
         'm/s', limits.NOT_NEGATIVE, constraints='0: no limit',
     ),

@@ -3,8 +3,6 @@
 
 """python -m viam_session_bridge.simulation."""
 
-import sys
+from viam_session_bridge.executables import simulated_machine
 
-from .main import main
-
-sys.exit(main())
+simulated_machine()

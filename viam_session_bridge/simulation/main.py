@@ -9,23 +9,24 @@ import signal
 import sys
 from typing import Any, NoReturn
 
+from viam_session_bridge import signals
+
 from .driver import check_time, Driver
 from .server import check_address, check_bases, SimulatedMachine
 from .session_rules import check_window, MAX_WINDOW, MIN_WINDOW
 
-_ENDING = (signal.SIGINT, signal.SIGTERM)
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
-    Serve until SIGINT or SIGTERM and return 0; 1 if the address cannot be used.
+    Serve until a signal asks for the end and return 0; 1 if the address cannot be used.
 
     Exits with 2 and one line on stderr for a bad argument.
     """
     parser = _parser()
     arguments = parser.parse_args(_without_ros(sys.argv[1:] if argv is None else argv))
     # Blocked here and in all threads to come, and for good: a second one cuts no ending short.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    ending = signals.ending()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:
         machine = SimulatedMachine(
             arguments.address,
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f' bases {", ".join(arguments.bases)}; heartbeat window {arguments.window:g} s',
             flush=True,
         )
-        signal.sigwait(_ENDING)
+        signal.sigwait(ending)
     return 0
 
 

@@ -12,14 +12,13 @@ import argparse
 from collections.abc import Sequence
 import os
 from pathlib import Path
-import signal
 import sys
 import tempfile
-from types import FrameType
 from typing import NoReturn
 
 from rclpy.utilities import remove_ros_args
 
+from viam_session_bridge import signals
 from viam_session_bridge.tools import place
 from viam_session_bridge.tools.asking import Asking
 from viam_session_bridge.tools.processes import Processes, StageError
@@ -28,8 +27,6 @@ from viam_session_bridge.tools.sessions import Live
 from viam_session_bridge.tools.stage import BRIDGE, EVENTS, Stage
 from viam_session_bridge.tools.story import Story
 from viam_session_bridge.tools.timeline.main import main as timeline
-
-INTERRUPTED = 130  # as shells have it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,8 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     either.add_argument('--run', action='store_true', help='until Ctrl-C, for your own publishers')
     either.add_argument('--timeline', metavar='FILE', help='a picture of it: *.svg, *.png, *.html')
     arguments = parser.parse_args(remove_ros_args(sys.argv[1:] if argv is None else argv))
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    signals.interrupt_once()
     screen = Screen()
     try:
         with tempfile.TemporaryDirectory(prefix='viam_session_bridge.') as directory:
@@ -59,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'demo: {failure}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 0 if arguments.run else INTERRUPTED
+        return 0 if arguments.run else signals.INTERRUPTED
     finally:
         screen.leave()
 
@@ -101,9 +97,5 @@ def _instructions(stage: Stage, directory: Path) -> list[str]:
     ]
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    signals.run(main)

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 
+from viam_session_bridge import signals
+
 _POLL = 0.02  # s
 ORDERLY = 5.0  # s that a process has for an orderly end
 
@@ -118,8 +120,7 @@ class Processes:
 
     def __exit__(self, *_: object) -> None:
         # A second Ctrl-C must not keep any of them alive.
-        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.ending())
         try:
             for process in reversed(self._started):
                 if process.popen.poll() is None:

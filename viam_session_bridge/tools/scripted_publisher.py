@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -22,6 +21,8 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from std_msgs.msg import String
+
+from viam_session_bridge import signals
 
 HEARD_WITHIN = 10.0  # s
 
@@ -117,9 +118,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == '__main__':
-    # Either signal ends it as Ctrl-C does: it leaves the graph, and its session ends at once.
+    # A signal ends it as Ctrl-C does: it leaves the graph, and its session ends at once.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signals.interrupt_once()
     with contextlib.suppress(KeyboardInterrupt):
         publish(_parser().parse_args(remove_ros_args(sys.argv[1:])))
     rclpy.try_shutdown()

@@ -12,6 +12,7 @@ import time
 
 from rclpy.utilities import remove_ros_args
 
+from viam_session_bridge import signals
 from viam_session_bridge.overview import Overview
 from viam_session_bridge.tools.asking import Asking
 from viam_session_bridge.tools.changes import changes
@@ -88,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('--once', action='store_true', help='print the table once')
     arguments = parser.parse_args(remove_ros_args(sys.argv[1:] if argv is None else argv))
+    signals.interrupt_once()
     screen = Screen()
     try:
         with Asking(arguments.node) as asking:
@@ -115,7 +117,3 @@ def _show(asking: Asking, screen: Screen, once: bool) -> int:
     live = Live(asking, screen)
     while True:
         live.step()
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m viam_session_bridge.tools.timeline``."""
 
-import sys
-
-from viam_session_bridge.tools.timeline.main import main
+from viam_session_bridge.executables import timeline
 
 if __name__ == '__main__':
-    sys.exit(main())
+    timeline()

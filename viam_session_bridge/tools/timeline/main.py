@@ -123,7 +123,3 @@ def _warn(text: str) -> None:
 def _fail(text: str) -> int:
     _warn(text)
     return 1
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -14,6 +14,9 @@ from viam_session_bridge.machine.happened import (
     AtRest,
     BaseKnown,
     BaseUnknown,
+    CallsTakeLonger,
+    CommandDisplaced,
+    CommandDropped,
     CommandFailed,
     CommandsTimeOut,
     ForeignSessions,
@@ -22,8 +25,12 @@ from viam_session_bridge.machine.happened import (
     MachineClosed,
     MachineSessionExpired,
     MachineSessionFailed,
+    MotionUnknown,
     StillMoving,
+    StopFailed,
+    StopGivenUp,
     StopOverdue,
+    StopTimedOut,
     Unsupervised,
 )
 from viam_session_bridge.ros.telling import tell
@@ -40,11 +47,13 @@ WHY = {
     Cause.EXPIRED: 'the machine no longer knew the session of {name}',
     Cause.OLDER: 'an older command may have run late',
     Cause.STILL_MOVING: 'it still moved after its stop',
+    Cause.STANDING: 'the zeros of {name} did not bring it to rest',
 }
 SHORT = {
     Cause.NO_SESSION: 'no session',
     Cause.EXPIRED: 'expired',
     Cause.OLDER: 'older command',
+    Cause.STANDING: 'standing zero',
 }
 # What else is marked: a failure or a note, and its label.
 NOTED: dict[type, tuple[Sign, str]] = {
@@ -52,6 +61,9 @@ NOTED: dict[type, tuple[Sign, str]] = {
     AtRest: (Sign.NOTE, 'at rest'),
     BaseKnown: (Sign.NOTE, 'known again'),
     BaseUnknown: (Sign.FAILED, 'no such base'),
+    CallsTakeLonger: (Sign.FAILED, 'call_timeout too short'),
+    CommandDisplaced: (Sign.NOTE, 'displaced'),
+    CommandDropped: (Sign.NOTE, 'command dropped'),
     CommandFailed: (Sign.FAILED, 'command failed'),
     CommandsTimeOut: (Sign.FAILED, 'timeouts'),
     ForeignSessions: (Sign.NOTE, 'others drive too'),
@@ -60,8 +72,12 @@ NOTED: dict[type, tuple[Sign, str]] = {
     MachineClosed: (Sign.NOTE, 'disconnected'),
     MachineSessionExpired: (Sign.FAILED, 'session expired'),
     MachineSessionFailed: (Sign.FAILED, 'no session'),
+    MotionUnknown: (Sign.FAILED, 'moves or not?'),
     StillMoving: (Sign.FAILED, 'still moves'),
+    StopFailed: (Sign.FAILED, 'stop failed'),
+    StopGivenUp: (Sign.FAILED, 'stop given up'),
     StopOverdue: (Sign.FAILED, 'stop overdue'),
+    StopTimedOut: (Sign.FAILED, 'stop timed out'),
     Unsupervised: (Sign.NOTE, 'unsupervised'),
 }
 
@@ -88,7 +104,7 @@ def lasted(seconds: float) -> str:
 def told(event: Event, time: float, name: Callable[[str], str]) -> str:
     """Return what the bridge's own log says of an event, and when."""
     if isinstance(event, AtRest):
-        return f'{clock(time)} {event.base}: it stands still, its machine has stopped it'
+        return f'{clock(time)} {event.base}: it stands still'
     if isinstance(event, BaseUnknown):  # the parameters are not in the log
         return f'{clock(time)} {event.base}: its machine has no base of that resource'
     line = tell(event, name, _Addresses(), {})
