@@ -1,15 +1,10 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-R2: what a publisher on another host said before an outage, handed over after it.
-
-The bridge and its machine are on the robot, the publisher is not. The link between them is cut
-for longer than any window, and the subscription is reliable: the middleware sends again.
-"""
+"""R2: what publishers said before an outage of the network, or while the bridge was frozen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +12,7 @@ import time
 
 import pytest
 
+from e2e.conftest import StartBridge, StartPublisher
 from support.bounds import Load
 from support.bridge_process import BridgeProcess, parameters
 from support.drive import Drive, observe, wait_for
@@ -28,6 +24,10 @@ TOPIC = '/cmd_vel'
 RATE = 20.0  # Hz: what is said in half a second fits a publisher's queue of ten
 SAID_ON = 0.5  # s that the publisher goes on after the cut
 OUTAGE = 15.0  # s, shorter than the lease after which DDS forgets a participant
+LONG = 4.0  # s, a window so long that a freeze is noticed (R2) before it is over
+FROZEN = 3.3  # s
+MACHINE_WINDOW = 10.0  # s
+BASES = {'base': {'command_topics': [TOPIC]}}
 SETTLES = 1.0  # s in which all that was sent again has come
 
 # Nobody hears multicast over the link: each side is told where the other is.
@@ -73,7 +73,12 @@ PEERS = """<?xml version="1.0" encoding="UTF-8"?>
 
 @dataclass
 class Apart:
-    """A bridge that drives its base, and the publisher on the other host that commands it."""
+    """
+    A bridge that drives its base, and the publisher on the other host that commands it.
+
+    The machine is on the bridge's host. The subscription is reliable: the middleware sends again
+    what was lost while the link was cut.
+    """
 
     hosts: TwoHosts
     bridge: BridgeProcess
@@ -91,7 +96,7 @@ def apart(own_ros_domain: int, tmp_path: Path) -> Iterator[Apart]:
         stack.enter_context(machine)
         settings = parameters(
             machine.address,
-            {'base': {'command_topics': [TOPIC]}},
+            BASES,
             qos_overrides={TOPIC: {'subscription': {'reliability': 'reliable'}}},
         )
         bridge = BridgeProcess(
@@ -145,3 +150,27 @@ def test_commands_that_are_sent_again_after_an_outage_move_nothing(apart: Apart)
     assert not apart.bridge.events('session_started')[1:]
     spoke = publisher.stream(TOPIC, rate=RATE, forward=0.2)
     assert drive.wait_driven(spoke, forward=0.2)
+
+
+def test_a_zero_that_is_discarded_at_a_thaw_stops_the_base_though_heartbeats_go_on(
+    start_bridge: StartBridge,
+    start_publisher: StartPublisher,
+    drive: Callable[[str], Drive],
+) -> None:
+    bridge = start_bridge({'base': BASES['base']}, heartbeat_window=LONG)
+    publisher = start_publisher('teleop')
+    publisher.heartbeat()
+    spoke = publisher.stream(TOPIC, forward=0.3)
+    base = drive('base')
+    base.wait_driven(spoke)
+    publisher.silence(TOPIC)
+    bridge.pause()
+    publisher.once(TOPIC)
+    base.keeps_moving(spoke, FROZEN)
+    thawed = time.monotonic()
+    bridge.resume()
+    bridge.wait_event('stop', cause='zero')
+    stop = base.wait_stopped(thawed)
+    # Its session is as alive as its publisher, whose heartbeats go on.
+    observe(LONG, lambda: _moved_nothing(base, stop.t))
+    assert not bridge.events('session_ended')
