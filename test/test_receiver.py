@@ -420,27 +420,29 @@ def test_a_busy_sink_counts_as_a_freeze_and_its_backlog_is_dropped(ros: Ros) -> 
 @pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
 def test_of_what_waited_in_a_freeze_the_newest_of_each_publisher_is_told(ros: Ros) -> None:
     ros.receive(window=0.2)
-    began: list[float] = []
+    began: list[tuple[int, float]] = []
 
     def dawdle() -> None:
         if len({gid for _, gid, _, _ in ros.sink.commands}) == 2 and not began:
-            began.append(time.monotonic())
+            began.append((len(ros.sink.discarded_commands), time.monotonic()))
             time.sleep(0.5)  # hundreds of messages
 
     ros.sink.on_command = dawdle
     ros.publish('one', rate=200.0)
     ros.publish('other', rate=200.0)
-    ros.sink.wait(lambda: ros.sink.discards)
-    two = ros.sink.discarded_commands[:2]
+    ros.sink.wait(lambda: began)
+    before, since = began[0]
+    ros.sink.wait(lambda: len(ros.sink.discarded_commands) >= before + 2)
+    two = ros.sink.discarded_commands[before : before + 2]
     assert {gid for _, gid, _ in two} == {gid for _, gid, _, _ in ros.sink.commands}
-    assert all(x is not None and x > began[0] + 0.3 for _, _, x in two)
+    assert all(x is not None and x > since + 0.1 for _, _, x in two)
 
 
 @pytest.mark.parametrize('what', ['command', 'heartbeat'])
 def test_a_message_that_is_too_old_when_it_comes_is_discarded(
     ros: Ros, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receiver = ros.receive(window=0.2)
+    receiver = ros.receive(window=60.0)
     topic, kind = ('/cmd_vel', Twist) if what == 'command' else ('/bridge/heartbeat', String)
     publisher = ros.node.create_publisher(kind, topic, 10)
     handed_on = ros.sink.commands if what == 'command' else ros.sink.heartbeats
@@ -453,7 +455,7 @@ def test_a_message_that_is_too_old_when_it_comes_is_discarded(
         taken = take(inlet)
         if taken is None:
             return None
-        return taken[0], {**taken[1], 'source_timestamp': taken[1]['source_timestamp'] - 10**9}
+        return taken[0], {**taken[1], 'source_timestamp': taken[1]['source_timestamp'] - 10**11}
 
     monkeypatch.setattr(Inlet, 'take', as_if_sent_before)
     publisher.publish(kind())
@@ -467,7 +469,7 @@ def test_a_message_that_is_too_old_when_it_comes_is_discarded(
 
 
 def test_a_clock_that_was_set_back_is_told(ros: Ros, monkeypatch: pytest.MonkeyPatch) -> None:
-    ros.receive(window=0.2)
+    ros.receive(window=0.5)
     ros.publish(rate=50.0)
     ros.sink.wait(lambda: ros.sink.commands)
     gid, before = ros.sink.commands[0][1], len(ros.sink.commands)
