@@ -214,7 +214,7 @@ def test_a_clock_that_was_set_is_told_with_whose_it_is(
 ) -> None:
     rig.clients.clock_set(publisher, 3600.0, 0.0)
     (line,) = rig.lines
-    assert line.startswith(f'{name}: the clock of its computer was set back by 3600.0 s; ')
+    assert line.startswith(f'{name}: the clock of its computer was set back by 3600.0 s, or ')
 
 
 def test_of_many_clocks_that_were_set_a_few_are_told(rig: Rig) -> None:

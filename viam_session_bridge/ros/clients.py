@@ -187,8 +187,9 @@ class Clients:
         name = f'{known.node or publisher} on {known.topic}' if known.topic else publisher
         self._report_some(
             'clock set',
-            f'{name}: the clock of its computer was set back by {by:.1f} s; its messages were '
-            'discarded until that was sure (R2): let that computer set its clock before it drives',
+            f'{name}: the clock of its computer was set back by {by:.1f} s, or its messages take '
+            'so much longer; they were discarded until that was sure (R2). Let that computer set '
+            'its clock before it drives',
             now,
         )
 

@@ -11,7 +11,9 @@ is beyond that is its age.
 
 Our own wall clock may be set as well, at boot by hours. Publishers of our own computer share it:
 their messages are held against it. Those of others are held against the steady clock, which
-nothing sets, so that neither case needs to know that it happened.
+nothing sets, so that neither case needs to know that it happened. Where the middleware does not
+tell the host, a publisher counts as another computer's: should our clock be set back, one on our
+own is then taken for one whose clock was set.
 """
 
 from __future__ import annotations
@@ -91,7 +93,8 @@ class MessageAge:
         self._host_of = host_of
         self._own_host = own_host
         self._clock_set = clock_set
-        self._clocks: dict[str, _Clock] = {}
+        self._clocks: dict[str, _Clock] = {}  # about those first that were not heard for longest
+        self._by_host: dict[str, _Clock] = {}  # about the one heard last
         self._left: dict[str, float] = {}  # when, oldest first
         self._thawed = -inf
 
@@ -116,9 +119,11 @@ class MessageAge:
             if not self._was_set(clock, age, now):
                 return age
             clock.set(offset, now)
+            self._keep(publisher, clock)
             self._clock_set(publisher, age)
         if now >= clock.slice_ends:
             clock.turn(now)
+            self._keep(publisher, clock)
         if offset < clock.newest:
             clock.newest = offset
             if offset < clock.least:
@@ -141,24 +146,32 @@ class MessageAge:
         for publisher, left_at in list(self._left.items()):
             if left_at + REMEMBERED > now:
                 break
-            del self._left[publisher]
-            self._clocks.pop(publisher, None)
+            self._forget(publisher)
 
     def _first(self, publisher: str, sent: float, now: float, wall: float) -> _Clock:
         """Return the clock of a publisher of which nothing is known."""
         host = self._host_of(publisher)
         ours = host != '' and host == self._own_host
-        there = [clock for clock in self._clocks.values() if clock.host == host != '']
-        # Should the host's clock have been set, the one heard last knows best.
-        least = (wall if ours else now) - sent
-        if there:
-            least = max(there, key=lambda clock: clock.heard).least
+        there = self._by_host.get(host) if host else None
+        least = there.least if there else (wall if ours else now) - sent
         if len(self._clocks) >= PUBLISHERS_KEPT:
-            longest_silent = min(self._clocks, key=lambda one: self._clocks[one].heard)
-            del self._clocks[longest_silent]
-            self._left.pop(longest_silent, None)
-        clock = self._clocks[publisher] = _Clock(host, ours, least, now)
+            self._forget(next(iter(self._clocks)))
+        clock = _Clock(host, ours, least, now)
+        self._keep(publisher, clock)
         return clock
+
+    def _keep(self, publisher: str, clock: _Clock) -> None:
+        """Note that a clock is known; not for each message, so that it costs them nothing."""
+        self._clocks.pop(publisher, None)
+        self._clocks[publisher] = clock
+        # Should the host's clock have been set, the one heard last knows best.
+        self._by_host[clock.host] = clock
+
+    def _forget(self, publisher: str) -> None:
+        self._left.pop(publisher, None)
+        clock = self._clocks.pop(publisher)
+        if self._by_host.get(clock.host) is clock:
+            del self._by_host[clock.host]
 
     def _was_set(self, clock: _Clock, age: float, now: float) -> bool:
         """Tell whether all were old for a window, though they came at the pace of sending."""
