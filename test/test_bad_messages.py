@@ -103,7 +103,10 @@ class Rig:
         feed = partial(self.pure.bridge.command, client, topic, velocity, age, self.pure.now, at)
         self.handed_over += self.pure.feed(feed)
 
-    def heartbeat(self, client: str, topic: str, own: bool) -> None:
+    def discard(self, client: str, topic: str, velocity: Velocity | None) -> None:
+        raise AssertionError('nothing here is old')
+
+    def heartbeat(self, client: str, topic: str, own: bool, taken_at: float) -> None:
         self.beats.append((client, own))
         self.pure.heartbeat(client, topic, own)
 

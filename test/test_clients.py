@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
-from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.core.velocity import Velocity, ZERO
 from viam_session_bridge.ros.clients import Client, Clients, NAMES_KEPT, TOLD_KEPT
 from viam_session_bridge.ros.messages import Reading
 from viam_session_bridge.ros.problems import BRIDGE, SHOWN
@@ -82,7 +82,11 @@ class Rig:
     def command(self, client: str, topic: str, velocity: Velocity, *_: object) -> None:
         self.fed.append(('command', client, velocity))
 
-    def heartbeat(self, client: str, topic: str, own: bool) -> None:
+    def discard(self, client: str, topic: str, velocity: Velocity | None) -> None:
+        self.fed.append(('discard', client, velocity))
+
+    def heartbeat(self, client: str, topic: str, own: bool, taken_at: float) -> None:
+        assert taken_at == self.now
         self.fed.append(('heartbeat', client, own))
 
     def left(self, client: str) -> None:
@@ -166,6 +170,57 @@ def test_where_the_graph_has_other_gids_than_the_messages_no_heartbeat_reaches_t
     assert rig.beats_fed() == []
     rig.beat(heartbeat, '/teleop')
     assert rig.beats_fed() == [(gid(TELEOP), False)]  # by which nobody commands
+
+
+# What is discarded (R2)
+
+
+@pytest.mark.parametrize(
+    ('reading', 'velocity'), [(Reading(0.3, 0, 0, 0, 0, 0.1), Velocity(0.3, 0.0, 0.1)),
+                              (STILL, ZERO), (None, None)]
+)  # fmt: skip
+def test_a_discarded_command_is_fed_as_that(
+    rig: Rig, reading: Reading | None, velocity: Velocity | None
+) -> None:
+    rig.clients.discarded_command(TOPIC, gid(TELEOP), reading)
+    assert rig.fed == [('discard', gid(TELEOP), velocity)]
+
+
+def test_one_whose_publisher_rclpy_does_not_tell_is_the_topics(rig: Rig) -> None:
+    rig.clients.discarded_command(TOPIC, None, STILL)
+    assert rig.fed == [('discard', TOPIC, ZERO)]
+    assert rig.clients.describe(TOPIC).topic == TOPIC
+
+
+def test_old_messages_are_counted_and_told_once_for_each_topic(rig: Rig) -> None:
+    for _ in range(100):
+        rig.clients.old(TOPIC)
+    assert rig.clients.old_messages.counts == {TOPIC: 100}
+    (line,) = rig.lines
+    assert line.startswith(f'{TOPIC}: messages come too late and are discarded (R2)')
+
+
+@pytest.mark.parametrize(
+    ('publisher', 'name'),
+    [
+        (gid(TELEOP), '/teleop on /cmd_vel'),
+        (gid(TELEOP, 1), '/teleop on /bridge/heartbeat'),
+        (TOPIC, '/cmd_vel on /cmd_vel'),
+        (gid(COPY), gid(COPY)),
+    ],
+)
+def test_a_clock_that_was_set_is_told_with_whose_it_is(
+    rig: Rig, publisher: str, name: str
+) -> None:
+    rig.clients.clock_set(publisher, 3600.0, 0.0)
+    (line,) = rig.lines
+    assert line.startswith(f'{name}: the clock of its computer was set back by 3600.0 s, or ')
+
+
+def test_of_many_clocks_that_were_set_a_few_are_told(rig: Rig) -> None:
+    for number in range(1000):
+        rig.clients.clock_set(gid(COPY, number), 1.0, 0.0)
+    assert len(rig.lines) <= 20
 
 
 # What is told

@@ -488,6 +488,57 @@ def test_motion_follows_only_an_acknowledged_stop_after_a_failure(
     assert Stop('base', cause, 'A', 1.0).motion_after_ack is after_ack
 
 
+# R2, what is discarded: refused, whatever it says
+
+
+def test_a_discarded_command_of_the_client_that_commanded_last_stops_the_base(core: Core) -> None:
+    core.command('A', 'base', GO, 1.0)
+    core.command('A', 'arm', GO, 1.0)
+    for velocity in (GO, NAN, None):
+        assert core.discard('A', 'base', velocity, 1.1) == [
+            Refused('base', 'A', Refusal.OLD, 1.1),
+            Stop('base', Cause.REFUSED, 'A', 1.1),
+        ]
+
+
+def test_a_discarded_zero_of_its_is_a_stop_though_heartbeats_go_on(core: Core) -> None:
+    core.command('A', 'base', GO, 1.0)
+    core.heartbeat('A', AUTO, True, 1.4)
+    assert core.discard('A', 'base', ZERO, 1.5) == [Stop('base', Cause.ZERO, 'A', 1.5)]
+    assert core.heartbeat('A', AUTO, True, 1.8) == []
+    assert [session.number for session in core.sessions] == [1]
+
+
+def test_a_discarded_command_of_anothers_stops_nothing(core: Core) -> None:
+    core.command('A', 'base', GO, 1.0)
+    for velocity in (GO, ZERO, None):
+        said = core.discard('B', 'base', velocity, 1.1)
+        assert said == [Refused('base', 'B', Refusal.OLD, 1.1)]
+    assert [session.client for session in core.sessions] == ['A']
+
+
+def test_it_stops_the_base_also_after_its_session_or_without_one(core: Core) -> None:
+    core.command('A', 'base', GO, 1.0)
+    lapse(core)
+    assert stops(core.discard('A', 'base', GO, 9.0)) == [('base', Cause.REFUSED)]
+    core.command('B', 'free', GO, 9.0)
+    assert stops(core.discard('B', 'free', GO, 9.0)) == [('free', Cause.REFUSED)]
+
+
+def test_a_discarded_command_is_no_sign_of_life_and_counts_as_refused(core: Core) -> None:
+    core.command('A', 'base', GO, 1.0)
+    core.discard('A', 'base', GO, 1.4)
+    (session,) = core.sessions
+    assert (session.commands, session.refusals) == (1, {'old': 1})
+    assert stops(core.expire(1.5)) == [('base', Cause.LAPSE)]
+
+
+def test_due_sessions_are_expired_before_a_discarded_command_is_looked_at(core: Core) -> None:
+    core.command('A', 'base', GO, 1.0)
+    said = core.discard('A', 'base', GO, 1.5)
+    assert [type(one) for one in said] == [SessionEnded, Stop, Refused, Stop]
+
+
 # R17, the core's part: refusals, base by base, counted by reason
 
 

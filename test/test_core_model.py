@@ -73,12 +73,17 @@ class Model:
                 self.last_user[base] = client
             self.commander[base] = client
             return True
+        self.refuse(client, base, velocity, refusal)
+        return False
+
+    def refuse(
+        self, client: str, base: str, velocity: Velocity | None, refusal: Refusal
+    ) -> None:
         was_last = self.commander.get(base) == client
         if was_last:
             self.stops.add((base, Cause.ZERO if velocity is ZERO else Cause.REFUSED))
         if not (was_last and velocity is ZERO):
             self.refused.append(refusal)
-        return False
 
     def beat(self, client: str, own: bool) -> None:
         if client in self.sign:
@@ -87,6 +92,12 @@ class Model:
                 self.sign[client] = self.now
         elif CLIENTS[client] is MANUAL and client not in self.left:
             self.start(client)
+
+
+def base_of(client: str, number: int) -> str:
+    """Return one of the bases that the client commands."""
+    mode = CLIENTS[client]
+    return 'd1' if mode is DISABLED else f'{mode.value[0]}{number}'
 
 
 # Named, as Hypothesis 6.98, which Ubuntu 24.04 has, reads the source of lambdas again and again.
@@ -139,12 +150,20 @@ class CoreAgainstModel(RuleBasedStateMachine):
     def command(
         self, client: str, number: int, velocity: Velocity, outside: Refusal | None
     ) -> None:
-        mode = CLIENTS[client]
-        base = 'd1' if mode is DISABLED else f'{mode.value[0]}{number}'
+        base = base_of(client, number)
         self.model.expire()
         forwarded = self.model.command(client, base, velocity, outside)
         said = self.check(self.core.command(client, base, velocity, self.model.now, outside))
         assert any(isinstance(one, Forward) for one in said) == forwarded
+
+    @rule(
+        client=clients, number=st.integers(1, 2), velocity=st.sampled_from([GO, ZERO, NAN, None])
+    )
+    def discard(self, client: str, number: int, velocity: Velocity | None) -> None:
+        base = base_of(client, number)
+        self.model.expire()
+        self.model.refuse(client, base, velocity, Refusal.OLD)
+        self.check(self.core.discard(client, base, velocity, self.model.now))
 
     @rule(client=clients, own=st.booleans())
     def heartbeat(self, client: str, own: bool) -> None:

@@ -51,6 +51,21 @@ def test_who_comes_appears_once_and_who_goes_leaves_once() -> None:
     assert publishers.on(COMMANDS) == publishers.named('/two')
 
 
+@pytest.mark.parametrize(
+    ('rmw', 'gid', 'host'),
+    [
+        ('rmw_fastrtps_cpp', '010ff0b0e76062370000000000001304', 'f0b0'),
+        ('rmw_fastrtps_dynamic_cpp', '010ff0b00d6102700000000000001403', 'f0b0'),
+        ('rmw_fastrtps_cpp', '44530b0e76062370000000000001304f', ''),  # a discovery server's
+        ('rmw_fastrtps_cpp', '/cmd_vel', ''),  # where rclpy gives none
+        ('rmw_cyclonedds_cpp', '010ff0b0e76062370000000000001304', ''),
+        ('rmw_zenoh_cpp', '010ff0b0e76062370000000000001304', ''),
+    ],
+)
+def test_hosts_are_told_apart_where_the_gid_says_them(rmw: str, gid: str, host: str) -> None:
+    assert registry(rmw).host_of(gid) == host
+
+
 def test_topics_are_kept_apart() -> None:
     publishers = registry()
     publishers.update(COMMANDS, [info('one', 1, 1)])

@@ -31,6 +31,7 @@ from std_msgs.msg import String  # noqa: E402
 
 from support.domains import publishers_environment  # noqa: E402
 from viam_session_bridge.ros.freezes import Punctuality  # noqa: E402
+from viam_session_bridge.ros.message_age import MessageAge  # noqa: E402
 from viam_session_bridge.ros.messages import Reading  # noqa: E402
 from viam_session_bridge.ros.publishers import Looks, Publisher  # noqa: E402
 from viam_session_bridge.ros.receiver import Receiver  # noqa: E402
@@ -88,6 +89,9 @@ class Sink:
     def heartbeat(self, gid, data, now): self.tell('heartbeat', data)
     def publishers_changed(self, topic, appeared, left, now): pass
     def discarded(self, count, late): self.tell('discarded', count, late)
+    def discarded_command(self, topic, gid, reading): self.tell('discarded_command', reading.x)
+    def old(self, topic): pass
+    def clock_set(self, publisher, by, now): pass
     def lost(self, topic, count): pass
     def replaced(self, topic, count): pass
     def unheard(self, topic, info, wanted, why, now): pass
@@ -114,6 +118,9 @@ class Recorder:
         self.appeared: list[Publisher] = []
         self.left: list[tuple[Publisher, float]] = []
         self.discards: list[tuple[int, float]] = []
+        self.discarded_commands: list[tuple[str, str | None, float | None]] = []
+        self.old_messages: list[str] = []
+        self.clocks_set: list[tuple[str, float]] = []
         self.losses: list[tuple[str, int]] = []
         self.replacements: list[tuple[str, int]] = []
         self.failures: list[BaseException] = []
@@ -143,6 +150,21 @@ class Recorder:
     def discarded(self, count: int, late: float) -> None:
         with self.changed:
             self.discards.append((count, late))
+            self.changed.notify_all()
+
+    def discarded_command(self, topic: str, gid: str | None, reading: Reading | None) -> None:
+        with self.changed:
+            self.discarded_commands.append((topic, gid, reading.x if reading else None))
+            self.changed.notify_all()
+
+    def old(self, topic: str) -> None:
+        with self.changed:
+            self.old_messages.append(topic)
+            self.changed.notify_all()
+
+    def clock_set(self, publisher: str, by: float, now: float) -> None:
+        with self.changed:
+            self.clocks_set.append((publisher, by))
             self.changed.notify_all()
 
     def lost(self, topic: str, count: int) -> None:
@@ -340,15 +362,18 @@ def test_a_thawed_receiver_replays_nothing(ros: Ros) -> None:
     thawed = time.monotonic()
     # What it wrote before it was frozen comes first, on a busy machine short freezes as well.
     # The middleware may hand over what waited only after the pause for it.
-    waited, late = 0, 0.0
+    waited, late, discarded = 0, 0.0, 0.0
     while late < 0.7 or not waited:
         told = json.loads(line(receiver))
         if told[0] == 'command':
             assert told[1] < frozen
+        elif told[0] == 'discarded_command':
+            discarded = told[1]
         else:
             late = max(late, told[2])
             waited += told[1] if late > 0.7 else 0
     assert late < thawed - frozen + BOUND
+    assert discarded > frozen  # the newest of what waited is told
     ros.publish('other', rate=20.0)
     assert tell(receiver, 'command')[1] > thawed
 
@@ -373,6 +398,7 @@ def test_a_freeze_right_after_a_take_is_noticed(
     ros.sink.wait(lambda: ros.sink.commands[-1][2] > froze[0] + 0.5)
     sent = [x for _, _, x, _ in ros.sink.commands]
     assert not [x for x in sent if froze[0] <= x < froze[0] + 0.5]
+    assert ros.sink.discarded_commands
 
 
 def test_a_busy_sink_counts_as_a_freeze_and_its_backlog_is_dropped(ros: Ros) -> None:
@@ -389,6 +415,108 @@ def test_a_busy_sink_counts_as_a_freeze_and_its_backlog_is_dropped(ros: Ros) -> 
     ros.sink.wait(lambda: ros.sink.discards)
     ros.sink.wait(lambda: len(ros.sink.commands) > 1)
     assert ros.sink.commands[1][2] > began[0] + 0.5
+
+
+@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
+def test_of_what_waited_in_a_freeze_the_newest_of_each_publisher_is_told(ros: Ros) -> None:
+    ros.receive(window=0.2)
+    began: list[tuple[int, float]] = []
+
+    def dawdle() -> None:
+        if len({gid for _, gid, _, _ in ros.sink.commands}) == 2 and not began:
+            began.append((len(ros.sink.discarded_commands), time.monotonic()))
+            time.sleep(0.5)  # hundreds of messages
+
+    ros.sink.on_command = dawdle
+    ros.publish('one', rate=200.0)
+    ros.publish('other', rate=200.0)
+    ros.sink.wait(lambda: began)
+    before, since = began[0]
+    ros.sink.wait(lambda: len(ros.sink.discarded_commands) >= before + 2)
+    two = ros.sink.discarded_commands[before : before + 2]
+    assert {gid for _, gid, _ in two} == {gid for _, gid, _, _ in ros.sink.commands}
+    assert all(x is not None and x > since + 0.1 for _, _, x in two)
+
+
+@pytest.mark.parametrize('what', ['command', 'heartbeat'])
+def test_a_message_that_is_too_old_when_it_comes_is_discarded(
+    ros: Ros, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver = ros.receive(window=60.0)
+    topic, kind = ('/cmd_vel', Twist) if what == 'command' else ('/bridge/heartbeat', String)
+    publisher = ros.node.create_publisher(kind, topic, 10)
+    handed_on = ros.sink.commands if what == 'command' else ros.sink.heartbeats
+    ros.sink.wait(lambda: receiver.publishers.on(topic))
+    publisher.publish(kind())
+    ros.sink.wait(lambda: handed_on)
+    take = Inlet.take
+
+    def as_if_sent_before(inlet: Inlet) -> Any:
+        taken = take(inlet)
+        if taken is None:
+            return None
+        return taken[0], {**taken[1], 'source_timestamp': taken[1]['source_timestamp'] - 10**11}
+
+    monkeypatch.setattr(Inlet, 'take', as_if_sent_before)
+    publisher.publish(kind())
+    ros.sink.wait(lambda: ros.sink.old_messages)
+    monkeypatch.setattr(Inlet, 'take', take)
+    publisher.publish(kind())
+    ros.sink.wait(lambda: len(handed_on) == 2)
+    assert ros.sink.old_messages == [topic]
+    assert len(ros.sink.discarded_commands) == (what == 'command')
+    assert ros.sink.discards == []
+
+
+def test_a_clock_that_was_set_back_is_told(ros: Ros, monkeypatch: pytest.MonkeyPatch) -> None:
+    ros.receive(window=0.5)
+    ros.publish(rate=50.0)
+    ros.sink.wait(lambda: ros.sink.commands)
+    gid, before = ros.sink.commands[0][1], len(ros.sink.commands)
+    take = Inlet.take
+
+    def as_if_set_back(inlet: Inlet) -> Any:
+        taken = take(inlet)
+        if taken is None:
+            return None
+        return taken[0], {**taken[1], 'source_timestamp': taken[1]['source_timestamp'] - 10**12}
+
+    monkeypatch.setattr(Inlet, 'take', as_if_set_back)
+    ros.sink.wait(lambda: ros.sink.clocks_set)
+    ros.sink.wait(lambda: len(ros.sink.commands) > before + 20)
+    ((publisher, by),) = ros.sink.clocks_set
+    assert publisher == (gid or '/cmd_vel')
+    assert by == pytest.approx(1000.0, abs=0.5)
+
+
+@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
+def test_a_publisher_that_left_is_remembered_and_forgotten(
+    ros: Ros, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str]] = []
+
+    def note(what: str) -> Callable[..., None]:
+        return lambda ages, publisher, *now: told.append((what, publisher))
+
+    monkeypatch.setattr(MessageAge, 'seen', note('seen'))
+    monkeypatch.setattr(MessageAge, 'left', note('left'))
+    ros.receive()
+    publisher = ros.publish()
+    ros.sink.wait(lambda: ros.sink.commands)
+    enter(publisher)
+    ros.sink.wait(lambda: ros.sink.left)
+    gid = ros.sink.commands[0][1]
+    assert {('seen', gid), ('left', gid)} <= set(told)
+
+
+@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
+def test_the_host_of_a_publisher_on_this_computer_is_our_own(ros: Ros) -> None:
+    receiver = ros.receive()
+    ros.publish()
+    ros.sink.wait(lambda: ros.sink.commands)
+    gid = ros.sink.commands[0][1]
+    assert gid is not None
+    assert receiver._ages._own_host == receiver.publishers.host_of(gid) != ''
 
 
 @pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')

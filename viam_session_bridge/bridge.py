@@ -64,7 +64,7 @@ class Bridge:
         window = configuration.heartbeat_window
         self.core = Core(window, {base.name: base.sessions for base in configuration.bases})
         self.active = False
-        self.discarded = 0  # commands that were taken from ROS and fed too late
+        self.discarded = 0  # messages that were taken from ROS and fed too late
         self.refusals: Counter[tuple[str, Refusal]] = Counter()
         self._latest = tolerated_lateness(window)
         self._machines_stop = configuration.stop_policy is StopPolicy.MACHINE
@@ -121,19 +121,35 @@ class Bridge:
         :param taken_at: when the message was taken from ROS: a process that was frozen between
             there and here must not act on it (R2)
         """
-        self._take(self.core.expire(now))
-        if taken_at is not None and now - taken_at > self._latest:
-            self.discarded += 1
+        if self._too_late(taken_at, now):
+            self.discard(client, topic, velocity, now)
             return
+        self._take(self.core.expire(now))
         for base in self._by_topic[topic]:
             limited = velocity.limited(base.max_linear_speed, base.max_angular_speed)
             refusal = self._refusal(client, base, stamp_age, now)
             self._take(self.core.command(client, base.name, limited, now, refusal))
         self._signed(client, now)
 
-    def heartbeat(self, client: str, topic: str, own: bool, now: float) -> None:
-        """Take a heartbeat for a client of the topic; ``own``: from the client's own node."""
-        if self.active:
+    def discard(self, client: str, topic: str, velocity: Velocity | None, now: float) -> None:
+        """
+        Take that a command was discarded, for its age or after a freeze: it is refused (R2).
+
+        :param velocity: what it said; None where it could not be read
+        """
+        for base in self._by_topic[topic]:
+            self._take(self.core.discard(client, base.name, velocity, now))
+
+    def heartbeat(
+        self, client: str, topic: str, own: bool, now: float, taken_at: float | None = None
+    ) -> None:
+        """
+        Take a heartbeat for a client of the topic.
+
+        :param own: whether the client's own node sent it
+        :param taken_at: as in :meth:`command`
+        """
+        if self.active and not self._too_late(taken_at, now):
             mode = self._by_topic[topic][0].sessions
             self._take(self.core.heartbeat(client, mode, own, now))
             self._signed(client, now)
@@ -267,6 +283,11 @@ class Bridge:
             base.sessions is not SessionsMode.DISABLED,
             now,
         )
+
+    def _too_late(self, taken_at: float | None, now: float) -> bool:
+        late = taken_at is not None and now - taken_at > self._latest
+        self.discarded += late
+        return late
 
     def _take(self, said: list[Said]) -> None:
         for one in said:

@@ -55,7 +55,7 @@ class MachineRow:
 
 @dataclass(frozen=True)
 class Overview:
-    """All of it; ``window`` is the bridge's, in s, ``discarded`` counts commands (R2)."""
+    """All of it; ``window`` is the bridge's, in s; ``discarded``: what came too late (R2)."""
 
     active: bool
     window: float

@@ -86,9 +86,16 @@ class Shell:
         command = self._bridge.command
         self._feed(lambda now: command(client, topic, velocity, stamp_age, now, taken_at))
 
-    def heartbeat(self, client: str, topic: str, own: bool) -> None:
+    def discard(self, client: str, topic: str, velocity: Velocity | None) -> None:
+        """Take that a command was discarded; see :meth:`Bridge.discard`."""
+        self._feed(lambda now: self._bridge.discard(client, topic, velocity, now))
+
+    def heartbeat(
+        self, client: str, topic: str, own: bool, taken_at: float | None = None
+    ) -> None:
         """Take a heartbeat; see :meth:`Bridge.heartbeat`."""
-        self._feed(lambda now: self._bridge.heartbeat(client, topic, own, now))
+        heartbeat = self._bridge.heartbeat
+        self._feed(lambda now: heartbeat(client, topic, own, now, taken_at))
 
     def left(self, client: str) -> None:
         """Take that a client's publisher left the graph."""

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 import json
 from pathlib import Path
 import sys
+from types import MappingProxyType
 from typing import Any
 
 from support.domains import publishers_environment
@@ -35,8 +37,18 @@ class PublisherProcess(ToldProcess):
     A topic is heard by someone before its first message is sent.
     """
 
-    def __init__(self, directory: Path, node: str, domain: int, *, name: str = '') -> None:
-        super().__init__(directory, name or node, publishers_environment(domain))
+    def __init__(
+        self,
+        directory: Path,
+        node: str,
+        domain: int,
+        *,
+        name: str = '',
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(
+            directory, name or node, {**publishers_environment(domain), **environment}
+        )
         self._node = node
         self._file = directory / f'{self.name}.sent.jsonl'
 

@@ -19,7 +19,7 @@ LEVELS = {
 }  # fmt: skip
 # As the reporter counts; the names are put together there.
 COUNTS = {
-    'lost_messages': 0, 'replaced_messages': 0, 'discarded_commands': 0, 'discarded_messages': 0,
+    'lost_messages': 0, 'old_messages': 0, 'replaced_messages': 0, 'discarded_messages': 0,
     'discarded_times': 0, 'refused_heartbeats_unknown': 0, 'refused_heartbeats_ambiguous': 0,
 }  # fmt: skip
 BASE = BaseConfiguration(
@@ -51,6 +51,7 @@ def every_status(node: str) -> Statuses:
     late = {**COUNTS, 'discarded_messages': 3}
     made += diagnostic_statuses(node, one, {'base': BASE}, {}, late)
     made += diagnostic_statuses(node, one, {'base': BASE}, {}, COUNTS, losing=['/cmd_vel'])
+    made += diagnostic_statuses(node, one, {'base': BASE}, {}, COUNTS, old=['/cmd_vel'])
     made += diagnostic_statuses(node, one, {'base': BASE}, {}, COUNTS, replacing=['/cmd_vel'])
     kinds = [
         [status for status in made if status.name.startswith(f'{node}: {kind}')]

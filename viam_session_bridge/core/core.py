@@ -91,7 +91,7 @@ class Core:
         mode = self._modes[base]
         refusal = self._refusal(client, velocity, mode, session) or refusal
         if refusal is not None:
-            return said + self._refuse(client, base, velocity, refusal, now)
+            return said + self._refuse(client, base, velocity.is_zero, refusal, now)
         previous = self._last_users.get(base)
         if mode is SessionsMode.DISABLED:
             session = None
@@ -107,6 +107,17 @@ class Core:
         self._commanders[base] = client
         said.append(Forward(base, client, _number(session), velocity, now))
         return said
+
+    def discard(
+        self, client: str, base: str, velocity: Velocity | None, now: float
+    ) -> list[Said]:
+        """
+        Take that a command of the client's for the base was discarded: it is refused (R2).
+
+        :param velocity: what it said; None where it could not be read
+        """
+        is_zero = velocity is not None and velocity.is_zero
+        return self.expire(now) + self._refuse(client, base, is_zero, Refusal.OLD, now)
 
     def heartbeat(self, client: str, mode: SessionsMode, own: bool, now: float) -> list[Said]:
         """
@@ -185,10 +196,10 @@ class Core:
         return None
 
     def _refuse(
-        self, client: str, base: str, velocity: Velocity, reason: Refusal, now: float
+        self, client: str, base: str, is_zero: bool, reason: Refusal, now: float
     ) -> list[Said]:
         commanded_last = self._commanders.get(base) == client
-        if commanded_last and velocity.is_zero:
+        if commanded_last and is_zero:
             return [Stop(base, Cause.ZERO, client, now)]
         if client in self._sessions:
             self._sessions[client].refusals[reason.value] += 1

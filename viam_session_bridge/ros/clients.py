@@ -39,7 +39,9 @@ class Feed(Protocol):
         taken_at: float,
     ) -> None: ...
 
-    def heartbeat(self, client: str, topic: str, own: bool) -> None: ...
+    def discard(self, client: str, topic: str, velocity: Velocity | None) -> None: ...
+
+    def heartbeat(self, client: str, topic: str, own: bool, taken_at: float) -> None: ...
 
     def left(self, client: str) -> None: ...
 
@@ -88,6 +90,7 @@ class Clients:
         self.discards: Counter[str] = Counter()
         self.refused_heartbeats: Counter[str] = Counter()
         self.losses = Losses()
+        self.old_messages = Losses()
         self.replacements = Losses()
         self.problems = Problems()
         self._unheard = Unheard(self.problems)
@@ -102,17 +105,20 @@ class Clients:
     # The receiving loop's sink
 
     def command(self, topic: str, gid: str | None, reading: Reading, now: float) -> None:
-        """Feed a command of the publisher, or, where rclpy names none, of the topic (R1)."""
+        """Feed a command."""
         stamp_age = None if reading.stamp is None else self._ros_time() - reading.stamp
-        client = gid or topic
-        if client not in self._names:
-            self._name(client, Client(topic, ''))
+        client = self._client(topic, gid)
         self._feed.command(client, topic, reading.velocity, stamp_age, now)
         for axis in reading.unused_axes():
             self._report_once(
                 f'{topic}: {axis} is not forwarded, no base on the ground follows it; '
                 'publish linear.x, linear.y and angular.z'
             )
+
+    def discarded_command(self, topic: str, gid: str | None, reading: Reading | None) -> None:
+        """Feed that a command was discarded, which counts as refused (R2)."""
+        velocity = None if reading is None else reading.velocity
+        self._feed.discard(self._client(topic, gid), topic, velocity)
 
     def heartbeat(self, gid: str | None, data: str, now: float) -> None:
         """Feed a heartbeat to the clients it names."""
@@ -138,6 +144,7 @@ class Clients:
                     publisher.gid,
                     publisher.topic,
                     sender is not None and same_node(sender, publisher),
+                    now,
                 )
 
     def publishers_changed(
@@ -166,6 +173,26 @@ class Clients:
             'waited (R2): was the process stopped, or is the machine overloaded?'
         )
 
+    def old(self, topic: str) -> None:
+        """Count what was too old when it came (R2); diagnostics tell how it goes on."""
+        self.old_messages.add(topic, 1)
+        self._report_once(
+            f'{topic}: messages come too late and are discarded (R2), older than the window: the '
+            'network, or this computer, holds them back'
+        )
+
+    def clock_set(self, publisher: str, by: float, now: float) -> None:
+        """Tell whose messages were discarded though they came on time (R2)."""
+        known = self.describe(publisher)
+        name = f'{known.node or publisher} on {known.topic}' if known.topic else publisher
+        self._report_some(
+            'clock set',
+            f'{name}: the clock of its computer was set back by {by:.1f} s, or its messages take '
+            'so much longer; they were discarded until that was sure (R2). Let that computer set '
+            'its clock before it drives',
+            now,
+        )
+
     def lost(self, topic: str, count: int) -> None:
         """Count what a publisher sent and the loop never got; diagnostics tell how it goes on."""
         self.losses.add(topic, count)
@@ -191,7 +218,7 @@ class Clients:
     def _heartbeat_for_topic(self, data: str, now: float) -> None:
         topic = f'/{data.lstrip("/")}'
         if topic in self._topics:
-            self._feed.heartbeat(topic, topic, own=False)
+            self._feed.heartbeat(topic, topic, False, now)
         else:
             self._refuse_heartbeat('unknown', topic, now, 'this ROS distribution does not tell '
                                    'publishers apart; heartbeats name a command topic here: '
@@ -221,6 +248,13 @@ class Clients:
         if text not in self._reported:
             self._reported.add(text)
             self._report(text)
+
+    def _client(self, topic: str, gid: str | None) -> str:
+        """Return the publisher, or, where rclpy names none, the topic (R1)."""
+        client = gid or topic
+        if client not in self._names:
+            self._name(client, Client(topic, ''))
+        return client
 
     def _name(self, client: str, what: Client) -> None:
         self._names[client] = what

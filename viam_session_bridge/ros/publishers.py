@@ -19,6 +19,18 @@ DDS_IMPLEMENTATIONS = ('rmw_fastrtps', 'rmw_cyclonedds', 'rmw_connextdds', 'rmw_
 GUID_PREFIX = 12
 """Bytes of a DDS GUID that name the participant (RTPS specification, 8.2.4.1)."""
 
+FAST_DDS = '010f'
+"""
+The vendor with which Fast DDS begins the GUIDs that it makes up itself (`guid_prefix_create`).
+
+The next two bytes are one value a host: a hash of its network addresses when the process
+started, the same in all processes of a computer unless its addresses changed in between. Other
+DDS implementations, and Zenoh, do not tell the host.
+"""
+
+HOST = slice(4, 8)
+"""Of a hexadecimal GID of Fast DDS, the host."""
+
 UNKNOWN = ('_NODE_NAME_UNKNOWN_', '_NODE_NAMESPACE_UNKNOWN_')
 """What rmw_dds_common calls the node of a publisher whose participant is not announced yet."""
 
@@ -90,6 +102,7 @@ class Publishers:
         """
         self._command_topics = frozenset(command_topics)
         self._has_participants = rmw.startswith(DDS_IMPLEMENTATIONS)
+        self._has_hosts = rmw.startswith('rmw_fastrtps')
         self._topics: dict[str, dict[str, Publisher]] = {}
         self._by_gid: dict[str, Publisher] = {}
 
@@ -121,6 +134,10 @@ class Publishers:
     def by_gid(self, gid: str) -> Publisher | None:
         """Return the publisher with that GID on any topic, None where the graph has none."""
         return self._by_gid.get(gid)
+
+    def host_of(self, gid: str) -> str:
+        """Return what tells the hosts of publishers and subscriptions apart; '': not known."""
+        return gid[HOST] if self._has_hosts and gid.startswith(FAST_DDS) else ''
 
     def on(self, topic: str) -> list[Publisher]:
         """Return the publishers of one fully resolved topic."""

@@ -8,8 +8,10 @@ publisher wait, the newest replaces the older, as it would at the machine (R14):
 is too fast costs others next to nothing.
 
 Guaranteed: what waited while the loop was frozen (SIGSTOP, a debugger, a starved machine) for
-longer than R2 allows is discarded, never handed on. Not guaranteed: anything about the time that
-the sink takes; a sink frozen between being called and acting has to look at the clock itself.
+longer than R2 allows is discarded, never handed on, and so is a message that is older than the
+window when it comes. Of discarded commands the sink is told, for they count as refused; where
+many wait, of the newest of each publisher. Not guaranteed: anything about the time that the sink
+takes; a sink frozen between being called and acting has to look at the clock itself.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from rclpy.exceptions import InvalidHandle
 from rclpy.utilities import get_rmw_implementation_identifier
 from std_msgs.msg import String
 
-from viam_session_bridge.ros.freezes import Backlog, Punctuality
+from viam_session_bridge.ros.freezes import Punctuality
 from viam_session_bridge.ros.gaps import Gaps
+from viam_session_bridge.ros.message_age import MessageAge
 from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers
 from viam_session_bridge.ros.sink import Sink
 from viam_session_bridge.ros.wait import DEPTH, Inlet, subscribe, WaitSet
@@ -34,8 +37,8 @@ if TYPE_CHECKING:
     from rclpy.node import Node
 
 SETTLE = 0.1
-"""Seconds after a freeze, and after each message from before its end, in which all are discarded:
-the middleware's threads were frozen too, and only now hand over what waits in their sockets."""
+"""Seconds after a freeze in which all messages are discarded: the middleware's threads were frozen
+too, and only now hand over what waits in their sockets. Later ones are told by their age."""
 
 UNNOTICED = 0.15
 """
@@ -90,7 +93,6 @@ class Receiver:
         self._window = window
         self._stopping = False
         self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
-        self._backlog = Backlog()
         self._gaps = Gaps()
         # The heartbeat first, so that in each round it is taken before the commands.
         self._inlets = subscribe(node, [(heartbeat_topic, String), *topics.items()])
@@ -99,6 +101,10 @@ class Receiver:
         self.publishers = Publishers(
             [inlet.topic for inlet in self._inlets[1:]], get_rmw_implementation_identifier())
         """Who publishes, as of `Looks.PAUSE` before what the sink is told."""
+        hosts = {self.publishers.host_of(gid) for gid in self._heartbeats.own_gids()}
+        self._ages = MessageAge(
+            window, self.publishers.host_of, hosts.pop() if len(hosts) == 1 else '',
+            self._clock_set)
         self._thread = threading.Thread(target=self._run, name='receiver')
 
     def start(self) -> None:
@@ -135,6 +141,7 @@ class Receiver:
 
     def _loop(self, inlets: list[Inlet]) -> None:
         self._empty(inlets)
+        self._discarded = 0  # nobody commands yet
         now = monotonic()
         self._looks = Looks([inlet.topic for inlet in inlets], now)
         self._matched_at = now
@@ -166,20 +173,23 @@ class Receiver:
         if late:
             self._late = max(self._late, late)
             self._settled_at = now + SETTLE
-            self._backlog.thawed(now, time())
-            self._discarded += self._empty(inlets)
+            self._ages.thawed(now)
+            for inlet, taken in self._empty(inlets):
+                self._discard(inlet, taken[2], self._read(inlet, taken[0]))
         elif self._settled_at and now >= self._settled_at:
             self._tell('discarded', self._sink.discarded, self._discarded, self._late)
             self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
         return not self._settled_at
 
-    def _empty(self, inlets: list[Inlet]) -> int:
-        """Take and drop all that waits; return how many messages that were."""
-        count, end = 0, monotonic() + EMPTYING
+    def _empty(self, inlets: list[Inlet]) -> list[tuple[Inlet, Taken]]:
+        """Take all that waits; return the newest of each publisher."""
+        newest: dict[tuple[Inlet, str | None], Taken] = {}
+        end = monotonic() + EMPTYING
         for inlet in inlets:
-            while self._take(inlet) is not None and monotonic() < end:
-                count += 1
-        return count
+            while monotonic() < end and (taken := self._take(inlet)) is not None:
+                newest[inlet, taken[2]] = taken
+                self._discarded += 1
+        return [(inlet, taken) for (inlet, _), taken in newest.items()]
 
     def _receive(self, inlets: list[Inlet]) -> None:
         for inlet in self._wait_set.ready:
@@ -203,23 +213,40 @@ class Receiver:
 
     def _hand_on(self, inlet: Inlet, taken: Taken, inlets: list[Inlet]) -> None:
         serialized, info, gid = taken
-        try:
-            read = inlet.read(serialized)
-        except Exception as error:
-            self._say(f'read {inlet.topic}', f'{inlet.topic}: unreadable message: {error!r}')
-            return
+        read = self._read(inlet, serialized)
         # A freeze can end right here: the clock is read after the take, not before.
         now = monotonic()
         settled = self._check(inlets, now)
         sent = 1e-9 * info['source_timestamp']
-        if age := self._backlog.age(gid or inlet.topic, sent, now, time()):
-            self._late, self._settled_at = max(self._late, age), now + SETTLE
-        if age or not settled:
+        age = self._ages.too_old(gid or inlet.topic, sent, now, time())
+        if not settled:
             self._discarded += 1
+            self._discard(inlet, gid, read)
+        elif age:
+            self._tell('old', self._sink.old, inlet.topic)
+            self._discard(inlet, gid, read)
+        elif read is None:
+            pass
         elif inlet is self._heartbeats:
             self._tell('heartbeat', self._sink.heartbeat, gid, read.data, now)
         else:
             self._tell('command', self._sink.command, inlet.topic, gid, read, now)
+
+    def _read(self, inlet: Inlet, serialized: bytes) -> Any:
+        """Return what a message says; None where it cannot be read, which is reported."""
+        try:
+            return inlet.read(serialized)
+        except Exception as error:
+            self._say(f'read {inlet.topic}', f'{inlet.topic}: unreadable message: {error!r}')
+            return None
+
+    def _discard(self, inlet: Inlet, gid: str | None, read: Any) -> None:
+        """Tell of a command that is not handed on; a discarded heartbeat is nothing (R2)."""
+        if inlet is not self._heartbeats:
+            self._tell('discarded_command', self._sink.discarded_command, inlet.topic, gid, read)
+
+    def _clock_set(self, publisher: str, by: float) -> None:
+        self._tell('clock_set', self._sink.clock_set, publisher, by, monotonic())
 
     def _take(self, inlet: Inlet) -> Taken | None:
         taken = inlet.take()
@@ -253,6 +280,11 @@ class Receiver:
             except Exception as error:
                 self._say(f'graph {topic}', f'{topic}: its publishers are not known: {error!r}')
             self._looks.looked(topic, began, monotonic())
+            for publisher in appeared:
+                self._ages.seen(publisher.gid)
+            for publisher in left:
+                self._ages.left(publisher.gid, now)
+            self._ages.forget(now)
             if appeared or left:
                 self._tell('publishers_changed', self._sink.publishers_changed,
                            topic, appeared, left, now)

@@ -173,17 +173,20 @@ class Reporter:
         for line in self._diagnoses.nameless.look(overview.sessions):
             self._say(True, line, 'nameless', now)
         known = [self._diagnoses.problems]
-        counts = {'discarded_commands': overview.discarded}
+        counts = {'discarded_messages': overview.discarded}
         losing: list[str] = []
+        old: list[str] = []
         replacing: list[str] = []
         if self._clients is not None:
             known.append(self._clients.problems)
             losing = self._clients.losses.recent()
+            old = self._clients.old_messages.recent()
             replacing = self._clients.replacements.recent(REPLACED)
             counts['lost_messages'] = self._clients.losses.counts.total()
             counts['replaced_messages'] = self._clients.replacements.counts.total()
-            for what, count in self._clients.discards.items():
-                counts[f'discarded_{what}'] = count
+            counts['old_messages'] = self._clients.old_messages.counts.total()
+            counts['discarded_messages'] += self._clients.discards['messages']
+            counts['discarded_times'] = self._clients.discards['times']
             for reason, count in self._clients.refused_heartbeats.items():
                 counts[f'refused_heartbeats_{reason}'] = count
         if not self._diagnostics.get_subscription_count():
@@ -197,6 +200,7 @@ class Reporter:
             counts,
             self._plaintext,
             losing,
+            old,
             replacing,
             lambda place: [line for problems in known for line in problems.lines(place, now)],
         )

@@ -31,6 +31,23 @@ class Sink(Protocol):
     def discarded(self, count: int, late: float) -> None:
         """Note that the loop was `late` seconds late and discarded `count` messages (R2)."""
 
+    def discarded_command(self, topic: str, gid: str | None, reading: Reading | None) -> None:
+        """
+        Handle that a command is not handed on, for its age or after a freeze (R2).
+
+        Where many waited, it is the newest of its publisher. `reading` is None for an unreadable.
+        """
+
+    def old(self, topic: str) -> None:
+        """Note that a message was discarded that was older than the window when it came (R2)."""
+
+    def clock_set(self, publisher: str, by: float, now: float) -> None:
+        """
+        Note that a publisher's clock was taken to be set back by `by` seconds (R2).
+
+        :param publisher: its GID, or the topic where rclpy gives none
+        """
+
     def lost(self, topic: str, count: int) -> None:
         """Note that `count` messages of a publisher never came: more than the queue holds."""
 

@@ -70,6 +70,7 @@ def diagnostic_statuses(
     counts: Mapping[str, int],
     plaintext: frozenset[str] = frozenset(),
     losing: Sequence[str] = (),
+    old: Sequence[str] = (),
     replacing: Sequence[str] = (),
     problems: Callable[[str], Sequence[str]] = lambda place: (),
 ) -> list[DiagnosticStatus]:
@@ -79,6 +80,7 @@ def diagnostic_statuses(
     :param counts: of the node: discarded and lost messages, refused heartbeats by reason
     :param plaintext: the machines that are reached over a network without TLS
     :param losing: the topics that lose messages now
+    :param old: those whose messages are older than the window when they come (R2)
     :param replacing: those whose commands come faster than they are handled
     :param problems: what stands at a place, see :mod:`viam_session_bridge.ros.problems`
     """
@@ -86,10 +88,13 @@ def diagnostic_statuses(
     if losing:
         level = DiagnosticStatus.WARN
         message = f'messages are lost on their way: {_some(losing)}'
+    elif old:
+        level = DiagnosticStatus.WARN
+        message = f'messages come too late and are discarded: {_some(old)}'
     elif replacing:
         level = DiagnosticStatus.WARN
         message = f'commands come faster than they are handled: {_some(replacing)}'
-    elif counts.get('discarded_messages') or counts.get('discarded_commands'):
+    elif counts.get('discarded_messages'):
         level, message = DiagnosticStatus.WARN, 'messages were discarded after a late wake-up'
     return [
         with_problems(

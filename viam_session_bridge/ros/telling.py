@@ -40,6 +40,7 @@ REMEDIES = {
     'no_session': 'sessions is manual and there is no heartbeat for it on ~/heartbeat',
     'left': 'its publisher has left the graph',
     'inactive': 'the node is not active',
+    'old': 'older than heartbeat_window, or from before a freeze; see to the network and the load',
 }
 
 
