@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import reduce
+from itertools import product
 import os
 import signal
 from typing import Any
@@ -52,7 +53,8 @@ def server(shared: ViamServer) -> Iterator[ViamServer]:
     """Return the server, whose bases have no faults before and after."""
     yield shared
     for base in RECORDING:
-        faults: dict[str, Any] = {f'{call}_{kind}': 0 for call in ('stop', 'set_velocity') for kind in FAULTS}
+        calls = product(('stop', 'set_velocity'), FAULTS)
+        faults: dict[str, Any] = {f'{call}_{kind}': 0 for call, kind in calls}
         shared.control(base, release=True, ignore_cancel=False, **faults)
     shared.control('recorder', coast=0.0)
     shared.do(real_bases.sensor('controlled'), {'dead': False}, real_bases.SENSOR)

@@ -156,7 +156,7 @@ async def _main() -> None:
     module = Module.from_args()
     module.add_model_from_registry(Base.API, _MODEL)
     watching = asyncio.ensure_future(_end_with(os.getppid()))
-    await module.start()
+    await module.start()  # type: ignore[no-untyped-call]
     watching.cancel()
 
 
