@@ -4,8 +4,8 @@
 Driving, lapse, takeover and refusal on bases as people have them.
 
 One viam-server has them all: a recording base, one whose calls take long, rdk's wheeled and
-sensor-controlled bases, and a module in Python. Whether a base moves is read off the record of
-what turns its wheels. The machine's window is so long that it stops nothing here.
+sensor-controlled bases, and a module in Python. The machine's window is so long that it stops
+nothing here.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from e2e.conftest import needs_gids, StartPublisher
 from support import real_bases
 from support.bounds import AT_ONCE, EARLY, LATE, Load
 from support.bridge_process import BridgeProcess, WINDOW
-from support.drive import kill, observe, wait_for
-from support.raw_client import RawClient
+from support.drive import kill, wait_for
 from support.viam_server import merged, ViamServer
+from support.wheels import Wheels
 
 SLOW = 0.4  # s that SetVelocity and Stop of the slow base take
 ROOM = 0.3  # s to rest on top of what the Stop takes (R7)
@@ -60,69 +60,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ViamServer]:
         yield server
 
 
-class Wheels:
-    """What turns the wheels of a base, as the record has it; its times are those of effects."""
-
-    def __init__(self, server: ViamServer, name: str, load: Load) -> None:
-        self.topic = f'/{name}/cmd_vel'
-        self.takes = SLOW if name == 'slow' else 0.0
-        self._server, self._name, self._load = server, name, load
-
-    def rests(self, since: float = 0.0) -> list[float]:
-        """Return when the base came to rest, since then."""
-        return [at for at, moving in self._changes() if not moving and at >= since]
-
-    @property
-    def moving(self) -> bool:
-        """Whether the base moves now."""
-        return bool(self._changes() and self._changes()[-1][1])
-
-    def wait_moving(self) -> float:
-        """Wait until the base moves, and return since when."""
-        wait_for(lambda: self.moving, f'{self._name} moves')
-        return self._changes()[-1][0]
-
-    def wait_rest(self, since: float, seconds: float) -> float:
-        """Wait until the base came to rest, hold it to so many seconds, and return when."""
-        rest = float(wait_for(lambda: self.rests(since), f'{self._name} comes to rest')[0])
-        widened = self._load.between(since, rest)
-        assert rest - since <= seconds + widened, (
-            f'{self._name} came to rest {rest - since:.3f} s later, not within {seconds:.3f} s'
-            f' (widened by {widened:.3f} s for load)'
-        )
-        return rest
-
-    def keeps_moving(self, since: float, seconds: float) -> None:
-        """Watch for so many seconds that the base does not rest; nor did it since then."""
-        observe(seconds, lambda: self._expect(not self.rests(since), 'rested'))
-        self._expect(self.moving, 'rests')
-
-    def keeps_still(self, seconds: float) -> None:
-        """Watch for so many seconds that the base does not move, and ask it in the end."""
-        observe(seconds, lambda: self._expect(not self.moving, 'moves'))
-        with RawClient(self._server.address) as raw:
-            self._expect(not raw.is_moving(self._name), 'says that it moves')
-
-    def _expect(self, true: bool, said: str) -> None:
-        assert true, f'{self._name} {said}: {self._changes()[-10:]}'
-
-    def _changes(self) -> list[tuple[float, bool]]:
-        """Return when the base began to move or came to rest, and which of both."""
-        turning = dict.fromkeys(MOVERS[self._name], False)
-        changes: list[tuple[float, bool]] = []
-        for entry in self._server.record.calls():
-            if entry.base in turning and entry.takes_effect and entry.call != 'is_moving':
-                turning[entry.base] = entry.is_motion
-                moving = any(turning.values())
-                if moving != bool(changes and changes[-1][1]):
-                    changes.append((entry.t, moving))
-        return changes
-
-
 @pytest.fixture
 def wheels(name: str, machine: ViamServer, bridge: BridgeProcess, load: Load) -> Wheels:
     """Return those of a base that rests."""
-    wheels = Wheels(machine, name, load)
+    takes = SLOW if name == 'slow' else 0.0
+    wheels = Wheels(machine, name, load, MOVERS[name], takes)
     wait_for(lambda: not wheels.moving, f'{name} rests')
     return wheels
 
