@@ -225,7 +225,7 @@ def test_a_move_that_is_ended_before_is_cancelled(
     client: Client, record: Path, machine: SimulatedMachine, ended_by: str
 ) -> None:
     sids = (client.session(),) if ended_by == 'lapse' else ()
-    fields = {'name': 'base', 'distance_mm': 10**9, 'mm_per_sec': 1.0}
+    fields: dict[str, Any] = {'name': 'base', 'distance_mm': 10**9, 'mm_per_sec': 1.0}
     move = client.start(wire.MOVE_STRAIGHT, sids, **fields)
     wait_for(lambda: machine.state('base').moving)
     if ended_by == 'stop':

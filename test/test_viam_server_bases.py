@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import reduce
+from itertools import product
 import os
 import signal
 from typing import Any
@@ -52,7 +53,8 @@ def server(shared: ViamServer) -> Iterator[ViamServer]:
     """Return the server, whose bases have no faults before and after."""
     yield shared
     for base in RECORDING:
-        faults = {f'{call}_{kind}': 0 for call in ('stop', 'set_velocity') for kind in FAULTS}
+        calls = product(('stop', 'set_velocity'), FAULTS)
+        faults: dict[str, Any] = {f'{call}_{kind}': 0 for call, kind in calls}
         shared.control(base, release=True, ignore_cancel=False, **faults)
     shared.control('recorder', coast=0.0)
     shared.do(real_bases.sensor('controlled'), {'dead': False}, real_bases.SENSOR)
@@ -101,7 +103,8 @@ def test_the_next_call_cancels_the_running_one_that_heeds_it(
     server: ViamServer, channel: grpc.Channel, base: str, first: str, wait: str
 ) -> None:
     before = len(server.record.calls(base, first, 'end'))
-    server.control(base, **{f'{first}_{wait}': True if wait == 'hang' else PATIENCE})
+    fault: dict[str, Any] = {f'{first}_{wait}': True if wait == 'hang' else PATIENCE}
+    server.control(base, **fault)
     running = (
         forward(channel, base) if first == 'set_velocity' else start(channel, wire.STOP, base)
     )
@@ -213,8 +216,8 @@ def test_a_base_of_motors_moves_and_stops_as_its_motors_record(
 ) -> None:
     left, right = real_bases.movers(base)
     forward(channel, base).result()
-    for motor in (left, right):
-        wait_for(lambda motor=motor: server.record.moving(motor), f'{motor} turns')
+    wait_for(lambda: server.record.moving(left), 'the left motor turns')
+    wait_for(lambda: server.record.moving(right), 'the right motor turns')
     assert moves(channel, base)
     start(channel, wire.STOP, base).result()
     assert not moves(channel, base)

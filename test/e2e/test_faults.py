@@ -70,9 +70,8 @@ def test_command_that_hangs_is_stopped_at_its_deadline_and_motion_waits_for_the_
     began = base.wait_driven()[0].t
     faulty.control('hangs', set_velocity_hang=True)
     wait_for(lambda: bridge.events('command_failed', base='hangs'), 'it times out')
-    hanging = next(
-        one for one, after in pairwise(base.calls()) if one.is_motion and after.call != one.call
-    )
+    begun = [one for one in base.calls() if one.phase == 'begin']
+    hanging = next(one for one, after in pairwise(begun) if one.is_motion and after.call == 'stop')
     stop = base.stopped_within(hanging.t, CALL_TIMEOUT + REPEATED)
     assert stop.t - hanging.t >= CALL_TIMEOUT - EARLY - 0.02
     base.not_stopped(began, hanging.t)

@@ -17,14 +17,16 @@ from dataclasses import dataclass
 import json
 import os
 import time
-from typing import Any, ClassVar
+from typing import Any
 
 from grpclib import GRPCError, Status
 from viam.components.base import Base
 from viam.module.module import Module
 from viam.proto.common import Vector3
-from viam.resource.easy_resource import EasyResource
+from viam.resource.registry import Registry, ResourceCreatorRegistration
+from viam.resource.types import Model
 
+_MODEL = Model.from_string('viamsessionbridge:base:module')
 _PARENT = 0.2  # s between two looks whether viam-server still runs
 _CALLS = ('set_velocity', 'set_power', 'stop', 'is_moving')
 _ZERO = (0.0, 0.0, 0.0)
@@ -40,10 +42,8 @@ class _Fault:
     hang: bool = False
 
 
-class ModuleBase(Base, EasyResource):
+class ModuleBase(Base):
     """One base."""
-
-    MODEL: ClassVar[Any] = 'viamsessionbridge:base:module'
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -151,8 +151,12 @@ class ModuleBase(Base, EasyResource):
 
 async def _main() -> None:
     """Serve until viam-server ends this process, or is gone."""
+    creator = ResourceCreatorRegistration(lambda config, _: ModuleBase(config.name))
+    Registry.register_resource_creator(Base.API, _MODEL, creator)
+    module = Module.from_args()
+    module.add_model_from_registry(Base.API, _MODEL)
     watching = asyncio.ensure_future(_end_with(os.getppid()))
-    await Module.run_from_registry()
+    await module.start()  # type: ignore[no-untyped-call]
     watching.cancel()
 
 

@@ -38,6 +38,10 @@ class RawClient:
         """Stop a base."""
         self._call(wire.STOP, name=base)
 
+    def is_moving(self, base: str) -> bool:
+        """Ask a base whether it moves."""
+        return bool(self._call(wire.IS_MOVING, name=base).is_moving)
+
     def fill(self) -> int:
         """Start sessions until the machine takes no more; return how many that were."""
         count = 0
