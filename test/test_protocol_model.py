@@ -640,7 +640,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         """R7: a call is in flight, or something is due within the longest pause."""
         for name, record in self.record.items():
             if record.stopping and not self.pending:
-                pause = 2.0 * self.bridge.machines['main'].bases[name].stop_timeout()
+                pause = 2.0 * self.bridge.machines['main'].bases[name].stop_deadline()
                 assert self.wake_at is not None and self.wake_at <= self.now + pause, name
 
     def teardown(self) -> None:

@@ -127,7 +127,8 @@ def test_one_that_coasts_is_asked_until_it_stands_and_nothing_is_told() -> None:
     bench.answer(IsMoving, STANDS)
     bench.wait(5.0)
     assert bench.asked(IsMoving) == 0
-    assert bench.told_of(StillMoving) == bench.told_of(AtRest) == []
+    assert bench.told_of(StillMoving) == []
+    assert bench.told_of(AtRest) == []
 
 
 def moving_for(bench: Bench, seconds: float) -> None:

@@ -126,8 +126,9 @@ def test_a_lapse_is_told_with_the_session_and_its_last_sign_of_life(rig: Rig) ->
 
 def test_a_stop_is_told_with_its_tries(rig: Rig) -> None:
     rig.left('A')
+    rig.answer(StopBase, Outcome.CUT)
     rig.until(0.05)
-    rig.answer(StopBase, newest=True)
+    rig.answer(StopBase)
     (acknowledged,), (final,) = rig.told(StopAcknowledged), rig.told(StopFinal)
     assert (acknowledged.tries, final.tries) == (2, 2)
 

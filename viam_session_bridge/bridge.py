@@ -205,7 +205,8 @@ class Bridge:
         self._end_stops_at = {
             machine: at - timeout for machine, timeout in self._call_timeouts.items()
         }
-        self._touched.update(self.machines)
+        for machine in self.machines:
+            self._touch(machine).allow_further_stops(True)
 
     # Time
 
@@ -214,7 +215,7 @@ class Bridge:
         self._take(self.core.expire(now))
         for machine in [name for name, at in self._end_stops_at.items() if at <= now]:
             del self._end_stops_at[machine]
-            self._touch(machine).end_stops()
+            self._touch(machine).allow_further_stops(False)
         for machine in self.machines:
             self._touch(machine).tick(now)
 

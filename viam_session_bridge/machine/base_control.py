@@ -49,6 +49,7 @@ from viam_session_bridge.machine.unanswered import Unanswered
 TIMEOUTS_REPORTED = 3  # in a row (R10)
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # s, before a Stop is sent again after an error (R7)
 LONGEST_STOP_TIMEOUT = 60.0  # s (R7)
+THERE_AND_BACK = 0.05  # s, on top of what a Stop may take at the base
 AMPLE = 1.5  # times what the last Stop took: a deadline that is no longer than needed
 WATCHED_EVERY = 1.0  # s, between two questions whether it moves while a command is unanswered (R7)
 UNKNOWN_EVERY, UNKNOWN_FOR = 1.0, 60.0  # s, while the machine knows no such base (R7)
@@ -85,6 +86,7 @@ class OpenStop:
     """
     A Stop call that is under way.
 
+    :param timeout: s, what it may take at the base
     :param clean: sent after every earlier command to the base was answered
     :param alone: no other call of ours to the base was open beside it, ever
     """
@@ -97,7 +99,7 @@ class OpenStop:
     @property
     def deadline(self) -> float:
         """When gRPC gives it up, s."""
-        return self.sent_at + self.timeout
+        return self.sent_at + self.timeout + THERE_AND_BACK
 
 
 class PendingStop:
@@ -172,7 +174,7 @@ class BaseControl:
         # command has put it right (R10).
         self._beside_lost = False
         self._doubtful_until: float | None = None
-        self._begins_stops = True  # False in the last moments before the exit (R19)
+        self._further_stops = True  # False in the last moments before the exit (R19)
         self._last_call = 0
         self._commander = ''  # of the newest command handed over
         self._zero_waits_since = 0.0  # of the waiting zeros
@@ -342,9 +344,9 @@ class BaseControl:
         self.last_sid = sid
         self._last_call = number
 
-    def stop_timeout(self) -> float:
-        """Return the deadline of the next Stop, in s."""
-        return self._stop_timeout
+    def stop_deadline(self) -> float:
+        """Return how long the call of the next Stop may take, in s."""
+        return self._stop_timeout + THERE_AND_BACK
 
     def stop_sent(self, number: int, now: float) -> None:
         """Take that a Stop is handed over."""
@@ -443,9 +445,9 @@ class BaseControl:
         """Return the newest Stop that is under way."""
         return next(reversed(self._stops.values()), None)
 
-    def end_stops(self) -> None:
-        """Begin no further Stop: the exit would cut it (R19)."""
-        self._begins_stops = False
+    def allow_further_stops(self, allowed: bool) -> None:
+        """Begin further Stops, or no more: the exit would cut them (R19)."""
+        self._further_stops = allowed
 
     # Inside
 
@@ -469,17 +471,12 @@ class BaseControl:
         pending = self.pending
         if pending is None or self._zero is not None:
             return None
-        if pending.tries and not self._begins_stops:
+        if pending.tries and not self._further_stops:
             return None
         if self._stops:
-            # One more beside an open one, if that is not clean and all commands are answered.
-            # Not where a command waits for nothing but the open one (R9).
-            one_more = (
-                self._all_answered
-                and not any(open_stop.clean for open_stop in self._stops.values())
-                and (self.waiting is None or pending.holds_motion)
-            )
-            if not one_more:
+            # One more beside an open one, if that is not clean and all commands are answered;
+            # also where a command waits for nothing but the open one, which may hang.
+            if not self._all_answered or any(one.clean for one in self._stops.values()):
                 return None
             return float('-inf') if pending.due_at is None else pending.due_at
         if self.waiting is not None and pending.holds_motion and pending.due_at is None:

@@ -65,7 +65,7 @@ def hand_over_stop(
         else:
             control.skip_zero()
     if control.stop_due(now):
-        control.stop_sent(outbox.call(StopBase(control.base), control.stop_timeout()), now)
+        control.stop_sent(outbox.call(StopBase(control.base), control.stop_deadline()), now)
 
 
 def ask_whether_it_moves(control: BaseControl, outbox: Outbox, now: float) -> None:

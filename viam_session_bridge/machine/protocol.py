@@ -191,10 +191,10 @@ class Protocol:
         ]
         return max(deadlines, default=0.0)
 
-    def end_stops(self) -> None:
-        """Begin no further Stop: the exit would cut it (R19)."""
-        for control in self.bases.values():
-            control.end_stops()
+    def allow_further_stops(self, allowed: bool) -> None:
+        """Begin further Stops, or no more: the exit would cut them (R19)."""
+        for base in self.bases:
+            self._touch(base).allow_further_stops(allowed)
 
     def stop_commanded(self, now: float) -> None:
         """Stop every base that was commanded since its last final stop (R19)."""

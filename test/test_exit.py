@@ -1,0 +1,68 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the exit waits for, and which Stops are not begun any more (R19)."""
+
+import pytest
+
+from support.pure import CALL_TIMEOUT, Rig
+from viam_session_bridge.machine.calls import Outcome, StopBase
+
+STOP = StopBase('base')
+EXIT_AT = 2.0
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """Deactivate at 0 s, with the exit at 2 s; the machine session lapses at 1 s."""
+    rig = Rig(stop_timeout=5.0)
+    rig.machine_window = 1.0 - CALL_TIMEOUT
+    rig.drive('A')
+    rig.deactivate()
+    rig.feed(lambda: rig.bridge.exits(EXIT_AT))
+    return rig
+
+
+def stops(rig: Rig, until: float) -> list[float]:
+    return [at for at, request in rig.until(until) if request == STOP]
+
+
+def test_a_stop_that_nothing_stands_in_for_is_waited_for_to_its_deadline(rig: Rig) -> None:
+    rig.now = EXIT_AT
+    assert rig.bridge.exit_waits_until(rig.now) == 5.05
+
+
+def test_not_while_a_valid_machine_session_covers_the_base(rig: Rig) -> None:
+    rig.now = 0.9
+    assert rig.bridge.exit_waits_until(rig.now) == 0.0
+
+
+def test_nor_where_one_was_acknowledged_before() -> None:
+    rig = Rig(stop_timeout=5.0)
+    rig.machine_window = 0.1
+    rig.drive('A')
+    rig.command('A', 0.4)
+    rig.deactivate()
+    rig.answer(StopBase)
+    rig.now = EXIT_AT
+    assert rig.bridge.not_final() == {'base': True}
+    assert rig.bridge.exit_waits_until(rig.now) == 0.0
+
+
+def test_no_further_one_begins_in_the_last_call_timeout(rig: Rig) -> None:
+    rig.until(EXIT_AT - CALL_TIMEOUT - 0.01)
+    rig.answer(StopBase, Outcome.CUT)
+    assert stops(rig, EXIT_AT + 5.0) == []
+
+
+def test_before_that_it_does(rig: Rig) -> None:
+    rig.until(EXIT_AT - CALL_TIMEOUT - 0.06)
+    rig.answer(StopBase, Outcome.CUT)
+    assert stops(rig, EXIT_AT) == [pytest.approx(EXIT_AT - CALL_TIMEOUT - 0.01)]
+
+
+def test_the_first_one_always_does() -> None:
+    rig = Rig()
+    rig.drive('A')
+    rig.feed(lambda: rig.bridge.exits(0.1), lambda: rig.bridge.tick(0.0))
+    assert rig.deactivate() == [STOP]
