@@ -99,7 +99,7 @@ class OpenStop:
     @property
     def deadline(self) -> float:
         """When gRPC gives it up, s."""
-        return self.sent_at + self.timeout + THERE_AND_BACK
+        return self.sent_at + (self.timeout + THERE_AND_BACK)
 
 
 class PendingStop:
