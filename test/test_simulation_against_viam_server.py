@@ -8,16 +8,25 @@ Needs viam-sdk for the real one's control; the first run builds that, which take
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import product
+import math
+from pathlib import Path
 import time
+from typing import Any
 
+import grpc
 import pytest
 
 pytest.importorskip('viam', reason='viam-sdk is an extra')
 
-from support.caller import Caller, MALFORMED, NIL, UNKNOWN_ID
+from support.caller import Caller, MALFORMED, NIL, PATIENCE, UNKNOWN_ID
 from support.drive import wait_for
+from support.record import Record
 from support.viam_server import ViamServer
 from viam_session_bridge.machine import wire
+from viam_session_bridge.simulation.driver import Driver
 from viam_session_bridge.simulation.server import SimulatedMachine
 
 WINDOW = 0.5  # s
@@ -33,8 +42,9 @@ def addresses(
     with (
         SimulatedMachine(window=request.param) as simulated,
         ViamServer(directory, window=request.param) as real,
+        ViamServer(directory, window=request.param, newest=True, name='newest') as newest,
     ):
-        yield [simulated.address, real.address]
+        yield [simulated.address, real.address, newest.address]
 
 
 def resumes(call: Caller) -> None:
@@ -114,7 +124,9 @@ def compared(addresses: list[str], script: Callable[[Caller], None]) -> None:
         with Caller(address) as caller:
             script(caller)
             answers.append(caller.answers)
-    assert answers[0] == answers[1]
+    simulated, *real = answers
+    for answer in real:
+        assert answer == simulated
 
 
 @pytest.mark.parametrize(
@@ -159,8 +171,9 @@ def test_the_last_user_rule_is_the_same(addresses: list[str]) -> None:
 def test_the_greatest_number_of_sessions_is_the_same_and_lapsed_ones_leave_room(
     addresses: list[str],
 ) -> None:
-    with Caller(addresses[0]) as simulated, Caller(addresses[1]) as real:
-        for call in (simulated, real):
+    with ExitStack() as stack:
+        simulated, *real = [stack.enter_context(Caller(address)) for address in addresses]
+        for call in (simulated, *real):
             while session := call.start():
                 last = session
             assert len(call.live()) == 1025
@@ -170,7 +183,98 @@ def test_the_greatest_number_of_sessions_is_the_same_and_lapsed_ones_leave_room(
             call(wire.SEND_SESSION_HEARTBEAT, id=last)
             call.drive(last)
             assert not call.start()
-        for call in (simulated, real):
+        for call in (simulated, *real):
             call.wait_over(*call.live())
             assert call.start()
-        assert simulated.answers == real.answers
+        for call in real:
+            assert call.answers == simulated.answers
+
+
+MOTIONS = (wire.SET_VELOCITY, wire.SET_POWER, wire.STOP)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine whose calls take time or hang."""
+
+    address: str
+    record: Record
+
+    def begin(self, call: Caller, method: wire.Method, **fields: Any) -> Any:
+        """Start a call to the base, wait until its handler has begun, and return its future."""
+        begun = len(self.record.calls('base', phase='begin'))
+        fields = {'linear': wire.Vector3(y=1.0), **fields} if method in MOTIONS[:2] else fields
+        request = method.request(name='base', **fields)
+        future = method.on(call.channel).future(request, timeout=PATIENCE, wait_for_ready=True)
+        self.record.wait_for(
+            lambda _: len(self.record.calls('base', phase='begin')) > begun, PATIENCE, str(method)
+        )
+        return future
+
+
+def machines(directory: Path, stack: ExitStack, driver: Driver, **faults: Any) -> list[Machine]:
+    """Start the three machines, with drivers of one kind, told to each in its own way."""
+    path = directory / 'simulated.jsonl'
+    simulated = SimulatedMachine(window=WINDOW, record=path, driver=driver)
+    stack.enter_context(simulated)
+    found = [Machine(simulated.address, Record(path))]
+    for newest in (False, True):
+        real = ViamServer(directory, window=WINDOW, newest=newest, name=f'newest_{newest}')
+        stack.enter_context(real)
+        real.control(ignore_cancel=driver.ignore_cancel, **faults)
+        found.append(Machine(real.address, real.record))
+    return found
+
+
+def test_the_next_call_cancels_the_one_that_runs_on_all_of_them(tmp_path: Path) -> None:
+    hang = {f'{call}_hang': True for call in ('set_velocity', 'set_power', 'stop')}
+    with ExitStack() as stack:
+        for machine in machines(tmp_path, stack, Driver(math.inf, math.inf), **hang):
+            call = stack.enter_context(Caller(machine.address))
+            for first, second in product(MOTIONS, (*MOTIONS, wire.MOVE_STRAIGHT, wire.SPIN)):
+                running = machine.begin(call, first)
+                following = machine.begin(call, second)
+                answer = (running.code(), running.details())
+                assert answer == (grpc.StatusCode.CANCELLED, 'context canceled'), machine
+                following.cancel()
+            for first in MOTIONS:
+                running = machine.begin(call, first)
+                assert not call.unnoted(wire.IS_MOVING, name='base').is_moving
+                call.unnoted(wire.SEND_SESSION_HEARTBEAT, id=call.start())
+                call.unnoted(wire.GET_SESSIONS)
+                assert not running.done(), machine
+                running.cancel()
+
+
+def test_a_driver_that_ignores_it_takes_effect_after_the_stop_on_all_of_them(
+    tmp_path: Path,
+) -> None:
+    takes = 1.0
+    with ExitStack() as stack:
+        driver = Driver(takes, ignore_cancel=True)
+        for machine in machines(tmp_path, stack, driver, set_velocity_delay=takes):
+            call = stack.enter_context(Caller(machine.address))
+            running = machine.begin(call, wire.SET_VELOCITY)
+            call.unnoted(wire.STOP, name='base')
+            assert not running.done(), machine
+            running.result()
+            stop, motion = machine.record.calls('base', phase='end')
+            assert (stop.call, motion.call, motion.error) == ('stop', 'set_velocity', None)
+            assert call.unnoted(wire.IS_MOVING, name='base').is_moving, machine
+
+
+def test_the_stop_of_a_lapse_cancels_nothing_and_is_not_cancelled_on_all_of_them(
+    tmp_path: Path,
+) -> None:
+    takes = 1.0
+    with ExitStack() as stack:
+        for machine in machines(tmp_path, stack, Driver(0.0, takes), stop_delay=takes):
+            call = stack.enter_context(Caller(machine.address))
+            call.drive(call.start())
+            record = machine.record
+            record.wait_for(lambda _: record.calls('base', 'stop', 'begin'), PATIENCE)  # noqa: B023
+            stop = machine.begin(call, wire.STOP)
+            assert not record.calls('base', 'stop', 'end'), machine
+            stop.result()
+            ends = record.calls('base', 'stop', 'end')
+            assert [end.error for end in ends] == [None, None], machine

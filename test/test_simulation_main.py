@@ -9,7 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
+import grpc
 import pytest
 from test_simulation_server import Client, FORWARD, PATIENCE, session_stops, wait_for
 
@@ -24,6 +26,9 @@ from viam_session_bridge.simulation.main import main
     ('--address localhost:65536', "not 'localhost:65536'"),
     ('--bases a b a', "argument --bases: bases must be one or more different names, not ['a', "),
     ('--record /nowhere/record', 'argument --record: cannot append to /nowhere/record: No such'),
+    ('--stop-time -1', "argument --stop-time: must be 0 or more seconds (inf: hang), not '-1'"),
+    ('--drive-time nan', "--drive-time: must be 0 or more seconds (inf: hang), not 'nan'"),
+    ('--drive-time 1s', "--drive-time: must be 0 or more seconds (inf: hang), not '1s'"),
     ('--windows 1', '--windows'),
 ])  # fmt: skip
 def test_a_bad_argument_gets_one_line_and_exit_status_2(
@@ -85,3 +90,24 @@ def test_the_executable_says_in_one_line_that_its_port_is_in_use() -> None:
         said, errors = process.communicate(timeout=PATIENCE)
     expected = f'cannot listen on address {address}: Address already in use; choose another one'
     assert (process.returncode, said, errors) == (1, '', f'simulated_machine: {expected}\n')
+
+
+def test_the_executable_has_bases_that_are_slow_and_hang() -> None:
+    slow = ['--drive-time', '0.2', '--stop-time', 'inf', '--ignore-cancel']
+    with executable('--address', '127.0.0.1:0', *slow) as process:
+        try:
+            assert process.stdout
+            said = process.stdout.readline()
+            client = Client(said.split('listening on ')[1].split(',')[0])
+            began = time.monotonic()
+            client.call(wire.SET_VELOCITY, name='base', linear=FORWARD)
+            assert time.monotonic() - began >= 0.2
+            with pytest.raises(grpc.RpcError, match='DEADLINE_EXCEEDED'):
+                client.start(wire.STOP, timeout=0.2, name='base').result()
+            assert client.call(wire.IS_MOVING, name='base').is_moving
+            client.channel.close()
+            process.terminate()
+            _, errors = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (0, '')

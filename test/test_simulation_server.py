@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Iterator
 import json
+import math
 from pathlib import Path
 import threading
 import time
@@ -14,6 +15,7 @@ import grpc
 import pytest
 
 from viam_session_bridge.machine import wire
+from viam_session_bridge.simulation.driver import Driver
 from viam_session_bridge.simulation.server import SimulatedMachine
 
 WINDOW = 0.2  # s
@@ -28,11 +30,17 @@ class Client:
     def __init__(self, address: str):
         self.channel = grpc.insecure_channel(address)
 
-    def start(self, method: wire.Method, sids: tuple[str, ...] = (), **fields: Any) -> Any:
+    def start(
+        self,
+        method: wire.Method,
+        sids: tuple[str, ...] = (),
+        timeout: float = PATIENCE,
+        **fields: Any,
+    ) -> Any:
         """Start a call and return its future."""
         return method.on(self.channel).future(
             method.request(**fields),
-            timeout=PATIENCE,
+            timeout=timeout,
             metadata=[(wire.SESSION_KEY, sid) for sid in sids],
             wait_for_ready=True,
         )
@@ -231,6 +239,65 @@ def test_a_move_that_is_ended_before_is_cancelled(
     end = wait_for(lambda: [line for line in lines(record) if 'error' in line])[0]
     assert (end['call'], end['error']) == ('move_straight', 'context canceled')
     assert machine.state('base').moving == (ended_by == 'command')
+
+
+def ended(record: Path, call: str) -> dict[str, Any]:
+    """Wait until a call has ended, and return the line of that."""
+    found = wait_for(
+        lambda: [one for one in lines(record) if (one['call'], one['phase']) == (call, 'end')]
+    )
+    return dict(found[0])
+
+
+@pytest.mark.parametrize('ignores', [False, True])
+def test_a_slow_call_whose_caller_gave_up_takes_effect_only_if_the_driver_ignores_that(
+    record: Path, ignores: bool
+) -> None:
+    driver = Driver(drive_time=0.3, ignore_cancel=ignores)
+    with SimulatedMachine(record=record, driver=driver) as machine:
+        client = Client(machine.address)
+        with pytest.raises(grpc.RpcError, match='DEADLINE_EXCEEDED'):
+            client.start(wire.SET_VELOCITY, timeout=0.1, name='base', linear=FORWARD).result()
+        assert not machine.state('base').moving
+        error = ended(record, 'set_velocity').get('error')
+        assert error == (None if ignores else 'context canceled')
+        assert machine.state('base').moving == ignores
+        client.channel.close()
+
+
+def test_stops_that_hang_hold_up_neither_another_base_nor_the_end(record: Path) -> None:
+    driver = Driver(stop_time=math.inf, ignore_cancel=True)
+    machine = SimulatedMachine(bases=['base', 'arm'], record=record, driver=driver)
+    client = Client(machine.address)
+    stops = [client.start(wire.STOP, name='base') for _ in range(100)]
+    wait_for(lambda: len(lines(record)) == 100)
+    client.call(wire.SET_VELOCITY, name='arm', linear=FORWARD)
+    assert client.call(wire.IS_MOVING, name='arm').is_moving
+    assert not [stop for stop in stops if stop.done()]
+    machine.stop()
+    assert all(stop.exception() is not None for stop in stops)
+    client.channel.close()
+
+
+def test_a_slow_stop_of_a_lapse_holds_up_no_other_one(record: Path) -> None:
+    driver = Driver(stop_time=2 * WINDOW)
+    with SimulatedMachine(
+        bases=['one', 'two'], window=WINDOW, record=record, driver=driver
+    ) as machine:
+        client = Client(machine.address)
+        client.call(wire.SET_VELOCITY, client.session(), name='one', linear=FORWARD)
+        time.sleep(WINDOW / 2)  # so that the stops are due one after the other
+        client.call(wire.SET_VELOCITY, client.session(), name='two', linear=FORWARD)
+        wait_for(lambda: len(session_stops(record)) == 2)
+        stops = [line for line in lines(record) if line['call'] == 'stop']
+        begun = [line for line in stops if line['phase'] == 'begin']
+        client.channel.close()
+    one, two = session_stops(record)
+    assert (one['base'], two['base']) == ('one', 'two')
+    for begin, end in zip(begun, (one, two), strict=True):
+        assert begin['base'] == end['base']
+        assert 2 * WINDOW <= end['t'] - begin['t'] < 2 * WINDOW + LATE
+    assert begun[1]['t'] < one['t']
 
 
 def test_a_record_has_all_calls_in_the_order_of_time(client: Client, record: Path) -> None:

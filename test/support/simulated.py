@@ -25,12 +25,14 @@ class SimulatedMachineProcess(ProcessUnderTest):
         *,
         name: str = 'simulated',
         host: str = '127.0.0.1',
+        options: Sequence[str] = (),
     ) -> None:
         super().__init__(tmp_path, name, {})
         self.address = f'{host}:{port or free_port()}'
         self.record = Record(tmp_path / f'{name}.jsonl')
         self._bases = bases
         self._window = window
+        self._options = options
         self._log_start = 0
 
     def command(self) -> list[str]:
@@ -38,6 +40,7 @@ class SimulatedMachineProcess(ProcessUnderTest):
         self._log_start = len(self.output()) if self.log.exists() else 0
         arguments = ['--address', self.address, '--window', str(self._window)]
         arguments += ['--record', str(self.record.path), '--bases', *self._bases]
+        arguments += self._options
         return [sys.executable, '-m', 'viam_session_bridge.simulation', *arguments]
 
     def wait_ready(self) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 import grpc
 
-from support.go_build import binary
+from support.go_build import binary, GO_MOD, NEWEST
 from support.ports import free_port
 from support.record import Record
 
@@ -38,9 +38,10 @@ class ViamServer:
     """
     A viam-server of its own on a port of this computer, started by `with` or `start()`.
 
-    `extra` is merged into the configuration: maps key by key, lists are appended. `connect` gives
-    the channel that readiness and `control` use, where `extra` brings TLS or API keys. The server
-    dies with the thread that started it, so that no crash of the tests leaves one behind.
+    `extra` is merged into the configuration (see `merged`); real_bases.py has bases for it.
+    `connect` gives the channel that readiness and `control` use, where `extra` brings TLS or API
+    keys. `newest`: with the newest rdk. The server dies with the thread that started it, so that
+    no crash of the tests leaves one behind.
     """
 
     def __init__(
@@ -54,14 +55,16 @@ class ViamServer:
         name: str = 'viam_server',
         host: str = '127.0.0.1',
         webrtc: bool = False,
+        newest: bool = False,
         connect: Callable[[str], grpc.Channel] = insecure_channel,
     ) -> None:
         self.address = f'{host}:{port or free_port()}'
-        self.config = _merged(_config(self.address, bases, window), extra or {})
+        self.config = merged(_config(self.address, bases, window), extra or {})
         self.record = Record(tmp_path / f'{name}.jsonl')
         self.log = tmp_path / f'{name}.log'
         self._config_path = tmp_path / f'{name}.json'
         self._webrtc = webrtc
+        self._modules = NEWEST if newest else GO_MOD
         self._connect = connect
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: str | None = None
@@ -87,18 +90,19 @@ class ViamServer:
     def start(self) -> None:
         """Start the server and wait until it serves."""
         assert not self.running, 'the server runs already'
-        program = binary()
+        program = binary(self._modules)
         self._config_path.write_text(json.dumps(self.config, indent=2))
         # A short path of its own, for rdk puts a Unix socket there.
         self._scratch = tempfile.mkdtemp(prefix='viam-')
         command = [str(program), str(self._config_path), '--record', str(self.record.path)]
         command += ['--parent', str(os.getpid()), *(['--webrtc'] if self._webrtc else [])]
-        homes = dict.fromkeys(('HOME', 'VIAM_HOME', 'TMPDIR'), self._scratch)
+        places = dict.fromkeys(('HOME', 'VIAM_HOME', 'TMPDIR'), self._scratch)
+        places['RECORD'] = str(self.record.path)
         with self.log.open('ab') as log:
             before = log.tell()
             self._process = subprocess.Popen(
                 command,
-                env={**os.environ, **homes},
+                env={**os.environ, **places},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -153,26 +157,33 @@ class ViamServer:
 
         ================= ===========================================================
         `CALL_failures=N` the next N calls fail and change no motion
+        `CALL_error=TEXT` they fail so: a gRPC code's name, a colon, a space, the details
         `CALL_delay=S`    each call takes effect S seconds later
         `CALL_hang=True`  each call hangs until `release=True`, which ends the fault
-        `ignore_cancel`   True: what waits takes effect though the caller gave up, as
-                          a driver that blocks does; otherwise a delay ends when the
-                          caller gives up, and a call released after that fails
+        `ignore_cancel`   True: what waits takes effect though the caller gave up or
+                          another call cancelled it, as a driver that blocks does;
+                          otherwise the call fails then
+        `coast=S`         the base says S seconds long that it moves when it was stopped;
+                          the record knows nothing of that
         ================= ===========================================================
 
         A server that shuts down fails all that wait. `get=True` returns `moving`, `linear`,
         `angular` and `counts`, the calls begun by name.
         """
+        return self.do(base, {'set': faults, 'release': release, 'get': get})
+
+    def do(
+        self, component: str, command: Mapping[str, Any], method: str = DO_COMMAND
+    ) -> dict[str, Any]:
+        """Send a component a command of its own; `method` is the DoCommand of its API."""
         # Only here: viam-sdk is an extra, and tests that skip themselves without it import this.
         from viam.gen.common.v1 import common_pb2
 
-        request = common_pb2.DoCommandRequest(name=base)
-        if faults:
-            request.command.update({'set': faults})
-        request.command.update({'release': release, 'get': get})
+        request = common_pb2.DoCommandRequest(name=component)
+        request.command.update(command)
         with self._connect(self.address) as channel:
             call = channel.unary_unary(
-                DO_COMMAND,
+                method,
                 common_pb2.DoCommandRequest.SerializeToString,
                 common_pb2.DoCommandResponse.FromString,
             )
@@ -227,10 +238,11 @@ def _config(address: str, bases: Sequence[str], window: float) -> dict[str, Any]
     }
 
 
-def _merged(config: Any, extra: Any) -> Any:
+def merged(config: Any, extra: Any) -> Any:
+    """Return a configuration with another one in it: maps key by key, lists are appended."""
     if isinstance(config, dict) and isinstance(extra, Mapping):
         added = {
-            key: _merged(config[key], value) if key in config else value
+            key: merged(config[key], value) if key in config else value
             for key, value in extra.items()
         }
         return {**config, **added}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/golang/geo/r3"
 
@@ -34,6 +35,7 @@ type recorder struct {
 
 	mu              sync.Mutex // guards what follows, is never held while a call waits
 	linear, angular r3.Vector  // the motion that is in effect
+	coasts          time.Time  // until then it moves without one
 	counts          map[string]interface{}
 }
 
@@ -79,7 +81,10 @@ func (r *recorder) call(
 }
 
 func (r *recorder) move(ctx context.Context, name string, linear, angular r3.Vector) error {
-	return r.call(ctx, name, &linear, &angular, func() { r.linear, r.angular = linear, angular })
+	return r.call(ctx, name, &linear, &angular, func() {
+		r.standStill()
+		r.linear, r.angular = linear, angular
+	})
 }
 
 func (r *recorder) SetVelocity(
@@ -164,9 +169,16 @@ func (r *recorder) DoCommand(
 }
 
 // standStill and moving need the lock.
-func (r *recorder) standStill() { r.linear, r.angular = r3.Vector{}, r3.Vector{} }
+func (r *recorder) standStill() {
+	if r.driven() {
+		r.coasts = time.Now().Add(r.faults.coasting())
+	}
+	r.linear, r.angular = r3.Vector{}, r3.Vector{}
+}
 
-func (r *recorder) moving() bool { return r.linear != r3.Vector{} || r.angular != r3.Vector{} }
+func (r *recorder) moving() bool { return r.driven() || time.Now().Before(r.coasts) }
+
+func (r *recorder) driven() bool { return r.linear != r3.Vector{} || r.angular != r3.Vector{} }
 
 func numbers(v *r3.Vector) *[3]float64 {
 	if v == nil {

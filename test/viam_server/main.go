@@ -1,7 +1,7 @@
 // Copyright 2026 The viam_session_bridge authors
 // SPDX-License-Identifier: Apache-2.0
 
-// viam_server is a real viam-server for tests, with bases that record every call.
+// viam_server is a real viam-server for tests, with bases and motors that record every call.
 //
 //	viam_server CONFIG.json --record FILE.jsonl [--webrtc] [--parent PID]
 //
@@ -18,6 +18,8 @@ import (
 	"os/signal"
 	"runtime"
 
+	_ "go.viam.com/rdk/components/base/sensorcontrolled"
+	_ "go.viam.com/rdk/components/base/wheeled"
 	"go.viam.com/rdk/config"
 	"go.viam.com/rdk/logging"
 	robotimpl "go.viam.com/rdk/robot/impl"

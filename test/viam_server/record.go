@@ -19,6 +19,8 @@ type entry struct {
 	Phase   string      `json:"phase"`
 	Linear  *[3]float64 `json:"linear,omitempty"`
 	Angular *[3]float64 `json:"angular,omitempty"`
+	Power   *float64    `json:"power,omitempty"`
+	RPM     *float64    `json:"rpm,omitempty"`
 	Error   string      `json:"error,omitempty"`
 	Session string      `json:"session,omitempty"`
 }

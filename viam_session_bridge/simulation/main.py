@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from viam_session_bridge import signals
 
+from .driver import check_time, Driver
 from .server import check_address, check_bases, SimulatedMachine
 from .session_rules import check_window, MAX_WINDOW, MIN_WINDOW
 
@@ -28,7 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:
         machine = SimulatedMachine(
-            arguments.address, arguments.bases, arguments.window, arguments.record
+            arguments.address,
+            arguments.bases,
+            arguments.window,
+            arguments.record,
+            Driver(arguments.drive_time, arguments.stop_time, arguments.ignore_cancel),
         )
     except OSError as error:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -73,6 +78,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--record', metavar='FILE', help='append every call to this file, as JSON Lines'
     )
+    parser.add_argument(
+        '--drive-time', type=_time, default=0.0, metavar='SECONDS',
+        help='how long SetVelocity and SetPower take; inf: they hang (default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--stop-time', type=_time, default=0.0, metavar='SECONDS',
+        help='how long Stop takes; inf: it hangs (default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--ignore-cancel', action='store_true',
+        help='a call takes effect though the next one cancelled it, or its caller gave up',
+    )  # fmt: skip
     return parser
 
 
@@ -90,6 +107,16 @@ def _window(text: str) -> float:
         # Also of what is no number at all.
         allowed = f'{MIN_WINDOW:g} to {MAX_WINDOW:g} seconds'
         raise argparse.ArgumentTypeError(f'must be {allowed}, not {text!r}') from error
+
+
+def _time(text: str) -> float:
+    try:
+        return check_time(float(text))
+    except ValueError as error:
+        # Also of what is no number at all.
+        raise argparse.ArgumentTypeError(
+            f'must be 0 or more seconds (inf: hang), not {text!r}'
+        ) from error
 
 
 class _Bases(argparse.Action):

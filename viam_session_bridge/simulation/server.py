@@ -13,10 +13,12 @@ import threading
 import grpc
 
 from .base import BaseState
+from .driver import Driver, PROMPT
 from .machine import Machine
 from .service import Service
 
-_WORKERS = 8
+# Made when they are needed: a call that waits holds one.
+_WORKERS = 128
 _OPTIONS = (
     # A port that is in use is an error, not shared.
     ('grpc.so_reuseport', 0),
@@ -50,8 +52,9 @@ class SimulatedMachine:
 
     Serves from when it is made until `stop`, or as a context manager. `window` is the heartbeat
     window in seconds, 0.03 to 60; `record` the path of a file that every call is appended to
-    (see record.py). ValueError names what is wrong with an argument; OSError: it cannot listen
-    there, or cannot open the record.
+    (see record.py); `driver` makes calls of its bases slow, or hang (see driver.py). ValueError
+    names what is wrong with an argument; OSError: it cannot listen there, or cannot open the
+    record.
 
         with SimulatedMachine(bases=['left', 'right'], window=0.5) as machine:
             channel = grpc.insecure_channel(machine.address)
@@ -65,11 +68,11 @@ class SimulatedMachine:
         bases: Iterable[str] = ('base',),
         window: float = 2.0,
         record: str | os.PathLike[str] | None = None,
+        driver: Driver = PROMPT,
     ):
         check_address(address)
         names = check_bases(bases)
-        self._machine = Machine(names, window, record)
-        # A MoveStraight or Spin that waits holds a worker, one for each base at most.
+        self._machine = Machine(names, window, record, driver)
         workers = ThreadPoolExecutor(_WORKERS + len(names), 'simulated-machine')
         self._server = grpc.server(workers, options=_OPTIONS)
         self._server.add_generic_rpc_handlers(Service(self._machine).handlers())

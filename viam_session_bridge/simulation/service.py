@@ -107,7 +107,8 @@ class Service:
         return wire.SPIN.response()
 
     def _stop(self, request: Any, context: Any) -> Any:
-        self._machine.stop(request.name)
+        self._wake_when_over('stop', context)
+        self._machine.stop(request.name, context.is_active)
         return wire.STOP.response()
 
     def _is_moving(self, request: Any, context: Any) -> Any:
@@ -121,13 +122,16 @@ class Service:
         vectors: tuple[Vector, Vector],
         effect: Callable[[SimulatedBase, float], None],
     ) -> None:
-        if call in ('move_straight', 'spin'):
-            # A caller that gives up ends the motion.
-            context.add_callback(self._machine.wake)
+        self._wake_when_over(call, context)
         ids = [value for key, value in context.invocation_metadata() if key == wire.SESSION_KEY]
         self._machine.command(
             request.name, call, vectors, effect, ids, _peer(context), context.is_active
         )
+
+    def _wake_when_over(self, call: str, context: Any) -> None:
+        """Have a call that waits notice that its caller gives up."""
+        if call in ('move_straight', 'spin') or self._machine.driver.time_of(call):
+            context.add_callback(self._machine.wake)
 
 
 def _aborting(answer: _Answer) -> _Answer:
