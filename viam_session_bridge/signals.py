@@ -35,7 +35,7 @@ def end_at_once() -> None:
     Have each of them end the process as the system does; for a start, while nothing moves.
 
     It works in native code that blocks, where no handler of Python's runs, and Ctrl-C leaves no
-    traceback of a half-done import.
+    traceback of a half-done import. SIGTERM and SIGHUP do so by themselves.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

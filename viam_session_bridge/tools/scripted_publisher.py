@@ -117,10 +117,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-if __name__ == '__main__':
-    # A signal ends it as Ctrl-C does: it leaves the graph, and its session ends at once.
+def run() -> int:
+    """Publish as the arguments say; a signal ends it as Ctrl-C does, and the status is 0."""
+    # It leaves the graph at its end, and so does its session at once.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     signals.interrupt_once()
     with contextlib.suppress(KeyboardInterrupt):
         publish(_parser().parse_args(remove_ros_args(sys.argv[1:])))
     rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    signals.run(run)
