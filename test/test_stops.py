@@ -11,7 +11,6 @@ from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
 from viam_session_bridge.configuration import SessionsMode
 from viam_session_bridge.core.said import Cause
 from viam_session_bridge.core.velocity import Velocity, ZERO
-from viam_session_bridge.machine.base_control import THERE_AND_BACK
 from viam_session_bridge.machine.calls import (
     Doubt,
     GetSessions,
@@ -31,6 +30,7 @@ from viam_session_bridge.machine.happened import (
     StopOverdue,
     StopTimedOut,
 )
+from viam_session_bridge.machine.pending_stop import THERE_AND_BACK
 
 STOP = StopBase('base')
 NAN = float('nan')

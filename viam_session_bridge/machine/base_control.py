@@ -43,18 +43,20 @@ from viam_session_bridge.machine.happened import (
     StopOverdue,
     StopTimedOut,
 )
-from viam_session_bridge.machine.pause import Pause
+from viam_session_bridge.machine.pending_stop import (
+    OpenStop,
+    PendingStop,
+    StopTimeout,
+    THERE_AND_BACK,
+)
+from viam_session_bridge.machine.standing_zero import StandingZero
 from viam_session_bridge.machine.unanswered import Unanswered
 
 TIMEOUTS_REPORTED = 3  # in a row (R10)
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # s, before a Stop is sent again after an error (R7)
-LONGEST_STOP_TIMEOUT = 60.0  # s (R7)
-THERE_AND_BACK = 0.05  # s, on top of what a Stop may take at the base
-AMPLE = 1.5  # times what the last Stop took: a deadline that is no longer than needed
 WATCHED_EVERY = 1.0  # s, between two questions whether it moves while a command is unanswered (R7)
 UNKNOWN_EVERY, UNKNOWN_FOR = 1.0, 60.0  # s, while the machine knows no such base (R7)
 ZERO_WAITS = 0.05  # s, for a command in flight (R10)
-OVERDUE_AFTER, OVERDUE_AGAIN_AFTER = 5.0, 60.0  # s
+OVERDUE_AGAIN_AFTER = 60.0  # s
 
 # These leave the base as it was: a stop under way covers them, and a publisher that repeats its
 # mistake at 5 kHz must not drive the repetitions.
@@ -79,53 +81,6 @@ class Sent:
     command: Command
     deadline: float
     beside_stop: bool = False
-
-
-@dataclass
-class OpenStop:
-    """
-    A Stop call that is under way.
-
-    :param timeout: s, what it may take at the base
-    :param clean: sent after every earlier command to the base was answered
-    :param alone: no other call of ours to the base was open beside it, ever
-    """
-
-    sent_at: float
-    timeout: float
-    clean: bool
-    alone: bool
-
-    @property
-    def deadline(self) -> float:
-        """When gRPC gives it up, s."""
-        return self.sent_at + (self.timeout + THERE_AND_BACK)
-
-
-class PendingStop:
-    """The stop that a base is in, from the moment it is due until it is final."""
-
-    def __init__(self, stop: Stop) -> None:
-        """Begin with a stop that is due at once."""
-        self.stop = stop
-        self.due_at: float | None = stop.at  # of the next Stop; None: nothing calls for one
-        self.watch_at: float | None = None  # whether the base moves is to be asked then
-        self.tries = 0
-        self.acknowledged = False  # since the newest reason for which one was sent
-        self.motion_after_ack = stop.motion_after_ack
-        self.fence = 0  # only a later Stop's acknowledgement lets motion follow (R10)
-        self.acknowledged_motion = False
-        self.zero_due = self.zero_spent = False
-        self.failed = False
-        self.detail = ''  # why the last Stop failed, in the machine's words
-        self.unknown_since: float | None = None  # the machine knows no such base
-        self.overdue_at = stop.at + OVERDUE_AFTER
-        self.pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
-
-    @property
-    def holds_motion(self) -> bool:
-        """Whether the next command waits for an acknowledgement (R10)."""
-        return self.motion_after_ack and not self.acknowledged_motion
 
 
 class BaseControl:
@@ -164,7 +119,7 @@ class BaseControl:
         self._zero: int | None = None  # the zero velocity in flight that followed an error (R7)
         self._zero_deadline = 0.0
         self._window = window
-        self._first_stop_timeout = self._stop_timeout = stop_timeout
+        self._stop_timeout = StopTimeout(stop_timeout)
         self._leaves_displaced = leaves_displaced
         self._random = random
         self._timeouts = 0
@@ -178,11 +133,7 @@ class BaseControl:
         self._last_call = 0
         self._commander = ''  # of the newest command handed over
         self._zero_waits_since = 0.0  # of the waiting zeros
-        # R22
-        self._zeros_since: float | None = None  # all accepted commands have been zero
-        self._standing_asked = False
-        self._standing = ''  # the client whose zeros are not forwarded
-        self._zero_client, self._zero_session = '', 0
+        self._standing_zero = StandingZero(base, window)
 
     # What was decided
 
@@ -192,10 +143,10 @@ class BaseControl:
 
         A stop that was not handed over yet is not sent (R9).
         """
-        zero = forward.velocity.is_zero
-        if zero and self._standing == forward.client:
+        if self._standing_zero.is_sign_of_life_alone(forward):
             return False
-        self._note_zeros(forward)
+        self._standing_zero.forwarded(forward)
+        zero = forward.velocity.is_zero
         if not (zero and self.waiting is not None and self.waiting.forward.velocity.is_zero):
             self._zero_waits_since = forward.at
         self.waiting = Command(forward)
@@ -223,9 +174,7 @@ class BaseControl:
         ):
             self.waiting = None
         self._beside_lost, self._doubtful_until = False, None
-        self._zeros_since = None
-        if stop.of_session_end:
-            self._standing = ''
+        self._standing_zero.stopped(stop)
         if self.pending is None:
             self.pending = PendingStop(stop)
             return True
@@ -238,13 +187,13 @@ class BaseControl:
 
     def left_to_machine(self) -> None:
         """Take that the end of the session, and the stop, is left to the machine (R16)."""
-        self._zeros_since, self._standing = None, ''
+        self._standing_zero.forget()
 
     def left_to_others(self) -> None:
         """Take that the base was left, at deactivation, to others on its machine (R19)."""
         self.commanded = False
         self._beside_lost, self._doubtful_until = False, None
-        self._zeros_since, self._standing = None, ''
+        self._standing_zero.forget()
 
     # What is due
 
@@ -346,7 +295,7 @@ class BaseControl:
 
     def stop_deadline(self) -> float:
         """Return how long the call of the next Stop may take, in s."""
-        return self._stop_timeout + THERE_AND_BACK
+        return self._stop_timeout.seconds + THERE_AND_BACK
 
     def stop_sent(self, number: int, now: float) -> None:
         """Take that a Stop is handed over."""
@@ -354,7 +303,8 @@ class BaseControl:
         clean = self._all_answered
         for other in self._stops.values():
             other.alone = False
-        self._stops[number] = OpenStop(now, self._stop_timeout, clean, clean and not self._stops)
+        alone = clean and not self._stops
+        self._stops[number] = OpenStop(now, self._stop_timeout.seconds, clean, alone)
         if self.in_flight is not None:
             self.in_flight.beside_stop = True
         self.pending.tries += 1
@@ -389,16 +339,12 @@ class BaseControl:
 
     def standing_asked(self) -> None:
         """Take that it is asked whether the base stands under its zeros."""
-        self._standing_asked = True
+        self._standing_zero.asked()
 
     def stop_standing(self, now: float) -> bool:
         """Stop a base that does not stand under its zeros, which are signs of life from now on."""
-        if self._zeros_since is None or self.pending is not None:
-            return False
-        self._standing = self._zero_client
-        return self.stop(
-            Stop(self.base, Cause.STANDING, self._zero_client, now, self._zero_session)
-        )
+        stop = self._standing_zero.stop(now) if self.pending is None else None
+        return stop is not None and self.stop(stop)
 
     def connected(self, now: float) -> None:
         """Take that the connection is there again: a stop is sent anew (R7)."""
@@ -459,11 +405,7 @@ class BaseControl:
             return not held_motion
         pending.stop = stop
         if not self._stops:
-            pending.acknowledged = False
-            pending.acknowledged_motion = False
-            pending.fence = self._last_call
-            pending.pause.reset()
-            pending.due_at = stop.at
+            pending.begin_anew(stop, self._last_call)
         return True
 
     def _stop_due_at(self) -> float | None:
@@ -529,12 +471,11 @@ class BaseControl:
             self._beside_lost = False
             if self.waiting is None and self.pending is None:
                 self.displaced, self.commanded, self.last_sid = True, False, ''
-                self._zeros_since = None
+                self._standing_zero.forget()
         elif outcome is not Outcome.OK:
             self._fail(sent.command, Cause.FAILED, detail, now)
             assert self.pending is not None
-            self.pending.fence = self._last_call
-            self.pending.acknowledged_motion = False
+            self.pending.distrust(self._last_call)
         self._all_answered_now(now)
 
     def _stop_answered(
@@ -547,10 +488,10 @@ class BaseControl:
         now: float,
     ) -> None:
         if outcome is Outcome.OK:
-            self._adapt_timeout(now - answered.sent_at)
+            self._stop_timeout.took(now - answered.sent_at)
         timed_out = outcome is Outcome.TIMED_OUT and now >= answered.deadline
         if timed_out:
-            self._extend_timeout(answered, now)
+            self._stop_timeout.passed(answered.timeout)
         pending = self.pending
         if pending is None:
             return  # it was final by another Stop of it
@@ -558,6 +499,10 @@ class BaseControl:
             self._stop_acknowledged(pending, number, answered, now)
             return
         pending.detail = detail
+        if timed_out:
+            self.happened.append(
+                StopTimedOut(pending.stop, answered.timeout, self._stop_timeout.seconds, now)
+            )
         if not pending.failed and outcome is not Outcome.CANCELLED:
             pending.failed = True
             self.happened.append(StopFailed(pending.stop, detail, now))
@@ -571,7 +516,7 @@ class BaseControl:
             pending.due_at = now
         elif outcome is Outcome.CANCELLED and answered.alone:
             # Another Viam client called, maybe one that repeats its calls, too.
-            pause = pending.pause.take(longest=self._first_stop_timeout)
+            pause = pending.pause.take(longest=self._stop_timeout.first)
             pending.due_at = now + pause * (1.0 + self._random())
         else:
             pending.due_at = now + pending.pause.take()
@@ -612,20 +557,6 @@ class BaseControl:
             else:
                 pending.watch_at = now + WATCHED_EVERY
 
-    def _extend_timeout(self, passed: OpenStop, now: float) -> None:
-        """Double the deadline of Stops, for one has passed it (R7)."""
-        doubled = min(2.0 * passed.timeout, LONGEST_STOP_TIMEOUT)
-        self._stop_timeout = max(self._stop_timeout, doubled)
-        if self.pending is not None:
-            self.happened.append(
-                StopTimedOut(self.pending.stop, passed.timeout, self._stop_timeout, now)
-            )
-
-    def _adapt_timeout(self, took: float) -> None:
-        """Halve a doubled deadline where that leaves ample time: a lost Stop is noticed sooner."""
-        while self._stop_timeout / 2.0 >= max(self._first_stop_timeout, AMPLE * took):
-            self._stop_timeout /= 2.0
-
     def _fail(self, command: Command, cause: Cause, detail: str, now: float) -> None:
         forward = command.forward
         self.happened.append(CommandFailed(self.base, forward.client, detail, now))
@@ -641,16 +572,5 @@ class BaseControl:
     def _all_answered(self) -> bool:
         return self.in_flight is None and self._zero is None and not self.unanswered
 
-    def _note_zeros(self, forward: Forward) -> None:
-        """Follow for how long all commands have been zero (R22)."""
-        if not forward.velocity.is_zero:
-            self._zeros_since, self._standing = None, ''
-            return
-        if self._zeros_since is None or self._standing:
-            self._zeros_since, self._standing_asked, self._standing = forward.at, False, ''
-        self._zero_client, self._zero_session = forward.client, forward.session
-
     def _standing_due_at(self) -> float | None:
-        if self._zeros_since is None or self._standing_asked or self.pending is not None:
-            return None
-        return self._zeros_since + self._window
+        return self._standing_zero.question_due() if self.pending is None else None

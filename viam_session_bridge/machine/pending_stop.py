@@ -1,0 +1,97 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is known of a stop while it is not final, and how long a Stop may take (R7).
+
+The state alone: :mod:`viam_session_bridge.machine.base_control` decides by it. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from viam_session_bridge.core.said import Stop
+from viam_session_bridge.machine.pause import Pause
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # s, before a Stop is sent again after an error
+LONGEST_TIMEOUT = 60.0  # s
+THERE_AND_BACK = 0.05  # s, on top of what a Stop may take at the base
+AMPLE = 1.5  # times what the last Stop took: a deadline that is no longer than needed
+OVERDUE_AFTER = 5.0  # s
+
+
+@dataclass
+class OpenStop:
+    """
+    A Stop call that is under way.
+
+    :param timeout: s, what it may take at the base
+    :param clean: sent after every earlier command to the base was answered
+    :param alone: no other call of ours to the base was open beside it, ever
+    """
+
+    sent_at: float
+    timeout: float
+    clean: bool
+    alone: bool
+
+    @property
+    def deadline(self) -> float:
+        """When gRPC gives it up, s."""
+        return self.sent_at + (self.timeout + THERE_AND_BACK)
+
+
+class PendingStop:
+    """The stop that a base is in, from the moment it is due until it is final."""
+
+    def __init__(self, stop: Stop) -> None:
+        """Begin with a stop that is due at once."""
+        self.stop = stop
+        self.due_at: float | None = stop.at  # of the next Stop; None: nothing calls for one
+        self.watch_at: float | None = None  # whether the base moves is to be asked then
+        self.tries = 0
+        self.acknowledged = False  # since the newest reason for which one was sent
+        self.motion_after_ack = stop.motion_after_ack
+        self.fence = 0  # only a later Stop's acknowledgement lets motion follow (R10)
+        self.acknowledged_motion = False
+        self.zero_due = self.zero_spent = False
+        self.failed = False
+        self.detail = ''  # why the last Stop failed, in the machine's words
+        self.unknown_since: float | None = None  # the machine knows no such base
+        self.overdue_at = stop.at + OVERDUE_AFTER
+        self.pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
+
+    @property
+    def holds_motion(self) -> bool:
+        """Whether the next command waits for an acknowledgement (R10)."""
+        return self.motion_after_ack and not self.acknowledged_motion
+
+    def begin_anew(self, stop: Stop, last_call: int) -> None:
+        """Take a reason to stop the base that no Stop sent so far covers."""
+        self.acknowledged = self.acknowledged_motion = False
+        self.fence = last_call
+        self.pause.reset()
+        self.due_at = stop.at
+
+    def distrust(self, last_call: int) -> None:
+        """Take that a command failed: motion needs a Stop that is sent after that (R10)."""
+        self.fence = last_call
+        self.acknowledged_motion = False
+
+
+class StopTimeout:
+    """What the Stops of one base may take: learned from those that took longer, and forgotten."""
+
+    def __init__(self, first: float) -> None:
+        """Start with the parameter ``stop_timeout``, s."""
+        self.first = first
+        self.seconds = first
+
+    def passed(self, seconds: float) -> None:
+        """Take that a Stop which had so long did not end: the next one has twice the time."""
+        self.seconds = max(self.seconds, min(2.0 * seconds, LONGEST_TIMEOUT))
+
+    def took(self, seconds: float) -> None:
+        """Take what a Stop took: where half the time is ample, a lost one is noticed sooner."""
+        while self.seconds / 2.0 >= max(self.first, AMPLE * seconds):
+            self.seconds /= 2.0
