@@ -50,7 +50,7 @@ class Rig:
             WINDOW,
             lambda publisher: publisher.partition(' ')[0],
             ROBOT,
-            lambda publisher, by: self.clocks_set.append((publisher, by)),
+            lambda publisher, by, now: self.clocks_set.append((publisher, by)),
         )
 
     def age(self, host: Host, sent: float, taken: float, name: str = 'teleop') -> float:
@@ -297,18 +297,18 @@ def test_what_was_discarded_for_a_thaw_alone_does_not_say_that_a_clock_was_set(r
 
 def test_a_clock_is_remembered_for_a_minute_after_its_publisher_left(rig: Rig) -> None:
     rig.stream(rig.remote, 0.0, 1.0)
-    rig.ages.left('remote teleop', 1.0)
-    rig.ages.forget(1.0 + REMEMBERED - PERIOD)
+    rig.ages.changed([], ['remote teleop'], 1.0)
+    rig.ages.changed([], [], 1.0 + REMEMBERED - PERIOD)
     assert rig.age(rig.remote, 1.0, 1.0 + REMEMBERED) > 0.0
-    rig.ages.forget(1.0 + REMEMBERED)
+    rig.ages.changed([], [], 1.0 + REMEMBERED)
     assert rig.age(rig.remote, 1.0, 1.0 + REMEMBERED) == 0.0
 
 
 def test_one_that_came_back_is_remembered(rig: Rig) -> None:
     rig.stream(rig.remote, 0.0, 1.0)
-    rig.ages.left('remote teleop', 1.0)
-    rig.ages.seen('remote teleop')
-    rig.ages.forget(HOUR)
+    rig.ages.changed([], ['remote teleop'], 1.0)
+    rig.ages.changed(['remote teleop'], [], 2.0)
+    rig.ages.changed([], [], HOUR)
     assert rig.age(rig.remote, 1.0, HOUR) > 0.0
 
 
@@ -322,7 +322,7 @@ def test_however_many_come_few_are_remembered_and_those_heard_last(
         rig.age(nowhere, 1.0, 1.0, str(number))
         rig.age(rig.remote, 1.0 + number / 1000, 1.0 + number / 1000)
         if leave:
-            rig.ages.left(f' {number}', 1.0)
+            rig.ages.changed([], [f' {number}'], 1.0)
     assert len(rig.ages._clocks) == PUBLISHERS_KEPT
     assert len(rig.ages._left) < PUBLISHERS_KEPT
     assert rig.age(rig.remote, 1.0, 15.0) > 0.0

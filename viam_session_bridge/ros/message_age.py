@@ -19,7 +19,7 @@ own is then taken for one whose clock was set.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 
 WATCHED = 10.0
@@ -79,7 +79,7 @@ class MessageAge:
         window: float,
         host_of: Callable[[str], str],
         own_host: str,
-        clock_set: Callable[[str, float], None],
+        clock_set: Callable[[str, float, float], None],
     ) -> None:
         """
         Start with no clock known.
@@ -87,7 +87,7 @@ class MessageAge:
         :param window: heartbeat window, s: what is older is discarded
         :param host_of: tells the host of a publisher; '' where that is not known
         :param own_host: of this process, as `host_of` would tell it
-        :param clock_set: is told a publisher and by how many s its clock was set back
+        :param clock_set: is told a publisher, by how many s its clock was set back, and `now`
         """
         self._window = window
         self._host_of = host_of
@@ -120,7 +120,7 @@ class MessageAge:
                 return age
             clock.set(offset, now)
             self._keep(publisher, clock)
-            self._clock_set(publisher, age)
+            self._clock_set(publisher, age, now)
         if now >= clock.slice_ends:
             clock.turn(now)
             self._keep(publisher, clock)
@@ -132,17 +132,13 @@ class MessageAge:
         clock.old_age = inf
         return 0.0
 
-    def seen(self, publisher: str) -> None:
-        """Take that the graph shows a publisher."""
-        self._left.pop(publisher, None)
-
-    def left(self, publisher: str, now: float) -> None:
-        """Take that a publisher left the graph."""
-        if publisher in self._clocks:
-            self._left[publisher] = now
-
-    def forget(self, now: float) -> None:
-        """Forget the clocks of publishers that left long ago; to be called now and then."""
+    def changed(self, seen: Iterable[str], left: Iterable[str], now: float) -> None:
+        """Take who came to the graph and who left it, and forget who left it long ago."""
+        for publisher in seen:
+            self._left.pop(publisher, None)
+        for publisher in left:
+            if publisher in self._clocks:
+                self._left[publisher] = now
         for publisher, left_at in list(self._left.items()):
             if left_at + REMEMBERED > now:
                 break

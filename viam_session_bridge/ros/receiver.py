@@ -8,16 +8,17 @@ publisher wait, the newest replaces the older, as it would at the machine (R14):
 is too fast costs others next to nothing.
 
 Guaranteed: what waited while the loop was frozen (SIGSTOP, a debugger, a starved machine) for
-longer than R2 allows is discarded, never handed on, and so is a message that is older than the
-window when it comes. Of discarded commands the sink is told, for they count as refused; where
-many wait, of the newest of each publisher. Not guaranteed: anything about the time that the sink
-takes; a sink frozen between being called and acting has to look at the clock itself.
+longer than R2 allows is discarded, never handed on, and so is what is older than the window when
+it comes. The sink is told of discarded commands, of the newest of each publisher where many wait.
+Not guaranteed: anything about the time that the sink takes; a sink frozen between being called
+and acting has to look at the clock itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 import threading
 from time import monotonic, time
 from typing import Any, TYPE_CHECKING
@@ -101,10 +102,9 @@ class Receiver:
         self.publishers = Publishers(
             [inlet.topic for inlet in self._inlets[1:]], get_rmw_implementation_identifier())
         """Who publishes, as of `Looks.PAUSE` before what the sink is told."""
-        hosts = {self.publishers.host_of(gid) for gid in self._heartbeats.own_gids()}
-        self._ages = MessageAge(
-            window, self.publishers.host_of, hosts.pop() if len(hosts) == 1 else '',
-            self._clock_set)
+        host_of = self.publishers.host_of
+        clock_set = partial(self._tell, 'clock_set', sink.clock_set)
+        self._ages = MessageAge(window, host_of, host_of(self._heartbeats.own_gid()), clock_set)
         self._thread = threading.Thread(target=self._run, name='receiver')
 
     def start(self) -> None:
@@ -217,8 +217,7 @@ class Receiver:
         # A freeze can end right here: the clock is read after the take, not before.
         now = monotonic()
         settled = self._check(inlets, now)
-        sent = 1e-9 * info['source_timestamp']
-        age = self._ages.too_old(gid or inlet.topic, sent, now, time())
+        age = self._ages.too_old(gid or inlet.topic, 1e-9 * info['source_timestamp'], now, time())
         if not settled:
             self._discarded += 1
             self._discard(inlet, gid, read)
@@ -245,22 +244,16 @@ class Receiver:
         if inlet is not self._heartbeats:
             self._tell('discarded_command', self._sink.discarded_command, inlet.topic, gid, read)
 
-    def _clock_set(self, publisher: str, by: float) -> None:
-        self._tell('clock_set', self._sink.clock_set, publisher, by, monotonic())
-
     def _take(self, inlet: Inlet) -> Taken | None:
         taken = inlet.take()
         if taken is None:
             return None
         serialized, info = taken
-        gid = gid_of(info)
-        self._count(inlet, gid, info.get('publication_sequence_number'))
-        return serialized, info, gid
-
-    def _count(self, inlet: Inlet, gid: str | None, number: int | None) -> None:
+        gid, number = gid_of(info), info.get('publication_sequence_number')
         # Without GIDs the publishers' numbers cannot be told apart (Jazzy).
         if gid and number is not None and (lost := self._gaps.before(gid, number)):
             self._tell('lost', self._sink.lost, inlet.topic, lost)
+        return serialized, info, gid
 
     def _look(self, inlets: list[Inlet], now: float) -> None:
         """Look at the graph where publishers came or went or it is due, and tell what changed."""
@@ -280,11 +273,7 @@ class Receiver:
             except Exception as error:
                 self._say(f'graph {topic}', f'{topic}: its publishers are not known: {error!r}')
             self._looks.looked(topic, began, monotonic())
-            for publisher in appeared:
-                self._ages.seen(publisher.gid)
-            for publisher in left:
-                self._ages.left(publisher.gid, now)
-            self._ages.forget(now)
+            self._ages.changed([seen.gid for seen in appeared], [gone.gid for gone in left], now)
             if appeared or left:
                 self._tell('publishers_changed', self._sink.publishers_changed,
                            topic, appeared, left, now)

@@ -131,14 +131,15 @@ class Inlet:
         # By the name before remapping: rclpy remaps what it is asked, whatever its docs say.
         return list(self._node.get_publishers_info_by_topic(self.asked))
 
-    def own_gids(self) -> set[str]:
-        """Return the hexadecimal GIDs that the graph shows of this node's subscriptions."""
+    def own_gid(self) -> str:
+        """Return the hexadecimal GID of this node's subscription; '' where it is not clear."""
         node = self._node
-        return {
+        there = {
             bytes(info.endpoint_gid).hex()
             for info in node.get_subscriptions_info_by_topic(self.asked)
             if (info.node_name, info.node_namespace) == (node.get_name(), node.get_namespace())
         }
+        return there.pop() if len(there) == 1 else ''
 
     def unheard(self, info: Any) -> str:
         """Return why the publisher of a `TopicEndpointInfo` is not heard; empty: it is."""
