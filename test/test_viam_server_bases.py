@@ -122,11 +122,14 @@ def test_the_next_call_cancels_the_running_one_that_heeds_it(
 @pytest.mark.parametrize('base', RECORDING)
 def test_a_stop_cancels_a_stop(server: ViamServer, channel: grpc.Channel, base: str) -> None:
     before = len(server.record.calls(base, 'stop', 'end'))
-    server.control(base, stop_delay=SLOW)
+    server.control(base, stop_hang=True)
     first = start(channel, wire.STOP, base)
     begun(server, base, 'stop', before + 1)
-    start(channel, wire.STOP, base).result()
+    second = start(channel, wire.STOP, base)
     assert first.code() is grpc.StatusCode.CANCELLED
+    begun(server, base, 'stop', before + 2)
+    server.control(base, release=True)
+    second.result()
     cancelled, stopped = ends(server, base, 'stop', before + 2)[-2:]
     assert (bool(cancelled.error), stopped.error) == (True, None)
 
@@ -157,13 +160,14 @@ def test_is_moving_and_calls_of_the_machine_cancel_nothing(
     server: ViamServer, channel: grpc.Channel, base: str
 ) -> None:
     before = len(server.record.calls(base, 'stop', 'begin'))
-    server.control(base, stop_delay=SLOW)
+    server.control(base, stop_hang=True)
     running = start(channel, wire.STOP, base)
     begun(server, base, 'stop', before + 1)
     start(channel, wire.IS_MOVING, base).result()
     for method in (wire.START_SESSION, wire.GET_SESSIONS, wire.RESOURCE_NAMES):
         method.on(channel)(method.request(), timeout=PATIENCE)
     assert not running.done()
+    server.control(base, release=True)
     running.result()
 
 
@@ -188,7 +192,7 @@ def test_a_base_that_coasts_moves_on_after_its_stop(
     server.control('recorder', coast=SLOW)
     forward(channel, 'recorder').result()
     start(channel, wire.STOP, 'recorder').result()
-    stop = server.record.stops('recorder')[-1]
+    stop = server.record.calls('recorder', 'stop', 'begin')[-1]
     assert moves(channel, 'recorder')
     assert not server.record.moving('recorder')
     wait_for(lambda: not moves(channel, 'recorder'), 'it rests')
