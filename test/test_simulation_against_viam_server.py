@@ -23,7 +23,7 @@ pytest.importorskip('viam', reason='viam-sdk is an extra')
 
 from support.caller import Caller, MALFORMED, NIL, PATIENCE, UNKNOWN_ID
 from support.drive import wait_for
-from support.record import Record
+from support.record import Entry, Record
 from support.viam_server import ViamServer
 from viam_session_bridge.machine import wire
 from viam_session_bridge.simulation.driver import Driver
@@ -200,16 +200,25 @@ class Machine:
     address: str
     record: Record
 
-    def begin(self, call: Caller, method: wire.Method, **fields: Any) -> Any:
+    def begin(self, call: Caller, method: wire.Method) -> Any:
         """Start a call to the base, wait until its handler has begun, and return its future."""
         begun = len(self.record.calls('base', phase='begin'))
-        fields = {'linear': wire.Vector3(y=1.0), **fields} if method in MOTIONS[:2] else fields
+        fields = {'linear': wire.Vector3(y=1.0)} if method in MOTIONS[:2] else {}
         request = method.request(name='base', **fields)
         future = method.on(call.channel).future(request, timeout=PATIENCE, wait_for_ready=True)
-        self.record.wait_for(
-            lambda _: len(self.record.calls('base', phase='begin')) > begun, PATIENCE, str(method)
-        )
+        self.wait_for(begun + 1, phase='begin')
         return future
+
+    def wait_for(
+        self, count: int, call: str | None = None, phase: str | None = None
+    ) -> list[Entry]:
+        """Wait until so many lines of the base fit, and return those."""
+
+        def enough(_: list[Entry]) -> bool:
+            return len(self.record.calls('base', call, phase)) >= count
+
+        self.record.wait_for(enough, PATIENCE, f'{call} {phase}')
+        return self.record.calls('base', call, phase)
 
 
 def machines(directory: Path, stack: ExitStack, driver: Driver, **faults: Any) -> list[Machine]:
@@ -271,10 +280,9 @@ def test_the_stop_of_a_lapse_cancels_nothing_and_is_not_cancelled_on_all_of_them
         for machine in machines(tmp_path, stack, Driver(0.0, takes), stop_delay=takes):
             call = stack.enter_context(Caller(machine.address))
             call.drive(call.start())
-            record = machine.record
-            record.wait_for(lambda _: record.calls('base', 'stop', 'begin'), PATIENCE)  # noqa: B023
+            machine.wait_for(1, 'stop', 'begin')
             stop = machine.begin(call, wire.STOP)
-            assert not record.calls('base', 'stop', 'end'), machine
+            assert not machine.record.calls('base', 'stop', 'end'), machine
             stop.result()
-            ends = record.calls('base', 'stop', 'end')
+            ends = machine.wait_for(2, 'stop', 'end')
             assert [end.error for end in ends] == [None, None], machine

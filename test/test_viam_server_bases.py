@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import reduce
 from itertools import product
 import os
+from pathlib import Path
 import signal
 from typing import Any
 
@@ -121,32 +122,37 @@ def test_the_next_call_cancels_the_running_one_that_heeds_it(
 @pytest.mark.parametrize('base', RECORDING)
 def test_a_stop_cancels_a_stop(server: ViamServer, channel: grpc.Channel, base: str) -> None:
     before = len(server.record.calls(base, 'stop', 'end'))
-    server.control(base, stop_delay=SLOW)
+    server.control(base, stop_hang=True)
     first = start(channel, wire.STOP, base)
     begun(server, base, 'stop', before + 1)
-    start(channel, wire.STOP, base).result()
+    second = start(channel, wire.STOP, base)
     assert first.code() is grpc.StatusCode.CANCELLED
+    begun(server, base, 'stop', before + 2)
+    server.control(base, release=True)
+    second.result()
     cancelled, stopped = ends(server, base, 'stop', before + 2)[-2:]
     assert (bool(cancelled.error), stopped.error) == (True, None)
 
 
+@pytest.mark.parametrize('first', ['set_velocity', 'stop'])
 @pytest.mark.parametrize('base', RECORDING)
 def test_a_cancelled_call_that_does_not_heed_it_runs_on_and_takes_effect(
-    server: ViamServer, channel: grpc.Channel, base: str
+    server: ViamServer, channel: grpc.Channel, base: str, first: str
 ) -> None:
-    before = len(server.record.calls(base, 'set_velocity', 'end'))
-    server.control(base, set_velocity_hang=True, ignore_cancel=True)
-    running = forward(channel, base)
-    begun(server, base, 'set_velocity', before + 1)
-    start(channel, wire.STOP, base).result()
-    assert not moves(channel, base)
+    before = len(server.record.calls(base, first, 'end'))
+    fault: dict[str, Any] = {f'{first}_hang': True}
+    server.control(base, ignore_cancel=True, **fault)
+    drives = first == 'set_velocity'
+    running = forward(channel, base) if drives else start(channel, wire.STOP, base)
+    begun(server, base, first, before + 1)
+    (start(channel, wire.STOP, base) if drives else forward(channel, base)).result()
+    assert moves(channel, base) != drives
     if base == 'module':
         # The module runs on, but viam-server has answered for it.
         assert running.code() is grpc.StatusCode.CANCELLED
     server.control(base, release=True)
-    assert ends(server, base, 'set_velocity', before + 1)[-1].error is None
-    assert server.record.moving(base)
-    assert moves(channel, base)
+    assert ends(server, base, first, before + 1)[-1].error is None
+    assert server.record.moving(base) == moves(channel, base) == drives
 
 
 @pytest.mark.parametrize('base', RECORDING)
@@ -154,13 +160,14 @@ def test_is_moving_and_calls_of_the_machine_cancel_nothing(
     server: ViamServer, channel: grpc.Channel, base: str
 ) -> None:
     before = len(server.record.calls(base, 'stop', 'begin'))
-    server.control(base, stop_delay=SLOW)
+    server.control(base, stop_hang=True)
     running = start(channel, wire.STOP, base)
     begun(server, base, 'stop', before + 1)
     start(channel, wire.IS_MOVING, base).result()
     for method in (wire.START_SESSION, wire.GET_SESSIONS, wire.RESOURCE_NAMES):
         method.on(channel)(method.request(), timeout=PATIENCE)
     assert not running.done()
+    server.control(base, release=True)
     running.result()
 
 
@@ -185,7 +192,7 @@ def test_a_base_that_coasts_moves_on_after_its_stop(
     server.control('recorder', coast=SLOW)
     forward(channel, 'recorder').result()
     start(channel, wire.STOP, 'recorder').result()
-    stop = server.record.stops('recorder')[-1]
+    stop = server.record.calls('recorder', 'stop', 'begin')[-1]
     assert moves(channel, 'recorder')
     assert not server.record.moving('recorder')
     wait_for(lambda: not moves(channel, 'recorder'), 'it rests')
@@ -267,3 +274,10 @@ def test_a_zero_velocity_does_not_stop_a_controlled_base_whose_sensor_is_dead(
     observe(3.0, goes_on)
     start(channel, wire.STOP, 'controlled').result()
     assert not moves(channel, 'controlled')
+
+
+def test_a_module_ends_with_its_server(tmp_path: Path) -> None:
+    with ViamServer(tmp_path, [], extra=real_bases.module('module')) as server:
+        process = Path(f'/proc/{int(server.control("module", get=True)["pid"])}')
+        server.kill()
+        wait_for(lambda: not process.exists(), 'the module ends')

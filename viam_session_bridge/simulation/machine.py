@@ -213,7 +213,7 @@ class Machine:
         if waits:
             with self._lock:
                 if call.begun is None:
-                    self._outwait(call, now + takes)
+                    self._wait_served(call, now + takes)
                     if call.error is None:
                         self._act(base, call)
                 else:
@@ -244,7 +244,7 @@ class Machine:
             return True
         return not self.driver.ignore_cancel and (call.cancelled or not call.wanted())
 
-    def _outwait(self, call: _Call, due: float) -> None:
+    def _wait_served(self, call: _Call, due: float) -> None:
         """Wait until the driver has served a call, or it is given up."""
         while (now := time.monotonic()) < due and not self._given_up(call):
             self._changed.wait(min(due - now, _A_WHILE))
