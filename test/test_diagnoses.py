@@ -344,7 +344,7 @@ STANDING: list[tuple[Event, str, Event]] = [
     (
         StopOverdue(Stop('base', Cause.LAPSE, 'a', 0.0), 5, '', 1.0),
         at_base('base'),
-        StopFinal(Stop('base', Cause.LAPSE, 'a', 0.0), 5, False, 2.0),
+        StopFinal(Stop('base', Cause.LAPSE, 'a', 0.0), 5, 0, 2.0),
     ),
 ]
 

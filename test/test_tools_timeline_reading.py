@@ -85,7 +85,7 @@ ONE_OF_EACH: list[Logged] = [
     Stop('base', Cause.STILL_MOVING, '', 3.0),
     StopAcknowledged(STOP, 1, 3.1),
     StopFailed(STOP, 'UNKNOWN: no power', 3.1),
-    StopFinal(STOP, 2, True, 3.2),
+    StopFinal(STOP, 2, 1, 3.2),
     StopGivenUp(STOP, 'UNKNOWN: resource not found', 64.0),
     StopOverdue(STOP, 9, 'UNKNOWN: no power', 8.0),
     StopTimedOut(STOP, 2.0, 4.0, 5.0),
