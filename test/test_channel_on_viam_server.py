@@ -15,17 +15,27 @@ from support.drive import wait_for
 from support.tcp_proxy import TcpProxy
 from support.viam_server import ViamServer
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import Move, Outcome, Redial, Request, StopBase
+from viam_session_bridge.machine.calls import (
+    GetMachineStatus,
+    ListBases,
+    Move,
+    Outcome,
+    Redial,
+    Request,
+    StopBase,
+)
+from viam_session_bridge.machine.missing import is_unknown_base
 
 SLOW = 5.0  # s
+BROKEN = {'name': 'broken', 'api': 'rdk:component:base', 'model': 'nobody:has:this'}
 MOVE = Move('base', Velocity(x=0.1), '')
 LONG = 60.0  # s, a deadline that nobody waits for
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ViamServer]:
-    """Run a viam-server with a base called wheels."""
-    with ViamServer(tmp_path, ['wheels']) as running:
+    """Run a viam-server with a base called wheels, and one that fails to build."""
+    with ViamServer(tmp_path, ['wheels'], extra={'components': [BROKEN]}) as running:
         yield running
 
 
@@ -93,4 +103,26 @@ def test_over_a_connection_that_was_lost_without_a_word_a_call_goes_through_afte
     calls = server.record.calls('wheels', 'stop')
     assert [call.phase for call in calls] == ['begin', 'end'], 'a lost one came, too'
     assert proxy.connections == 2
+    driver.channel.close()
+
+
+def test_it_tells_which_bases_there_are_and_which_failed_to_build(server: ViamServer) -> None:
+    bases = [base_named(name, resource=name) for name in ('wheels', 'broken', 'none')]
+    driver = Driver(server.address, *bases)
+    driver.wait_ready()
+    listed = driver.ask(GetMachineStatus()).listed
+    assert listed is not None
+    assert listed.bases == ('broken', 'wheels')
+    assert listed.complete
+    assert listed.lacking.keys() == {'broken', 'none'}
+    assert listed.lacking['none'] == ''
+    assert listed.lacking['broken'].startswith('resource build error: unknown resource type')
+    by_name = driver.ask(ListBases()).listed
+    assert by_name is not None
+    assert by_name.lacking.keys() == {'broken', 'none'}
+    assert by_name.complete is None
+    assert is_unknown_base(driver.ask(StopBase('none')))
+    broken = driver.ask(StopBase('broken'))
+    assert not is_unknown_base(broken)
+    assert 'not available; reason=resource build error' in broken.detail
     driver.channel.close()

@@ -26,8 +26,11 @@ from viam_session_bridge.core.velocity import Velocity, ZERO
 from viam_session_bridge.machine.calls import (
     Answer,
     Call,
+    GetMachineStatus,
     GetSessions,
     IsMoving,
+    ListBases,
+    Listed,
     Move,
     Outcome,
     SendHeartbeat,
@@ -83,6 +86,8 @@ class Machine:
         if isinstance(request, GetSessions):
             sids = tuple(self.sessions)
             return Answer(Outcome.OK if self.probes else Outcome.UNIMPLEMENTED, sids=sids)
+        if isinstance(request, (GetMachineStatus, ListBases)):
+            return Answer(Outcome.OK, listed=Listed(tuple(NAMES), {}, True))
         if isinstance(request, IsMoving):
             return Answer(Outcome.OK, moving=self.moving[request.base] != ZERO)
         if isinstance(request, StartSession):

@@ -25,20 +25,19 @@ from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.machine.calls import (
     Answer,
     Call,
-    GetSessions,
+    GetMachineStatus,
     IsMoving,
-    ListBases,
+    Listed,
     Move,
     Outcome,
     Request,
-    SendHeartbeat,
     StartSession,
     StopBase,
 )
 from viam_session_bridge.machine.earliest import earliest
 
 T = TypeVar('T')
-R = TypeVar('R', Move, StopBase, StartSession, SendHeartbeat, GetSessions, IsMoving, ListBases)
+R = TypeVar('R', bound=Request)
 
 WINDOW = 0.5
 CALL_TIMEOUT = 0.25
@@ -123,14 +122,21 @@ class Rig:
 
     Every feed returns the requests that it led to. Calls wait for the test's answer; :meth:`until`
     lets those time out whose deadline comes. Whether a base moves (R20) is answered with no at
-    once, and shown to no test but those that `verify`.
+    once, and shown to no test but those that `verify`; which bases there are is answered with all,
+    and shown to those that `list_bases`.
     """
 
     def __init__(
-        self, *bases: BaseConfiguration, verify: bool = False, **options: object
+        self,
+        *bases: BaseConfiguration,
+        verify: bool = False,
+        list_bases: bool = False,
+        **options: object,
     ) -> None:
         self.bridge = Bridge(configuration(*bases, **options))  # type: ignore[arg-type]
         self._hidden: tuple[type[Request], ...] = () if verify else (IsMoving,)
+        if not list_bases:
+            self._hidden += (GetMachineStatus,)
         self.now = 0.0
         self.wake_at: float | None = None
         self.calls: list[tuple[Call, float]] = []  # in flight, with their deadlines
@@ -151,10 +157,10 @@ class Rig:
         self.wake_at = earliest((self.wake_at, self.bridge.next_deadline()))
         calls = [call for call in out.calls if not isinstance(call.request, self._hidden)]
         self.calls += [(call, self.now + call.timeout) for call in calls]
-        still = Answer(Outcome.OK, moving=False)
+        usual = Answer(Outcome.OK, moving=False, listed=Listed((), {}, True))
         for call in out.calls:
             if isinstance(call.request, self._hidden):
-                self.feed(partial(self.bridge.answered, call, still, self.now))
+                self.feed(partial(self.bridge.answered, call, usual, self.now))
         return [call.request for call in calls]
 
     # The publishers
@@ -191,7 +197,7 @@ class Rig:
         moving: bool = False,
         sids: tuple[str, ...] = (),
         detail: str = '',
-        bases: tuple[str, ...] = (),
+        listed: Listed | None = None,
     ) -> list[Request]:
         """Answer the oldest (or newest) call in flight of a kind."""
         matching = [
@@ -203,7 +209,7 @@ class Rig:
         entry = matching[-1 if newest else 0]
         self.calls.remove(entry)
         detail = detail or ('' if outcome is Outcome.OK else outcome.value)
-        answer = Answer(outcome, detail, moving=moving, sids=sids, bases=bases)
+        answer = Answer(outcome, detail, moving=moving, sids=sids, listed=listed)
         if kind is StartSession and outcome is Outcome.OK:
             self._sids += 1
             sid = sid or f'sid-{self._sids}'

@@ -36,7 +36,12 @@ from viam_session_bridge.machine.calls import (
 )
 from viam_session_bridge.machine.credentials import CredentialsError, load
 from viam_session_bridge.machine.linking import DialedLink, DirectLink
-from viam_session_bridge.machine.methods import bases_of, Metadata, Methods
+from viam_session_bridge.machine.methods import (
+    listed_by_name,
+    listed_by_status,
+    Metadata,
+    Methods,
+)
 from viam_session_bridge.machine.token import lifetime
 
 # Statuses that gRPC makes up itself when no answer came. A server may send them too; then the
@@ -201,13 +206,33 @@ class Channel:
             return replace(answer, detail=self._without_secrets(answer.detail))
         response = future.result()
         if not isinstance(response, wire.AUTHENTICATE.response):
-            return _result(response)
+            return self._result(response)
         token = response.access_token
         if not token or not token.isascii() or not token.isprintable():
             return Answer(Outcome.FAILED, 'it gives an access token that cannot be one')
         self._secrets['token'] = token
         self._token = ((wire.TOKEN_KEY, f'Bearer {token}'),)
         return Answer(Outcome.OK, lifetime=lifetime(token))
+
+    def _result(self, response: Any) -> Answer:
+        if isinstance(response, wire.START_SESSION.response):
+            window = wire.to_seconds(response.heartbeat_window)
+            if not response.id or window not in limits.HEARTBEAT_WINDOW:
+                return Answer(
+                    Outcome.FAILED,
+                    f'it started a session with id {response.id[:8]!r} and a window of {window} '
+                    f's, which must be {limits.HEARTBEAT_WINDOW} s: see that it is a viam-server',
+                )
+            return Answer(Outcome.OK, sid=response.id, window=window)
+        if isinstance(response, wire.GET_SESSIONS.response):
+            return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))
+        if isinstance(response, wire.IS_MOVING.response):
+            return Answer(Outcome.OK, moving=response.is_moving)
+        if isinstance(response, wire.RESOURCE_NAMES.response):
+            return Answer(Outcome.OK, listed=listed_by_name(response, self._bases))
+        if isinstance(response, wire.GET_MACHINE_STATUS.response):
+            return Answer(Outcome.OK, listed=listed_by_status(response, self._bases))
+        return Answer(Outcome.OK)
 
     def _without_secrets(self, text: str) -> str:
         """Return a machine's words, which may repeat what it was told, without that."""
@@ -233,22 +258,3 @@ def _error(future: Any) -> Answer:
     if code is grpc.StatusCode.UNAUTHENTICATED:
         return Answer(Outcome.UNAUTHENTICATED, detail)
     return Answer(Outcome.FAILED, detail)
-
-
-def _result(response: Any) -> Answer:
-    if isinstance(response, wire.START_SESSION.response):
-        window = wire.to_seconds(response.heartbeat_window)
-        if not response.id or window not in limits.HEARTBEAT_WINDOW:
-            return Answer(
-                Outcome.FAILED,
-                f'it started a session with id {response.id[:8]!r} and a window of {window} s, '
-                f'which must be {limits.HEARTBEAT_WINDOW} s: see that it is a viam-server',
-            )
-        return Answer(Outcome.OK, sid=response.id, window=window)
-    if isinstance(response, wire.GET_SESSIONS.response):
-        return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))
-    if isinstance(response, wire.IS_MOVING.response):
-        return Answer(Outcome.OK, moving=response.is_moving)
-    if isinstance(response, wire.RESOURCE_NAMES.response):
-        return Answer(Outcome.OK, bases=bases_of(response))
-    return Answer(Outcome.OK)

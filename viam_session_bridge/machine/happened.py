@@ -132,16 +132,22 @@ class ForeignSessions:
 
 @dataclass(frozen=True)
 class BaseUnknown:
-    """The machine knows no base of the name that is configured; ``bases``: those it has."""
+    """
+    The machine has no base of the name that is configured, or one that is not ready.
+
+    ``bases``: the names of those it has. ``detail``: why it is not ready, in the machine's words;
+    empty where it does not say.
+    """
 
     base: str
     bases: tuple[str, ...]
+    detail: str
     at: float
 
 
 @dataclass(frozen=True)
 class BaseKnown:
-    """The machine knows a base that it did not know before."""
+    """The machine has a base that was told as unknown."""
 
     base: str
     at: float

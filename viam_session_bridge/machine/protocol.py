@@ -19,11 +19,15 @@ from viam_session_bridge.machine.calls import (
     Authenticate,
     Call,
     Diagnose,
+    GetMachineStatus,
+    GetSessions,
+    IsMoving,
+    ListBases,
     Move,
     Outcome,
-    Question,
     SendHeartbeat,
     StartSession,
+    StopBase,
 )
 from viam_session_bridge.machine.connection import Connection
 from viam_session_bridge.machine.crowd import Crowd
@@ -37,6 +41,7 @@ from viam_session_bridge.machine.happened import (
 )
 from viam_session_bridge.machine.inquiry import Inquiry
 from viam_session_bridge.machine.machine_sessions import MachineSessions
+from viam_session_bridge.machine.missing import Missing
 from viam_session_bridge.machine.outbox import Outbox
 from viam_session_bridge.machine.sender import Sender
 
@@ -77,6 +82,7 @@ class Protocol:
         self._crowd = Crowd()
         self._connection = Connection(machine, authenticates, self._outbox)
         self._inquiry = Inquiry(machine, self.senders, self._outbox, self.sessions)
+        self._missing = Missing(self._outbox)
         self._to_report = False  # foreign sessions, once the channel is ready
         self._happened: list[Happened] = []
         self._touched: dict[str, Sender] = {}  # since the last drain
@@ -162,6 +168,7 @@ class Protocol:
             return
         self.ready = ready
         self._happened.append(ChannelChanged(self.machine, ready, now))
+        self._missing.channel(ready, now)
         if ready and self._to_report:
             self._to_report = False
             self._inquiry.report_foreign(now)
@@ -184,6 +191,7 @@ class Protocol:
         """Take that the channel is given up, all stops being final (R18)."""
         self.ready = False
         self._connection.closed()
+        self._missing = Missing(self._outbox)
         self._inquiry.end()
         return MachineClosed(self.machine, now)
 
@@ -192,7 +200,8 @@ class Protocol:
         request = self._outbox.answered(number)
         self._crowd.answered(number)
         if answer.outcome is Outcome.UNAUTHENTICATED:
-            self._connection.refused(number, answer.detail, now)
+            of_base = isinstance(request, (Move, StopBase, IsMoving))
+            self._connection.refused(number, answer.detail, now, of_base=of_base)
             self._follow_connection(now)
         if isinstance(request, Authenticate):
             self._connection.authenticated(number, answer, now)
@@ -205,7 +214,9 @@ class Protocol:
                 self._stop_bases_of(request.sid, client, '', now)
         elif isinstance(request, Diagnose):
             self._connection.diagnosed(answer, now)
-        elif isinstance(request, Question):
+        elif isinstance(request, (ListBases, GetMachineStatus)):
+            self._happened += self._missing.listed(number, answer, now)
+        elif isinstance(request, (IsMoving, GetSessions)):
             for base in self.senders:  # commands of any may count as answered by this
                 self._touch(base)
             for stop in self._inquiry.answered(number, request, answer, now):
@@ -217,7 +228,8 @@ class Protocol:
                     self._stop_bases_of(request.sid, client, request.base, now)
             sender = self._touch(request.base)
             sender.answered(number, answer.outcome, answer.detail, now)
-            self._inquiry.base_answered(request.base, answer, now)
+            self._inquiry.base_answered(answer)
+            self._happened += self._missing.answered(request.base, answer, now)
 
     # Time, and what is due
 
@@ -234,7 +246,8 @@ class Protocol:
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and :meth:`drain` are to be called next."""
         of_bases = min(self._due.values(), default=None)
-        asks = (self._inquiry.next_deadline(), self._connection.next_deadline())
+        asking = (self._inquiry, self._connection, self._missing)
+        asks = [one.next_deadline() for one in asking]
         return earliest((of_bases, self.sessions.next_beat(), self._crowd.next_turn(), *asks))
 
     def drain(self, now: float) -> tuple[list[Call], list[Happened]]:
@@ -257,6 +270,7 @@ class Protocol:
                 self._due.pop(sender.base, None)
         self._connection.ask(now)
         self._inquiry.ask(now)
+        self._missing.ask(now)
         happened += self.sessions.happened + self._inquiry.happened + self._connection.happened
         self.sessions.happened, self._inquiry.happened, self._connection.happened = [], [], []
         return self._outbox.take(), happened
