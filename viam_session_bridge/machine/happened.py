@@ -110,7 +110,11 @@ class AtRest:
 
 @dataclass(frozen=True)
 class MotionUnknown:
-    """A base could not be asked whether it moves; ``detail``: the machine's words (R20)."""
+    """
+    A base could not be asked whether it moves (R20).
+
+    ``detail``: why, in the machine's words.
+    """
 
     base: str
     detail: str
@@ -192,6 +196,22 @@ class CallsTakeLonger:
     machine: str
     call_timeout: float
     round_trip: float | None
+    at: float
+
+
+@dataclass(frozen=True)
+class CallsInTime:
+    """The calls of a machine that took longer are answered within ``call_timeout`` again."""
+
+    machine: str
+    at: float
+
+
+@dataclass(frozen=True)
+class CommandsSucceed:
+    """A command succeeded, the first after one that failed (R10)."""
+
+    base: str
     at: float
 
 
@@ -296,6 +316,8 @@ Happened = (
     | CommandDropped
     | CommandDisplaced
     | CallsTakeLonger
+    | CallsInTime
+    | CommandsSucceed
     | CommandsTimeOut
     | MachineSessionStarted
     | MachineSessionExpired
