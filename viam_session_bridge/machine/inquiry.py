@@ -147,7 +147,7 @@ class Inquiry:
         elif request.purpose is Purpose.DEACTIVATE:
             self._deactivation = None
             return self._deactivated(self._foreign(answer), now)
-        elif not self._ended:
+        elif request.purpose is Purpose.REPORT and not self._ended:
             self._report_foreign(answer, now)
         return []
 

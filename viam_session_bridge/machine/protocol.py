@@ -43,6 +43,7 @@ from viam_session_bridge.machine.inquiry import Inquiry
 from viam_session_bridge.machine.machine_sessions import MachineSessions
 from viam_session_bridge.machine.missing import Missing
 from viam_session_bridge.machine.outbox import Outbox
+from viam_session_bridge.machine.round_trip import RoundTrip
 from viam_session_bridge.machine.sender import Sender
 
 
@@ -83,6 +84,7 @@ class Protocol:
         self._connection = Connection(machine, authenticates, self._outbox)
         self._inquiry = Inquiry(machine, self.senders, self._outbox, self.sessions)
         self._missing = Missing(self._outbox)
+        self._round_trip = RoundTrip(machine, self._outbox)
         self._to_report = False  # foreign sessions, once the channel is ready
         self._happened: list[Happened] = []
         self._touched: dict[str, Sender] = {}  # since the last drain
@@ -199,6 +201,7 @@ class Protocol:
         """Take the end of a call."""
         request = self._outbox.answered(number)
         self._crowd.answered(number)
+        self._round_trip.call_ended(request, answer, now)
         if answer.outcome is Outcome.UNAUTHENTICATED:
             of_base = isinstance(request, (Move, StopBase, IsMoving))
             self._connection.refused(number, answer.detail, now, of_base=of_base)
@@ -246,7 +249,7 @@ class Protocol:
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and :meth:`drain` are to be called next."""
         of_bases = min(self._due.values(), default=None)
-        asking = (self._inquiry, self._connection, self._missing)
+        asking = (self._inquiry, self._connection, self._missing, self._round_trip)
         asks = [one.next_deadline() for one in asking]
         return earliest((of_bases, self.sessions.next_beat(), self._crowd.next_turn(), *asks))
 
@@ -271,8 +274,10 @@ class Protocol:
         self._connection.ask(now)
         self._inquiry.ask(now)
         self._missing.ask(now)
-        happened += self.sessions.happened + self._inquiry.happened + self._connection.happened
-        self.sessions.happened, self._inquiry.happened, self._connection.happened = [], [], []
+        self._round_trip.ask(now)
+        for one in (self.sessions, self._inquiry, self._connection, self._round_trip):
+            happened += one.happened
+            one.happened = []
         return self._outbox.take(), happened
 
     def _start_answered(self, number: int, answer: Answer, now: float) -> None:
