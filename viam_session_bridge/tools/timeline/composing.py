@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from viam_session_bridge.core.said import SessionEnded
 from viam_session_bridge.event_log import Logged
-from viam_session_bridge.machine.happened import StopAcknowledged, StopFinal, StopOverdue
 from viam_session_bridge.tools.timeline.bases import BaseRun
 from viam_session_bridge.tools.timeline.clients import Clients, users_of
 from viam_session_bridge.tools.timeline.lanes import Lane, Picture
@@ -69,7 +68,5 @@ def _tell_bases(lanes: dict[str, Lane], run: Run, number: int, names: Names) -> 
 def _bases_of(event: Logged) -> Sequence[str]:
     if isinstance(event, SessionEnded):
         return event.bases
-    if isinstance(event, (StopAcknowledged, StopFinal, StopOverdue)):
-        return (event.stop.base,)
-    base: str = getattr(event, 'base', '')
+    base: str = getattr(getattr(event, 'stop', event), 'base', '')
     return (base,) if base else ()

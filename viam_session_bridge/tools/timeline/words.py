@@ -14,7 +14,12 @@ from viam_session_bridge.machine.happened import (
     AtRest,
     BaseKnown,
     BaseUnknown,
+    CallsInTime,
+    CallsTakeLonger,
+    CommandDisplaced,
+    CommandDropped,
     CommandFailed,
+    CommandsSucceed,
     CommandsTimeOut,
     ForeignSessions,
     LeftToMachine,
@@ -22,8 +27,12 @@ from viam_session_bridge.machine.happened import (
     MachineClosed,
     MachineSessionExpired,
     MachineSessionFailed,
+    MotionUnknown,
     StillMoving,
+    StopFailed,
+    StopGivenUp,
     StopOverdue,
+    StopTimedOut,
     Unsupervised,
 )
 from viam_session_bridge.ros.telling import tell
@@ -40,6 +49,7 @@ WHY = {
     Cause.EXPIRED: 'the machine no longer knew the session of {name}',
     Cause.OLDER: 'an older command may have run late',
     Cause.STILL_MOVING: 'it still moved after its stop',
+    Cause.STANDING: 'it still moved though all its commands were zero',
 }
 SHORT = {
     Cause.NO_SESSION: 'no session',
@@ -52,7 +62,12 @@ NOTED: dict[type, tuple[Sign, str]] = {
     AtRest: (Sign.NOTE, 'at rest'),
     BaseKnown: (Sign.NOTE, 'known again'),
     BaseUnknown: (Sign.FAILED, 'no such base'),
+    CallsInTime: (Sign.NOTE, 'calls in time'),
+    CallsTakeLonger: (Sign.FAILED, 'calls take longer'),
+    CommandDisplaced: (Sign.NOTE, 'displaced'),
+    CommandDropped: (Sign.NOTE, 'dropped'),
     CommandFailed: (Sign.FAILED, 'command failed'),
+    CommandsSucceed: (Sign.NOTE, 'succeeds again'),
     CommandsTimeOut: (Sign.FAILED, 'timeouts'),
     ForeignSessions: (Sign.NOTE, 'others drive too'),
     LeftToMachine: (Sign.NOTE, 'left to machine'),
@@ -60,17 +75,14 @@ NOTED: dict[type, tuple[Sign, str]] = {
     MachineClosed: (Sign.NOTE, 'disconnected'),
     MachineSessionExpired: (Sign.FAILED, 'session expired'),
     MachineSessionFailed: (Sign.FAILED, 'no session'),
+    MotionUnknown: (Sign.FAILED, 'motion unknown'),
     StillMoving: (Sign.FAILED, 'still moves'),
+    StopFailed: (Sign.FAILED, 'stop failed'),
+    StopGivenUp: (Sign.FAILED, 'stop given up'),
     StopOverdue: (Sign.FAILED, 'stop overdue'),
+    StopTimedOut: (Sign.FAILED, 'stop timed out'),
     Unsupervised: (Sign.NOTE, 'unsupervised'),
 }
-
-
-class _Addresses(dict[str, str]):
-    """The log does not have them."""
-
-    def __missing__(self, machine: str) -> str:
-        return 'its address'
 
 
 def clock(time: float) -> str:
@@ -87,11 +99,7 @@ def lasted(seconds: float) -> str:
 
 def told(event: Event, time: float, name: Callable[[str], str]) -> str:
     """Return what the bridge's own log says of an event, and when."""
-    if isinstance(event, AtRest):
-        return f'{clock(time)} {event.base}: it stands still, its machine has stopped it'
-    if isinstance(event, BaseUnknown):  # the parameters are not in the log
-        return f'{clock(time)} {event.base}: its machine has no base of that resource'
-    line = tell(event, name, _Addresses(), {})
+    line = tell(event, name, None)  # the parameters are not in the log
     return f'{clock(time)} {line[1] if line else type(event).__name__}'
 
 
