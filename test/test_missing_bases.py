@@ -226,6 +226,16 @@ def test_one_that_takes_a_command_is_there() -> None:
     assert len(rig.told(BaseKnown)) == 1
 
 
+def test_one_that_takes_commands_is_there_whatever_the_machine_lists() -> None:
+    rig = Rig(list_bases=True)
+    rig.drive('A')
+    ask_until(rig, 0.1, ABSENT)
+    assert rig.told(BaseUnknown) == []
+    fail(rig)
+    ask_until(rig, 0.1, ABSENT)
+    assert len(rig.told(BaseUnknown)) == 1
+
+
 def test_each_machine_is_asked_for_its_own() -> None:
     rig = Rig(
         base('left', machine='one'),

@@ -110,7 +110,7 @@ def listed_by_status(response: Any, bases: Mapping[str, BaseConfiguration]) -> L
 
 
 def _find(resource: str, listed: Mapping[str, Any]) -> list[Any]:
-    """Return what answers to a name: before v1.0 a sub-part's base `part:base` does to `base`."""
+    """Return what answers to a name: up to v0.90 a sub-part's base `part:base` does to `base`."""
     return [one for name, one in listed.items() if resource in (name, name.rpartition(':')[2])]
 
 

@@ -5,11 +5,12 @@ Which of its bases a machine does not have.
 
 It is asked at each connect, and again while it lacks one. viam-server opens its port before its
 bases are made, and those of modules take a while: one is told as missing once the machine says
-that it has tried all, or where it does not say so (before v0.36) after half a minute. Pure.
+that it has tried all, or where it does not say so, as old ones, after half a minute. Pure.
 """
 
 from __future__ import annotations
 
+import math
 import re
 
 from viam_session_bridge.machine.calls import (
@@ -27,8 +28,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0  # s, between two questions
 MISSING_AFTER = 30.0  # s, where the machine does not say that it has tried all
 TOLD_AGAIN_AFTER = 60.0  # s, while it is missing
 
-# viam-server's words, as an UNKNOWN status: the first for what a call names, the second where its
-# table of bases is not up to date, and in versions before v0.90. A sub-part's come with a prefix.
+# viam-server's words, of one version or another, with UNKNOWN for a status; a main part passes on
+# those of a sub-part with a prefix.
 _UNKNOWN_BASE = re.compile(
     r'[A-Z_]+: (rpc error: code = \w+ desc = )*'
     r'(no node found with api rdk:component:base and name \S.*'
@@ -55,24 +56,27 @@ class Missing:
         self._asked: int | None = None  # the question that is open
         self._by_status = True  # whether the machine has a status
         self._pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
+        self._known: set[str] = set()  # those that took a call, whatever is listed
         self._since: dict[str, float] = {}  # since when each is missing
         self._told: dict[str, float] = {}
 
     def channel(self, ready: bool, now: float) -> None:
         """Take that the machine can be asked, or can be no more."""
         self._ask_at, self._asked, self._by_status = (now if ready else None), None, True
-        self._since = {}
+        self._known, self._since = set(), {}
         self._pause.reset()
 
     def answered(self, base: str, answer: Answer, now: float) -> list[BaseKnown]:
         """Take the answer of a command or a stop."""
         if answer.outcome is Outcome.OK:
-            if not self._since and not self._told:
-                return []  # nearly always
+            if base in self._known:
+                return []
+            self._known.add(base)
             self._since.pop(base, None)
             return self._found(base, now)
         if base not in self._since and is_unknown_base(answer):
             self._since[base] = now
+            self._known.discard(base)
             if self._asked is None:
                 self._ask_at = now
         return []
@@ -100,16 +104,20 @@ class Missing:
                 self._ask_at = now + self._pause.take()
             return []
         listed, happened = answer.listed, list[BaseKnown | BaseUnknown]()
-        self._since = {base: self._since.get(base, now) for base in listed.lacking}
-        for base in self._told.keys() - listed.lacking.keys():
+        self._since = {
+            base: self._since.get(base, now)
+            for base in listed.lacking if base not in self._known
+        }  # fmt: skip
+        for base in self._told.keys() - self._since.keys():
             happened += self._found(base, now)
-        for base, detail in listed.lacking.items():
+        for base in self._since:
+            detail = listed.lacking[base]
             if not listed.complete and now < self._since[base] + MISSING_AFTER:
                 continue
-            if now >= self._told.get(base, now - TOLD_AGAIN_AFTER) + TOLD_AGAIN_AFTER:
+            if now >= self._told.get(base, -math.inf) + TOLD_AGAIN_AFTER:
                 self._told[base] = now
                 happened.append(BaseUnknown(base, listed.bases, detail, now))
-        if listed.lacking:
+        if self._since:
             self._ask_at = now + self._pause.take()
         else:
             self._pause.reset()
