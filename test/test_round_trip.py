@@ -144,17 +144,15 @@ def test_while_it_is_open_nothing_more_is_asked() -> None:
     assert bench.time_out() == [QUESTION]
     bench.now += 2 * ASKED_AGAIN_AFTER
     assert bench.time_out() == []
-    assert bench.round_trip.next_deadline() is None
 
 
-def test_the_next_deadline_is_the_end_of_the_pause_while_calls_time_out() -> None:
+def test_where_no_more_calls_time_out_nothing_more_is_asked() -> None:
     bench = Bench()
-    assert bench.round_trip.next_deadline() is None
     bench.time_out()
     bench.measure(1.0)
-    assert bench.round_trip.next_deadline() == 101.0 + ASKED_AGAIN_AFTER
-    bench.ended((MOVE, OK))
-    assert bench.round_trip.next_deadline() is None
+    bench.now += 2 * ASKED_AGAIN_AFTER
+    assert bench.asked() == []
+    assert bench.ended((MOVE, TIMED_OUT), (MOVE, TIMED_OUT)) == []
 
 
 def test_the_first_call_in_time_is_told_once() -> None:

@@ -249,7 +249,7 @@ class Protocol:
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and :meth:`drain` are to be called next."""
         of_bases = min(self._due.values(), default=None)
-        asking = (self._inquiry, self._connection, self._missing, self._round_trip)
+        asking = (self._inquiry, self._connection, self._missing)
         asks = [one.next_deadline() for one in asking]
         return earliest((of_bases, self.sessions.next_beat(), self._crowd.next_turn(), *asks))
 

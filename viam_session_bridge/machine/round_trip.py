@@ -60,12 +60,8 @@ class RoundTrip:
                 self.happened.append(CallsTakeLonger(self._machine, limit, round_trip, now))
 
     def ask(self, now: float) -> None:
-        """Ask if that is due."""
-        due_at = self.next_deadline()
-        if due_at is not None and due_at <= now:
-            self._asked_at = now
+        """Ask if that is due, which it is by the end of a call alone."""
+        open_or_soon = self._asked_at is not None or now < self._not_before
+        if self._timeouts >= TIMEOUTS and not open_or_soon:
+            self._timeouts, self._asked_at = 0, now
             self._outbox.call(QUESTION, ANSWERED_WITHIN)
-
-    def next_deadline(self) -> float | None:
-        """Return when to :meth:`ask` next."""
-        return self._not_before if self._timeouts >= TIMEOUTS and self._asked_at is None else None
