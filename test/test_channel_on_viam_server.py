@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 import time
+from typing import Any
 
 import pytest
 
@@ -64,10 +65,11 @@ def test_the_call_that_another_one_took_the_place_of_is_answered_as_cancelled(
     server: ViamServer, first: Request, fault: str, second: Request
 ) -> None:
     driver = driver_to(server.address)
-    server.control('wheels', **{f'{fault}_delay': SLOW})
+    slow: dict[str, Any] = {f'{fault}_delay': SLOW}
+    server.control('wheels', **slow)
     displaced = driver.hand_over(first, timeout=LONG)
     begun(server, fault)
-    server.control('wheels', **{f'{fault}_delay': 0.0})
+    server.control('wheels', **dict.fromkeys(slow, 0.0))
     assert driver.ask(second).outcome is Outcome.OK
     answer = displaced.get(timeout=BOUND)
     assert (answer.outcome, answer.detail) == (Outcome.CANCELLED, 'CANCELLED: context canceled')

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from support.pure import base, machine, Rig
@@ -44,7 +46,7 @@ def rig() -> Rig:
     return leaving()
 
 
-def leaving(*bases: BaseConfiguration, **options: object) -> Rig:
+def leaving(*bases: BaseConfiguration, **options: Any) -> Rig:
     """Return a bench whose machine does the stopping; A commanded `base` at time 0."""
     rig = Rig(*bases, verify=True, stop_policy=StopPolicy.MACHINE, **options)
     rig.machine_window = MACHINE_WINDOW
