@@ -182,6 +182,7 @@ def test_commands_that_fail_on_and_on(
     finally:
         machine.control('wheels', set_velocity_failures=0)
     drive('wheels').wait_driven()
+    recovers(observer, 'base wheels', line)
 
 
 @simulated
