@@ -249,8 +249,11 @@ class Protocol:
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` and :meth:`drain` are to be called next."""
         of_bases = min(self._due.values(), default=None)
-        asking = (self._inquiry, self._connection, self._missing)
-        asks = [one.next_deadline() for one in asking]
+        asks = (
+            self._inquiry.next_deadline(),
+            self._connection.next_deadline(),
+            self._missing.next_deadline(),
+        )
         return earliest((of_bases, self.sessions.next_beat(), self._crowd.next_turn(), *asks))
 
     def drain(self, now: float) -> tuple[list[Call], list[Happened]]:
@@ -276,8 +279,9 @@ class Protocol:
         self._missing.ask(now)
         self._round_trip.ask(now)
         for one in (self.sessions, self._inquiry, self._connection, self._round_trip):
-            happened += one.happened
-            one.happened = []
+            if one.happened:
+                happened += one.happened
+                one.happened = []
         return self._outbox.take(), happened
 
     def _start_answered(self, number: int, answer: Answer, now: float) -> None:

@@ -44,6 +44,9 @@ class RoundTrip:
 
     def call_ended(self, request: Request, answer: Answer, now: float) -> None:
         """Take the end of any call of the machine."""
+        usual = answer.outcome is Outcome.OK and not self._timeouts and not self._longer
+        if usual and self._asked_at is None:
+            return
         if isinstance(request, (StartSession, Move, SendHeartbeat)):
             self._timeouts = self._timeouts + 1 if answer.outcome is Outcome.TIMED_OUT else 0
             if self._longer and answer.outcome.answered:
@@ -61,7 +64,8 @@ class RoundTrip:
 
     def ask(self, now: float) -> None:
         """Ask if that is due, which it is by the end of a call alone."""
-        open_or_soon = self._asked_at is not None or now < self._not_before
-        if self._timeouts >= TIMEOUTS and not open_or_soon:
+        if self._timeouts < TIMEOUTS or self._asked_at is not None:
+            return
+        if now >= self._not_before:
             self._timeouts, self._asked_at = 0, now
             self._outbox.call(QUESTION, ANSWERED_WITHIN)
