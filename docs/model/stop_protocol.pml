@@ -59,13 +59,12 @@ bit beside_lost;       /* the newest command was sent while an older one was una
 bit doubtful;          /* ... which can run no more: the base is stopped a window later */
 bit stopping;
 bit handed_over;       /* a Stop was sent for this stop */
-bit acknowledged;      /* one that was sent after the last reason of R10 */
-bit motion_after_ack;  /* R10 */
+bit acknowledged;      /* one that was sent after the last failure ... */
+bit motion_after_ack;  /* ... for which motion waits (R10) */
 byte zero;             /* FRESH, DUE, SPENT */
 bit due;               /* a Stop is due as soon as none is open */
 bit pausing;           /* after an error or a cancellation */
-bit unclean_counts;    /* the unclean Stop that is open was sent after the last reason of R10 */
-bit one_more;          /* the one more Stop was sent beside it */
+bit unclean_counts;    /* the unclean Stop that is open was sent after the last failure (R10) */
 
 /* ---- Calls in flight. A Stop is *clean* if every earlier command was answered, or counted as
  *      answered, when it was sent. Counts, so that mutations may send more than one. ---- */
@@ -89,6 +88,10 @@ byte probed_runs, probed_gone;         /* a probe sent past the deadline was ans
 byte forgotten;
 #endif
 
+#ifdef MUT_FINAL_STOP_FORGOTTEN
+bit answered_now;      /* within a step */
+#endif
+
 #define ALL_LOST (lost_waits + lost_zeros + lost_runs + lost_gone + probed_runs + probed_gone)
 #define MAY_ACT_LATE (lost_waits + lost_runs + probed_runs)
 #define UNCLEAN (unclean_way + unclean_runs + unclean_ran + unclean_cut)
@@ -103,6 +106,7 @@ byte forgotten;
 bit moving;
 bit quiet;             /* R7: a stop was final, and no command was handed over since */
 bit needs_ack;         /* R10: motion needs the acknowledgement of a Stop that was sent later */
+bit acked_since;       /* a Stop was acknowledged that was sent after the newest command */
 bit taken;             /* R9: a command was accepted after the stop was decided */
 bit owed;              /* a stop was decided, or an older command acted last: neither is a stop
                         * final since nor has the base a newer command */
@@ -120,6 +124,10 @@ bit healed;            /* from now on the machine answers Stops with OK, others 
 /* A witness is reached: that is what is wanted of it. */
 #define WITNESS assert(false)
 
+#ifdef SEE_CUT_COMMAND_SETTLED
+bit cut_by_us;         /* the newest command */
+#endif
+
 byte chosen;           /* within a step */
 
 /* ================ Base control ================ */
@@ -131,28 +139,32 @@ inline drop_waiting()
 
 inline decide_stop(cause, client)
 {
-  beside_lost = 0; doubtful = 0;
   if
   :: cause == REFUSED && !commanded -> /* nothing to stop since the last final stop */
     MUST(!moving && waiting == NOBODY && flying == NOBODY && MAY_ACT_LATE == 0) /* R10 */
   :: else ->
+    beside_lost = 0; doubtful = 0;
     if
     :: cause == FAILED
     :: cause == EXPIRED && waiting != NOBODY && waiting != client
     :: else -> drop_waiting()
     fi;
     if
-    :: !stopping -> stopping = 1; due = 1; taken = cause == LAPSE && client != commander
+    :: !stopping ->
+      stopping = 1; due = 1; motion_after_ack = IS_R10(cause); unclean_counts = 0;
+      taken = cause == LAPSE && client != commander
+    :: else ->
+      motion_after_ack = motion_after_ack || IS_R10(cause);
+      if /* a Stop that is open covers every further reason, a stop under way what changes nothing */
+      :: !IS_COVERED(cause) && OPEN == 0 -> due = 1; acknowledged = 0
 #ifdef MUT_SECOND_STOP
-    :: stopping && CLEAN > 0 && !IS_COVERED(cause) -> due = 1
+      :: !IS_COVERED(cause) && OPEN > 0 -> due = 1
 #endif
-      /* a clean Stop that is open covers every further reason; so does any Stop what leaves the
-       * base as it was */
-    :: stopping && CLEAN == 0 && !IS_COVERED(cause) -> due = 1
-    :: else
+      :: else
+      fi
     fi;
     if
-    :: IS_R10(cause) -> motion_after_ack = 1; acknowledged = 0; unclean_counts = 0; needs_ack = 1
+    :: IS_R10(cause) && !acked_since -> needs_ack = 1
     :: else
     fi;
     owed = waiting == NOBODY
@@ -221,13 +233,15 @@ inline forward(client, zero_velocity)
 #endif
 
 /* Beside an open Stop nothing goes out but one more, once all is answered that it was beside. */
-#ifdef MUT_FINAL_STOP_NOT_SENT
+#if defined(MUT_FINAL_STOP_NOT_SENT)
 #define FINAL_STOP_DUE false
+#elif defined(MUT_FINAL_STOP_FORGOTTEN)
+#define FINAL_STOP_DUE (ALL_ANSWERED && answered_now)
 #else
 #define FINAL_STOP_DUE ALL_ANSWERED
 #endif
 #define ALONE (OPEN == 0 && (due || !pausing && (FINAL_STOP_DUE || waiting != NOBODY && NEEDS_ACK)))
-#define ONE_MORE (UNCLEAN > 0 && CLEAN == 0 && !one_more && FINAL_STOP_DUE && !GOES_NEXT)
+#define ONE_MORE (UNCLEAN > 0 && CLEAN == 0 && !pausing && FINAL_STOP_DUE && !GOES_NEXT)
 #if defined(MUT_STOP_WAITS_FOR_COMMAND)
 #define STOP_GOES (flying == NOBODY && (ALONE || ONE_MORE))
 #elif defined(MUT_SECOND_STOP) || defined(MUT_STOP_REPEATED_WHILE_OPEN)
@@ -276,7 +290,10 @@ inline hand_over_command()
   arrived = 0; ran = 0;
   drop_waiting();
   beside_lost = ALL_LOST > 0; doubtful = 0;
-  last_sid = flying; quiet = 0;
+  last_sid = flying; quiet = 0; acked_since = 0;
+#ifdef SEE_CUT_COMMAND_SETTLED
+  cut_by_us = 0;
+#endif
   forget_stop()
 }
 
@@ -304,11 +321,8 @@ inline hand_over_stop()
 #ifdef SEE_ONE_MORE
     if :: OPEN > 0 -> WITNESS :: else fi;
 #endif
-#ifdef SEE_ONE_MORE_SETTLED
-    if :: OPEN > 0 && chosen == FAILED -> WITNESS :: else fi;
-#endif
     if
-    :: SENT_CLEAN -> one_more = UNCLEAN > 0; clean_way++
+    :: SENT_CLEAN -> clean_way++
     :: else -> unclean_counts = 1; unclean_way++
     fi;
     handed_over = 1; due = 0; pausing = 0
@@ -332,6 +346,9 @@ inline drain()
   :: else -> hand_over_zero(); hand_over_stop() /* or a StartSession: see bridge() */
   fi;
   chosen = NOBODY;
+#ifdef MUT_FINAL_STOP_FORGOTTEN
+  answered_now = 0;
+#endif
   MUST(!due || OPEN + ZEROS > 0);    /* R7: at once, whatever else is in flight */
   MUST(!stopping || handed_over || OPEN + ZEROS > 0);     /* R7 */
   MUST(!needs_ack || stopping);      /* R10: a failed command's base is being stopped */
@@ -339,10 +356,10 @@ inline drain()
   MUST(OPEN <= 2)                    /* R7 */
 }
 
-/* A Stop was acknowledged that was sent after the last reason of R10. */
+/* A Stop was acknowledged that was sent after the last failure. */
 inline stop_acknowledged()
 {
-  acknowledged = stopping; needs_ack = 0
+  acknowledged = stopping; needs_ack = 0; acked_since = 1
 }
 
 inline stop_failed()
@@ -364,8 +381,10 @@ inline final()
 #ifdef SEE_TAKEOVER_AWAITS_SUPERSEDED
   if :: OPEN > 0 && waiting != NOBODY -> WITNESS :: else fi;
 #endif
+#ifdef SEE_CUT_COMMAND_SETTLED
+  if :: cut_by_us -> WITNESS :: else fi;
+#endif
   forget_stop();
-  unclean_counts = 0;
   commanded = waiting != NOBODY; owed = 0; quiet = 1
 }
 
@@ -374,7 +393,11 @@ inline final()
 inline commands_answered()
 {
   if
-  :: stopping && ALL_ANSWERED -> pausing = 0
+  :: stopping && ALL_ANSWERED ->
+    pausing = 0;
+#ifdef MUT_FINAL_STOP_FORGOTTEN
+    answered_now = 1
+#endif
   :: else
   fi
 }
@@ -391,9 +414,9 @@ inline command_failed()
   flying_ends();
 #ifndef MUT_FAILURE_WITHOUT_STOP
   decide_stop(FAILED, chosen);
-#else
-  needs_ack = 1;
+  acknowledged = 0; unclean_counts = 0;
 #endif
+  needs_ack = 1;
   commands_answered()
 }
 
@@ -402,7 +425,12 @@ inline command_failed()
 inline command_cut_by_us()
 {
   flying_ends();
+#ifdef SEE_CUT_COMMAND_SETTLED
+  cut_by_us = 1;
+#endif
+#ifndef MUT_CANCELLED_NEEDS_NO_ACK
   motion_after_ack = 1;
+#endif
   needs_ack = !acknowledged;
   commands_answered()
 }
@@ -425,8 +453,7 @@ inline unclean_ends()
   :: unclean_way == 0 && unclean_runs > 0 -> unclean_runs--
   :: unclean_way + unclean_runs == 0 && unclean_cut > 0 -> unclean_cut--
   :: else -> unclean_ran--
-  fi;
-  one_more = one_more && UNCLEAN > 0
+  fi
 }
 
 inline clean_ends()
@@ -454,6 +481,9 @@ inline acts_late()
 inline settled()
 {
   commands_answered();
+#ifdef SEE_ONE_MORE_SETTLED
+  if :: stopping && ONE_MORE -> WITNESS :: else fi;
+#endif
   if
   :: ALL_LOST == 0 && beside_lost && !stopping -> doubtful = 1
   :: else
@@ -678,7 +708,7 @@ active proctype repetition()
 end:
   do
 #ifndef MUT_STOP_NOT_REPEATED
-  :: d_step { stopping && pausing && OPEN + ZEROS == 0 -> pausing = 0; due = 1; drain() }
+  :: d_step { stopping && pausing && CLEAN + ZEROS == 0 -> pausing = 0; due = OPEN == 0; drain() }
 #endif
 #ifdef MUT_STOP_REPEATED_WHILE_OPEN
   :: d_step { stopping && OPEN == 1 -> due = 1; drain() }
@@ -719,7 +749,7 @@ end:
     /* OK */
   :: d_step {
       unclean_ran > 0 ->
-      unclean_ran--; one_more = one_more && UNCLEAN > 0;
+      unclean_ran--;
 #ifdef SEE_OLD_ACK
       if :: !unclean_counts && waiting != NOBODY && OPEN == 0 -> WITNESS :: else fi;
 #endif
@@ -728,14 +758,14 @@ end:
 #endif
       if :: unclean_counts -> stop_acknowledged() :: else fi;
 #ifdef MUT_FINAL_BY_UNCLEAN
-      if :: stopping && ALL_ANSWERED -> final() :: else fi;
+      if :: stopping -> final() :: else fi;
 #endif
       drain()
     }
   :: d_step { clean_ran > 0 -> clean_ran--; stop_acknowledged(); final(); drain() }
 
     /* CANCELLED: by a call of ours, or by another client's */
-  :: d_step { unclean_cut > 0 -> unclean_cut--; one_more = one_more && UNCLEAN > 0; pausing = stopping; drain() }
+  :: d_step { unclean_cut > 0 -> unclean_cut--; pausing = stopping; drain() }
   :: d_step { clean_cut > 0 -> clean_cut--; pausing = stopping; drain() }
   :: d_step { FAULTY && UNCLEAN > 0 -> unclean_ends(); pausing = stopping; drain() }
   :: d_step { FAULTY && CLEAN > 0 -> clean_ends(); pausing = stopping; drain() }
@@ -743,21 +773,27 @@ end:
   :: d_step { FAULTY && UNCLEAN > 0 -> unclean_ends(); stop_failed(); drain() }
   :: d_step { FAULTY && CLEAN > 0 -> clean_ends(); stop_failed(); drain() }
     /* its deadline passed: the next goes at once */
-  :: d_step { FAULTY && UNCLEAN > 0 -> unclean_ends(); due = stopping && CLEAN == 0; drain() }
-  :: d_step { FAULTY && CLEAN > 0 -> clean_ends(); due = stopping; drain() }
+  :: d_step { FAULTY && UNCLEAN > 0 -> unclean_ends(); due = stopping && OPEN == 0; drain() }
+  :: d_step { FAULTY && CLEAN > 0 -> clean_ends(); due = stopping && OPEN == 0; drain() }
   od
 }
 
 #ifdef LIVE
-/* Every stop owed is paid, if the machine answers in the end */
+/* If the machine answers in the end, every stop owed is paid; and a command that waits goes out,
+ * however often a newer one replaces it, or is dropped. */
 never {
   do
   :: true
-  :: owed && healed -> break
+  :: owed && healed -> goto accept_stop
+  :: waiting != NOBODY && sid && healed -> goto accept_command
   od;
-accept:
+accept_stop:
   do
   :: owed && healed
+  od;
+accept_command:
+  do
+  :: waiting != NOBODY && sid && healed
   od
 }
 #endif
