@@ -9,7 +9,8 @@
  * passes whenever Spin likes, and a Stop may run for ever so long.
  *
  *   LOST      how many commands may be unanswered at once
- *   LIVE      the liveness property in place of the invariants and witnesses
+ *   LIVE      the liveness properties in place of the invariants
+ *   HANGS     with LIVE: a Stop that is sent beside a command hangs, and has no deadline
  *   MUT_...   a mutation, which must be caught
  *   SEE_...   a witness: a situation that must be reachable
  */
@@ -121,6 +122,12 @@ bit healed;            /* from now on the machine answers Stops with OK, others 
 #define MUST(condition) assert(condition)
 #endif
 
+#ifdef HANGS
+#define ANSWERS false
+#else
+#define ANSWERS true
+#endif
+
 /* A witness is reached: that is what is wanted of it. */
 #define WITNESS assert(false)
 
@@ -217,13 +224,6 @@ inline forward(client, zero_velocity)
 
 #define SENDABLE (waiting != NOBODY && !COMMAND_HOLDS && !ZEROS_HOLD && !HELD_BY_STOP)
 
-/* A command waits for nothing but the open Stop: it goes next (R9). */
-#ifdef MUT_REPEATED_DESPITE_TAKEOVER
-#define GOES_NEXT false
-#else
-#define GOES_NEXT (waiting != NOBODY && !NEEDS_ACK)
-#endif
-
 #if defined(MUT_FINAL_DESPITE_UNANSWERED)
 #define SENT_CLEAN (flying == NOBODY && ZEROS == 0)
 #elif defined(MUT_FINAL_BESIDE_COMMAND)
@@ -232,7 +232,8 @@ inline forward(client, zero_velocity)
 #define SENT_CLEAN ALL_ANSWERED
 #endif
 
-/* Beside an open Stop nothing goes out but one more, once all is answered that it was beside. */
+/* Beside an open Stop nothing goes out but one more, once all is answered that it was beside; also
+ * where a command waits for nothing but the open one, which may hang. */
 #if defined(MUT_FINAL_STOP_NOT_SENT)
 #define FINAL_STOP_DUE false
 #elif defined(MUT_FINAL_STOP_FORGOTTEN)
@@ -241,7 +242,12 @@ inline forward(client, zero_velocity)
 #define FINAL_STOP_DUE ALL_ANSWERED
 #endif
 #define ALONE (OPEN == 0 && (due || !pausing && (FINAL_STOP_DUE || waiting != NOBODY && NEEDS_ACK)))
-#define ONE_MORE (UNCLEAN > 0 && CLEAN == 0 && !pausing && FINAL_STOP_DUE && !GOES_NEXT)
+#ifdef MUT_TAKEOVER_HOLDS_FINAL_STOP
+#define TAKEOVER_HOLDS (waiting != NOBODY && !NEEDS_ACK)
+#else
+#define TAKEOVER_HOLDS false
+#endif
+#define ONE_MORE (UNCLEAN > 0 && CLEAN == 0 && !pausing && FINAL_STOP_DUE && !TAKEOVER_HOLDS)
 #if defined(MUT_STOP_WAITS_FOR_COMMAND)
 #define STOP_GOES (flying == NOBODY && (ALONE || ONE_MORE))
 #elif defined(MUT_SECOND_STOP) || defined(MUT_STOP_REPEATED_WHILE_OPEN)
@@ -315,7 +321,7 @@ inline hand_over_stop()
   if
   :: stopping && !ZEROS_HOLD_STOP && STOP_GOES ->
     MUST(!taken);                    /* R9: a lapse's stop is withdrawn by a newer command */
-    MUST(OPEN == 0 || waiting == NOBODY || motion_after_ack && !acknowledged); /* R9 */
+    MUST(!SENDABLE || !sid);         /* R9: nor is it repeated once a command can go out */
     MUST(ZEROS == 0);                /* R7: a Stop waits for the zero */
     MUST(OPEN == 0 || CLEAN == 0 && UNCLEAN == 1 && ALL_ANSWERED); /* R7: the one more */
 #ifdef SEE_ONE_MORE
@@ -342,7 +348,11 @@ inline drain()
   :: SENDABLE && waiting == commander && !lives ->
     fail_waiting(NO_SESSION);
     hand_over_zero(); hand_over_stop()
+#ifdef MUT_REPEATED_DESPITE_TAKEOVER
+  :: SENDABLE && (waiting != commander || sid) && !(stopping && ALONE) -> hand_over_command()
+#else
   :: SENDABLE && (waiting != commander || sid) -> hand_over_command()
+#endif
   :: else -> hand_over_zero(); hand_over_stop() /* or a StartSession: see bridge() */
   fi;
   chosen = NOBODY;
@@ -743,7 +753,7 @@ end:
     }
   :: d_step { clean_way > 0 && RUN > 0 -> clean_way--; cut_short(); clean_runs++ }
     /* ... and takes effect */
-  :: d_step { unclean_runs > 0 -> unclean_runs--; unclean_ran++; moving = 0 }
+  :: d_step { ANSWERS && unclean_runs > 0 -> unclean_runs--; unclean_ran++; moving = 0 }
   :: d_step { clean_runs > 0 -> clean_runs--; clean_ran++; moving = 0 }
 
     /* OK */
@@ -767,18 +777,19 @@ end:
     /* CANCELLED: by a call of ours, or by another client's */
   :: d_step { unclean_cut > 0 -> unclean_cut--; pausing = stopping; drain() }
   :: d_step { clean_cut > 0 -> clean_cut--; pausing = stopping; drain() }
-  :: d_step { FAULTY && UNCLEAN > 0 -> unclean_ends(); pausing = stopping; drain() }
+  :: d_step { FAULTY && ANSWERS && UNCLEAN > 0 -> unclean_ends(); pausing = stopping; drain() }
   :: d_step { FAULTY && CLEAN > 0 -> clean_ends(); pausing = stopping; drain() }
     /* an error, whether it took effect or not; or the channel was cut */
-  :: d_step { FAULTY && UNCLEAN > 0 -> unclean_ends(); stop_failed(); drain() }
+  :: d_step { FAULTY && ANSWERS && UNCLEAN > 0 -> unclean_ends(); stop_failed(); drain() }
   :: d_step { FAULTY && CLEAN > 0 -> clean_ends(); stop_failed(); drain() }
     /* its deadline passed: the next goes at once */
-  :: d_step { FAULTY && UNCLEAN > 0 -> unclean_ends(); due = stopping && OPEN == 0; drain() }
+  :: d_step { FAULTY && ANSWERS && UNCLEAN > 0 -> unclean_ends(); due = stopping && OPEN == 0; drain() }
   :: d_step { FAULTY && CLEAN > 0 -> clean_ends(); due = stopping && OPEN == 0; drain() }
   od
 }
 
 #ifdef LIVE
+#ifndef HANGS
 /* If the machine answers in the end, every stop owed is paid; and a command that waits goes out,
  * however often a newer one replaces it, or is dropped. */
 never {
@@ -796,4 +807,17 @@ accept_command:
   :: waiting != NOBODY && sid && healed
   od
 }
+#else
+/* A base that is being stopped comes to rest, though a Stop beside a command hangs. */
+never {
+  do
+  :: true
+  :: moving && stopping && healed -> break
+  od;
+accept:
+  do
+  :: moving && stopping && healed
+  od
+}
+#endif
 #endif
