@@ -112,20 +112,31 @@ bit taken;             /* R9: a command was accepted after the stop was decided 
 bit owed;              /* a stop was decided, or an older command acted last: neither is a stop
                         * final since nor has the base a newer command */
 
-/* The liveness is judged by itself: no invariant may find a mutation in its place. */
+/* The liveness is judged by itself: no invariant may find a mutation in its place, and what only
+ * the one asks for is no state of the other. */
 #ifdef LIVE
 bit healed;            /* from now on the machine answers Stops with OK, others leave the base */
 #define FAULTY (!healed)
 #define MUST(condition) skip
+#define IF_SAFE(note) skip
+#define IF_LIVE(note) note
 #else
 #define FAULTY true
 #define MUST(condition) assert(condition)
+#define IF_SAFE(note) note
+#define IF_LIVE(note) skip
 #endif
 
 #ifdef HANGS
 #define ANSWERS false
 #else
 #define ANSWERS true
+#endif
+
+#if defined(LIVE) && !defined(HANGS)
+#define IF_MOVES(note) skip
+#else
+#define IF_MOVES(note) note
 #endif
 
 /* A witness is reached: that is what is wanted of it. */
@@ -159,10 +170,10 @@ inline decide_stop(cause, client)
     if
     :: !stopping ->
       stopping = 1; due = 1; motion_after_ack = IS_R10(cause); unclean_counts = 0;
-      taken = cause == LAPSE && client != commander
+      IF_SAFE(taken = cause == LAPSE && client != commander)
     :: else ->
       motion_after_ack = motion_after_ack || IS_R10(cause);
-      if /* a Stop that is open covers every further reason, a stop under way what changes nothing */
+      if /* an open Stop covers every further reason, a stop under way what leaves the base as is */
       :: !IS_COVERED(cause) && OPEN == 0 -> due = 1; acknowledged = 0
 #ifdef MUT_SECOND_STOP
       :: !IS_COVERED(cause) && OPEN > 0 -> due = 1
@@ -171,26 +182,27 @@ inline decide_stop(cause, client)
       fi
     fi;
     if
-    :: IS_R10(cause) && !acked_since -> needs_ack = 1
+    :: IS_R10(cause) && !acked_since -> IF_SAFE(needs_ack = 1)
     :: else
     fi;
-    owed = waiting == NOBODY
+    IF_LIVE(owed = waiting == NOBODY)
   fi
 }
 
 inline forget_stop()
 {
   stopping = 0; handed_over = 0; acknowledged = 0; motion_after_ack = 0; zero = FRESH; due = 0;
-  pausing = 0; taken = 0
+  pausing = 0; IF_SAFE(taken = 0)
 }
 
 inline forward(client, zero_velocity)
 {
-  waiting = client; waiting_zero = zero_velocity; waiting_again = 0; commanded = 1; owed = 0;
+  waiting = client; waiting_zero = zero_velocity; waiting_again = 0; commanded = 1;
+  IF_LIVE(owed = 0);
   if
   :: stopping && !handed_over && !motion_after_ack ->
 #ifdef MUT_STOP_NOT_WITHDRAWN
-    taken = 1
+    IF_SAFE(taken = 1)
 #else
 #ifdef SEE_STOP_WITHDRAWN
     WITNESS;
@@ -279,7 +291,7 @@ inline fail_waiting(cause)
 inline drop_held()
 {
   drop_waiting();
-  owed = stopping
+  IF_LIVE(owed = stopping)
 }
 
 inline hand_over_command()
@@ -296,7 +308,7 @@ inline hand_over_command()
   arrived = 0; ran = 0;
   drop_waiting();
   beside_lost = ALL_LOST > 0; doubtful = 0;
-  last_sid = flying; quiet = 0; acked_since = 0;
+  last_sid = flying; IF_SAFE(quiet = 0); IF_SAFE(acked_since = 0);
 #ifdef SEE_CUT_COMMAND_SETTLED
   cut_by_us = 0;
 #endif
@@ -369,7 +381,7 @@ inline drain()
 /* A Stop was acknowledged that was sent after the last failure. */
 inline stop_acknowledged()
 {
-  acknowledged = stopping; needs_ack = 0; acked_since = 1
+  acknowledged = stopping; IF_SAFE(needs_ack = 0); IF_SAFE(acked_since = 1)
 }
 
 inline stop_failed()
@@ -395,7 +407,7 @@ inline final()
   if :: cut_by_us -> WITNESS :: else fi;
 #endif
   forget_stop();
-  commanded = waiting != NOBODY; owed = 0; quiet = 1
+  commanded = waiting != NOBODY; IF_LIVE(owed = 0); IF_SAFE(quiet = 1)
 }
 
 /* A command was answered, or counts as answered: the final Stop of a stop whose Stops were all
@@ -426,7 +438,7 @@ inline command_failed()
   decide_stop(FAILED, chosen);
   acknowledged = 0; unclean_counts = 0;
 #endif
-  needs_ack = 1;
+  IF_SAFE(needs_ack = 1);
   commands_answered()
 }
 
@@ -441,7 +453,7 @@ inline command_cut_by_us()
 #ifndef MUT_CANCELLED_NEEDS_NO_ACK
   motion_after_ack = 1;
 #endif
-  needs_ack = !acknowledged;
+  IF_SAFE(needs_ack = !acknowledged);
   commands_answered()
 }
 
@@ -479,10 +491,10 @@ inline clean_ends()
 /* An unanswered command takes effect. */
 inline acts_late()
 {
-  moving = 1;
+  IF_MOVES(moving = 1);
   MUST(!quiet);                      /* R7 */
   if /* it acts last: a stop is owed (R10) */
-  :: waiting == NOBODY && (flying == NOBODY || ran) -> owed = 1
+  :: waiting == NOBODY && (flying == NOBODY || ran) -> IF_LIVE(owed = 1)
   :: else
   fi
 }
@@ -581,7 +593,7 @@ end:
 
     /* The machine stops the base: a session of its lapsed, another client did it, or a Stop that
      * nobody counts on took effect, or a zero */
-  :: d_step { moving -> moving = 0 }
+  :: d_step { moving -> IF_MOVES(moving = 0) }
 #ifdef LIVE
   :: d_step { !healed -> healed = 1 }
 #endif
@@ -605,7 +617,9 @@ end:
       cut_short()
     }
   :: d_step {
-      flying != NOBODY && arrived && !ran -> ran = 1; moving = !flying_zero; MUST(!quiet) /* R7 */
+      flying != NOBODY && arrived && !ran ->
+      ran = 1; IF_MOVES(moving = !flying_zero);
+      MUST(!quiet)                   /* R7 */
     }
   :: d_step { /* OK */
       flying != NOBODY && ran ->
@@ -753,8 +767,8 @@ end:
     }
   :: d_step { clean_way > 0 && RUN > 0 -> clean_way--; cut_short(); clean_runs++ }
     /* ... and takes effect */
-  :: d_step { ANSWERS && unclean_runs > 0 -> unclean_runs--; unclean_ran++; moving = 0 }
-  :: d_step { clean_runs > 0 -> clean_runs--; clean_ran++; moving = 0 }
+  :: d_step { ANSWERS && unclean_runs > 0 -> unclean_runs--; unclean_ran++; IF_MOVES(moving = 0) }
+  :: d_step { clean_runs > 0 -> clean_runs--; clean_ran++; IF_MOVES(moving = 0) }
 
     /* OK */
   :: d_step {
@@ -783,7 +797,9 @@ end:
   :: d_step { FAULTY && ANSWERS && UNCLEAN > 0 -> unclean_ends(); stop_failed(); drain() }
   :: d_step { FAULTY && CLEAN > 0 -> clean_ends(); stop_failed(); drain() }
     /* its deadline passed: the next goes at once */
-  :: d_step { FAULTY && ANSWERS && UNCLEAN > 0 -> unclean_ends(); due = stopping && OPEN == 0; drain() }
+  :: d_step {
+      FAULTY && ANSWERS && UNCLEAN > 0 -> unclean_ends(); due = stopping && OPEN == 0; drain()
+    }
   :: d_step { FAULTY && CLEAN > 0 -> clean_ends(); due = stopping && OPEN == 0; drain() }
   od
 }
