@@ -25,15 +25,16 @@
 
 /* Causes of stops (core/said.py: Cause) */
 #define LAPSE 1
-#define REFUSED 2 /* and ZERO */
+#define REFUSED 2
 #define FAILED 3
 #define NO_SESSION 4
 #define EXPIRED 5
 #define OLDER 6
 #define STILL_MOVING 7 /* and STANDING */
+#define ZERO 8
 
-#define IS_COVERED(cause) (cause == REFUSED || cause == NO_SESSION)
-#define IS_R10(cause) (cause == REFUSED || cause == FAILED || cause == NO_SESSION || cause == OLDER)
+#define IS_COVERED(cause) (cause == REFUSED || cause == NO_SESSION || cause == ZERO)
+#define IS_R10(cause) (IS_COVERED(cause) || cause == FAILED || cause == OLDER)
 
 /* The zero velocity of a stop: after the first error it is due, once (R7). */
 #define FRESH 0
@@ -56,7 +57,7 @@ bit flying_zero;
 bit flying_again;
 byte last_sid;         /* whose machine session the newest command went under, if still known */
 bit commanded;         /* since the last final stop */
-bit beside_lost;       /* the newest command was sent while an older one was unanswered (R10) ... */
+bit beside_lost;       /* the newest command was sent beside an unanswered one (R10) ... */
 bit doubtful;          /* ... which can run no more: the base is stopped a window later */
 bit stopping;
 bit handed_over;       /* a Stop was sent for this stop */
@@ -107,6 +108,7 @@ bit answered_now;      /* within a step */
 bit moving;
 bit quiet;             /* R7: a stop was final, and no command was handed over since */
 bit needs_ack;         /* R10: motion needs the acknowledgement of a Stop that was sent later */
+bit wants_rest;        /* R10: within a step: a zero is a stop */
 bit acked_since;       /* a Stop was acknowledged that was sent after the newest command */
 bit taken;             /* R9: a command was accepted after the stop was decided */
 bit owed;              /* a stop was decided, or an older command acted last: neither is a stop
@@ -158,7 +160,7 @@ inline drop_waiting()
 inline decide_stop(cause, client)
 {
   if
-  :: cause == REFUSED && !commanded -> /* nothing to stop since the last final stop */
+  :: (cause == REFUSED || cause == ZERO) && !commanded -> /* nothing to stop since the last final stop */
     MUST(!moving && waiting == NOBODY && flying == NOBODY && MAY_ACT_LATE == 0) /* R10 */
   :: else ->
     beside_lost = 0; doubtful = 0;
@@ -173,8 +175,12 @@ inline decide_stop(cause, client)
       IF_SAFE(taken = cause == LAPSE && client != commander)
     :: else ->
       motion_after_ack = motion_after_ack || IS_R10(cause);
-      if /* an open Stop covers every further reason, a stop under way what leaves the base as is */
+      if /* an open Stop covers every further reason, a stop under way one that moves nothing, but a
+          * zero is the wish to stand now */
       :: !IS_COVERED(cause) && OPEN == 0 -> due = 1; acknowledged = 0
+#ifndef MUT_ZERO_COVERED
+      :: cause == ZERO && OPEN == 0 && !pausing -> due = 1
+#endif
 #ifdef MUT_SECOND_STOP
       :: !IS_COVERED(cause) && OPEN > 0 -> due = 1
 #endif
@@ -253,7 +259,12 @@ inline forward(client, zero_velocity)
 #else
 #define FINAL_STOP_DUE ALL_ANSWERED
 #endif
-#define ALONE (OPEN == 0 && (due || !pausing && (FINAL_STOP_DUE || waiting != NOBODY && NEEDS_ACK)))
+#ifdef MUT_FAILURE_COVERED
+#define ACK_WANTED (NEEDS_ACK && waiting != NOBODY)
+#else
+#define ACK_WANTED NEEDS_ACK
+#endif
+#define ALONE (OPEN == 0 && (due || !pausing && (FINAL_STOP_DUE || ACK_WANTED)))
 #ifdef MUT_TAKEOVER_HOLDS_FINAL_STOP
 #define TAKEOVER_HOLDS (waiting != NOBODY && !NEEDS_ACK)
 #else
@@ -352,7 +363,7 @@ inline drain()
 {
 #ifndef MUT_ZERO_BESIDE_UNANSWERED
   if /* a zero is a stop while a command is unanswered (R10) */
-  :: ALL_LOST > 0 && waiting_zero -> decide_stop(REFUSED, waiting)
+  :: ALL_LOST > 0 && waiting_zero -> decide_stop(ZERO, waiting); IF_SAFE(wants_rest = commanded)
   :: else
   fi;
 #endif
@@ -368,12 +379,15 @@ inline drain()
   :: else -> hand_over_zero(); hand_over_stop() /* or a StartSession: see bridge() */
   fi;
   chosen = NOBODY;
+  MUST(!wants_rest || OPEN + ZEROS > 0 || pausing); /* R10: every zero is a stop */
+  IF_SAFE(wants_rest = 0);
 #ifdef MUT_FINAL_STOP_FORGOTTEN
   answered_now = 0;
 #endif
   MUST(!due || OPEN + ZEROS > 0);    /* R7: at once, whatever else is in flight */
   MUST(!stopping || handed_over || OPEN + ZEROS > 0);     /* R7 */
-  MUST(!needs_ack || stopping);      /* R10: a failed command's base is being stopped */
+  MUST(!needs_ack || stopping);      /* R10: a failed command's base is being stopped ... */
+  MUST(!needs_ack || OPEN + ZEROS > 0 || pausing); /* R10: ... by a Stop that is sent since */
   MUST(lives || stopping || quiet || commander == NOBODY); /* R6, R7: and a lapsed one's */
   MUST(OPEN <= 2)                    /* R7 */
 }
@@ -559,10 +573,19 @@ end:
 #ifdef MUT_LAPSE_OF_ANYBODY
   :: d_step { lives -> decide_stop(LAPSE, A + B - commander); drain() }
 #endif
-    /* the client that commanded last is refused, or its zero is */
+    /* the client that commanded last is refused, or its zero is, or a zero waits for the command
+     * in flight (R10) */
   :: d_step { commander != NOBODY -> decide_stop(REFUSED, commander); drain() }
-    /* a zero waits for the command in flight (R10) */
-  :: d_step { waiting_zero && flying != NOBODY -> decide_stop(REFUSED, waiting); drain() }
+  :: d_step {
+      commander != NOBODY ->
+      decide_stop(ZERO, commander); IF_SAFE(wants_rest = commanded);
+      drain()
+    }
+  :: d_step {
+      waiting_zero && flying != NOBODY ->
+      decide_stop(ZERO, waiting); IF_SAFE(wants_rest = 1);
+      drain()
+    }
 
     /* Machine sessions: starts, and ends that a heartbeat or another base's command learns of */
   :: d_step { lives && !sid -> sid = 1; drain() }
