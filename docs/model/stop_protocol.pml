@@ -109,6 +109,7 @@ bit moving;
 bit quiet;             /* R7: a stop was final, and no command was handed over since */
 bit needs_ack;         /* R10: motion needs the acknowledgement of a Stop that was sent later */
 bit wants_rest;        /* R10: within a step: a zero is a stop */
+bit stopped_since;     /* R13: a stop was decided since the newest command was handed over */
 bit acked_since;       /* a Stop was acknowledged that was sent after the newest command */
 bit taken;             /* R9: a command was accepted after the stop was decided */
 bit owed;              /* a stop was decided, or an older command acted last: neither is a stop
@@ -160,10 +161,11 @@ inline drop_waiting()
 inline decide_stop(cause, client)
 {
   if
-  :: (cause == REFUSED || cause == ZERO) && !commanded -> /* nothing to stop since the last final stop */
+  :: (cause == REFUSED || cause == ZERO) && !commanded -> /* nothing to stop */
     MUST(!moving && waiting == NOBODY && flying == NOBODY && MAY_ACT_LATE == 0) /* R10 */
   :: else ->
     beside_lost = 0; doubtful = 0;
+    IF_SAFE(stopped_since = 1);
     if
     :: cause == FAILED
     :: cause == EXPIRED && waiting != NOBODY && waiting != client
@@ -175,8 +177,8 @@ inline decide_stop(cause, client)
       IF_SAFE(taken = cause == LAPSE && client != commander)
     :: else ->
       motion_after_ack = motion_after_ack || IS_R10(cause);
-      if /* an open Stop covers every further reason, a stop under way one that moves nothing, but a
-          * zero is the wish to stand now */
+      if /* An open Stop covers every further reason, a stop under way those that leave the base
+          * as it was; but a zero is the wish to stand now. */
       :: !IS_COVERED(cause) && OPEN == 0 -> due = 1; acknowledged = 0
 #ifndef MUT_ZERO_COVERED
       :: cause == ZERO && OPEN == 0 && !pausing -> due = 1
@@ -310,7 +312,8 @@ inline hand_over_command()
   MUST(flying == NOBODY);            /* R9, R14: at most one command in flight */
   MUST(!needs_ack);                  /* R10 */
   MUST(commander == waiting);        /* R13, R14: never one that is not the newest ... */
-  MUST(lives);                       /* R13: ... nor of a session that ended */
+  MUST(lives);                       /* R13: ... nor of a session that ended ... */
+  MUST(!waiting_again || !stopped_since); /* R13: ... nor again where a newer one was refused */
   MUST(OPEN + ZEROS == 0);           /* R9: a Stop or zero answered later may act later */
 #ifdef SEE_SENT_AGAIN
   if :: waiting_again -> WITNESS :: else fi;
@@ -320,6 +323,7 @@ inline hand_over_command()
   drop_waiting();
   beside_lost = ALL_LOST > 0; doubtful = 0;
   last_sid = flying; IF_SAFE(quiet = 0); IF_SAFE(acked_since = 0);
+  IF_SAFE(stopped_since = 0);
 #ifdef SEE_CUT_COMMAND_SETTLED
   cut_by_us = 0;
 #endif
@@ -687,8 +691,10 @@ end:
       :: flying_again -> command_failed()
       :: else ->
         if
-#ifdef MUT_OLD_COMMAND_AGAIN
+#if defined(MUT_OLD_COMMAND_AGAIN)
         :: true ->
+#elif defined(MUT_AGAIN_DESPITE_REFUSAL)
+        :: waiting == NOBODY && commander == flying && lives ->
 #else
         :: !stopping && waiting == NOBODY ->
 #endif
