@@ -32,6 +32,7 @@ from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.machine.calls import Call
 from viam_session_bridge.machine.channel import Channel
 from viam_session_bridge.shell import Shell
+from viam_session_bridge.simulation.driver import Driver
 from viam_session_bridge.simulation.server import SimulatedMachine
 
 WINDOW = 0.3
@@ -159,6 +160,17 @@ def test_a_hung_machine_delays_no_other_machines_stop(
     finally:
         hung.kill()
         hung.wait()
+
+
+def test_the_exit_waits_for_a_stop_whose_machine_session_ran_out_meanwhile() -> None:
+    driver = Driver(stop_time=1.0)
+    with (
+        SimulatedMachine(bases=('base',), window=0.1, driver=driver) as simulated,
+        Running(simulated.address) as running,
+    ):
+        running.drive(0)
+        running.shell.deactivate()
+        assert running.shell.wait_closed(0.6) == {}
 
 
 def test_deactivation_stops_what_was_commanded_and_refuses_what_follows(
