@@ -175,10 +175,10 @@ class BridgeNode(Node):
         self._shell.close()
         self._reporter.close()
         for base, acknowledged in not_final.items():
-            how = 'but not as the last call' if acknowledged else 'never'
+            how = 'is not final' if acknowledged else 'was never acknowledged'
             self.get_logger().error(
-                f'{base}: its stop was acknowledged {how} within shutdown_timeout '
-                f'({timeout} s): see to the base itself'
+                f'{base}: its stop {how} within shutdown_timeout ({timeout} s): see to the base '
+                'itself'
             )
         self._shell = self._reporter = None
 
