@@ -23,6 +23,7 @@ from viam_session_bridge.machine.calls import (
 )
 from viam_session_bridge.machine.happened import (
     CommandFailed,
+    MachineClosed,
     StopAcknowledged,
     StopFailed,
     StopFinal,
@@ -337,6 +338,36 @@ def test_where_no_command_was_ever_acknowledged_nothing_is_waited_for() -> None:
     rig.deactivate()
     assert rig.bridge.not_final() == {}
     assert rig.bridge.given_up() == []
+
+
+@pytest.mark.parametrize('open_at_the_close', [True, False])
+def test_nor_sent_once_the_machine_is_closed(open_at_the_close: bool) -> None:
+    rig = Rig()
+    rig.command('A')
+    rig.answer(StartSession)
+    rig.answer(Move, Outcome.FAILED, detail=UNKNOWN)
+    rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+    if open_at_the_close:
+        assert times(rig.until(WINDOW)) == [WINDOW]
+    rig.deactivate()
+    assert rig.told(MachineClosed)
+    if open_at_the_close:
+        rig.answer(StopBase, Outcome.CUT)
+    assert times(rig.until(5.0)) == []
+    assert rig.bridge.not_final() == {}
+
+
+def test_but_while_the_first_command_is_in_flight_it_may_run_yet() -> None:
+    rig = Rig()
+    rig.command('A')
+    rig.answer(StartSession)
+    rig.left('A')
+    rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+    rig.deactivate()
+    assert rig.bridge.not_final() == {'base': False}
+    rig.answer(Move, Outcome.FAILED, detail=UNKNOWN)
+    rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+    assert rig.bridge.not_final() == {}
 
 
 # The machine's words

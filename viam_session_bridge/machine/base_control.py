@@ -387,8 +387,15 @@ class BaseControl:
     def is_final(self) -> bool:
         """Whether nothing is to be waited for: no pending stop, or one with nothing to stop."""
         return self.pending is None or (
-            self.pending.unknown_since is not None and not self._moved
+            self.pending.unknown_since is not None
+            and not self._moved
+            and self.in_flight is None  # it may run yet
         )
+
+    def closed(self) -> None:
+        """Take that the machine is let go of: a stop that is pending has nothing to stop."""
+        if self.pending is not None:
+            self.pending, self.commanded = None, False
 
     def open_stop(self) -> OpenStop | None:
         """Return the newest Stop that is under way."""

@@ -242,6 +242,8 @@ class Protocol:
     def closed(self, now: float) -> MachineClosed:
         """Take that the channel is given up, all stops being final (R18)."""
         self.ready = False
+        for control in self.bases.values():
+            control.closed()
         self._connection.closed()
         self._missing = Missing(self._outbox)
         self._inquiry.end()
