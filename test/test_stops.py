@@ -307,15 +307,28 @@ def test_it_is_repeated_each_second_without_a_zero(rig: Rig) -> None:
         assert times(rig.until(rig.now + 1.0)) == [pytest.approx(rig.now)]
 
 
-def test_and_given_up_and_told_after_a_minute(rig: Rig) -> None:
+def give_up(rig: Rig) -> None:
     rig.left('A')
     while not rig.told(StopGivenUp):
         assert rig.now <= 61.0
         rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
         rig.until(rig.now + 1.0)
+
+
+def test_and_given_up_and_told_after_a_minute(rig: Rig) -> None:
+    give_up(rig)
     assert 60.0 <= rig.now <= 62.0
     assert rig.pending(StopBase) == []
     assert rig.bridge.given_up() == ['base']
+
+
+def test_the_end_tries_one_that_was_given_up_again_for_it_may_be_back(rig: Rig) -> None:
+    give_up(rig)
+    assert rig.deactivate() == [STOP]
+    assert rig.bridge.not_final() == {'base': False}
+    rig.answer(StopBase)
+    assert is_final(rig)
+    assert rig.bridge.given_up() == []
 
 
 def test_another_answer_begins_the_minute_anew(rig: Rig) -> None:

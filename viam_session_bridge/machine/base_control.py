@@ -550,8 +550,9 @@ class BaseControl:
         pending.due_at = now + UNKNOWN_EVERY
         if pending.unknown_since + UNKNOWN_FOR <= now:
             self.happened.append(StopGivenUp(pending.stop, pending.detail, now))
-            self.pending, self.commanded = None, self.waiting is not None
-            self.gave_up = self._moved
+            self.pending, self.gave_up = None, self._moved
+            # The next reason to stop has it tried again (R19).
+            self.commanded = self._moved or self.waiting is not None
 
     def _stop_acknowledged(
         self, pending: PendingStop, number: int, answered: OpenStop, now: float
@@ -563,7 +564,7 @@ class BaseControl:
         if answered.clean and pending.acknowledged:
             self.happened.append(StopFinal(pending.stop, pending.tries, self.lost, now))
             self.lost = 0
-            self.pending = None
+            self.pending, self.gave_up = None, False
             self.commanded = self.waiting is not None
         elif not self._stops:
             pending.pause.reset()
