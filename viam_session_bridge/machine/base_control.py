@@ -444,6 +444,17 @@ class BaseControl:
             bool(self._stops)
             or self._zero is not None
             or (self.pending is not None and self.pending.holds_motion)
+            or self._held_by_standing_zero
+        )
+
+    @property
+    def _held_by_standing_zero(self) -> bool:
+        """Whether a zero waits, whosever, and zeros were what did not stop the base (R22)."""
+        return (
+            self.pending is not None
+            and self.pending.stop.cause is Cause.STANDING
+            and self.waiting is not None
+            and self.waiting.forward.velocity.is_zero
         )
 
     def _drop_old(self, now: float) -> None:
