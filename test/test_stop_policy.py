@@ -240,6 +240,21 @@ def test_a_base_commanded_since_is_not_asked(rig: Rig) -> None:
     assert IsMoving not in [type(request) for _, request in rig.until(STOPPED_BY + 0.1)]
 
 
+def test_nor_one_whose_next_command_was_waiting_when_it_was_left(rig: Rig) -> None:
+    rig.drive('B')
+    rig.drive('A')
+    rig.until(FIFTH)
+    rig.heartbeat('A')
+    assert rig.tick() == [SendHeartbeat('sid-1')]
+    rig.command('A')
+    assert rig.command('B') == []
+    rig.answer(SendHeartbeat, Outcome.SESSION_EXPIRED)
+    assert rig.told(LeftToMachine)
+    rig.answer(Move)
+    rig.answer(Move)
+    assert kinds(rig.until(rig.now + 0.5)) == []
+
+
 def test_a_new_command_makes_the_answers_of_before_worthless(rig: Rig) -> None:
     rig.until(STOPPED_BY)
     rig.answer(IsMoving, moving=True)

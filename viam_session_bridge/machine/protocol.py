@@ -334,7 +334,10 @@ class Protocol:
             touched = {base: self.bases[base] for base in turns} | touched
         for control in touched.values():
             control.tick(now)
-            if not hand_over_command(control, self.sessions, self._outbox, self._crowd, now):
+            if hand_over_command(control, self.sessions, self._outbox, self._crowd, now):
+                # It may have been accepted before the base was left to the machine (R16).
+                self._inquiry.verifying.commanded(control.base)
+            else:
                 hand_over_stop(control, self.sessions, self._outbox, now)
                 ask_whether_it_moves(control, self._outbox, now)
             if control.happened:
