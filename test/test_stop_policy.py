@@ -347,6 +347,21 @@ def test_a_command_that_another_client_cancelled_is_left_to_that_client(rig: Rig
     assert [one for one in rig.until(5.0) if isinstance(one[1], StopBase)] == []
 
 
+def test_nor_is_it_stopped_for_an_older_command_that_may_have_run_late() -> None:
+    rig = Rig(stop_policy=StopPolicy.MACHINE, machines=[machine(call_timeout=2.0)])
+    rig.machine_window = 20.0
+    rig.drive('A')
+    rig.command('A', 0.9)
+    rig.until(2.0)
+    rig.acknowledge()
+    rig.answer(GetSessions)
+    rig.command('A', 0.1)
+    rig.until(3.2)  # go(0.9) can run no more, and go(0.1) is still in flight
+    assert rig.answer(Move, Outcome.CANCELLED) == []
+    assert rig.told(CommandDisplaced)
+    assert [one for one in rig.until(5.0) if isinstance(one[1], StopBase)] == []
+
+
 def test_a_refusal_after_that_stops_nothing(rig: Rig) -> None:
     displaced(rig)
     assert rig.command('A', float('nan')) == []
