@@ -108,6 +108,7 @@ class Protocol:
         )
         self._missing = Missing(self._outbox)
         self._round_trip = RoundTrip(machine, self._outbox)
+        self._further_stops = True  # False in the last moments before the exit (R19)
         self._to_report = False  # foreign sessions, once the channel is ready
         self._happened: list[Happened] = []
         self._touched: dict[str, BaseControl] = {}  # since the last drain
@@ -197,6 +198,7 @@ class Protocol:
 
     def allow_further_stops(self, allowed: bool) -> None:
         """Begin further Stops, or no more: the exit would cut them (R19)."""
+        self._further_stops = allowed
         for base in self.bases:
             self._touch(base).allow_further_stops(allowed)
 
@@ -387,8 +389,16 @@ class Protocol:
         self._happened.append(LeftToMachine(control.base, None, now))
 
     def _detect_stall(self, now: float) -> None:
-        """Ask a machine that is silent while a Stop is open; R7 dials it anew then."""
-        is_open = self.ready and any(one.open_stop() is not None for one in self.bases.values())
+        """
+        Ask a machine that is silent while a Stop is open; R7 dials it anew then.
+
+        Not where no other could follow on the new connection: the exit waits for this one (R19).
+        """
+        is_open = (
+            self.ready
+            and self._further_stops
+            and any(one.open_stop() is not None for one in self.bases.values())
+        )
         self._stall_detector.watch(is_open, now)
         if self._stall_detector.question_due(now):
             self._stall_detector.asked()
