@@ -370,7 +370,17 @@ def test_nor_sent_once_the_machine_is_closed(open_at_the_close: bool) -> None:
     assert rig.bridge.not_final() == {}
 
 
-def test_but_while_the_first_command_is_in_flight_it_may_run_yet() -> None:
+def test_but_a_command_that_failed_otherwise_may_have_moved_the_base() -> None:
+    rig = Rig()
+    rig.command('A')
+    rig.answer(StartSession)
+    rig.answer(Move, Outcome.FAILED, detail='UNKNOWN: the left motor has no power')
+    rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+    rig.deactivate()
+    assert rig.bridge.not_final() == {'base': False}
+
+
+def test_and_while_the_first_command_is_in_flight_it_may_run_yet() -> None:
     rig = Rig()
     rig.command('A')
     rig.answer(StartSession)

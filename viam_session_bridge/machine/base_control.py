@@ -64,6 +64,7 @@ OVERDUE_AGAIN_AFTER = 60.0  # s
 _COVERED = (Cause.REFUSED, Cause.ZERO, Cause.NO_SESSION)
 # Answered so, a command may run on in a module or behind a lock (R7).
 UNANSWERED = (Outcome.TIMED_OUT, Outcome.CUT, Outcome.CANCELLED)
+_DID_NOT_RUN = (Outcome.SESSION_EXPIRED, Outcome.UNIMPLEMENTED)
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class BaseControl:
         self._random = random
         self._timeouts = 0
         self._failing = False  # the newest command that was answered
-        self._moved = False  # a command was acknowledged, or may have run, ever
+        self._moved = False  # a command may have run, ever; also one that failed half-way
         # The newest command was sent while an older one was unanswered, which may have run after
         # it. Once that can happen no more, the base is stopped at this time, unless a newer
         # command has put it right (R10).
@@ -364,6 +365,7 @@ class BaseControl:
         :param unknown: whether they say that it knows no such base
         """
         if self.in_flight is not None and number == self.in_flight.number:
+            self._moved |= not unknown and outcome not in _DID_NOT_RUN
             self._command_answered(self.in_flight, outcome, detail, now)
         elif number == self._zero:
             self._zero = None
@@ -478,7 +480,6 @@ class BaseControl:
         if outcome in UNANSWERED:
             self.unanswered.add(sent.deadline)
             self.lost += 1
-        self._moved |= outcome is Outcome.OK or outcome in UNANSWERED
         if outcome is Outcome.OK and self._failing:
             self._failing = False
             self.happened.append(CommandsSucceed(self.base, now))
