@@ -256,7 +256,7 @@ def test_behind_a_stop_that_takes_long_it_is_dropped() -> None:
     rig.until(0.3)
     rig.heartbeat('B')
     assert rig.until(WINDOW) == []
-    assert [dropped.client for dropped in rig.told(CommandDropped)] == ['B']
+    assert rig.told(CommandDropped) == [CommandDropped('base', 'B', WINDOW)]
     assert rig.told(CommandFailed) == []
     assert rig.answer(StopBase) == []
 

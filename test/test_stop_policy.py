@@ -327,7 +327,7 @@ def displaced(rig: Rig) -> Rig:
 
 def test_a_command_that_another_client_cancelled_is_left_to_that_client(rig: Rig) -> None:
     displaced(rig)
-    assert [one.client for one in rig.told(CommandDisplaced)] == ['A']
+    assert rig.told(CommandDisplaced) == [CommandDisplaced('base', 'A', 0.0)]
     assert rig.bridge.core.last_user('base') is None
     assert [one for one in rig.until(5.0) if isinstance(one[1], StopBase)] == []
 
