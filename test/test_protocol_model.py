@@ -587,6 +587,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
     def advance_with_a_late_lapse_clock(self, step: float) -> None:
         self.now += step
         self.machine_time()
+        self.time_out(still_run=True)  # gRPC's deadlines wait for no clock of ours
 
     def next_due(self) -> float | None:
         times = [pending.deadline for pending in self.pending]
