@@ -478,7 +478,7 @@ class BaseControl:
             self.pending.motion_after_ack = True
         elif outcome is Outcome.CANCELLED and alone and self._leaves_displaced:
             self.happened.append(CommandDisplaced(self.base, forward.client, now))
-            self._beside_lost = False
+            self._beside_lost, self._doubtful_until = False, None
             if self.waiting is None and self.pending is None:
                 self.displaced, self.commanded, self.last_sid = True, False, ''
                 self._standing_zero.forget()
