@@ -590,4 +590,4 @@ def test_that_commands_succeed_again_is_told_once(rig: Rig) -> None:
     rig.acknowledge()
     rig.drive('A')
     rig.drive('A')
-    assert [one.base for one in rig.told(CommandsSucceed)] == ['base']
+    assert rig.told(CommandsSucceed) == [CommandsSucceed('base', rig.now)]

@@ -106,6 +106,15 @@ def test_they_are_no_commands_so_that_it_is_verified_to_stand(rig: Rig) -> None:
     assert IsMoving('base') in [request for _, request in sent]
 
 
+def test_nothing_is_asked_while_a_stop_goes_on(rig: Rig) -> None:
+    rig.drive('A')
+    assert rig.command('A', float('nan')) == [STOP]
+    while rig.now < 2 * WINDOW:
+        rig.until(rig.now + PERIOD, times_out=False)
+        assert rig.command('A', 0.0) == []
+    assert ASK not in [call.request for call, _ in rig.calls]
+
+
 def test_an_answer_that_another_stop_overtook_changes_nothing(rig: Rig) -> None:
     zeros_for_a_window(rig)
     assert rig.command('A', float('nan')) == [STOP]
