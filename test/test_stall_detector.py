@@ -88,6 +88,18 @@ def test_the_patience_doubles_from_dial_to_dial_until_something_is_heard() -> No
     assert detector.next_deadline() == now + 1.0
 
 
+def test_no_question_is_asked_beside_another() -> None:
+    detector = StallDetector()
+    detector.watch(True, 0.0)
+    detector.asked()
+    detector.watch(False, 1.1)
+    detector.watch(True, 1.2)
+    detector.heard(1.3)
+    assert detector.next_deadline() is None
+    assert not detector.question_ended(True, 1.4)
+    assert detector.next_deadline() == 2.4
+
+
 def test_a_question_that_was_open_when_the_stop_ended_counts_for_nothing() -> None:
     detector = StallDetector()
     detector.watch(True, 0.0)

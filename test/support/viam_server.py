@@ -40,8 +40,9 @@ class ViamServer:
 
     `extra` is merged into the configuration (see `merged`); real_bases.py has bases for it.
     `connect` gives the channel that readiness and `control` use, where `extra` brings TLS or API
-    keys. `newest`: with the newest rdk. The server dies with the thread that started it, so that
-    no crash of the tests leaves one behind.
+    keys. `newest`: with the newest rdk. `stop_takes`: how long a Stop takes at the bases from each
+    start on, in s. The server dies with the thread that started it, so that no crash of the tests
+    leaves one behind.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class ViamServer:
         host: str = '127.0.0.1',
         webrtc: bool = False,
         newest: bool = False,
+        stop_takes: float = 0.0,
         connect: Callable[[str], grpc.Channel] = insecure_channel,
     ) -> None:
         self.address = f'{host}:{port or free_port()}'
@@ -63,6 +65,7 @@ class ViamServer:
         self.record = Record(tmp_path / f'{name}.jsonl')
         self.log = tmp_path / f'{name}.log'
         self._config_path = tmp_path / f'{name}.json'
+        self._bases, self._stop_takes = tuple(bases), stop_takes
         self._webrtc = webrtc
         self._modules = NEWEST if newest else GO_MOD
         self._connect = connect
@@ -109,6 +112,8 @@ class ViamServer:
             )
         try:
             self._await_serving(before)
+            for base in self._bases if self._stop_takes else ():
+                self.control(base, stop_delay=self._stop_takes)
         except BaseException:
             self.kill()
             raise

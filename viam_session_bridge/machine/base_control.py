@@ -64,6 +64,7 @@ OVERDUE_AGAIN_AFTER = 60.0  # s
 _COVERED = (Cause.REFUSED, Cause.ZERO, Cause.NO_SESSION)
 # Answered so, a command may run on in a module or behind a lock (R7).
 UNANSWERED = (Outcome.TIMED_OUT, Outcome.CUT, Outcome.CANCELLED)
+_DID_NOT_RUN = (Outcome.SESSION_EXPIRED, Outcome.UNIMPLEMENTED)
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class BaseControl:
         self._random = random
         self._timeouts = 0
         self._failing = False  # the newest command that was answered
-        self._moved = False  # a command was acknowledged, or may have run, ever
+        self._moved = False  # a command may have run, ever; also one that failed half-way
         # The newest command was sent while an older one was unanswered, which may have run after
         # it. Once that can happen no more, the base is stopped at this time, unless a newer
         # command has put it right (R10).
@@ -364,6 +365,7 @@ class BaseControl:
         :param unknown: whether they say that it knows no such base
         """
         if self.in_flight is not None and number == self.in_flight.number:
+            self._moved |= not unknown and outcome not in _DID_NOT_RUN
             self._command_answered(self.in_flight, outcome, detail, now)
         elif number == self._zero:
             self._zero = None
@@ -387,8 +389,15 @@ class BaseControl:
     def is_final(self) -> bool:
         """Whether nothing is to be waited for: no pending stop, or one with nothing to stop."""
         return self.pending is None or (
-            self.pending.unknown_since is not None and not self._moved
+            self.pending.unknown_since is not None
+            and not self._moved
+            and self.in_flight is None  # it may run yet
         )
+
+    def closed(self) -> None:
+        """Take that the machine is let go of: a stop that is pending has nothing to stop."""
+        if self.pending is not None:
+            self.pending, self.commanded = None, False
 
     def open_stop(self) -> OpenStop | None:
         """Return the newest Stop that is under way."""
@@ -437,6 +446,17 @@ class BaseControl:
             bool(self._stops)
             or self._zero is not None
             or (self.pending is not None and self.pending.holds_motion)
+            or self._held_by_standing_zero
+        )
+
+    @property
+    def _held_by_standing_zero(self) -> bool:
+        """Whether a zero waits, whosever, and zeros were what did not stop the base (R22)."""
+        return (
+            self.pending is not None
+            and self.pending.stop.cause is Cause.STANDING
+            and self.waiting is not None
+            and self.waiting.forward.velocity.is_zero
         )
 
     def _drop_old(self, now: float) -> None:
@@ -460,7 +480,6 @@ class BaseControl:
         if outcome in UNANSWERED:
             self.unanswered.add(sent.deadline)
             self.lost += 1
-        self._moved |= outcome is Outcome.OK or outcome in UNANSWERED
         if outcome is Outcome.OK and self._failing:
             self._failing = False
             self.happened.append(CommandsSucceed(self.base, now))
@@ -478,7 +497,7 @@ class BaseControl:
             self.pending.motion_after_ack = True
         elif outcome is Outcome.CANCELLED and alone and self._leaves_displaced:
             self.happened.append(CommandDisplaced(self.base, forward.client, now))
-            self._beside_lost = False
+            self._beside_lost, self._doubtful_until = False, None
             if self.waiting is None and self.pending is None:
                 self.displaced, self.commanded, self.last_sid = True, False, ''
                 self._standing_zero.forget()
@@ -543,8 +562,9 @@ class BaseControl:
         pending.due_at = now + UNKNOWN_EVERY
         if pending.unknown_since + UNKNOWN_FOR <= now:
             self.happened.append(StopGivenUp(pending.stop, pending.detail, now))
-            self.pending, self.commanded = None, self.waiting is not None
-            self.gave_up = self._moved
+            self.pending, self.gave_up = None, self._moved
+            # The next reason to stop has it tried again (R19).
+            self.commanded = self._moved or self.waiting is not None
 
     def _stop_acknowledged(
         self, pending: PendingStop, number: int, answered: OpenStop, now: float
@@ -556,7 +576,7 @@ class BaseControl:
         if answered.clean and pending.acknowledged:
             self.happened.append(StopFinal(pending.stop, pending.tries, self.lost, now))
             self.lost = 0
-            self.pending = None
+            self.pending, self.gave_up = None, False
             self.commanded = self.waiting is not None
         elif not self._stops:
             pending.pause.reset()
