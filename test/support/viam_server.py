@@ -40,8 +40,8 @@ class ViamServer:
 
     `extra` is merged into the configuration (see `merged`); real_bases.py has bases for it.
     `connect` gives the channel that readiness and `control` use, where `extra` brings TLS or API
-    keys. `newest`: with the newest rdk. The server dies with the thread that started it, so that
-    no crash of the tests leaves one behind.
+    keys. `newest`: with the newest rdk. `inside` is run in its process before the program. The
+    server dies with the thread that started it, so that no crash of the tests leaves one behind.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class ViamServer:
         host: str = '127.0.0.1',
         webrtc: bool = False,
         newest: bool = False,
+        inside: Callable[[], None] | None = None,
         connect: Callable[[str], grpc.Channel] = insecure_channel,
     ) -> None:
         self.address = f'{host}:{port or free_port()}'
@@ -64,6 +65,7 @@ class ViamServer:
         self.log = tmp_path / f'{name}.log'
         self._config_path = tmp_path / f'{name}.json'
         self._webrtc = webrtc
+        self._inside = inside
         self._modules = NEWEST if newest else GO_MOD
         self._connect = connect
         self._process: subprocess.Popen[bytes] | None = None
@@ -106,6 +108,7 @@ class ViamServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                preexec_fn=self._inside,
             )
         try:
             self._await_serving(before)
