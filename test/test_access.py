@@ -122,8 +122,13 @@ def make_machine(tmp_path: Path, authority: Authority) -> Iterator[MakeMachine]:
 
 
 @contextmanager
-def running(authority: Authority, *addresses: str, **changes: object) -> Iterator[Running]:
-    """Run a bridge with these machines, which end before it does."""
+def running(
+    authority: Authority,
+    *addresses: str,
+    resources: tuple[str, ...] = ('base',),
+    **changes: object,
+) -> Iterator[Running]:
+    """Run a bridge with these machines, which end before it does; each has these bases."""
     machine = MachineConfiguration(
         'm', '', False, 0.25, 256, False, ca_file=str(authority.ca_file)
     )
@@ -133,10 +138,10 @@ def running(authority: Authority, *addresses: str, **changes: object) -> Iterato
     )
     bases = tuple(
         BaseConfiguration(
-            f'b{number}', f'm{number}', 'base', (f'/cmd_vel{number}',), (), SessionsMode.AUTO,
-            DriveMode.VELOCITY, 0.0, 0.0, 0.0,
+            f'{resource}{number}', f'm{number}', resource, (f'/{resource}{number}',), (),
+            SessionsMode.AUTO, DriveMode.VELOCITY, 0.0, 0.0, 0.0,
         )
-        for number, _ in enumerate(addresses)
+        for number, _ in enumerate(addresses) for resource in resources
     )  # fmt: skip
     bridge = Running(Configuration(WINDOW, 1.0, '', machines, bases), ENVIRONMENT)
     try:
@@ -208,10 +213,34 @@ def test_a_machine_that_refuses_its_own_tokens_is_asked_ever_more_slowly(
         # Of the first, and after pauses of 0, 0.05, 0.1, 0.2, 0.4 and 0.8 s.
         assert len(machine.granted) == 7
         assert refusal.at - machine.granted[1] >= 1.54
-        assert len(machine.refused) <= 4 * 7  # with each: a command, a stop, a zero, a heartbeat
+        # With each: a command, a stop, a zero, a heartbeat, the question whether the machine
+        # itself refuses, and what was under way until it said so.
+        assert len(machine.refused) <= 6 * 7
         machine.compose = lambda token: token
         mended = time.monotonic()
         assert base.wait_driven(mended)[0].t - mended <= 4.0 + load.since(mended)
+
+
+def test_one_base_that_lacks_a_key_of_its_own_stops_no_other(
+    authority: Authority, make_machine: MakeMachine, load: Load
+) -> None:
+    machine = make_machine(bases=('base', 'other'))
+    with running(authority, machine.address, resources=('base', 'other')) as bridge:
+        wait_for(lambda: bridge.ready, 'ready')
+        bridge.drive()
+        drives = [Drive(machine.record, name, load) for name in ('base', 'other')]
+        began = max(drive.wait_driven()[0].t for drive in drives)
+        machine.refusing.add('other')
+        failed = wait_for(lambda: bridge.events(CommandFailed)[3:], 'it fails again and again')
+        machine.refusing.clear()
+        assert {event.base for event in failed} == {'other0'}
+        assert 'the motor controller wants a key' in failed[0].detail
+        drives[1].wait_driven(time.monotonic())
+        drives[0].not_stopped(began)
+        drives[0].keeps_moving(began, WINDOW)
+        assert len(machine.granted) == 1
+        assert machine.refused == []
+        assert bridge.events(AccessRefused) == []
 
 
 @pytest.mark.parametrize('token', ['', 'two\nlines', 'ключ', 'nul\0'], ids=ascii)

@@ -13,70 +13,25 @@ from concurrent import futures
 import queue
 import socket
 import threading
+import time
 
 import grpc
 import pytest
 
-from viam_session_bridge.configuration import (
-    BaseConfiguration,
-    DriveMode,
-    MachineConfiguration,
-    SessionsMode,
-)
+from support.channel_driver import base_named, BOUND, Driver
+from viam_session_bridge.configuration import DriveMode
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.machine import connectivity, linking, wire
 from viam_session_bridge.machine.calls import (
-    Answer,
-    Call,
     GetSessions,
     Move,
     Outcome,
-    Request,
+    Redial,
     SendHeartbeat,
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.channel import Channel
 from viam_session_bridge.simulation.server import SimulatedMachine
-
-BOUND = 10.0  # s, for what has to happen but whose time is not the point
-
-
-def machine_at(address: str) -> MachineConfiguration:
-    return MachineConfiguration('main', address, True, 0.25, 256, False)
-
-
-def base_named(name: str, **changes: object) -> BaseConfiguration:
-    values: dict[str, object] = {
-        'machine': 'main', 'resource': 'wheels', 'command_topics': ('/cmd_vel',),
-        'stamped_command_topics': (), 'sessions': SessionsMode.AUTO,
-        'drive_mode': DriveMode.VELOCITY, 'max_linear_speed': 0.0, 'max_angular_speed': 0.0,
-        'max_stamp_age': 0.0, **changes,
-    }  # fmt: skip
-    return BaseConfiguration(name=name, **values)  # type: ignore[arg-type]
-
-
-class Driver:
-    """A channel whose readiness and answers can be waited for."""
-
-    def __init__(self, address: str, *bases: BaseConfiguration) -> None:
-        self.readiness: queue.Queue[bool] = queue.Queue()
-        named = {base.name: base for base in bases or (base_named('base'),)}
-        self.failures: list[BaseException] = []
-        self.channel = Channel(
-            machine_at(address), named, self.readiness.put, self.failures.append
-        )
-        self.channel.start()
-
-    def wait_ready(self, wanted: bool = True) -> None:
-        while self.readiness.get(timeout=BOUND) is not wanted:
-            pass
-
-    def ask(self, request: Request, timeout: float = 5.0) -> Answer:
-        answers: queue.Queue[Answer] = queue.Queue()
-        call = Call(1, 'main', request, timeout)
-        self.channel.hand_over(call, lambda _, answer: answers.put(answer))
-        return answers.get(timeout=BOUND)
 
 
 @pytest.fixture
@@ -197,6 +152,68 @@ def test_a_machine_that_says_nothing_is_a_timeout_at_the_deadline() -> None:
         server.stop(None)
 
 
+class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Answers each Stop once it is released."""
+
+    def __init__(self) -> None:
+        self.calls: queue.Queue[grpc.ServicerContext] = queue.Queue()
+        self.released = threading.Event()
+        self.status: tuple[grpc.StatusCode, str] | None = None  # instead of OK
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        if details.method != wire.STOP.path:
+            return None  # what ends a channel's thread may come, too
+
+        def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+            self.calls.put(context)
+            self.released.wait(BOUND)
+            if self.status is not None:
+                context.abort(*self.status)
+            return b''
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+@pytest.fixture
+def hanging() -> Iterator[tuple[Answering, str]]:
+    """Serve calls that hang; yield what has them, and the address."""
+    answering = Answering()
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    server.add_generic_rpc_handlers((answering,))
+    port = server.add_insecure_port('127.0.0.1:0')
+    server.start()
+    yield answering, f'127.0.0.1:{port}'
+    answering.released.set()
+    server.stop(None).wait()
+
+
+def test_cancelled_by_the_machine_is_an_answer(hanging: tuple[Answering, str]) -> None:
+    answering, address = hanging
+    answering.status = grpc.StatusCode.CANCELLED, 'context canceled'
+    answering.released.set()
+    driver = Driver(address)
+    answer = driver.ask(StopBase('base'))
+    assert (answer.outcome, answer.detail) == (Outcome.CANCELLED, 'CANCELLED: context canceled')
+    assert answer.outcome.answered
+    driver.channel.close()
+
+
+@pytest.mark.parametrize('code', ['CANCEL', 'REFUSED_STREAM', 'INTERNAL_ERROR'])
+def test_a_call_that_is_broken_off_is_cut(code: str) -> None:
+    h2_errors = pytest.importorskip('h2.errors', reason='comes with viam-sdk')
+    from support.bad_peers import Resets
+
+    peer = Resets()
+    peer.code = h2_errors.ErrorCodes[code]
+    driver = Driver(peer.address)
+    try:
+        answer = driver.ask(StopBase('base'))
+        assert answer.outcome is Outcome.CUT, answer
+    finally:
+        driver.channel.close()
+        peer.stop()
+
+
 @pytest.fixture(params=['private', 'public'])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Have grpcio's private way or its public one to know of a connection."""
@@ -243,6 +260,64 @@ def test_a_closed_channel_that_was_let_go_of_disconnects() -> None:
             pass
         connection.close()
     assert not [thread for thread in threading.enumerate() if thread.name == 'connection to main']
+
+
+@pytest.mark.usefixtures('way')
+def test_redialled_it_cuts_what_is_under_way_and_goes_on_over_a_new_connection(
+    hanging: tuple[Answering, str],
+) -> None:
+    answering, address = hanging
+    driver = Driver(address)
+    driver.wait_ready()
+    under_way = driver.hand_over(StopBase('base'), timeout=60.0)
+    was = answering.calls.get(timeout=BOUND).peer()
+    assert driver.ask(Redial()).outcome is Outcome.OK
+    cut = under_way.get(timeout=BOUND)
+    assert cut.outcome is Outcome.CUT
+    assert not cut.outcome.answered
+    driver.wait_ready(False)
+    driver.wait_ready()
+    answer = driver.hand_over(StopBase('base'))
+    second = answering.calls.get(timeout=BOUND)
+    assert second.peer() != was
+    answering.released.set()
+    assert answer.get(timeout=BOUND).outcome is Outcome.OK
+    assert under_way.empty()
+    driver.channel.close()
+    assert driver.failures == []
+
+
+def test_one_that_is_redialled_again_and_again_keeps_no_thread_of_before(
+    machine: SimulatedMachine,
+) -> None:
+    driver = Driver(machine.address)
+    driver.wait_ready()
+    for _ in range(5):
+        assert driver.ask(Redial()).outcome is Outcome.OK
+        driver.wait_ready(False)
+        driver.wait_ready()
+        assert driver.ask(StopBase('base')).outcome is Outcome.OK
+    deadline = time.monotonic() + BOUND
+    while len(threads := threads_of_main()) > 2:
+        assert time.monotonic() < deadline, threads
+        time.sleep(0.02)
+    assert threads == ['answers of main', 'connection to main']
+    driver.channel.close()
+
+
+def threads_of_main() -> list[str]:
+    """Return the names of a channel's threads."""
+    names = ('answers of main', 'connection to main')
+    return sorted(one.name for one in threading.enumerate() if one.name in names)
+
+
+def test_a_closed_channel_is_not_redialled(machine: SimulatedMachine) -> None:
+    driver = Driver(machine.address)
+    driver.wait_ready()
+    driver.channel.close()
+    assert driver.ask(Redial()).outcome is Outcome.OK
+    assert driver.ask(StopBase('base')).outcome is Outcome.CUT
+    assert driver.readiness.empty()
 
 
 def test_nobody_knowing_of_the_connection_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from viam_session_bridge.machine.calls import (
 from viam_session_bridge.machine.happened import (
     CommandDropped,
     CommandFailed,
+    CommandsSucceed,
     CommandsTimeOut,
     StopFinal,
 )
@@ -581,3 +582,12 @@ def test_so_has_a_newer_one_that_still_waits_for_its_machine_session(rig: Rig) -
     assert rig.command('C', 0.2) == [StartSession('')]
     assert STOP not in keep_alive(rig, settled_at + WINDOW + 0.1)
     assert rig.answer(StartSession) == [go(0.2, 'sid-3')]
+
+
+def test_that_commands_succeed_again_is_told_once(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.answer(Move, Outcome.FAILED)
+    rig.acknowledge()
+    rig.drive('A')
+    rig.drive('A')
+    assert [one.base for one in rig.told(CommandsSucceed)] == ['base']

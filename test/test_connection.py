@@ -11,10 +11,11 @@ from viam_session_bridge.machine.calls import (
     Authenticate,
     Call,
     Diagnose,
+    ListBases,
     Outcome,
     StopBase,
 )
-from viam_session_bridge.machine.connection import Connection
+from viam_session_bridge.machine.connection import ASKED_AGAIN_AFTER, Connection
 from viam_session_bridge.machine.happened import AccessRefused, MachineAbsent
 from viam_session_bridge.machine.outbox import Outbox
 
@@ -52,10 +53,17 @@ class Bench:
         self.connection.authenticated(call.number, answer, self.now)
 
     def refused(self, detail: str = 'no such token') -> None:
-        """Have a call refused that is handed over now."""
+        """Have a call of the machine refused that is handed over now."""
+        number = self.outbox.call(ListBases())
+        self.outbox.take()
+        self.connection.refused(number, detail, self.now, of_base=False)
+
+    def base_refused(self) -> list[Call]:
+        """Have a call of a base refused that is handed over now; return what is asked then."""
         number = self.outbox.call(StopBase('base'))
         self.outbox.take()
-        self.connection.refused(number, detail, self.now)
+        self.connection.refused(number, 'of the base', self.now, of_base=True)
+        return self.asked()
 
     def let_in(self, lifetime: float = 0.0) -> None:
         self.connect()
@@ -147,17 +155,49 @@ def test_a_call_that_was_not_let_in_leads_to_a_new_token() -> None:
 def test_a_call_that_went_with_the_old_token_says_nothing_about_the_new_one() -> None:
     bench = Bench()
     bench.let_in()
-    before = bench.outbox.call(StopBase('base'))
+    before = bench.outbox.call(ListBases())
     bench.refused()
     (authenticate,) = bench.asked()
-    beside = bench.outbox.call(StopBase('base'))
+    beside = bench.outbox.call(ListBases())
     bench.connection.authenticated(authenticate.number, OK, bench.now)
     for number in (before, beside):
-        bench.connection.refused(number, 'no such token', bench.now)
+        bench.connection.refused(number, 'no such token', bench.now, of_base=False)
+        bench.connection.refused(number, 'no such token', bench.now, of_base=True)
     assert bench.connection.ready
-    bench.outbox.take()
+    assert [call.number for call in bench.asked()] == [beside]
     bench.refused()
     assert not bench.connection.ready
+
+
+@pytest.mark.parametrize('authenticates', [True, False])
+def test_a_base_that_refuses_has_the_machine_asked_and_no_other_base_is_concerned(
+    authenticates: bool,
+) -> None:
+    bench = Bench(authenticates)
+    if authenticates:
+        bench.let_in()
+    else:
+        bench.connect()
+    asked = []
+    for _ in range(200):  # commands, at 50 Hz
+        asked += [(bench.now, call.request) for call in bench.base_refused()]
+        assert bench.connection.ready
+        bench.now = round(bench.now + 0.02, 6)
+    assert asked == [(at * ASKED_AGAIN_AFTER, ListBases()) for at in range(4)]
+    assert bench.connection.happened == []
+
+
+def test_a_machine_that_refuses_as_its_base_does_is_asked_for_a_new_token_at_once() -> None:
+    bench = Bench()
+    bench.let_in()
+    for _ in range(2):
+        (question,) = bench.base_refused()
+        assert bench.connection.ready
+        bench.connection.refused(question.number, 'no such token', bench.now, of_base=False)
+        assert not bench.connection.ready
+        bench.now = bench.connection.next_deadline() or 0.0
+        bench.authenticate()
+        assert bench.connection.ready
 
 
 def test_a_machine_that_refuses_its_own_tokens_is_asked_ever_more_slowly() -> None:

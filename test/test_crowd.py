@@ -8,7 +8,15 @@ import pytest
 
 from viam_session_bridge.core.said import Cause, Forward, Stop
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import Answer, Call, Move, Outcome, StartSession, StopBase
+from viam_session_bridge.machine.calls import (
+    Answer,
+    Call,
+    Listed,
+    Move,
+    Outcome,
+    StartSession,
+    StopBase,
+)
 from viam_session_bridge.machine.crowd import MOST, YOUNG
 from viam_session_bridge.machine.protocol import Protocol
 
@@ -22,6 +30,9 @@ class Machine:
     def __init__(self) -> None:
         self.protocol = Protocol('main', BASES, window=WINDOW, call_timeout=0.25)
         self.protocol.channel(True, 0.0)
+        (question,) = self.drain(0.0)
+        listed = Listed(tuple(BASES), {}, True)
+        self.protocol.answered(question.number, Answer(Outcome.OK, listed=listed), 0.0)
         self.command('base0', 0.0)
         (start,) = self.drain(0.0)
         assert isinstance(start.request, StartSession)

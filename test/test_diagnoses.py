@@ -15,7 +15,7 @@ import pytest
 
 from support.pure import base, configuration, Rig, WINDOW
 from viam_session_bridge.bridge import Event
-from viam_session_bridge.configuration import Configuration, StopPolicy
+from viam_session_bridge.configuration import BaseConfiguration, Configuration, StopPolicy
 from viam_session_bridge.core.said import (
     Cause,
     Refusal,
@@ -28,14 +28,22 @@ from viam_session_bridge.machine.happened import (
     AccessRefused,
     BaseKnown,
     BaseUnknown,
+    CallsInTime,
+    CallsTakeLonger,
     ChannelChanged,
+    CommandFailed,
+    CommandsSucceed,
+    CommandsTimeOut,
     ForeignSessions,
     MachineAbsent,
     MachineClosed,
     MachineSessionFailed,
     MachineSessionStarted,
+    StopFailed,
     StopFinal,
+    StopGivenUp,
     StopOverdue,
+    StopTimedOut,
 )
 from viam_session_bridge.overview import SessionRow
 from viam_session_bridge.ros.diagnoses import Diagnoses, FAILURE_LASTS
@@ -59,9 +67,9 @@ from viam_session_bridge.ros.unheard import LASTS, Unheard, wrong_qos
 PERIODS = [(0.51, '1.3'), (0.6, '1.5'), (1.0, '2.5'), (1.8, '4.5')]  # s, and ample windows
 
 
-def diagnoses(**options: Any) -> Diagnoses:
+def diagnoses(*bases: BaseConfiguration, **options: Any) -> Diagnoses:
     """Return one whose clients are called after their topics' publishers."""
-    return Diagnoses(configuration(**options), lambda client: (f'/{client}', '/cmd_vel'))
+    return Diagnoses(configuration(*bases, **options), lambda client: (f'/{client}', '/cmd_vel'))
 
 
 def drive(commands: Iterable[tuple[float, str]], until: float = 0.0) -> list[Event]:
@@ -324,6 +332,7 @@ def test_few_takeovers_are_remembered_however_fast_they_come() -> None:
 # What stands, for /diagnostics
 
 
+STOP = Stop('base', Cause.LAPSE, 'a', 0.0)
 STANDING: list[tuple[Event, str, Event]] = [
     (MachineAbsent('main', 'no', 1.0), at_machine('main'), ChannelChanged('main', True, 2.0)),
     (AccessRefused('main', 'no', 1.0), at_machine('main'), ChannelChanged('main', True, 2.0)),
@@ -339,25 +348,24 @@ STANDING: list[tuple[Event, str, Event]] = [
     ),
     (ForeignSessions('main', 1, 1.0), at_machine('main'), ForeignSessions('main', 0, 2.0)),
     (ForeignSessions('main', 1, 1.0), at_machine('main'), MachineClosed('main', 2.0)),
-    (BaseUnknown('base', (), 1.0), at_base('base'), BaseKnown('base', 2.0)),
-    (BaseUnknown('base', (), 1.0), at_base('base'), MachineClosed('main', 2.0)),
-    (
-        StopOverdue(Stop('base', Cause.LAPSE, 'a', 0.0), 5, '', 1.0),
-        at_base('base'),
-        StopFinal(Stop('base', Cause.LAPSE, 'a', 0.0), 5, False, 2.0),
-    ),
+    (BaseUnknown('base', (), '', 1.0), at_base('base'), BaseKnown('base', 2.0)),
+    (BaseUnknown('base', (), '', 1.0), at_base('base'), MachineClosed('main', 2.0)),
+    (StopFailed(STOP, 'no', 1.0), at_base('base'), StopFinal(STOP, 5, 0, 2.0)),
+    (StopTimedOut(STOP, 2.0, 4.0, 1.0), at_base('base'), StopFinal(STOP, 5, 0, 2.0)),
+    (StopOverdue(STOP, 5, 'no', 1.0), at_base('base'), StopFinal(STOP, 5, 0, 2.0)),
+    (StopOverdue(STOP, 5, 'no', 1.0), at_base('base'), StopGivenUp(STOP, 'no such base', 2.0)),
+    (CallsTakeLonger('main', 0.25, 0.3, 1.0), at_machine('main'), CallsInTime('main', 2.0)),
+    (CallsTakeLonger('main', 0.25, None, 1.0), at_machine('main'), MachineClosed('main', 2.0)),
 ]
+ERRORS = (BaseUnknown, StopOverdue, CallsTakeLonger)  # what it is about is of no use meanwhile
 
 
 def take(diagnosing: Diagnoses, event: Event, settings: Configuration | None = None) -> str:
     """Feed an event as the reporter does, and return its line."""
     settings = settings or configuration()
-    said = tell(
-        event,
-        lambda client: f'/{client}',
-        {machine.name: machine.address for machine in settings.machines},
-        {base.name: base for base in settings.bases},
-    )
+    said = None
+    if not diagnosing.covers(event):
+        said = tell(event, lambda client: f'/{client}', settings)
     if said is not None and said[0]:
         diagnosing.stand(event, said[1])
     diagnosing.end(event)
@@ -370,9 +378,107 @@ def test_what_stands_is_shown_until_it_is_over(begins: Event, place: str, ends: 
     line = take(diagnosing, begins)
     assert line
     assert diagnosing.problems.lines(place, 1.5) == [line]
+    assert diagnosing.problems.has_error(place, 1.5) == isinstance(begins, ERRORS)
     assert diagnosing.problems.lines(BRIDGE, 1.5) == []
     take(diagnosing, ends)
     assert diagnosing.problems.lines(place, 2.5) == []
+    assert not diagnosing.problems.has_error(place, 2.5)
+
+
+# A base whose commands fail on and on
+
+
+def failed(
+    at: float, base: str = 'base', detail: str = 'UNKNOWN: motor 3 is hot'
+) -> CommandFailed:
+    return CommandFailed(base, 'a', detail, at)
+
+
+def test_commands_that_fail_on_and_on_are_an_error_of_the_base_in_the_machines_words() -> None:
+    diagnosing = diagnoses()
+    for at in times(0.5, 7):  # 3 s
+        assert not diagnosing.problems.has_error(at_base('base'), at)
+        line = take(diagnosing, failed(at))
+    assert line == 'base: a command of /a failed, stopping: UNKNOWN: motor 3 is hot'
+    assert diagnosing.problems.lines(at_base('base'), 1000.0) == [line]
+    assert diagnosing.problems.has_error(at_base('base'), 1000.0)
+    take(diagnosing, CommandsSucceed('base', 1000.0))
+    assert diagnosing.problems.lines(at_base('base'), 1000.0) == []
+    take(diagnosing, failed(1001.0))
+    assert diagnosing.problems.lines(at_base('base'), 1001.0) == []
+
+
+def test_commands_that_fail_now_and_then_are_no_fault_of_the_base() -> None:
+    diagnosing = diagnoses()
+    for at in times(1.0, 60):
+        take(diagnosing, failed(at))
+        take(diagnosing, CommandsSucceed('base', at))
+    for at in times(FAILURE_LASTS + 1.0, 60, start=100.0):
+        take(diagnosing, failed(at))
+        assert diagnosing.problems.lines(at_base('base'), at) == []
+
+
+def test_each_base_fails_by_itself() -> None:
+    diagnosing = diagnoses()
+    for at in times(0.5, 10):
+        take(diagnosing, failed(at, 'left'))
+        take(diagnosing, failed(at, 'right'))
+    take(diagnosing, CommandsSucceed('left', 5.0))
+    assert diagnosing.problems.lines(at_base('left'), 5.0) == []
+    assert diagnosing.problems.has_error(at_base('right'), 5.0)
+
+
+# A machine whose calls take longer than they may
+
+
+DEADLINE = 'DEADLINE_EXCEEDED: Deadline Exceeded'
+MISLEADING: list[Event] = [
+    MachineSessionFailed('main', 'a', DEADLINE, 20.0),
+    failed(20.0, detail=DEADLINE),
+    CommandsTimeOut('base', 3, 20.0),
+]
+
+
+@pytest.mark.parametrize('event', MISLEADING)
+def test_while_calls_take_longer_what_follows_from_it_is_not_told_as_another_fault(
+    event: Event,
+) -> None:
+    diagnosing = diagnoses()
+    assert take(diagnosing, event)
+    line = take(diagnosing, CallsTakeLonger('main', 0.25, 0.31, 20.1))
+    assert not take(diagnosing, event)
+    assert diagnosing.problems.lines(at_machine('main'), 21.0) == [line]
+    assert diagnosing.problems.lines(at_base('base'), 21.0) == []
+    take(diagnosing, CallsInTime('main', 22.0))
+    assert take(diagnosing, event)
+
+
+@pytest.mark.parametrize(
+    'event',
+    [
+        MachineSessionFailed('main', 'a', 'UNIMPLEMENTED: no', 20.0),
+        failed(20.0),
+        MachineSessionFailed('other', 'a', DEADLINE, 20.0),
+        failed(20.0, 'arm', DEADLINE),
+        CommandsTimeOut('arm', 3, 20.0),
+    ],
+)
+def test_what_does_not_follow_from_it_is_told(event: Event) -> None:
+    diagnosing = diagnoses(base(), base('arm', machine='other'))
+    take(diagnosing, CallsTakeLonger('main', 0.25, 0.31, 20.0))
+    assert take(diagnosing, event)
+
+
+def test_a_base_that_failed_for_that_alone_is_no_error() -> None:
+    diagnosing = diagnoses()
+    for at in times(0.5, 10):
+        take(diagnosing, failed(at, detail=DEADLINE))
+    assert diagnosing.problems.has_error(at_base('base'), 5.0)
+    take(diagnosing, CallsTakeLonger('main', 0.25, 0.31, 5.0))
+    assert not diagnosing.problems.has_error(at_base('base'), 5.0)
+
+
+# What stands for a while
 
 
 def test_a_machine_session_that_failed_is_shown_while_that_goes_on() -> None:
@@ -440,7 +546,7 @@ def test_of_many_a_few_are_shown_and_a_bounded_number_is_kept() -> None:
                            'see bases.base.resource'),
         (('bases',), "its bases are 'bases': see bases.base.resource; did you mean bases?"),
         ((), "main has no base 'base', it has no base: see bases.base.resource"),
-        (('base',), "main lists a base 'base' and does not find it: it failed to start"),
+        (('base',), "main lists a base 'base' that is not ready: it failed to start"),
         (tuple(f'wheel{n}' for n in range(100)), "'wheel15' and 92 more: see"),
         (('x' * 1000, 'a\nb'), f"'{'x' * NAME_SHOWN}...'"),
         (('a\nb',), "'a?b'"),
@@ -448,16 +554,22 @@ def test_of_many_a_few_are_shown_and_a_bounded_number_is_kept() -> None:
     ids=['others', 'similar', 'none', 'there', 'many', 'long', 'two lines'],
 )  # fmt: skip
 def test_the_line_about_a_base_names_those_there_are(there: tuple[str, ...], said: str) -> None:
-    line = take(diagnoses(), BaseUnknown('base', there, 0.0))
+    line = take(diagnoses(), BaseUnknown('base', there, '', 0.0))
     assert line.startswith('base: ')
     assert said in line
     assert '\n' not in line
     assert len(line) < 500
 
 
+def test_one_that_failed_to_build_is_told_with_the_machines_reason() -> None:
+    why = 'resource build error: no motor'
+    line = take(diagnoses(), BaseUnknown('base', ('arm', 'base'), why, 0.0))
+    assert line == f"base: main has a base 'base' that is not ready: {why}"
+
+
 def test_the_name_that_is_looked_for_is_the_machines_own() -> None:
     settings = configuration(replace(base('left'), resource='rem1left'))
-    line = take(diagnoses(), BaseUnknown('left', ('rem1:left',), 0.0), settings)
+    line = take(diagnoses(), BaseUnknown('left', ('rem1:left',), '', 0.0), settings)
     assert line == (
         "left: main has no base 'rem1left', its bases are 'rem1:left': see bases.left.resource; "
         'did you mean rem1:left?'

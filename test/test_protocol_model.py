@@ -27,8 +27,11 @@ from viam_session_bridge.machine.base_control import BaseControl
 from viam_session_bridge.machine.calls import (
     Answer,
     Call,
+    GetMachineStatus,
     GetSessions,
     IsMoving,
+    ListBases,
+    Listed,
     Move,
     Outcome,
     Redial,
@@ -89,6 +92,8 @@ class Machine:
         if isinstance(request, GetSessions):
             sids = tuple(self.sessions)
             return Answer(Outcome.OK if self.probes else Outcome.UNIMPLEMENTED, sids=sids)
+        if isinstance(request, (GetMachineStatus, ListBases)):
+            return Answer(Outcome.OK, listed=Listed(tuple(NAMES), {}, True))
         if isinstance(request, IsMoving):
             return Answer(Outcome.OK, moving=self.moving[request.base] != ZERO)
         if isinstance(request, Redial):
@@ -582,6 +587,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
     def advance_with_a_late_lapse_clock(self, step: float) -> None:
         self.now += step
         self.machine_time()
+        self.time_out(still_run=True)  # gRPC's deadlines wait for no clock of ours
 
     def next_due(self) -> float | None:
         times = [pending.deadline for pending in self.pending]

@@ -436,7 +436,7 @@ def test_a_stop_after_it_was_found_at_rest_is_told_as_one_without_a_timeout(rig:
     rig.command('B', 0.4)
     rig.answer(Move, Outcome.FAILED)
     rig.acknowledge()
-    assert [final.timed_out for final in rig.told(StopFinal)] == [False]
+    assert [final.timed_out for final in rig.told(StopFinal)] == [0]
 
 
 # Foreign sessions under the bridge's own policy

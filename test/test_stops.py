@@ -689,12 +689,54 @@ def test_also_one_that_fails_after_the_zero_was_sent(rig: Rig) -> None:
     assert rig.pending(Move) == [Move('base', Velocity(0.5), 'sid-1')]
 
 
-def test_a_command_that_timed_out_beside_a_stop_needs_another_one_for_motion(rig: Rig) -> None:
+def test_a_command_that_timed_out_beside_a_stop_needs_another_one(rig: Rig) -> None:
     hung(rig).command('A', NAN)
     rig.answer(Move, Outcome.TIMED_OUT)
-    assert rig.answer(StopBase) == []  # sent before the failure
-    assert rig.command('A', 0.5) == [STOP]
+    assert rig.answer(StopBase) == [STOP]  # the other was sent before the failure
+    assert rig.command('A', 0.5) == []
     assert rig.answer(StopBase) == [Move('base', Velocity(0.5), 'sid-1')]
+
+
+def test_after_a_cancellation_by_our_stop_motion_waits_for_its_acknowledgement(rig: Rig) -> None:
+    hung(rig).left('A')
+    rig.command('B', 0.5)
+    rig.answer(Move, Outcome.CANCELLED)
+    assert rig.answer(StopBase, Outcome.CUT) == []
+    assert times(rig.until(0.05)) == [0.05]
+    assert StartSession('') in rig.answer(StopBase)
+
+
+def test_while_a_command_is_unanswered_every_zero_is_a_stop(rig: Rig) -> None:
+    hung(rig)
+    rig.now = CALL_TIMEOUT
+    rig.answer(Move, Outcome.TIMED_OUT)
+    rig.answer(StopBase)
+    rig.now = 0.4
+    assert rig.command('A', 0.0) == [STOP]
+
+
+def test_but_not_more_often_than_every_50_ms(rig: Rig) -> None:
+    hung(rig)
+    rig.answer(Move, Outcome.CUT)
+    rig.answer(StopBase)
+    sent = []
+    for step in range(1, 1001):
+        sent += rig.until(step * 0.0002)
+        sent += [(rig.now, request) for request in rig.command('A', 0.0)]
+        if rig.pending(StopBase):
+            rig.answer(StopBase)
+    assert times(sent) == pytest.approx([0.05, 0.1, 0.15, 0.2], abs=0.001)
+
+
+def test_the_answer_of_a_stop_before_the_final_one_acknowledges_no_later_stop(rig: Rig) -> None:
+    hung(rig).left('A')
+    rig.answer(Move)
+    rig.answer(StopBase, newest=True)
+    assert is_final(rig)
+    rig.command('B')
+    rig.command('B', NAN)
+    rig.answer(StopBase)  # the one that was sent beside A's command
+    assert len(rig.told(StopAcknowledged)) == 1
 
 
 def test_a_zero_that_cannot_be_forwarded_is_a_stop(rig: Rig) -> None:

@@ -98,7 +98,7 @@ STORY: list[Logged] = [
     ended('B', 2, 2.0, 3.5, 4.0, 'base'),
     stop('B', 4.0, session=2),
     StopAcknowledged(stop('B', 4.0, session=2), 1, 4.002),
-    StopFinal(stop('B', 4.0, session=2), 1, False, 4.003),
+    StopFinal(stop('B', 4.0, session=2), 1, 0, 4.003),
     MachineClosed('main', 5.0),
     LogClosed(5.0),
 ]
@@ -180,7 +180,7 @@ def test_the_answer_of_a_later_stop_is_none_of_a_stop_that_was_forestalled() -> 
     later = stop('A', 9.0, session=3)
     (base,) = picture(
         *STORY[:9], SessionStarted('A', 3, 4.001), TakenOver('base', 'A', 3, 0, 4.001),
-        ended('A', 3, 4.001, 8.5, 9.0, 'base'), later, StopFinal(later, 1, False, 9.005),
+        ended('A', 3, 4.001, 8.5, 9.0, 'base'), later, StopFinal(later, 1, 0, 9.005),
     ).bases  # fmt: skip
     assert [mark.label for mark in marks(base, Sign.STOP, Sign.UNANSWERED)] == [
         'lapse, taken over', 'lapse 5.0 ms',
@@ -189,14 +189,14 @@ def test_the_answer_of_a_later_stop_is_none_of_a_stop_that_was_forestalled() -> 
 
 def test_the_answer_of_a_stop_that_was_renewed_is_also_that_of_the_first() -> None:
     first, second = stop('A', 4.0, Cause.FAILED), stop('A', 4.1)
-    (base,) = picture(first, second, StopFinal(second, 3, False, 4.2)).bases
+    (base,) = picture(first, second, StopFinal(second, 3, 0, 4.2)).bases
     assert [mark.label for mark in base.marks] == ['failed 200.0 ms', 'lapse 100.0 ms']
     assert 'tries: 3' in base.marks[0].title
 
 
 def test_the_answer_of_a_stop_under_way_is_also_that_of_a_refusal_meanwhile() -> None:
     lapse, refused = stop('A', 4.0), stop('A', 4.05, Cause.REFUSED)
-    (base,) = picture(lapse, refused, StopFinal(lapse, 1, False, 4.1)).bases
+    (base,) = picture(lapse, refused, StopFinal(lapse, 1, 0, 4.1)).bases
     assert [mark.label for mark in base.marks] == ['lapse 100.0 ms', 'refused 50.0 ms']
 
 

@@ -65,7 +65,7 @@ EVENTS: list[Logged] = [
     STOP,
     Stop('arm', Cause.LAPSE, 'B', 4.0, 2, 3.5),
     StopAcknowledged(STOP, 1, 4.01),
-    StopFinal(STOP, 2, False, 4.2),
+    StopFinal(STOP, 2, 0, 4.2),
     StopOverdue(Stop('arm', Cause.LAPSE, 'B', 4.0, 2, 3.5), 9, '', 9.0),
     LogClosed(10.0),
 ]

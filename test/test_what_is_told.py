@@ -29,7 +29,7 @@ def rig() -> Rig:
     return rig
 
 
-def the_stop(rig: Rig, timed_out: bool = False) -> Stop:
+def the_stop(rig: Rig, timed_out: int = 0) -> Stop:
     """Let the stop in flight be final a tenth of a second from now; return what is told of it."""
     rig.now += 0.1
     rig.answer(StopBase)
@@ -187,7 +187,7 @@ def test_a_stop_for_a_command_that_may_have_run_late_names_who_commanded(rig: Ri
     while rig.now < settled_at + WINDOW:
         rig.until(min(rig.now + 0.1, settled_at + WINDOW))
         rig.heartbeat('A')
-    told = the_stop(rig, timed_out=True)
+    told = the_stop(rig, timed_out=1)
     assert told == Stop('base', Cause.OLDER, 'A', settled_at + WINDOW)
 
 
@@ -199,7 +199,7 @@ def test_that_a_command_timed_out_is_told_with_the_next_final_stop_alone(rig: Ri
     rig.drive('A')
     rig.left('A')
     rig.acknowledge()
-    assert [final.timed_out for final in rig.told(StopFinal)] == [True, False]
+    assert [final.timed_out for final in rig.told(StopFinal)] == [1, 0]
 
 
 def test_a_mistake_that_is_repeated_is_told_as_one_stop(rig: Rig) -> None:

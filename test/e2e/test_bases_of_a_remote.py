@@ -234,8 +234,8 @@ def test_commands_that_hang_behind_a_frozen_sub_part_are_stopped_and_move_nothin
 
     kill(teleop, '/near/cmd_vel')
     bridge.wait_event('session_ended', bases=['near'], since=last)
-    sub_part.resume()
     thawed = time.monotonic()
+    sub_part.resume()
 
     def final() -> bool:
         events = bridge.events('stop_final')

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent import futures
 import contextlib
+import math
 import re
 from typing import Any, TYPE_CHECKING
 
@@ -24,9 +25,12 @@ from support.caller import Caller
 from support.drive import Drive, wait_for
 from support.observer import Observer
 from support.ports import free_port
+from support.tcp_proxy import TcpProxy
+from viam_session_bridge.ros.diagnoses import FAILS_FOR
 
 if TYPE_CHECKING:
     from e2e.conftest import Machine
+    from support.viam_server import ViamServer
 
 BASES: dict[str, dict[str, Any]] = {
     name: {'command_topics': [f'/{name}']} for name in ('wheels', 'tracks')
@@ -34,6 +38,7 @@ BASES: dict[str, dict[str, Any]] = {
 MISTYPED = {'base': {'command_topics': ['/base'], 'resource': 'wheel'}}
 SLOW = 0.6  # s, a publisher's period
 RATE = 20.0  # Hz
+ROUND_TRIP = 0.3  # s, of a link to a machine elsewhere
 WORDS = ('take turns', 'publishes every', 'is not heard', 'sessions of others', 'has no base')
 
 simulated = pytest.mark.parametrize('machine_kind', ['simulated'], indirect=True)
@@ -110,17 +115,74 @@ def test_an_address_where_nobody_listens(
     warns(bridge, observer, 'machine main', line)
 
 
-def test_a_base_that_the_machine_does_not_have(
-    observer: Observer, start_bridge: StartBridge, start_publisher: StartPublisher
+def test_a_base_that_the_machine_does_not_have_before_anyone_commands_it(
+    observer: Observer, start_bridge: StartBridge
 ) -> None:
     observer.listen('/diagnostics')
     bridge = start_bridge(MISTYPED)
-    start_publisher('teleop').stream('/base', forward=0.1)
     line = (
         "base: main has no base 'wheel', its bases are 'tracks', 'wheels': "
         'see bases.base.resource; did you mean wheels?'
     )
     warns(bridge, observer, 'base base', line)
+    assert status_of(observer, 'base base', line).level == DiagnosticStatus.ERROR
+
+
+@simulated
+def test_a_way_to_the_machine_that_takes_longer_than_calls_may(
+    machine: Machine,
+    drive: Drives,
+    observer: Observer,
+    start_bridge: StartBridge,
+    start_publisher: StartPublisher,
+) -> None:
+    observer.listen('/diagnostics')
+    with TcpProxy(machine.address, delay=ROUND_TRIP / 2) as way:
+        bridge = start_bridge(BASES, address=way.address)
+        start_publisher('teleop').stream('/wheels', forward=0.1, rate=RATE)
+        took = bridge.wait_event('calls_take_longer')['round_trip']
+        assert took > ROUND_TRIP
+        line = (
+            f'main: calls take {took:.2f} s, longer than machines.main.call_timeout (0.25 s): '
+            f'set it to {math.ceil(15 * took) / 10:g}'
+        )
+        warns(bridge, observer, 'machine main', line)
+        assert status_of(observer, 'machine main', line).level == DiagnosticStatus.ERROR
+        said = len([one for one in warnings(bridge) if 'DEADLINE_EXCEEDED' in one])
+        failed = len(bridge.events('machine_session_failed'))
+        wait_for(
+            lambda: len(bridge.events('machine_session_failed')) > failed + 3, 'it goes on to fail'
+        )
+        assert len([one for one in warnings(bridge) if 'DEADLINE_EXCEEDED' in one]) == said
+        way.delay = 0.0
+        drive('wheels').wait_driven()
+        recovers(observer, 'machine main', line)
+
+
+@pytest.mark.parametrize('machine_kind', ['viam_server'], indirect=True)
+def test_commands_that_fail_on_and_on(
+    machine: ViamServer,
+    drive: Drives,
+    observer: Observer,
+    start_bridge: StartBridge,
+    start_publisher: StartPublisher,
+) -> None:
+    observer.listen('/diagnostics')
+    bridge = start_bridge(BASES)
+    machine.control('wheels', set_velocity_failures=1_000_000)
+    try:
+        start_publisher('teleop').stream('/wheels', forward=0.1, rate=RATE)
+        line = 'a command of /teleop failed, stopping: UNKNOWN: '
+        wait_for(
+            lambda: status_of(observer, 'base wheels', line).level == DiagnosticStatus.ERROR,
+            'it is an error of the base',
+        )
+        first, *_, last = bridge.events('command_failed')
+        assert last['at'] - first['at'] >= FAILS_FOR
+    finally:
+        machine.control('wheels', set_velocity_failures=0)
+    drive('wheels').wait_driven()
+    recovers(observer, 'base wheels', line)
 
 
 @simulated

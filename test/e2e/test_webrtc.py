@@ -45,6 +45,7 @@ from viam_session_bridge.machine.dialing import (
 )
 
 KEY = Credentials('8cf0e0d2-53d3-4b8e-a59d-6d17ee4b8ec7', 'the-key')
+AT_ONCE = 0.5  # s
 LOSS = ASKED_EVERY + UNANSWERED * ANSWERED_WITHIN + 0.2  # s until one is noticed
 DIALED = 2 * DIAL_TIMEOUT + FIRST_PAUSE  # s: one dial may hang
 PEER_WEBRTC = 2  # PEER_CONNECTION_TYPE_WEBRTC
@@ -138,6 +139,26 @@ def test_a_machine_that_hangs_in_a_stop_of_its_own_is_not_given_up(tmp_path: Pat
             call(target, wire.GET_SESSIONS)
         assert hung.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         call(target, wire.STOP, name='other')
+
+
+@in_namespace
+def test_a_connection_that_is_given_up_from_outside_is_dialled_anew_at_once(
+    tmp_path: Path,
+) -> None:
+    machine = Machine(tmp_path)
+    with machine.server, machine.dialed() as dialed, Load() as load:
+        load.watch(os.getpid)
+        before, _ = dialed.reached()
+        redialled = time.monotonic()
+        dialed.dialer.redial()
+        why, lost = dialed.failed()
+        assert why == 'it is dialled anew, for a call on it hung'
+        assert lost - redialled < AT_ONCE + load.since(redialled)
+        after, reached = dialed.reached()
+        assert after != before
+        assert not Path(before.removeprefix('unix:')).exists()
+        assert call(after, wire.START_SESSION).id
+        print(f'reached again {reached - redialled:.2f} s after the redial')
 
 
 @in_namespace

@@ -251,9 +251,11 @@ class GoesAwayAtOnce(Http2):
 class Resets(Http2):
     """Breaks each call off."""
 
+    code = h2.errors.ErrorCodes.INTERNAL_ERROR
+
     def answer(self, talk: _Conversation, stream: int, path: str) -> None:
         """Break it off."""
-        talk.reset(stream, h2.errors.ErrorCodes.INTERNAL_ERROR)
+        talk.reset(stream, self.code)
 
 
 class HalfMachine(Http2):

@@ -25,21 +25,21 @@ from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.machine.calls import (
     Answer,
     Call,
+    GetMachineStatus,
     GetSessions,
     IsMoving,
-    ListBases,
+    Listed,
     Move,
     Outcome,
     Purpose,
     Request,
-    SendHeartbeat,
     StartSession,
     StopBase,
 )
 from viam_session_bridge.machine.earliest import earliest
 
 T = TypeVar('T')
-R = TypeVar('R', Move, StopBase, StartSession, SendHeartbeat, GetSessions, IsMoving, ListBases)
+R = TypeVar('R', bound=Request)
 
 WINDOW = 0.5
 CALL_TIMEOUT = 0.25
@@ -125,9 +125,9 @@ class Rig:
     An active bridge whose machines are ready, at time 0.
 
     Every feed returns the requests that it led to. Calls wait for the test's answer; :meth:`until`
-    lets those time out whose deadline comes. Whether a base moves (R20) is answered with no at
-    once, and shown to no test but those that `verify`; that it is reached (R7) with yes, but for those
-    in which it `stalls`.
+    lets those time out whose deadline comes. Answered at once, and shown to no test: whether a
+    base moves (R20), with no, but to those that `verify`; that it is reached (R7), with yes, but
+    to those in which it `stalls`; which bases there are, with all, but to those that `list_bases`.
     """
 
     def __init__(
@@ -135,12 +135,14 @@ class Rig:
         *bases: BaseConfiguration,
         verify: bool = False,
         stalls: bool = False,
+        list_bases: bool = False,
         random: Callable[[], float] = lambda: 0.5,
         **options: object,
     ) -> None:
         self.bridge = Bridge(configuration(*bases, **options), random)  # type: ignore[arg-type]
         self._verify = verify
         self._stalls = stalls
+        self._list_bases = list_bases
         self.now = 0.0
         self.wake_at: float | None = None
         self.calls: list[tuple[Call, float]] = []  # in flight, with their deadlines
@@ -161,15 +163,17 @@ class Rig:
         self.wake_at = earliest((self.wake_at, self.bridge.next_deadline()))
         calls = [call for call in out.calls if not self._hides(call.request)]
         self.calls += [(call, self.now + call.timeout) for call in calls]
-        still = Answer(Outcome.OK, moving=False)
+        usual = Answer(Outcome.OK, moving=False, listed=Listed((), {}, True))
         for call in out.calls:
             if self._hides(call.request):
-                self.feed(partial(self.bridge.answered, call, still, self.now))
+                self.feed(partial(self.bridge.answered, call, usual, self.now))
         return [call.request for call in calls]
 
     def _hides(self, request: Request) -> bool:
         if isinstance(request, IsMoving):
             return not self._verify
+        if isinstance(request, GetMachineStatus):
+            return not self._list_bases
         return request == GetSessions(Purpose.REACH) and not self._stalls
 
     # The publishers
@@ -206,7 +210,7 @@ class Rig:
         moving: bool = False,
         sids: tuple[str, ...] = (),
         detail: str = '',
-        bases: tuple[str, ...] = (),
+        listed: Listed | None = None,
     ) -> list[Request]:
         """Answer the oldest (or newest) call in flight of a kind."""
         matching = [
@@ -218,7 +222,7 @@ class Rig:
         entry = matching[-1 if newest else 0]
         self.calls.remove(entry)
         detail = detail or ('' if outcome is Outcome.OK else outcome.value)
-        answer = Answer(outcome, detail, moving=moving, sids=sids, bases=bases)
+        answer = Answer(outcome, detail, moving=moving, sids=sids, listed=listed)
         if kind is StartSession and outcome is Outcome.OK:
             self._sids += 1
             sid = sid or f'sid-{self._sids}'

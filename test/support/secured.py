@@ -60,6 +60,7 @@ class SecuredMachine(grpc.ServerInterceptor):  # type: ignore[misc]
         self.lifetime = lifetime
         self.compose: Callable[[str], str] = lambda token: token  # to give another one instead
         self.refusal = 'invalid credentials'
+        self.refusing: set[str] = set()  # bases whose driver is not let in where it drives
         self.record = Record(directory / f'{name}.jsonl')
         self.granted: list[float] = []  # when tokens were given, s of CLOCK_MONOTONIC
         self.refused: list[float] = []  # when calls were, for the lack of one
@@ -120,9 +121,19 @@ class SecuredMachine(grpc.ServerInterceptor):  # type: ignore[misc]
         said = dict(details.invocation_metadata).get(wire.TOKEN_KEY, '')
         valid_until = self._valid.get(said.removeprefix('Bearer '), 0.0)
         if said.startswith('Bearer ') and time.time() + self._ahead < valid_until:
-            return continuation(details)
+            return self._with_drivers(continuation(details))
         self.refused.append(time.monotonic())
         return grpc.unary_unary_rpc_method_handler(_not_let_in)
+
+    def _with_drivers(self, handler: Any) -> Any:
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            if isinstance(request, wire.SET_VELOCITY.request) and request.name in self.refusing:
+                context.abort(grpc.StatusCode.UNAUTHENTICATED, 'the motor controller wants a key')
+            return handler.unary_unary(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer, handler.request_deserializer, handler.response_serializer
+        )
 
 
 class _Login(grpc.GenericRpcHandler):  # type: ignore[misc]

@@ -34,6 +34,7 @@ from viam_session_bridge.machine.happened import (
     CommandDisplaced,
     CommandDropped,
     CommandFailed,
+    CommandsSucceed,
     CommandsTimeOut,
     Happened,
     StopAcknowledged,
@@ -123,6 +124,7 @@ class BaseControl:
         self._leaves_displaced = leaves_displaced
         self._random = random
         self._timeouts = 0
+        self._failing = False  # the newest command that was answered
         self._moved = False  # a command was acknowledged, or may have run, ever
         # The newest command was sent while an older one was unanswered, which may have run after
         # it. Once that can happen no more, the base is stopped at this time, unless a newer
@@ -176,7 +178,7 @@ class BaseControl:
         self._beside_lost, self._doubtful_until = False, None
         self._standing_zero.stopped(stop)
         if self.pending is None:
-            self.pending = PendingStop(stop)
+            self.pending = PendingStop(stop, self._last_call)
             return True
         return self._renew(self.pending, stop)
 
@@ -211,7 +213,7 @@ class BaseControl:
     def zero_due(self) -> bool:
         """Whether the one zero velocity that follows a stop's first error is due (R7)."""
         pending = self.pending
-        return pending is not None and pending.zero_due and not self._stops and not self._zero
+        return pending is not None and pending.zero_due and not self._stops and self._zero is None
 
     def watch_due(self, now: float) -> bool:
         """Whether to ask if the base moves, for a command without an answer may have run (R7)."""
@@ -308,6 +310,7 @@ class BaseControl:
         if self.in_flight is not None:
             self.in_flight.beside_stop = True
         self.pending.tries += 1
+        self.pending.sent_at = now
         self.pending.due_at = self.pending.watch_at = None
         self._last_call = number
 
@@ -401,6 +404,8 @@ class BaseControl:
         """Take another reason to stop the base; return whether it changes anything."""
         held_motion = pending.motion_after_ack
         pending.motion_after_ack |= stop.motion_after_ack
+        if stop.cause is Cause.ZERO and not self._stops:
+            pending.repeat_for_zero(stop.at)
         if stop.cause in _COVERED:
             return not held_motion
         pending.stop = stop
@@ -421,8 +426,8 @@ class BaseControl:
             if not self._all_answered or any(one.clean for one in self._stops.values()):
                 return None
             return float('-inf') if pending.due_at is None else pending.due_at
-        if self.waiting is not None and pending.holds_motion and pending.due_at is None:
-            return float('-inf')  # motion is wanted, and needs an acknowledgement (R10)
+        if pending.due_at is None and pending.holds_motion:
+            return float('-inf')  # none was acknowledged that was sent after a failure (R10)
         return pending.due_at
 
     @property
@@ -456,6 +461,9 @@ class BaseControl:
             self.unanswered.add(sent.deadline)
             self.lost += 1
         self._moved |= outcome is Outcome.OK or outcome in UNANSWERED
+        if outcome is Outcome.OK and self._failing:
+            self._failing = False
+            self.happened.append(CommandsSucceed(self.base, now))
         self._timeouts = self._timeouts + 1 if outcome is Outcome.TIMED_OUT else 0
         if self._timeouts == TIMEOUTS_REPORTED:
             self.happened.append(CommandsTimeOut(self.base, self._timeouts, now))
@@ -465,7 +473,9 @@ class BaseControl:
             if self.pending is None and self.waiting is None:
                 self.waiting = replace(sent.command, attempt=1)
         elif outcome is Outcome.CANCELLED and sent.beside_stop:
-            pass  # our Stop did it, and stops the base
+            # Our Stop did it, and stops the base; motion waits for its acknowledgement.
+            assert self.pending is not None
+            self.pending.motion_after_ack = True
         elif outcome is Outcome.CANCELLED and alone and self._leaves_displaced:
             self.happened.append(CommandDisplaced(self.base, forward.client, now))
             self._beside_lost = False
@@ -539,13 +549,11 @@ class BaseControl:
     def _stop_acknowledged(
         self, pending: PendingStop, number: int, answered: OpenStop, now: float
     ) -> None:
-        first = not pending.acknowledged
-        pending.acknowledged = True
-        pending.acknowledged_motion |= number > pending.fence
         pending.unknown_since = None
-        if first:
+        if number > pending.fence and not pending.acknowledged:
+            pending.acknowledged = True
             self.happened.append(StopAcknowledged(pending.stop, pending.tries, now))
-        if answered.clean and pending.acknowledged_motion:
+        if answered.clean and pending.acknowledged:
             self.happened.append(StopFinal(pending.stop, pending.tries, self.lost, now))
             self.lost = 0
             self.pending = None
@@ -559,6 +567,7 @@ class BaseControl:
 
     def _fail(self, command: Command, cause: Cause, detail: str, now: float) -> None:
         forward = command.forward
+        self._failing = True
         self.happened.append(CommandFailed(self.base, forward.client, detail, now))
         self.stop(Stop(self.base, cause, forward.client, now, forward.session))
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -82,9 +83,12 @@ class IsMoving:
 
 @dataclass(frozen=True)
 class ListBases:
-    """Ask which bases the machine has; it did not know this one."""
+    """Ask which bases the machine has."""
 
-    base: str
+
+@dataclass(frozen=True)
+class GetMachineStatus:
+    """Ask which bases the machine has, and what became of them; old machines do not know it."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class Diagnose:
     """Find out why the machine cannot be connected to; the answer's detail says it."""
 
 
-Question = IsMoving | GetSessions | ListBases
+Question = IsMoving | GetSessions | ListBases | GetMachineStatus
 Request = (
     Move | StopBase | StartSession | SendHeartbeat | Question | Authenticate | Redial | Diagnose
 )  # fmt: skip
@@ -142,6 +146,23 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True)
+class Listed:
+    """
+    Which bases a machine has.
+
+    :param bases: their names in its configuration, sorted
+    :param lacking: those of ours that are not ready, by our names; the value is why, in the
+        machine's words, or empty
+    :param complete: whether the machine has tried to make all it is to have; None where it does
+        not say
+    """
+
+    bases: tuple[str, ...]
+    lacking: Mapping[str, str]
+    complete: bool | None = None
+
+
+@dataclass(frozen=True)
 class Answer:
     """
     The end of a call.
@@ -151,7 +172,7 @@ class Answer:
     :param window: of ``StartSession``, the machine's window in s
     :param sids: of ``GetSessions``, every session the machine lists
     :param moving: of ``IsMoving``
-    :param bases: of ``ListBases``, the names of the machine's bases
+    :param listed: of ``ListBases`` and ``GetMachineStatus``
     :param lifetime: of ``Authenticate``, s until the token expires; 0 where that is not known
     """
 
@@ -161,5 +182,5 @@ class Answer:
     window: float = 0.0
     sids: tuple[str, ...] = ()
     moving: bool = False
-    bases: tuple[str, ...] = ()
+    listed: Listed | None = None
     lifetime: float = 0.0

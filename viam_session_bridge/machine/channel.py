@@ -10,7 +10,7 @@ machine delays no other (R8). Answers come on a thread of their machine's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 import os
 import threading
 from typing import Any
@@ -31,22 +31,45 @@ from viam_session_bridge.machine.calls import (
     Call,
     Diagnose,
     Outcome,
+    Redial,
     StopBase,
 )
 from viam_session_bridge.machine.credentials import CredentialsError, load
 from viam_session_bridge.machine.linking import DialedLink, DirectLink
-from viam_session_bridge.machine.methods import bases_of, Metadata, Methods
+from viam_session_bridge.machine.methods import (
+    listed_by_name,
+    listed_by_status,
+    Metadata,
+    Methods,
+)
 from viam_session_bridge.machine.token import lifetime
 
 # Statuses that gRPC makes up itself when no answer came. A server may send them too; then the
 # command counts as unanswered all the same, which only makes its stop final later.
 _TIMED_OUT = grpc.StatusCode.DEADLINE_EXCEEDED
-_CUT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL)
+_CUT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)
 _REMOVED = 'Stream removed'
+_RESET = 'RST_STREAM'  # in gRPC's own words for CANCELLED: the stream ended without a status
 _MADE_UP = (
     (grpc.StatusCode.UNKNOWN, _REMOVED),  # the connection ended in the middle of the call
     (grpc.StatusCode.RESOURCE_EXHAUSTED, ''),  # WebRTC has no more streams
 )
+
+
+@dataclass(eq=False)
+class _Connection:
+    """One gRPC channel of the link's, and the calls under way there."""
+
+    methods: Methods
+    answers: Answers
+    under_way: set[Any] = field(default_factory=set)  # gRPC's futures
+    given_up: bool = False
+
+    def give_up(self) -> None:
+        """End the calls under way, and those that are just being handed over."""
+        self.given_up = True
+        for future in list(self.under_way):
+            future.cancel()
 
 
 class Channel:
@@ -80,8 +103,8 @@ class Channel:
             self._link = DialedLink(machine, self._changed)
         else:
             self._link = DirectLink(machine, self._changed, failed)
-        self._methods: Methods | None = None
-        self._answers: Answers | None = None
+        self._binding = threading.Lock()
+        self._connection: _Connection | None = None
         self._bind()
 
     def start(self) -> None:
@@ -99,8 +122,12 @@ class Channel:
                 daemon=True,
             ).start()
             return
-        methods = self._methods
-        if self._closed or methods is None:
+        if isinstance(call.request, Redial):
+            self._redial()
+            done(call, Answer(Outcome.OK))
+            return
+        connection = self._connection
+        if self._closed or connection is None:
             done(call, Answer(Outcome.CUT, 'there is no connection'))
             return
         if self._link.rests(isinstance(call.request, StopBase)):
@@ -109,15 +136,23 @@ class Channel:
         metadata: Metadata
         if isinstance(call.request, Authenticate):
             try:
-                (method, message), metadata = self._authenticate(methods), ()
+                (method, message), metadata = self._authenticate(connection.methods), ()
             except CredentialsError as error:
                 done(call, Answer(Outcome.FAILED, str(error)))
                 return
         else:
-            method, message, metadata = methods.compose(call.request)
+            method, message, metadata = connection.methods.compose(call.request)
             metadata = (*self._token, *metadata)
         future = method.future(message, timeout=call.timeout, metadata=metadata)
-        future.add_done_callback(lambda future: done(call, self._answer(future)))
+        connection.under_way.add(future)
+
+        def ended(future: Any) -> None:
+            connection.under_way.discard(future)
+            done(call, self._answer(future))
+
+        future.add_done_callback(ended)
+        if connection.given_up:  # meanwhile
+            future.cancel()
 
     def close(self) -> None:
         """Take no more calls and say no more; let go of this object then."""
@@ -133,21 +168,29 @@ class Channel:
 
     def _bind(self) -> None:
         """Use the link's present channel: each dial makes a new one."""
-        channel = self._link.channel
-        if channel is None:
-            self._unbind()
-        elif self._methods is None:
-            self._answers = Answers(channel, self._machine.name, self._failed)
-            self._methods = Methods(channel, self._bases)
-            if self._closed:  # meanwhile
-                self._unbind()
+        with self._binding:
+            channel = None if self._closed else self._link.channel
+            if channel is not None:
+                if self._connection is None:
+                    answers = Answers(channel, self._machine.name, self._failed)
+                    self._connection = _Connection(Methods(channel, self._bases), answers)
+                return
+        self._unbind()
 
-    def _unbind(self) -> None:
-        """Let go of a channel; what is under way there is answered yet."""
-        self._methods = None
-        answers, self._answers = self._answers, None
-        if answers is not None:
-            answers.close()
+    def _unbind(self, redial: bool = False) -> _Connection | None:
+        """Let go of a channel, and return it; what is under way there is answered yet."""
+        with self._binding:
+            if redial:  # nobody is to bind the one that the link lets go of
+                self._link.redial()
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.answers.close()
+        return connection
+
+    def _redial(self) -> None:
+        """Have the link make a new channel, and end what is under way on the present one."""
+        if not self._closed and (connection := self._unbind(redial=True)) is not None:
+            connection.give_up()
 
     def _diagnose(self, call: Call, done: Callable[[Call, Answer], None]) -> None:
         done(call, Answer(Outcome.OK, self._link.why()))
@@ -163,13 +206,33 @@ class Channel:
             return replace(answer, detail=self._without_secrets(answer.detail))
         response = future.result()
         if not isinstance(response, wire.AUTHENTICATE.response):
-            return _result(response)
+            return self._result(response)
         token = response.access_token
         if not token or not token.isascii() or not token.isprintable():
             return Answer(Outcome.FAILED, 'it gives an access token that cannot be one')
         self._secrets['token'] = token
         self._token = ((wire.TOKEN_KEY, f'Bearer {token}'),)
         return Answer(Outcome.OK, lifetime=lifetime(token))
+
+    def _result(self, response: Any) -> Answer:
+        if isinstance(response, wire.START_SESSION.response):
+            window = wire.to_seconds(response.heartbeat_window)
+            if not response.id or window not in limits.HEARTBEAT_WINDOW:
+                return Answer(
+                    Outcome.FAILED,
+                    f'it started a session with id {response.id[:8]!r} and a window of {window} '
+                    f's, which must be {limits.HEARTBEAT_WINDOW} s: see that it is a viam-server',
+                )
+            return Answer(Outcome.OK, sid=response.id, window=window)
+        if isinstance(response, wire.GET_SESSIONS.response):
+            return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))
+        if isinstance(response, wire.IS_MOVING.response):
+            return Answer(Outcome.OK, moving=response.is_moving)
+        if isinstance(response, wire.RESOURCE_NAMES.response):
+            return Answer(Outcome.OK, listed=listed_by_name(response, self._bases))
+        if isinstance(response, wire.GET_MACHINE_STATUS.response):
+            return Answer(Outcome.OK, listed=listed_by_status(response, self._bases))
+        return Answer(Outcome.OK)
 
     def _without_secrets(self, text: str) -> str:
         """Return a machine's words, which may repeat what it was told, without that."""
@@ -183,6 +246,9 @@ def _error(future: Any) -> Answer:
     detail = f'{code.name}: {future.details()}'
     if code is _TIMED_OUT:
         return Answer(Outcome.TIMED_OUT, detail)
+    if code is grpc.StatusCode.CANCELLED:
+        ours = future.cancelled() or _RESET in future.details()
+        return Answer(Outcome.CUT if ours else Outcome.CANCELLED, detail)
     if code in _CUT or (code, future.details()[: len(_REMOVED)]) in _MADE_UP:
         return Answer(Outcome.CUT, detail)
     if code is grpc.StatusCode.UNIMPLEMENTED:
@@ -192,22 +258,3 @@ def _error(future: Any) -> Answer:
     if code is grpc.StatusCode.UNAUTHENTICATED:
         return Answer(Outcome.UNAUTHENTICATED, detail)
     return Answer(Outcome.FAILED, detail)
-
-
-def _result(response: Any) -> Answer:
-    if isinstance(response, wire.START_SESSION.response):
-        window = wire.to_seconds(response.heartbeat_window)
-        if not response.id or window not in limits.HEARTBEAT_WINDOW:
-            return Answer(
-                Outcome.FAILED,
-                f'it started a session with id {response.id[:8]!r} and a window of {window} s, '
-                f'which must be {limits.HEARTBEAT_WINDOW} s: see that it is a viam-server',
-            )
-        return Answer(Outcome.OK, sid=response.id, window=window)
-    if isinstance(response, wire.GET_SESSIONS.response):
-        return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))
-    if isinstance(response, wire.IS_MOVING.response):
-        return Answer(Outcome.OK, moving=response.is_moving)
-    if isinstance(response, wire.RESOURCE_NAMES.response):
-        return Answer(Outcome.OK, bases=bases_of(response))
-    return Answer(Outcome.OK)

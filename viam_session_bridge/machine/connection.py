@@ -6,8 +6,9 @@ Whether a machine is reached and lets the bridge in, and if not, why.
 A machine is ready when its channel is connected and, where there are credentials, it gave an
 access token for them. A token is asked for at every connect, for a machine that was restarted
 does not know its old ones; again before it expires, and whenever a call was refused for the lack
-of a valid one. Pure: time is handed in, calls are named by numbers; the token itself never comes
-here.
+of a valid one. A base's call may be refused by somebody whom its module asks: that is the base's
+failure, unless a call of the machine itself is refused, too (R10). Pure: time is handed in, calls
+are named by numbers; the token itself never comes here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from viam_session_bridge.machine.calls import (
     Answer,
     Authenticate,
     Diagnose,
+    ListBases,
     Outcome,
 )
 from viam_session_bridge.machine.earliest import earliest
@@ -30,6 +32,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0  # s, between two tries to get a token
 SHORTEST_PAUSE = 0.05  # s, before a token is replaced that was refused soon
 AUTHENTICATION_TIMEOUT = 5.0  # s: some machines ask another service
 DIAGNOSIS_TIMEOUT = 10.0  # s
+ASKED_AGAIN_AFTER = 1.0  # s, whether the machine itself refuses, while its bases do
 
 
 class Connection:
@@ -49,6 +52,7 @@ class Connection:
         self._void_pause = 0.0  # s, after a token that was refused soon
         self._granted_at = float('-inf')
         self._granted_after = 0  # the last call that went without this token
+        self._asked_at = float('-inf')  # whether the machine itself refuses
         self._explain_at: float | None = None  # why it is not connected
         self._explaining = False
         self._refusal_told = float('-inf')
@@ -79,14 +83,19 @@ class Connection:
             self._pause.reset()
             self._authenticate_at = now if connected else None
 
-    def refused(self, number: int, detail: str, now: float) -> None:
+    def refused(self, number: int, detail: str, now: float, *, of_base: bool) -> None:
         """
         Take that a call was refused for the lack of a valid token.
 
-        A new one is asked for at once, and ever more slowly where that is refused soon, too: some
-        machines may not know their own tokens.
+        One of a base has the machine itself asked. One of the machine has a new token asked for,
+        at once, and ever more slowly where that is refused soon, too: some machines may not know
+        their own tokens.
         """
-        if not self._authenticates:
+        if of_base:
+            if number > self._granted_after and now >= self._asked_at + ASKED_AGAIN_AFTER:
+                self._asked_at = now
+                self._outbox.call(ListBases())
+        elif not self._authenticates:
             self._tell_refusal(detail, now)
         elif self._granted and self._connected and number > self._granted_after:
             self._granted = False
@@ -126,7 +135,7 @@ class Connection:
         self._authentication = None
         # A machine without keys does not know the call, and lets everyone in.
         if answer.outcome in (Outcome.OK, Outcome.UNIMPLEMENTED):
-            self._granted, self._granted_at = True, now
+            self._granted, self._granted_at, self._asked_at = True, now, float('-inf')
             self._granted_after = self._outbox.last
             self._pause.reset()
             if answer.lifetime:

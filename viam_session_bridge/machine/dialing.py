@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import threading
 import time
+from typing import NoReturn
 
 import grpc
 
@@ -73,17 +74,27 @@ class Dialer:
         self._failed = failed
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self._hanging_up = threading.Event()  # the connection that there is
         self._process: DialProcess | None = None
+        self._connected = False
         self._thread = threading.Thread(target=self._run, name=f'dial {name}', daemon=True)
 
     def start(self) -> None:
         """Begin to dial."""
         self._thread.start()
 
+    def redial(self) -> None:
+        """End the connection and dial anew; where there is none, that is under way already."""
+        with self._lock:
+            if self._connected and self._process is not None:
+                self._hanging_up.set()
+                self._process.hang_up()
+
     def close(self) -> None:
         """End the connection, or the dial under way; no callback comes later, no socket stays."""
         with self._lock:
             self._closing.set()
+            self._hanging_up.set()
             if self._process is not None:
                 self._process.hang_up()
         if self._thread.is_alive():
@@ -101,7 +112,6 @@ class Dialer:
 
     def _connect(self) -> bool:
         """Dial once, stay while the machine answers, and return whether it ever did."""
-        watching = False
         try:
             process = self._dial()
         except (DialError, CredentialsError) as error:
@@ -111,7 +121,7 @@ class Dialer:
             target = f'unix:{process.socket_path()}'
             with grpc.insecure_channel(target, options=SOCKET_OPTIONS) as channel:
                 _ask(channel)
-                watching = True
+                self._connected = True
                 self._reached(target)
                 self._watch(channel)
         except DialError as error:
@@ -119,8 +129,11 @@ class Dialer:
         finally:
             with self._lock:
                 self._process = None
+                connected, self._connected = self._connected, False
+                if not self._closing.is_set():
+                    self._hanging_up.clear()
             process.end()
-        return watching
+        return connected
 
     def _dial(self) -> DialProcess:
         credentials = self._credentials()
@@ -132,11 +145,11 @@ class Dialer:
             )
             return self._process
 
-    def _watch(self, channel: grpc.Channel) -> None:
-        """Return when :meth:`close` was called; DialError when the machine answers no more."""
+    def _watch(self, channel: grpc.Channel) -> NoReturn:
+        """Watch a connection until it is to end; DialError says why."""
         unanswered = 0
         asked = time.monotonic()
-        while not self._closing.wait(max(asked + ASKED_EVERY - time.monotonic(), 0.0)):
+        while not self._hanging_up.wait(max(asked + ASKED_EVERY - time.monotonic(), 0.0)):
             asked = time.monotonic()
             try:
                 _ask(channel)
@@ -145,6 +158,7 @@ class Dialer:
                 unanswered += 1
                 if unanswered == UNANSWERED:
                     raise
+        raise DialError('it is dialled anew, for a call on it hung')
 
     def _tell(self, error: Exception) -> None:
         if not self._closing.is_set():

@@ -110,7 +110,11 @@ class AtRest:
 
 @dataclass(frozen=True)
 class MotionUnknown:
-    """A base could not be asked whether it moves; ``detail``: the machine's words (R20)."""
+    """
+    A base could not be asked whether it moves (R20).
+
+    ``detail``: why, in the machine's words.
+    """
 
     base: str
     detail: str
@@ -132,16 +136,22 @@ class ForeignSessions:
 
 @dataclass(frozen=True)
 class BaseUnknown:
-    """The machine knows no base of the name that is configured; ``bases``: those it has."""
+    """
+    The machine has no base of the name that is configured, or one that is not ready.
+
+    ``bases``: the names of those it has. ``detail``: why it is not ready, in the machine's words;
+    empty where it does not say.
+    """
 
     base: str
     bases: tuple[str, ...]
+    detail: str
     at: float
 
 
 @dataclass(frozen=True)
 class BaseKnown:
-    """The machine knows a base that it did not know before."""
+    """The machine has a base that was told as unknown."""
 
     base: str
     at: float
@@ -186,6 +196,22 @@ class CallsTakeLonger:
     machine: str
     call_timeout: float
     round_trip: float | None
+    at: float
+
+
+@dataclass(frozen=True)
+class CallsInTime:
+    """The calls of a machine that took longer are answered within ``call_timeout`` again."""
+
+    machine: str
+    at: float
+
+
+@dataclass(frozen=True)
+class CommandsSucceed:
+    """A command succeeded, the first after one that failed (R10)."""
+
+    base: str
     at: float
 
 
@@ -290,6 +316,8 @@ Happened = (
     | CommandDropped
     | CommandDisplaced
     | CallsTakeLonger
+    | CallsInTime
+    | CommandsSucceed
     | CommandsTimeOut
     | MachineSessionStarted
     | MachineSessionExpired

@@ -3,10 +3,10 @@
 """
 What a machine is asked about its bases (R7, R16, R19, R20, R22).
 
-Whether a lost command had its turn, whether a base stands still or is there at all, and who else
-has sessions: the bridge cannot see what other Viam clients do, so where that matters it stops a
-base only if the machine lists none but its own. Pure: the questions go into the outbox, the
-answers are fed in and lead to stops.
+Whether a lost command had its turn, whether a base stands still, and who else has sessions: the
+bridge cannot see what other Viam clients do, so where that matters it stops a base only if the
+machine lists none but its own. Pure: the questions go into the outbox, the answers are fed in and
+lead to stops.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from viam_session_bridge.machine.calls import (
     Doubt,
     GetSessions,
     IsMoving,
-    ListBases,
     Outcome,
     Purpose,
-    Question,
 )
 from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.happened import (
@@ -36,7 +34,6 @@ from viam_session_bridge.machine.happened import (
     StopFinal,
 )
 from viam_session_bridge.machine.machine_sessions import MachineSessions
-from viam_session_bridge.machine.missing import Missing
 from viam_session_bridge.machine.outbox import Outbox
 from viam_session_bridge.machine.unanswered import Probe
 from viam_session_bridge.machine.verifying import Finding, Verifying
@@ -77,7 +74,6 @@ class Inquiry:
         self._deactivation: int | None = None
         self._report_at: float | None = None
         self._foreign_told: int | None = None  # None: the machine never answered
-        self._missing = Missing(outbox)
         self._ended = False
 
     @property
@@ -100,12 +96,9 @@ class Inquiry:
         """Ask whether others have sessions on the machine, now and then, and tell (R16)."""
         self._report_at, self._foreign_told = now, None
 
-    def base_answered(self, base: str, answer: Answer, now: float) -> None:
+    def base_answered(self, answer: Answer) -> None:
         """Take the answer of a command or a stop."""
-        if answer.outcome is Outcome.OK and not self._missing.ask_at:
-            return  # nearly always
         self.unsettled |= answer.outcome in UNANSWERED
-        self.happened += self._missing.answered(base, answer, now)
 
     def note_final(self, control: BaseControl, now: float) -> None:
         """Take what happened at a base: after a final stop it is verified to stand still (R20)."""
@@ -150,13 +143,11 @@ class Inquiry:
         return earliest((self.verifying.next_deadline(), self._probe_due_at(), self._report_at))
 
     def answered(
-        self, number: int, request: Question, answer: Answer, now: float
+        self, number: int, request: IsMoving | GetSessions, answer: Answer, now: float
     ) -> list[Stop]:
         """Take an answer; return the stops that follow from it."""
         if isinstance(request, IsMoving):
             return self._moving_answered(number, request, answer, now)
-        elif isinstance(request, ListBases):
-            self.happened += self._missing.listed(request.base, answer, now)
         elif request.purpose is Purpose.SETTLE:
             bases = [control.unanswered for control in self._bases.values()]
             self._probe.answered(answer.outcome, bases, now)
@@ -169,7 +160,7 @@ class Inquiry:
         elif request.purpose is Purpose.DEACTIVATE:
             self._deactivation = None
             return self._deactivated(self._foreign(answer), now)
-        elif not self._ended:
+        elif request.purpose is Purpose.REPORT and not self._ended:
             self._report_foreign(answer, now)
         return []
 

@@ -68,7 +68,18 @@ class DirectLink:
     def start(self) -> None:
         """Begin to connect."""
         name = f'connection to {self._machine.name}'
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        channel = self.channel
+        threading.Thread(target=self._run, args=(channel,), name=name, daemon=True).start()
+
+    def redial(self) -> None:
+        """
+        Connect anew, whatever became of the present connection, and say so as at a loss.
+
+        That one ends as at `close`, once its calls have ended.
+        """
+        self._connected, self._ready_at = False, float('-inf')
+        self.channel = _direct_channel(self._machine)
+        self.start()
 
     def rests(self, stop: bool) -> bool:
         """
@@ -93,20 +104,19 @@ class DirectLink:
         """
         self._closed = True
 
-    def _run(self) -> None:
-        assert self.channel is not None
-        connectivity = connectivity_of(self.channel)
+    def _run(self, channel: grpc.Channel) -> None:
+        connectivity = connectivity_of(channel)
         try:
-            self._follow(connectivity)
+            self._follow(channel, connectivity)
         except BaseException as error:
             self._failed(error)
             raise
         finally:
             connectivity.leave()
 
-    def _follow(self, connectivity: Connectivity) -> None:
+    def _follow(self, channel: grpc.Channel, connectivity: Connectivity) -> None:
         seen = None
-        while not self._closed:
+        while not self._closed and self.channel is channel:
             # gRPC waits after a disconnect until somebody calls; the robot's machine is wanted
             # back before that.
             rest = self._ready_at + RECONNECTS - time.monotonic()
@@ -146,6 +156,10 @@ class DialedLink:
     def start(self) -> None:
         """Begin to dial."""
         self._dialer.start()
+
+    def redial(self) -> None:
+        """Hang up and dial anew, and say so as at a loss; a dial under way goes on."""
+        self._dialer.redial()
 
     def rests(self, stop: bool) -> bool:
         """Whether calls are to be spared; the dialer makes its own pauses."""

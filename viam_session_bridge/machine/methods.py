@@ -12,9 +12,11 @@ import grpc
 from viam_session_bridge.configuration import BaseConfiguration, DriveMode
 from viam_session_bridge.machine import wire
 from viam_session_bridge.machine.calls import (
+    GetMachineStatus,
     GetSessions,
     IsMoving,
     ListBases,
+    Listed,
     Move,
     Request,
     SendHeartbeat,
@@ -41,6 +43,7 @@ class Methods:
         self._stop = wire.STOP.on(channel)
         self._is_moving = wire.IS_MOVING.on(channel)
         self._resource_names = wire.RESOURCE_NAMES.on(channel)
+        self._machine_status = wire.GET_MACHINE_STATUS.on(channel)
 
     def compose(self, request: Request) -> tuple[Any, Any, Metadata]:
         """Return the method to call, its message, and metadata beside the access token."""
@@ -70,6 +73,8 @@ class Methods:
             return self._is_moving, wire.IS_MOVING.request(name=resource), ()
         if isinstance(request, ListBases):
             return self._resource_names, wire.RESOURCE_NAMES.request(), ()
+        if isinstance(request, GetMachineStatus):
+            return self._machine_status, wire.GET_MACHINE_STATUS.request(), ()
         assert isinstance(request, GetSessions)
         return self._get_sessions, wire.GET_SESSIONS.request(), ()
 
@@ -80,10 +85,34 @@ class Methods:
         return self._authenticate, message
 
 
-def bases_of(response: Any) -> tuple[str, ...]:
-    """Return the names of the bases that a machine lists among its resources."""
-    return tuple(
-        resource.name
-        for resource in response.resources
-        if (resource.type, resource.subtype) == ('component', 'base')
-    )
+def listed_by_name(response: Any, bases: Mapping[str, BaseConfiguration]) -> Listed:
+    """Return which bases a machine lists among its resources, and which of ours it does not."""
+    names = {resource.name: resource for resource in response.resources if _is_base(resource)}
+    lacking = {name: '' for name, base in bases.items() if not _find(base.resource, names)}
+    return Listed(tuple(sorted(names)), lacking)
+
+
+def listed_by_status(response: Any, bases: Mapping[str, BaseConfiguration]) -> Listed:
+    """
+    Return which bases a machine's status lists, and which of ours are not ready.
+
+    One that failed is tried again and again; what counts is that it was tried.
+    """
+    statuses = {one.name.name: one for one in response.resources if _is_base(one.name)}
+    lacking = {}
+    complete = bool(response.state == wire.RUNNING)
+    for name, base in bases.items():
+        found = _find(base.resource, statuses)
+        if not any(one.state == wire.READY for one in found):
+            lacking[name] = next((one.error for one in found), '')
+            complete &= all(one.state == wire.UNHEALTHY for one in found)
+    return Listed(tuple(sorted(statuses)), lacking, complete)
+
+
+def _find(resource: str, listed: Mapping[str, Any]) -> list[Any]:
+    """Return what answers to a name: up to v0.90 a sub-part's base `part:base` does to `base`."""
+    return [one for name, one in listed.items() if resource in (name, name.rpartition(':')[2])]
+
+
+def _is_base(resource: Any) -> bool:
+    return (resource.type, resource.subtype) == ('component', 'base')

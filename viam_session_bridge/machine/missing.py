@@ -1,59 +1,127 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Which bases a machine has, asked when it does not know one that it was told to move or to stop.
+Which of its bases a machine does not have.
 
-A name that is mistyped is a call that fails: what helps is the names there are. Pure.
+It is asked at each connect, and again while it lacks one. viam-server opens its port before its
+bases are made, and those of modules take a while: one is told as missing once the machine says
+that it has tried all, or where it does not say so, as old ones, after half a minute. Pure.
 """
 
 from __future__ import annotations
 
+import math
 import re
 
-from viam_session_bridge.machine.calls import Answer, ListBases, Outcome
+from viam_session_bridge.machine.calls import (
+    Answer,
+    GetMachineStatus,
+    ListBases,
+    Outcome,
+)
 from viam_session_bridge.machine.happened import BaseKnown, BaseUnknown
 from viam_session_bridge.machine.outbox import Outbox
+from viam_session_bridge.machine.pause import Pause
 
-ASKED_AGAIN_AFTER = 60.0  # s, while it still does not know the base
-# viam-server's words (1.3.0: "no node found with api rdk:component:base and name X"), with
-# UNKNOWN; other versions and modules have a status or the second wording for it.
-_NOT_FOUND = re.compile(
-    r'NOT_FOUND: '
-    r'|.*no node found with api rdk:component:base\b'
-    r'|.*resource \S*\brdk:component:base/\S+ not found'
+LISTED_WITHIN = 5.0  # s: nothing waits for the answer
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0  # s, between two questions
+MISSING_AFTER = 30.0  # s, where the machine does not say that it has tried all
+TOLD_AGAIN_AFTER = 60.0  # s, while it is missing
+
+# viam-server's words, of one version or another, with UNKNOWN for a status; a main part passes on
+# those of a sub-part with a prefix.
+_UNKNOWN_BASE = re.compile(
+    r'[A-Z_]+: (rpc error: code = \w+ desc = )*'
+    r'(no node found with api rdk:component:base and name \S.*'
+    r'|resource "rdk:component:base/[^"]+" not found)'
 )
 
 
+def is_unknown_base(answer: Answer) -> bool:
+    """
+    Tell whether a machine answered that it does not know the base that the call was for.
+
+    A NOT_FOUND of a module's own code says nothing of the kind.
+    """
+    return answer.outcome is Outcome.FAILED and bool(_UNKNOWN_BASE.fullmatch(answer.detail))
+
+
 class Missing:
-    """The bases of one machine that it does not know."""
+    """The bases that one machine lacks."""
 
     def __init__(self, outbox: Outbox) -> None:
-        """Start with none."""
+        """Start disconnected."""
         self._outbox = outbox
-        self.ask_at: dict[str, float] = {}  # of those it does not know; s, steady
+        self._ask_at: float | None = None
+        self._asked: int | None = None  # the question that is open
+        self._by_status = True  # whether the machine has a status
+        self._pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
+        self._known: set[str] = set()  # those that took a call, whatever is listed
+        self._since: dict[str, float] = {}  # since when each is missing
+        self._told: dict[str, float] = {}
+
+    def channel(self, ready: bool, now: float) -> None:
+        """Take that the machine can be asked, or can be no more."""
+        self._ask_at, self._asked, self._by_status = (now if ready else None), None, True
+        self._known, self._since = set(), {}
+        self._pause.reset()
 
     def answered(self, base: str, answer: Answer, now: float) -> list[BaseKnown]:
-        """Take the answer of a command or a stop, and ask for the bases where that helps."""
+        """Take the answer of a command or a stop."""
         if answer.outcome is Outcome.OK:
-            if base in self.ask_at:
-                del self.ask_at[base]
-                return [BaseKnown(base, now)]
-        elif (
-            answer.outcome is Outcome.FAILED
-            and now >= self.ask_at.get(base, now)
-            and _NOT_FOUND.match(answer.detail)
-        ):
-            self.ask_at[base] = now + ASKED_AGAIN_AFTER
-            self._outbox.call(ListBases(base))
+            if base in self._known:
+                return []
+            self._known.add(base)
+            self._since.pop(base, None)
+            return self._found(base, now)
+        if base not in self._since and is_unknown_base(answer):
+            self._since[base] = now
+            self._known.discard(base)
+            if self._asked is None:
+                self._ask_at = now
         return []
 
-    def listed(self, base: str, answer: Answer, now: float) -> list[BaseUnknown]:
-        """Take which bases there are."""
-        if base in self.ask_at and answer.outcome is Outcome.OK:
-            return [BaseUnknown(base, answer.bases, now)]
-        return []
+    def ask(self, now: float) -> None:
+        """Ask if that is due."""
+        if self._ask_at is not None and self._ask_at <= now:
+            self._ask_at = None
+            question = GetMachineStatus() if self._by_status else ListBases()
+            self._asked = self._outbox.call(question, LISTED_WITHIN)
 
+    def next_deadline(self) -> float | None:
+        """Return when to :meth:`ask` next."""
+        return self._ask_at
 
-def is_unknown_base(answer: Answer) -> bool:
-    """Whether a machine says of a base's call that it knows no such base."""
-    return answer.outcome is Outcome.FAILED and bool(_NOT_FOUND.match(answer.detail))
+    def listed(self, number: int, answer: Answer, now: float) -> list[BaseKnown | BaseUnknown]:
+        """Take the answer to a question, and return what it says that is new."""
+        if number != self._asked:
+            return []  # of a connection that is no more
+        self._asked = None
+        if answer.listed is None:
+            if answer.outcome is Outcome.UNIMPLEMENTED and self._by_status:
+                self._by_status, self._ask_at = False, now
+            else:
+                self._ask_at = now + self._pause.take()
+            return []
+        listed, happened = answer.listed, list[BaseKnown | BaseUnknown]()
+        self._since = {
+            base: self._since.get(base, now)
+            for base in listed.lacking if base not in self._known
+        }  # fmt: skip
+        for base in self._told.keys() - self._since.keys():
+            happened += self._found(base, now)
+        for base in self._since:
+            detail = listed.lacking[base]
+            if not listed.complete and now < self._since[base] + MISSING_AFTER:
+                continue
+            if now >= self._told.get(base, -math.inf) + TOLD_AGAIN_AFTER:
+                self._told[base] = now
+                happened.append(BaseUnknown(base, listed.bases, detail, now))
+        if self._since:
+            self._ask_at = now + self._pause.take()
+        else:
+            self._pause.reset()
+        return happened
+
+    def _found(self, base: str, now: float) -> list[BaseKnown]:
+        return [BaseKnown(base, now)] if self._told.pop(base, None) is not None else []

@@ -44,16 +44,16 @@ class OpenStop:
 class PendingStop:
     """The stop that a base is in, from the moment it is due until it is final."""
 
-    def __init__(self, stop: Stop) -> None:
-        """Begin with a stop that is due at once."""
+    def __init__(self, stop: Stop, last_call: int) -> None:
+        """Begin with a stop that is due at once; ``last_call``: the newest call to the base."""
         self.stop = stop
         self.due_at: float | None = stop.at  # of the next Stop; None: nothing calls for one
         self.watch_at: float | None = None  # whether the base moves is to be asked then
         self.tries = 0
-        self.acknowledged = False  # since the newest reason for which one was sent
+        self.sent_at = float('-inf')  # the newest Stop
+        self.fence = last_call  # only a later Stop's acknowledgement counts (R10)
+        self.acknowledged = False
         self.motion_after_ack = stop.motion_after_ack
-        self.fence = 0  # only a later Stop's acknowledgement lets motion follow (R10)
-        self.acknowledged_motion = False
         self.zero_due = self.zero_spent = False
         self.failed = False
         self.detail = ''  # why the last Stop failed, in the machine's words
@@ -64,19 +64,22 @@ class PendingStop:
     @property
     def holds_motion(self) -> bool:
         """Whether the next command waits for an acknowledgement (R10)."""
-        return self.motion_after_ack and not self.acknowledged_motion
+        return self.motion_after_ack and not self.acknowledged
 
     def begin_anew(self, stop: Stop, last_call: int) -> None:
         """Take a reason to stop the base that no Stop sent so far covers."""
-        self.acknowledged = self.acknowledged_motion = False
-        self.fence = last_call
+        self.distrust(last_call)
         self.pause.reset()
         self.due_at = stop.at
 
     def distrust(self, last_call: int) -> None:
-        """Take that a command failed: motion needs a Stop that is sent after that (R10)."""
-        self.fence = last_call
-        self.acknowledged_motion = False
+        """Take that only a Stop counts that is sent from now on: a command failed (R10)."""
+        self.fence, self.acknowledged = last_call, False
+
+    def repeat_for_zero(self, now: float) -> None:
+        """Have a Stop sent for a zero while a command is unanswered, but not at any rate (R10)."""
+        if self.due_at is None:
+            self.due_at = max(now, self.sent_at + FIRST_PAUSE)
 
 
 class StopTimeout:

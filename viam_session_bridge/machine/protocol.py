@@ -20,12 +20,13 @@ from viam_session_bridge.machine.calls import (
     Authenticate,
     Call,
     Diagnose,
+    GetMachineStatus,
     GetSessions,
     IsMoving,
+    ListBases,
     Move,
     Outcome,
     Purpose,
-    Question,
     Redial,
     SendHeartbeat,
     StartSession,
@@ -47,8 +48,9 @@ from viam_session_bridge.machine.happened import (
 )
 from viam_session_bridge.machine.inquiry import Inquiry
 from viam_session_bridge.machine.machine_sessions import MachineSessions
-from viam_session_bridge.machine.missing import is_unknown_base
+from viam_session_bridge.machine.missing import is_unknown_base, Missing
 from viam_session_bridge.machine.outbox import Outbox
+from viam_session_bridge.machine.round_trip import RoundTrip
 from viam_session_bridge.machine.stall_detector import StallDetector
 
 
@@ -104,6 +106,8 @@ class Protocol:
         self._inquiry = Inquiry(
             machine, self.bases, self._outbox, self.sessions, asks_first=self._machine_stops
         )
+        self._missing = Missing(self._outbox)
+        self._round_trip = RoundTrip(machine, self._outbox)
         self._to_report = False  # foreign sessions, once the channel is ready
         self._happened: list[Happened] = []
         self._touched: dict[str, BaseControl] = {}  # since the last drain
@@ -216,6 +220,7 @@ class Protocol:
             return
         self.ready = ready
         self._happened.append(ChannelChanged(self.machine, ready, now))
+        self._missing.channel(ready, now)
         if ready and self._to_report:
             self._to_report = False
             self._inquiry.report_foreign(now)
@@ -238,6 +243,7 @@ class Protocol:
         """Take that the channel is given up, all stops being final (R18)."""
         self.ready = False
         self._connection.closed()
+        self._missing = Missing(self._outbox)
         self._inquiry.end()
         return MachineClosed(self.machine, now)
 
@@ -251,8 +257,10 @@ class Protocol:
         self._crowd.answered(number)
         if answer.outcome.answered and not isinstance(request, (Authenticate, Diagnose, Redial)):
             self._stall_detector.heard(now)
+        self._round_trip.call_ended(request, answer, now)
         if answer.outcome is Outcome.UNAUTHENTICATED:
-            self._connection.refused(number, answer.detail, now)
+            of_base = isinstance(request, (Move, StopBase, IsMoving))
+            self._connection.refused(number, answer.detail, now, of_base=of_base)
             self._follow_connection(now)
         if isinstance(request, Authenticate):
             self._connection.authenticated(number, answer, now)
@@ -265,14 +273,16 @@ class Protocol:
                 self._stop_bases_of(request.sid, client, '', now)
         elif isinstance(request, Diagnose):
             self._connection.diagnosed(answer, now)
+        elif isinstance(request, (ListBases, GetMachineStatus)):
+            self._happened += self._missing.listed(number, answer, now)
         elif isinstance(request, GetSessions) and request.purpose is Purpose.REACH:
             if self._stall_detector.question_ended(answer.outcome.answered, now):
                 self._outbox.call(Redial())
-        elif isinstance(request, Question):
+        elif isinstance(request, (IsMoving, GetSessions)):
             if isinstance(request, GetSessions):
                 for base in self.bases:  # commands of any may count as answered by this
                     self._touch(base)
-            elif isinstance(request, IsMoving):
+            else:
                 self._touch(request.base)
             for stop in self._inquiry.answered(number, request, answer, now):
                 self._touch(stop.base).stop(stop)
@@ -284,7 +294,8 @@ class Protocol:
             control = self._touch(request.base)
             unknown = is_unknown_base(answer)
             control.answered(number, answer.outcome, answer.detail, now, unknown)
-            self._inquiry.base_answered(request.base, answer, now)
+            self._inquiry.base_answered(answer)
+            self._happened += self._missing.answered(request.base, answer, now)
             if control.displaced:
                 control.displaced = False
                 return request.base
@@ -309,6 +320,7 @@ class Protocol:
             self._inquiry.next_deadline(),
             self._connection.next_deadline(),
             self._stall_detector.next_deadline(),
+            self._missing.next_deadline(),
         )
         return earliest((of_bases, self.sessions.next_beat(), self._crowd.next_turn(), *asks))
 
@@ -334,8 +346,12 @@ class Protocol:
         self._detect_stall(now)
         self._connection.ask(now)
         self._inquiry.ask(now)
-        happened += self.sessions.happened + self._inquiry.happened + self._connection.happened
-        self.sessions.happened, self._inquiry.happened, self._connection.happened = [], [], []
+        self._missing.ask(now)
+        self._round_trip.ask(now)
+        for one in (self.sessions, self._inquiry, self._connection, self._round_trip):
+            if one.happened:
+                happened += one.happened
+                one.happened = []
         return self._outbox.take(), happened
 
     def _start_answered(self, number: int, answer: Answer, now: float) -> None:

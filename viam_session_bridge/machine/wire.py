@@ -7,7 +7,8 @@ The few Viam messages that this package speaks, described field by field.
 The numbers are those of Viam's public .proto files (viam-sdk 0.85.1), and test/test_wire.py
 holds them against viam-sdk's classes, byte for byte. They live in a descriptor pool of their own:
 viam-sdk may be loaded in the same process and registers the same names in the default pool.
-Fields that are not described here (`extra`) are neither sent nor looked at.
+Fields that are not described here (`extra`, most of a machine's status) are neither sent nor
+looked at.
 
 Works with protobuf 4.21 to 7 and with any grpcio:
 
@@ -46,6 +47,16 @@ MESSAGES: dict[str, dict[str, tuple[str, ...]]] = {
     'viam.robot.v1': {
         'ResourceNamesRequest': (),
         'ResourceNamesResponse': ('repeated viam.common.v1.ResourceName resources = 1',),
+        'GetMachineStatusRequest': (),
+        'GetMachineStatusResponse': (
+            'repeated viam.robot.v1.ResourceStatus resources = 1',
+            'viam.robot.v1.GetMachineStatusResponse.State state = 3',
+        ),
+        'ResourceStatus': (
+            'viam.common.v1.ResourceName name = 1',
+            'viam.robot.v1.ResourceStatus.State state = 2',
+            'string error = 5',
+        ),
         'StartSessionRequest': ('string resume = 1',),
         'StartSessionResponse': (
             'string id = 1', 'google.protobuf.Duration heartbeat_window = 2',
@@ -80,17 +91,26 @@ MESSAGES: dict[str, dict[str, tuple[str, ...]]] = {
         'IsMovingResponse': ('bool is_moving = 1',),
     },
 }  # fmt: skip
-# package -> enumeration -> its values, numbered from 0
+# package -> enumeration, of the package or of a message -> its values, numbered from 0
 ENUMS = {
     'viam.robot.v1': {
+        'GetMachineStatusResponse.State': (
+            'STATE_UNSPECIFIED', 'STATE_INITIALIZING', 'STATE_RUNNING',
+        ),
+        'ResourceStatus.State': (
+            'STATE_UNSPECIFIED', 'STATE_UNCONFIGURED', 'STATE_CONFIGURING', 'STATE_READY',
+            'STATE_REMOVING', 'STATE_UNHEALTHY',
+        ),
         'PeerConnectionType': (
             'PEER_CONNECTION_TYPE_UNSPECIFIED',
             'PEER_CONNECTION_TYPE_GRPC',
             'PEER_CONNECTION_TYPE_WEBRTC',
         ),
     },
-}
+}  # fmt: skip
 PEER_GRPC = 1  # PEER_CONNECTION_TYPE_GRPC
+RUNNING = 2  # GetMachineStatusResponse.STATE_RUNNING: all that is configured was tried
+READY, UNHEALTHY = 3, 5  # ResourceStatus.STATE_...
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {
@@ -111,14 +131,16 @@ def _described(package: str) -> bytes:
     if package not in ('viam.common.v1', 'proto.rpc.v1'):
         file.dependency.append(path.format('viam.common.v1'))
     enums = ENUMS.get(package, {})
-    for name, values in enums.items():
-        enum = file.enum_type.add(name=name)
-        for number, value in enumerate(values):
-            enum.value.add(name=value, number=number)
+    messages = {}
     for name, lines in MESSAGES[package].items():
-        message = file.message_type.add(name=name)
+        message = messages[name] = file.message_type.add(name=name)
         for line in lines:
             _add_field(message, line, {f'{package}.{enum}' for enum in enums})
+    for full_name, values in enums.items():
+        of, _, name = full_name.rpartition('.')
+        enum = (messages[of] if of else file).enum_type.add(name=name)
+        for number, value in enumerate(values):
+            enum.value.add(name=value, number=number)
     return file.SerializeToString()
 
 
@@ -197,6 +219,7 @@ def _base(name: str, monitored: bool = False) -> Method:
 AUTHENTICATE = _method('proto.rpc.v1', 'AuthService', 'Authenticate')
 
 RESOURCE_NAMES = _robot('ResourceNames')
+GET_MACHINE_STATUS = _robot('GetMachineStatus')
 START_SESSION = _robot('StartSession')
 SEND_SESSION_HEARTBEAT = _robot('SendSessionHeartbeat')
 GET_SESSIONS = _robot('GetSessions')
@@ -210,11 +233,13 @@ IS_MOVING = _base('IsMoving')
 
 METHODS = (
     AUTHENTICATE,
-    RESOURCE_NAMES, START_SESSION, SEND_SESSION_HEARTBEAT, GET_SESSIONS,
+    RESOURCE_NAMES, GET_MACHINE_STATUS,
+    START_SESSION, SEND_SESSION_HEARTBEAT, GET_SESSIONS,
     SET_VELOCITY, SET_POWER, MOVE_STRAIGHT, SPIN, STOP, IS_MOVING,
 )  # fmt: skip
 
 Credentials = message_class('proto.rpc.v1.Credentials')
+ResourceName = message_class('viam.common.v1.ResourceName')
 Vector3 = message_class('viam.common.v1.Vector3')
 Duration = message_class('google.protobuf.Duration')
 

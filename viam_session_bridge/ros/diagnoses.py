@@ -9,6 +9,7 @@ Pure: events in, lines for the log out, and what stands for ``/diagnostics``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 import math
 
 from viam_session_bridge.bridge import Event
@@ -19,14 +20,22 @@ from viam_session_bridge.machine.happened import (
     AccessRefused,
     BaseKnown,
     BaseUnknown,
+    CallsInTime,
+    CallsTakeLonger,
     ChannelChanged,
+    CommandFailed,
+    CommandsSucceed,
+    CommandsTimeOut,
     ForeignSessions,
     MachineAbsent,
     MachineClosed,
     MachineSessionFailed,
     MachineSessionStarted,
+    StopFailed,
     StopFinal,
+    StopGivenUp,
     StopOverdue,
+    StopTimedOut,
     Unsupervised,
 )
 from viam_session_bridge.ros.nameless import Nameless
@@ -36,14 +45,27 @@ from viam_session_bridge.ros.taking_turns import LOOKED_AT, TakingTurns, Turns
 
 AMPLE = 2.5  # periods of a publisher make a window that holds even when one message is lost
 FAILURE_LASTS = 10.0  # s, unless it recurs: a client that is refused tries again
+FAILS_FOR = 3.0  # s without a command that succeeds, while they fail, are a fault of the base
 CLIENTS_SHOWN = 3
-MachineProblem = MachineAbsent | AccessRefused | MachineSessionFailed | ForeignSessions
+MachineProblem = (
+    MachineAbsent | AccessRefused | MachineSessionFailed | ForeignSessions | CallsTakeLonger
+)
 _MACHINE_PROBLEMS = {
     MachineAbsent: 'connection',
     AccessRefused: 'access',
     MachineSessionFailed: 'sessions',
     ForeignSessions: 'foreign',
+    CallsTakeLonger: 'calls',
 }
+TIMED_OUT = 'DEADLINE_EXCEEDED: '  # begins the words for a call without an answer
+
+
+@dataclass
+class _Failing:
+    """The commands of a base that failed, with none between that succeeded; s, steady."""
+
+    since: float
+    last: float
 
 
 class Diagnoses:
@@ -62,6 +84,8 @@ class Diagnoses:
         self._machine_stops = configuration.stop_policy is StopPolicy.MACHINE
         self._machines = {base.name: base.machine for base in configuration.bases}
         self._describe = describe
+        self._slow_machines: set[str] = set()
+        self._failing: dict[str, _Failing] = {}  # by base
         self._turns = TakingTurns()
         self._slow = SlowPublishers()
         self.nameless = Nameless()
@@ -71,11 +95,23 @@ class Diagnoses:
         if isinstance(event, MachineProblem):
             kind = _MACHINE_PROBLEMS[type(event)]
             lasts = FAILURE_LASTS if isinstance(event, MachineSessionFailed) else math.inf
-            self.problems.stands(at_machine(event.machine), kind, line, event.at, lasts=lasts)
+            error = isinstance(event, CallsTakeLonger)
+            place = at_machine(event.machine)
+            self.problems.stands(place, kind, line, event.at, lasts=lasts, error=error)
+            if isinstance(event, CallsTakeLonger):
+                self._take_slow(event.machine)
         elif isinstance(event, BaseUnknown):
-            self.problems.stands(at_base(event.base), 'unknown', line, event.at)
-        elif isinstance(event, StopOverdue):
-            self.problems.stands(at_base(event.stop.base), 'stop', line, event.at)
+            self.problems.stands(at_base(event.base), 'unknown', line, event.at, error=True)
+        elif isinstance(event, (StopFailed, StopTimedOut, StopOverdue)):
+            error = isinstance(event, StopOverdue)
+            self.problems.stands(at_base(event.stop.base), 'stop', line, event.at, error=error)
+        elif isinstance(event, CommandFailed):
+            failing = self._failing.get(event.base)
+            if failing is None or failing.last + FAILURE_LASTS < event.at:
+                failing = self._failing[event.base] = _Failing(event.at, event.at)
+            failing.last = event.at
+            if failing.since + FAILS_FOR <= event.at:
+                self.problems.stands(at_base(event.base), 'commands', line, event.at, error=True)
 
     def end(self, event: Event) -> None:
         """Take an event that may end what stands."""
@@ -84,6 +120,8 @@ class Diagnoses:
             for base, machine in self._machines.items():
                 if machine == event.machine:
                     self.problems.over(at_base(base))
+                    self._failing.pop(base, None)
+            self._slow_machines.discard(event.machine)
         elif isinstance(event, ChannelChanged) and event.ready:
             self.problems.over(at_machine(event.machine), 'connection', 'access', 'sessions')
         elif isinstance(event, (MachineSessionStarted, Unsupervised)):
@@ -92,12 +130,34 @@ class Diagnoses:
             self.problems.over(at_machine(event.machine), 'foreign')
         elif isinstance(event, BaseKnown):
             self.problems.over(at_base(event.base), 'unknown')
-        elif isinstance(event, StopFinal):
+        elif isinstance(event, CallsInTime):
+            self._slow_machines.discard(event.machine)
+            self.problems.over(at_machine(event.machine), 'calls')
+        elif isinstance(event, CommandsSucceed):
+            self._failing.pop(event.base, None)
+            self.problems.over(at_base(event.base), 'commands')
+        elif isinstance(event, (StopFinal, StopGivenUp)):
             self.problems.over(at_base(event.stop.base), 'stop')
 
     def covers(self, event: Event) -> bool:
         """Tell whether what stands says already what the event has to say."""
-        return isinstance(event, TakenOver) and self._turns.going_on(event.base, event.at)
+        if isinstance(event, TakenOver):
+            return self._turns.going_on(event.base, event.at)
+        if isinstance(event, MachineSessionFailed):
+            return event.machine in self._slow_machines and event.detail.startswith(TIMED_OUT)
+        if isinstance(event, CommandFailed) and not event.detail.startswith(TIMED_OUT):
+            return False
+        if isinstance(event, (CommandFailed, CommandsTimeOut)):
+            return self._machines[event.base] in self._slow_machines
+        return False
+
+    def _take_slow(self, machine: str) -> None:
+        """Take that a machine's calls take too long: what failed for that is no other fault."""
+        self._slow_machines.add(machine)
+        self.problems.over(at_machine(machine), 'sessions')
+        for base in [base for base, its in self._machines.items() if its == machine]:
+            self._failing.pop(base, None)
+            self.problems.over(at_base(base), 'commands')
 
     def recur(self, event: Event) -> str | None:
         """Take an event; return a line for the log where it is one time too many."""

@@ -18,6 +18,7 @@ KEPT = 64  # problems of a kind, for a hostile publisher may make as many as it 
 TOLD_AGAIN_AFTER = 60.0  # s, while it stands
 SHOWN = 3  # lines at one place
 NAME_SHOWN = 128  # characters
+WORDS_SHOWN = 300  # characters
 
 
 def at_machine(name: str) -> str:
@@ -30,10 +31,15 @@ def at_base(name: str) -> str:
     return f'base {name}'
 
 
-def shown(name: str) -> str:
+def shown(name: str, most: int = NAME_SHOWN) -> str:
     """Return a name of somebody else's as it may be put into a line, whatever it is made of."""
-    more = '...' if len(name) > NAME_SHOWN else ''
-    return ''.join(one if one.isprintable() else '?' for one in name[:NAME_SHOWN]) + more
+    more = '...' if len(name) > most else ''
+    return ''.join(one if one.isprintable() else '?' for one in name[:most]) + more
+
+
+def words(detail: str) -> str:
+    """Return a machine's words as they may be put into a line."""
+    return shown(' '.join(detail[: 2 * WORDS_SHOWN].split()), WORDS_SHOWN)
 
 
 @dataclass
@@ -41,6 +47,7 @@ class _Problem:
     line: str
     until: float
     told: float
+    error: bool
 
 
 class Problems:
@@ -59,18 +66,20 @@ class Problems:
         *,
         about: str = '',
         lasts: float = math.inf,
+        error: bool = False,
     ) -> bool:
         """
         Take that something is wrong; return whether the log is to be told.
 
         :param lasts: s that it stands without being confirmed
+        :param error: whether what it is about is of no use meanwhile
         """
         key = place, kind, about
         problem = self._all.get(key)
         if problem is None:
             self._forget(kind, now)
-            problem = self._all[key] = _Problem(line, now + lasts, -math.inf)
-        problem.line, problem.until = line, now + lasts
+            problem = self._all[key] = _Problem(line, now + lasts, -math.inf, error)
+        problem.line, problem.until, problem.error = line, now + lasts, error
         if now < problem.told + TOLD_AGAIN_AFTER:
             return False
         problem.told = now
@@ -91,6 +100,14 @@ class Problems:
         ]
         more = [f'and {len(lines) - SHOWN} more'] if len(lines) > SHOWN else []
         return lines[:SHOWN] + more
+
+    def has_error(self, place: str, now: float) -> bool:
+        """Tell whether something stands at a place that is an error."""
+        return any(
+            problem.error
+            for key, problem in list(self._all.items())
+            if key[0] == place and problem.until > now
+        )
 
     def _forget(self, kind: str, now: float) -> None:
         """Make room: what is over goes, but for what was told a moment ago and may come back."""

@@ -33,6 +33,7 @@ from viam_session_bridge.ros.statuses import (
     diagnostic_statuses,
     session_statuses,
     StopLatency,
+    Wrong,
 )
 from viam_session_bridge.ros.telling import about, tell
 from viam_session_bridge.ros.throttle import Throttle
@@ -51,7 +52,7 @@ class Reporter:
         path = configuration.event_log
         self._log = EventLog(path, self._describe) if path else None
         self._node = node
-        self._addresses = {machine.name: machine.address for machine in configuration.machines}
+        self._configuration = configuration
         self._bases = {base.name: base for base in configuration.bases}
         self._plaintext = frozenset(
             machine.name for machine in configuration.machines if machine.is_plaintext_to_network
@@ -145,7 +146,7 @@ class Reporter:
             self._ended.add(event, *self._describe(event.client))
         told = None
         if not self._diagnoses.covers(event):
-            told = tell(event, self._name, self._addresses, self._bases)
+            told = tell(event, self._name, self._configuration)
         if told is not None:
             warning, line = told
             if warning:
@@ -202,7 +203,10 @@ class Reporter:
             losing,
             old,
             replacing,
-            lambda place: [line for problems in known for line in problems.lines(place, now)],
+            lambda place: Wrong(
+                [line for problems in known for line in problems.lines(place, now)],
+                any(problems.has_error(place, now) for problems in known),
+            ),
         )
         self._diagnostics.publish(self._array(statuses))
 

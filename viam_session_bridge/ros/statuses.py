@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
@@ -29,6 +30,13 @@ class StopLatency:
         self.count += 1
         self.last = seconds
         self.worst = max(self.worst, seconds)
+
+
+class Wrong(NamedTuple):
+    """What stands at a place, see :mod:`viam_session_bridge.ros.problems`."""
+
+    lines: Sequence[str] = ()
+    error: bool = False
 
 
 def session_statuses(node: str, rows: Iterable[SessionRow]) -> list[DiagnosticStatus]:
@@ -72,7 +80,7 @@ def diagnostic_statuses(
     losing: Sequence[str] = (),
     old: Sequence[str] = (),
     replacing: Sequence[str] = (),
-    problems: Callable[[str], Sequence[str]] = lambda place: (),
+    problems: Callable[[str], Wrong] = lambda place: Wrong(),
 ) -> list[DiagnosticStatus]:
     """
     Return what ``/diagnostics`` gets: the node, each machine and each base.
@@ -82,7 +90,7 @@ def diagnostic_statuses(
     :param losing: the topics that lose messages now
     :param old: those whose messages are older than the window when they come (R2)
     :param replacing: those whose commands come faster than they are handled
-    :param problems: what stands at a place, see :mod:`viam_session_bridge.ros.problems`
+    :param problems: what stands at a place
     """
     level, message = DiagnosticStatus.OK, 'active' if overview.active else 'inactive'
     if losing:
@@ -119,11 +127,12 @@ def diagnostic_statuses(
     ]  # fmt: skip
 
 
-def with_problems(status: DiagnosticStatus, lines: Sequence[str]) -> DiagnosticStatus:
-    """Have a status warn of what is wrong, before what it says else."""
-    if lines:
-        status.level = max(status.level, DiagnosticStatus.WARN)
-        status.message = '; '.join([*lines, status.message])
+def with_problems(status: DiagnosticStatus, wrong: Wrong) -> DiagnosticStatus:
+    """Have a status tell what is wrong, before what it says else."""
+    if wrong.lines:
+        level = DiagnosticStatus.ERROR if wrong.error else DiagnosticStatus.WARN
+        status.level = max(status.level, level)
+        status.message = '; '.join([*wrong.lines, status.message])
     return status
 
 

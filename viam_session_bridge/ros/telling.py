@@ -4,17 +4,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+import math
 
 from viam_session_bridge.bridge import Event
-from viam_session_bridge.configuration import BaseConfiguration
+from viam_session_bridge.configuration import (
+    BaseConfiguration,
+    Configuration,
+    MachineConfiguration,
+    StopPolicy,
+)
 from viam_session_bridge.core.said import Cause, Refused, SessionEnded, SessionStarted, TakenOver
+from viam_session_bridge.limits import CALL_TIMEOUT
 from viam_session_bridge.machine.happened import (
     AccessRefused,
+    AtRest,
     BaseKnown,
     BaseUnknown,
+    CallsInTime,
+    CallsTakeLonger,
     ChannelChanged,
+    CommandDisplaced,
+    CommandDropped,
     CommandFailed,
+    CommandsSucceed,
     CommandsTimeOut,
     ForeignSessions,
     LeftToMachine,
@@ -22,16 +35,22 @@ from viam_session_bridge.machine.happened import (
     MachineClosed,
     MachineSessionExpired,
     MachineSessionFailed,
+    MotionUnknown,
     StillMoving,
     StopAcknowledged,
+    StopFailed,
     StopFinal,
+    StopGivenUp,
     StopOverdue,
+    StopTimedOut,
     Unsupervised,
 )
-from viam_session_bridge.ros.problems import shown
+from viam_session_bridge.machine.round_trip import ANSWERED_WITHIN
+from viam_session_bridge.ros.problems import shown, words
 from viam_session_bridge.suggestion import did_you_mean
 
 BASES_SHOWN = 8
+AMPLE = 1.5  # round trips make a `call_timeout` that holds
 REMEDIES = {
     'non_finite': 'a number is NaN or infinite; mend the publisher',
     'stamp': 'its stamp is out of max_stamp_age; synchronise the clocks, or raise it',
@@ -45,17 +64,13 @@ REMEDIES = {
 
 
 def tell(
-    event: Event,
-    name: Callable[[str], str],
-    addresses: Mapping[str, str],
-    configured: Mapping[str, BaseConfiguration],
+    event: Event, name: Callable[[str], str], configuration: Configuration | None
 ) -> tuple[bool, str] | None:
     """
     Put an event in words.
 
     :param name: how to call a client
-    :param addresses: of the machines
-    :param configured: the bases
+    :param configuration: the bridge's; None where that is not known, as to who reads its event log
     :return: whether it is a warning, and the line; None for what only the event log keeps
     """
     if isinstance(event, SessionStarted):
@@ -76,13 +91,30 @@ def tell(
         )
     if isinstance(event, CommandFailed):
         return True, (
-            f'{event.base}: a command of {name(event.client)} failed, stopping: {event.detail}'
+            f'{event.base}: a command of {name(event.client)} failed, stopping: '
+            f'{words(event.detail)}'
+        )
+    if isinstance(event, CommandsSucceed):
+        return False, f'{event.base}: its commands succeed again'
+    if isinstance(event, CommandDropped):
+        return False, (
+            f'{event.base}: dropped a command of {name(event.client)}: it waited for a stop for '
+            'as long as heartbeat_window; the next one drives once the stop is acknowledged'
+        )
+    if isinstance(event, CommandDisplaced):
+        return False, (
+            f'{event.base}: another Viam client called it, and a command of {name(event.client)} '
+            'ended with that'
         )
     if isinstance(event, CommandsTimeOut):
         return True, (
             f'{event.base}: {event.count} commands in a row timed out; if the base is slow and '
             'the machine well, raise call_timeout'
         )
+    if isinstance(event, CallsTakeLonger):
+        return True, f'{event.machine}: {_how_long(event)}'
+    if isinstance(event, CallsInTime):
+        return False, f'{event.machine}: its calls are answered within call_timeout again'
     if isinstance(event, StopAcknowledged):
         return False, (
             f'{event.stop.base}: stopped ({event.stop.cause.value}), acknowledged '
@@ -95,16 +127,34 @@ def tell(
     if isinstance(event, MachineSessionFailed):
         return True, (
             f'{event.machine}: no machine session for {name(event.client)}, no motion: '
-            f'{event.detail}{_no_sessions(event)}'
+            f'{words(event.detail)}{_no_sessions(event)}'
         )
     if isinstance(event, BaseUnknown):
-        return True, f'{event.base}: {_which_bases(event, configured[event.base])}'
+        return True, f'{event.base}: {_which_bases(event, _base(event.base, configuration))}'
     if isinstance(event, BaseKnown):
         return False, f'{event.base}: its machine knows it now'
-    if isinstance(event, StopOverdue):
+    if isinstance(event, StopFailed):
         return True, (
-            f'{event.stop.base}: none of {event.tries} stops was acknowledged: see to the base '
-            'itself, then to its machine'
+            f'{event.stop.base}: its stop failed and is repeated until it is acknowledged: '
+            f'{words(event.detail)}'
+        )
+    if isinstance(event, StopTimedOut):
+        return True, (
+            f'{event.stop.base}: its Stop had no answer within {event.timeout:g} s and is '
+            f'repeated, the next has {event.next_timeout:g} s: if it takes the base longer to '
+            'stop, raise stop_timeout'
+        )
+    if isinstance(event, StopOverdue):
+        why = f' ({words(event.detail)})' if event.detail else ''
+        return True, (
+            f'{event.stop.base}: none of {event.tries} stops was acknowledged{why}: see to the '
+            'base itself, then to its machine'
+        )
+    if isinstance(event, StopGivenUp):
+        return True, (
+            f'{event.stop.base}: its stop is given up without an acknowledgement, for its machine '
+            f'has known no such base for a minute ({words(event.detail)}): see that it stands, '
+            f'and bases.{event.stop.base}.resource'
         )
     if isinstance(event, Unsupervised):
         return True, (
@@ -112,10 +162,14 @@ def tell(
             'the bridge dies, nothing stops its bases'
         )
     if isinstance(event, StillMoving):
-        whose = 'another Viam client drives it (see stop_policy), or it does not obey'
-        if event.stopped:
-            whose = 'nobody else is known to have a session there: stopping it again'
-        return True, f'{event.base}: it still moves; {whose}'
+        return True, f'{event.base}: it still moves; {_whose(event, configuration)}'
+    if isinstance(event, AtRest):
+        return False, f'{event.base}: it stands still'
+    if isinstance(event, MotionUnknown):
+        return True, (
+            f'{event.base}: whether it stands still is not known, for IsMoving failed: '
+            f'{words(event.detail)}'
+        )
     if isinstance(event, LeftToMachine):
         why = 'stop_policy is machine'
         if event.foreign is not None:
@@ -131,14 +185,14 @@ def tell(
         )
     if isinstance(event, MachineAbsent):
         return True, (
-            f'{event.machine}: not connected to {addresses[event.machine]}, commands are refused: '
-            f'{event.detail}'
+            f'{event.machine}: not connected to {_address(event.machine, configuration)}, '
+            f'commands are refused: {words(event.detail)}'
         )
     if isinstance(event, AccessRefused):
         return True, (
             f'{event.machine}: it does not let the bridge in, commands are refused '
-            f'({event.detail}): see machines.{event.machine}.credentials_file, or VIAM_API_KEY_ID '
-            'and VIAM_API_KEY in the environment'
+            f'({words(event.detail)}): see machines.{event.machine}.credentials_file, or '
+            'VIAM_API_KEY_ID and VIAM_API_KEY in the environment'
         )
     if isinstance(event, MachineClosed):
         return False, f'{event.machine}: disconnected'
@@ -150,10 +204,40 @@ def tell(
 
 def about(event: Event) -> str:
     """Return the machine or base that an event is about; each has its share of the log."""
-    if isinstance(event, (StopAcknowledged, StopFinal, StopOverdue)):
-        return event.stop.base
-    return str(getattr(event, 'machine', None) or getattr(event, 'base', ''))
+    about = getattr(event, 'stop', event)
+    return str(getattr(about, 'machine', None) or getattr(about, 'base', ''))
 
+
+def _base(name: str, configuration: Configuration | None) -> BaseConfiguration | None:
+    bases = configuration.bases if configuration is not None else ()
+    return next((base for base in bases if base.name == name), None)
+
+
+def _address(machine: str, configuration: Configuration | None) -> str:
+    machines: tuple[MachineConfiguration, ...] = configuration.machines if configuration else ()
+    return next((one.address for one in machines if one.name == machine), 'its address')
+
+
+def _how_long(event: CallsTakeLonger) -> str:
+    parameter = f'machines.{event.machine}.call_timeout ({event.call_timeout:g} s)'
+    if event.round_trip is None:
+        return (
+            f'calls take longer than {parameter}, and one that had {ANSWERED_WITHIN:g} s was not '
+            'answered either: see the machine and the network'
+        )
+    took = f'calls take {event.round_trip:.2f} s, longer than {parameter}'
+    if event.call_timeout >= CALL_TIMEOUT.high:
+        return f'{took}, which cannot be longer: see the machine and the network'
+    longer = min(math.ceil(10 * AMPLE * event.round_trip) / 10, CALL_TIMEOUT.high)
+    return f'{took}: set it to {longer:g}'
+
+
+def _whose(event: StillMoving, configuration: Configuration | None) -> str:
+    if event.stopped:
+        return 'nobody else is known to have a session there: stopping it again'
+    if configuration is not None and configuration.stop_policy is StopPolicy.BRIDGE:
+        return 'another Viam client drives it (see stop_policy), or it does not obey'
+    return 'another Viam client drives it, or it does not obey'
 
 def _no_sessions(event: MachineSessionFailed) -> str:
     if 'UNIMPLEMENTED' not in event.detail:
@@ -165,11 +249,17 @@ def _no_sessions(event: MachineSessionFailed) -> str:
     )
 
 
-def _which_bases(event: BaseUnknown, base: BaseConfiguration) -> str:
-    """Say which bases there are instead."""
+def _which_bases(event: BaseUnknown, base: BaseConfiguration | None) -> str:
+    """Say what is wrong with the base, or which there are instead."""
+    if base is None:
+        return 'its machine has no base of that resource, or it is not ready'
+    if event.detail:
+        return (
+            f'{base.machine} has a base {base.resource!r} that is not ready: {words(event.detail)}'
+        )
     if base.resource in event.bases:
         return (
-            f'{base.machine} lists a base {base.resource!r} and does not find it: it failed to '
+            f'{base.machine} lists a base {base.resource!r} that is not ready: it failed to '
             'start, or starts still; see the log of its machine'
         )
     there = [repr(shown(name)) for name in sorted(event.bases)]

@@ -34,6 +34,7 @@ class Service:
             wire.SEND_SESSION_HEARTBEAT: self._send_session_heartbeat,
             wire.GET_SESSIONS: self._get_sessions,
             wire.RESOURCE_NAMES: self._resource_names,
+            wire.GET_MACHINE_STATUS: self._machine_status,
             wire.SET_VELOCITY: self._set_velocity,
             wire.SET_POWER: self._set_power,
             wire.MOVE_STRAIGHT: self._move_straight,
@@ -70,8 +71,14 @@ class Service:
 
     def _resource_names(self, request: Any, context: Any) -> Any:
         response = wire.RESOURCE_NAMES.response()
+        response.resources.extend(_resource(name) for name in self._machine.names)
+        return response
+
+    def _machine_status(self, request: Any, context: Any) -> Any:
+        response = wire.GET_MACHINE_STATUS.response(state=wire.RUNNING)
         for name in self._machine.names:
-            response.resources.add(namespace='rdk', type='component', subtype='base', name=name)
+            status = response.resources.add(state=wire.READY)
+            status.name.MergeFrom(_resource(name))
         return response
 
     def _set_velocity(self, request: Any, context: Any) -> Any:
@@ -144,6 +151,10 @@ def _aborting(answer: _Answer) -> _Answer:
             context.abort(grpc.StatusCode[refused.code], refused.details)
 
     return handler
+
+
+def _resource(name: str) -> Any:
+    return wire.ResourceName(namespace='rdk', type='component', subtype='base', name=name)
 
 
 def _peer(context: Any) -> str:

@@ -14,10 +14,12 @@ from viam_session_bridge.machine.happened import (
     AtRest,
     BaseKnown,
     BaseUnknown,
+    CallsInTime,
     CallsTakeLonger,
     CommandDisplaced,
     CommandDropped,
     CommandFailed,
+    CommandsSucceed,
     CommandsTimeOut,
     ForeignSessions,
     LeftToMachine,
@@ -61,10 +63,12 @@ NOTED: dict[type, tuple[Sign, str]] = {
     AtRest: (Sign.NOTE, 'at rest'),
     BaseKnown: (Sign.NOTE, 'known again'),
     BaseUnknown: (Sign.FAILED, 'no such base'),
-    CallsTakeLonger: (Sign.FAILED, 'call_timeout too short'),
+    CallsInTime: (Sign.NOTE, 'calls in time'),
+    CallsTakeLonger: (Sign.FAILED, 'calls take longer'),
     CommandDisplaced: (Sign.NOTE, 'displaced'),
-    CommandDropped: (Sign.NOTE, 'command dropped'),
+    CommandDropped: (Sign.NOTE, 'dropped'),
     CommandFailed: (Sign.FAILED, 'command failed'),
+    CommandsSucceed: (Sign.NOTE, 'succeeds again'),
     CommandsTimeOut: (Sign.FAILED, 'timeouts'),
     ForeignSessions: (Sign.NOTE, 'others drive too'),
     LeftToMachine: (Sign.NOTE, 'left to machine'),
@@ -72,7 +76,7 @@ NOTED: dict[type, tuple[Sign, str]] = {
     MachineClosed: (Sign.NOTE, 'disconnected'),
     MachineSessionExpired: (Sign.FAILED, 'session expired'),
     MachineSessionFailed: (Sign.FAILED, 'no session'),
-    MotionUnknown: (Sign.FAILED, 'moves or not?'),
+    MotionUnknown: (Sign.FAILED, 'motion unknown'),
     StillMoving: (Sign.FAILED, 'still moves'),
     StopFailed: (Sign.FAILED, 'stop failed'),
     StopGivenUp: (Sign.FAILED, 'stop given up'),
@@ -80,13 +84,6 @@ NOTED: dict[type, tuple[Sign, str]] = {
     StopTimedOut: (Sign.FAILED, 'stop timed out'),
     Unsupervised: (Sign.NOTE, 'unsupervised'),
 }
-
-
-class _Addresses(dict[str, str]):
-    """The log does not have them."""
-
-    def __missing__(self, machine: str) -> str:
-        return 'its address'
 
 
 def clock(time: float) -> str:
@@ -105,9 +102,7 @@ def told(event: Event, time: float, name: Callable[[str], str]) -> str:
     """Return what the bridge's own log says of an event, and when."""
     if isinstance(event, AtRest):
         return f'{clock(time)} {event.base}: it stands still'
-    if isinstance(event, BaseUnknown):  # the parameters are not in the log
-        return f'{clock(time)} {event.base}: its machine has no base of that resource'
-    line = tell(event, name, _Addresses(), {})
+    line = tell(event, name, None)  # the parameters are not in the log
     return f'{clock(time)} {line[1] if line else type(event).__name__}'
 
 

@@ -1,0 +1,132 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the log says of an event: what it means, and what can be done about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.pure import configuration
+from viam_session_bridge.bridge import Event
+from viam_session_bridge.configuration import Configuration, StopPolicy
+from viam_session_bridge.core.said import Cause, Refusal, Stop
+from viam_session_bridge.machine.happened import (
+    AccessRefused,
+    AtRest,
+    BaseUnknown,
+    CallsInTime,
+    CallsTakeLonger,
+    CommandDisplaced,
+    CommandDropped,
+    CommandFailed,
+    CommandsSucceed,
+    MachineAbsent,
+    MachineSessionFailed,
+    MotionUnknown,
+    StillMoving,
+    StopFailed,
+    StopGivenUp,
+    StopOverdue,
+    StopTimedOut,
+)
+from viam_session_bridge.ros.telling import REMEDIES, tell
+
+STOP = Stop('base', Cause.LAPSE, 'a', 0.0)
+
+
+@pytest.mark.parametrize(
+    ('event', 'line'),
+    [
+        (StopFailed(STOP, 'UNKNOWN: motor 3', 1.0),
+         'base: its stop failed and is repeated until it is acknowledged: UNKNOWN: motor 3'),
+        (StopTimedOut(STOP, 2.0, 4.0, 1.0),
+         'base: its Stop had no answer within 2 s and is repeated, the next has 4 s: if it takes '
+         'the base longer to stop, raise stop_timeout'),
+        (StopOverdue(STOP, 9, '', 1.0),
+         'base: none of 9 stops was acknowledged: see to the base itself, then to its machine'),
+        (StopOverdue(STOP, 9, 'UNKNOWN: motor 3', 1.0),
+         'base: none of 9 stops was acknowledged (UNKNOWN: motor 3): see to the base itself, then '
+         'to its machine'),
+        (StopGivenUp(STOP, 'UNKNOWN: no node', 1.0),
+         'base: its stop is given up without an acknowledgement, for its machine has known no '
+         'such base for a minute (UNKNOWN: no node): see that it stands, and bases.base.resource'),
+        (MotionUnknown('base', 'UNKNOWN: encoder', 1.0),
+         'base: whether it stands still is not known, for IsMoving failed: UNKNOWN: encoder'),
+        (CallsTakeLonger('main', 0.25, 0.31, 1.0),
+         'main: calls take 0.31 s, longer than machines.main.call_timeout (0.25 s): set it to '
+         '0.5'),
+        (CallsTakeLonger('main', 0.02, 0.021, 1.0),
+         'main: calls take 0.02 s, longer than machines.main.call_timeout (0.02 s): set it to '
+         '0.1'),
+        (CallsTakeLonger('main', 0.25, 4.9, 1.0),
+         'main: calls take 4.90 s, longer than machines.main.call_timeout (0.25 s): set it to 5'),
+        (CallsTakeLonger('main', 5.0, 5.01, 1.0),
+         'main: calls take 5.01 s, longer than machines.main.call_timeout (5 s), which cannot be '
+         'longer: see the machine and the network'),
+        (CallsTakeLonger('main', 0.25, None, 1.0),
+         'main: calls take longer than machines.main.call_timeout (0.25 s), and one that had 5 s '
+         'was not answered either: see the machine and the network'),
+        (StillMoving('base', 0, True, 1.0),
+         'base: it still moves; nobody else is known to have a session there: stopping it again'),
+        (StillMoving('base', 2, False, 1.0),
+         'base: it still moves; another Viam client drives it (see stop_policy), or it does not '
+         'obey'),
+    ],
+)  # fmt: skip
+def test_a_warning_says_what_it_means_and_what_to_do(event: Event, line: str) -> None:
+    assert tell(event, str, configuration()) == (True, line)
+
+
+@pytest.mark.parametrize(
+    ('event', 'line'),
+    [
+        (AtRest('base', 1.0), 'base: it stands still'),
+        (CommandsSucceed('base', 1.0), 'base: its commands succeed again'),
+        (CallsInTime('main', 1.0), 'main: its calls are answered within call_timeout again'),
+        (CommandDropped('base', '/a', 1.0),
+         'base: dropped a command of /a: it waited for a stop for as long as heartbeat_window; '
+         'the next one drives once the stop is acknowledged'),
+        (CommandDisplaced('base', '/a', 1.0),
+         'base: another Viam client called it, and a command of /a ended with that'),
+    ],
+)  # fmt: skip
+def test_what_is_no_fault_is_told_without_a_warning(event: Event, line: str) -> None:
+    assert tell(event, str, configuration()) == (False, line)
+
+
+@pytest.mark.parametrize('settings', [configuration(stop_policy=StopPolicy.MACHINE), None])
+def test_a_policy_that_is_set_or_not_known_is_no_advice(settings: Configuration | None) -> None:
+    told = tell(StillMoving('base', 2, False, 1.0), str, settings)
+    assert told == (
+        True, 'base: it still moves; another Viam client drives it, or it does not obey'
+    )  # fmt: skip
+
+
+WORDY = 'UNKNOWN: one\ntwo \x1b[31m' + 'x' * 5000
+
+
+@pytest.mark.parametrize(
+    'event',
+    [
+        AccessRefused('main', WORDY, 1.0),
+        BaseUnknown('base', (), WORDY, 1.0),
+        CommandFailed('base', 'a', WORDY, 1.0),
+        MachineAbsent('main', WORDY, 1.0),
+        MachineSessionFailed('main', 'a', WORDY, 1.0),
+        MotionUnknown('base', WORDY, 1.0),
+        StopFailed(STOP, WORDY, 1.0),
+        StopGivenUp(STOP, WORDY, 1.0),
+        StopOverdue(STOP, 9, WORDY, 1.0),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_a_machines_words_are_one_line_that_harms_no_terminal(event: Event) -> None:
+    told = tell(event, str, configuration())
+    assert told is not None
+    assert told[1].isprintable()
+    assert 'UNKNOWN: one two ?[31m' in told[1]
+    assert len(told[1]) < 600
+
+
+def test_every_reason_to_refuse_has_a_remedy() -> None:
+    assert REMEDIES.keys() == {reason.value for reason in Refusal}
