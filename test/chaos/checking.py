@@ -28,7 +28,7 @@ from support.bounds import AT_ONCE, EARLY, LATE
 from support.publisher import MARK
 from support.record import Entry
 
-SLOWEST, STEP = 0.1, 0.01  # m/s: the first publisher's speed, and from one to the next
+SLOWEST, STEP = 0.1, 0.05  # m/s: the first publisher's speed, and from one to the next
 TOGETHER, NOTHING = 'several of them together', 'nothing'
 RTO = 2.0
 """A link that was bad for a time may hold back a packet for twice as long: TCP waits longer and
