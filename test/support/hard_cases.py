@@ -260,7 +260,12 @@ def frozen_under_an_open_stop(directory: Path, count: int) -> list[Seen]:
 
 
 def cut_under_an_open_stop(directory: Path, count: int) -> list[Seen]:
-    """Cut the link under Stops that hang, and let it heal: they are sent again (R7)."""
+    """
+    Cut the link under Stops that hang, and let it heal: they are sent again (R7).
+
+    The machine is dialled anew while the link is cut, and TCP asks for a connection again after 1,
+    2 and 4 s.
+    """
     with two_hosts(directory) as hosts, stage(directory, count, hosts=hosts) as on:
         for base in on.bases:
             on.server.control(base, stop_hang=True)
@@ -294,7 +299,7 @@ CASES: dict[str, tuple[Case, float]] = {
     "stuck on the server's lock": (stuck_on_the_servers_lock, 1.02),
     'another machine frozen': (other_machine_frozen, 0.02),
     'stop takes 1.2 s': (stop_takes(1.2), 0.02),
-    'machine frozen for 10 s under an open stop': (frozen_under_an_open_stop, 1.0),
-    'link cut for 4 s under an open stop': (cut_under_an_open_stop, 1.0),
+    'machine frozen for 10 s under an open stop': (frozen_under_an_open_stop, OPEN + 0.1),
+    'link cut for 4 s under an open stop': (cut_under_an_open_stop, 2.1),
 }
 """By name: how it is provoked, and within how many seconds of being due the stop is to act."""
