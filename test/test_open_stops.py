@@ -30,7 +30,7 @@ from support.viam_server import ViamServer
 from viam_session_bridge.bridge import Bridge
 from viam_session_bridge.configuration import StopPolicy
 from viam_session_bridge.core.velocity import ZERO
-from viam_session_bridge.machine.base_control import ZERO_WAITS
+from viam_session_bridge.machine.base_control import UNKNOWN_EVERY, ZERO_WAITS
 from viam_session_bridge.machine.handing_over import LONGEST_ZERO
 from viam_session_bridge.machine.pending_stop import FIRST_PAUSE
 from viam_session_bridge.machine.stall_detector import PATIENCE as WORDLESS
@@ -39,6 +39,8 @@ from viam_session_bridge.machine.stall_detector import QUESTIONS
 WINDOW = 0.4  # s
 CALL_TIMEOUT = 0.25  # s
 STOP_TAKES = 1.2  # s
+BOOTS = 3.0  # s that a machine serves without a base
+UNKNOWN = 'no node found with api rdk:component:base and name base'
 LONG = 60.0  # s, a machine window that stops nothing
 MACHINE_WINDOW = 1.0  # s, where the machine is to stop the base
 SETTLED = 1.0  # s after the machine answered again that a stop can be final (R7)
@@ -125,6 +127,30 @@ def test_one_whose_answer_goes_astray_is_acknowledged_on_a_new_connection(
         wait_rest(server, load, silent, WINDOW + 0.2 + LATE)
         wait_final(run)
         assert len(begun(server, 'stop', silent)) == 2
+
+
+def test_a_restarted_machine_that_serves_before_it_has_its_base_stops_it_once_it_has(
+    server: ViamServer, load: Load
+) -> None:
+    with bridge(server) as run:
+        driven(server, run)
+        server.kill()
+        run.silence('A')
+        run.wait_event('stop', cause='lapse')
+        server.late = BOOTS
+        server.start()
+        served = time.monotonic()
+        run.wait(lambda: run.look(lambda bridge: bridge.machines['main'].ready), 'it is reached')
+        run.wait(lambda: UNKNOWN in stop_detail(run), 'the machine says that it has no such base')
+        wait_rest(server, load, served, BOOTS + UNKNOWN_EVERY + 2 * LATE)
+        wait_final(run)
+        assert not begun(server, 'set_velocity', served)
+
+
+def stop_detail(run: ShellRun) -> str:
+    """Return the machine's words for why the newest Stop failed."""
+    pending = run.look(lambda bridge: bridge.machines['main'].bases['base'].pending)
+    return '' if pending is None else str(pending.detail)
 
 
 def test_an_operators_own_stop_does_not_keep_ours_from_its_end(

@@ -28,13 +28,20 @@ BASES = {
     'far': {'machine': 'sub', 'command_topics': ['/far']},
 }
 DRIVEN_BY = {'one': ['left'], 'two': ['left', 'right'], 'three': ['far']}
+MOST_BASES = 2  # of one machine
 RECOVERY = 12.0  # s until all is driven again, a start of the bridge included
 REST = 2.0  # s after the last motion in which nothing is to move
 
 
 def bounds_of(takes: float) -> Bounds:
-    """Return what holds for bases whose calls take so many s."""
-    return Bounds(window=0.4, machine_window=1.0, call_timeout=0.25 + takes, takes=takes)
+    """
+    Return what holds for bases whose calls take so many s.
+
+    A machine that stops bases of its own accord, for a machine session ended, holds up all other
+    commands until the last one has been stopped: a call may take as long as that besides.
+    """
+    call_timeout = 0.25 + takes + MOST_BASES * takes
+    return Bounds(window=0.4, machine_window=1.0, call_timeout=call_timeout, takes=takes)
 
 
 class BrokenError(AssertionError):

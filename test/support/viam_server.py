@@ -40,8 +40,10 @@ class ViamServer:
 
     `extra` is merged into the configuration (see `merged`); real_bases.py has bases for it.
     `connect` gives the channel that readiness and `control` use, where `extra` brings TLS or API
-    keys. `newest`: with the newest rdk. `inside` is run in its process before the program. The
-    server dies with the thread that started it, so that no crash of the tests leaves one behind.
+    keys. `newest`: with the newest rdk. `late`: s that it serves before there are bases, as a
+    stock one does when it boots; it may be changed before a start. `inside` is run in its process
+    before the program. The server dies with the thread that started it, so that no crash of the
+    tests leaves one behind.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class ViamServer:
         name: str = 'viam_server',
         host: str = '127.0.0.1',
         webrtc: bool = False,
+        late: float = 0.0,
         newest: bool = False,
         inside: Callable[[], None] | None = None,
         connect: Callable[[str], grpc.Channel] = insecure_channel,
@@ -64,6 +67,7 @@ class ViamServer:
         self.record = Record(tmp_path / f'{name}.jsonl')
         self.log = tmp_path / f'{name}.log'
         self._config_path = tmp_path / f'{name}.json'
+        self.late = late
         self._webrtc = webrtc
         self._inside = inside
         self._modules = NEWEST if newest else GO_MOD
@@ -98,6 +102,7 @@ class ViamServer:
         self._scratch = tempfile.mkdtemp(prefix='viam-')
         command = [str(program), str(self._config_path), '--record', str(self.record.path)]
         command += ['--parent', str(os.getpid()), *(['--webrtc'] if self._webrtc else [])]
+        command += ['--late', f'{self.late}s']
         places = dict.fromkeys(('HOME', 'VIAM_HOME', 'TMPDIR'), self._scratch)
         places['RECORD'] = str(self.record.path)
         with self.log.open('ab') as log:
