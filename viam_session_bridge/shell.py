@@ -129,7 +129,7 @@ class Shell:
             wait_until = exit_at
             while not self._bridge.closed and (now := time.monotonic()) < wait_until:
                 self._closed.wait(wait_until - now)
-                if time.monotonic() >= wait_until:
+                if (now := time.monotonic()) >= wait_until:
                     wait_until = self._bridge.exit_waits_until(now) + ANSWERED_WITHIN
             return self._bridge.not_final() | dict.fromkeys(self._bridge.given_up(), False)
 
