@@ -140,6 +140,20 @@ def test_when_its_deadline_passed_it_is_sent_again_with_twice_the_time(rig: Rig)
     assert [one.next_timeout for one in timed_out] == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
 
 
+def test_one_that_stop_timeout_cuts_short_each_time_ends_on_the_third() -> None:
+    rig = Rig(stop_timeout=1.0)  # of a base whose Stop takes 3 s
+    rig.drive('A')
+    rig.left('A')
+    rig.until(1.0 + THERE_AND_BACK)
+    assert rig.answer(Move) == [STOP]  # the zero
+    second = rig.now + 2.0 + THERE_AND_BACK
+    assert times(rig.until(second)) == [pytest.approx(second)]
+    assert [one.next_timeout for one in rig.told(StopTimedOut)] == [2.0, 4.0]
+    rig.until(second + 3.0)
+    rig.answer(StopBase)
+    assert is_final(rig)
+
+
 def test_a_deadline_that_grew_shrinks_to_what_stops_take(rig: Rig) -> None:
     rig.left('A')
     rig.until(DEADLINE)
