@@ -143,6 +143,20 @@ def test_when_its_deadline_passed_it_is_sent_again_with_twice_the_time(rig: Rig)
     assert [one.next_timeout for one in timed_out] == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
 
 
+def test_one_that_stop_timeout_cuts_short_each_time_ends_on_the_third() -> None:
+    rig = Rig(stop_timeout=1.0)  # of a base whose Stop takes 3 s
+    rig.drive('A')
+    rig.left('A')
+    rig.until(1.0 + THERE_AND_BACK)
+    assert rig.answer(Move) == [STOP]  # the zero
+    second = rig.now + 2.0 + THERE_AND_BACK
+    assert times(rig.until(second)) == [pytest.approx(second)]
+    assert [one.next_timeout for one in rig.told(StopTimedOut)] == [2.0, 4.0]
+    rig.until(second + 3.0)
+    rig.answer(StopBase)
+    assert is_final(rig)
+
+
 def test_a_deadline_that_grew_shrinks_to_what_stops_take(rig: Rig) -> None:
     rig.left('A')
     rig.until(DEADLINE)
@@ -292,16 +306,31 @@ def test_acknowledged_beside_a_command_it_is_not_repeated_until_that_is_answered
     assert rig.answer(Move) == [STOP]
 
 
-def test_meanwhile_the_base_is_asked_each_second_and_stopped_when_it_moves() -> None:
+def test_meanwhile_it_is_asked_after_50_ms_doubling_to_1_s_and_stopped_when_it_moves() -> None:
     rig = Rig(verify=True, machines=[machine(call_timeout=5.0)])
     rig.drive('A')
     hung(rig).left('A')
     rig.answer(StopBase)
     asks = IsMoving('base', Doubt.UNANSWERED)
-    assert times(rig.until(2.0, times_out=False), asks) == [1.0]
-    assert rig.answer(IsMoving) == []
-    assert times(rig.until(3.0, times_out=False), asks) == [3.0]
-    assert rig.answer(IsMoving, moving=True) == [STOP]
+    for pause in (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0):
+        asked_at = rig.now + pause
+        assert times(rig.until(asked_at, times_out=False), asks) == [pytest.approx(asked_at)]
+        led_to = rig.answer(IsMoving, moving=pause == 0.1)
+        assert led_to == ([STOP] if pause == 0.1 else [])
+        rig.acknowledge()
+
+
+def test_another_reason_to_stop_has_it_asked_soon_again() -> None:
+    rig = Rig(verify=True, machines=[machine(call_timeout=5.0)])
+    rig.drive('A')
+    hung(rig).command('A', NAN)
+    rig.answer(StopBase)
+    rig.until(0.05, times_out=False)
+    rig.answer(IsMoving)
+    assert rig.left('A') == [STOP]
+    rig.answer(StopBase)
+    asks = IsMoving('base', Doubt.UNANSWERED)
+    assert times(rig.until(0.1, times_out=False), asks) == [pytest.approx(0.1)]
 
 
 def asked_beside_a_command() -> Rig:

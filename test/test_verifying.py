@@ -107,6 +107,8 @@ def stopped_after_a_timeout() -> Bench:
     bench.wait(1.0)  # the lost command counts as answered: a final stop goes out
     while bench.asked(StopBase):
         bench.answer(StopBase)
+    while bench.asked(IsMoving):  # for the lost command; it is final now
+        bench.answer(IsMoving, STANDS)
     return bench
 
 

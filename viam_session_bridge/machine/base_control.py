@@ -54,7 +54,6 @@ from viam_session_bridge.machine.standing_zero import StandingZero
 from viam_session_bridge.machine.unanswered import Unanswered
 
 TIMEOUTS_REPORTED = 3  # in a row (R10)
-WATCHED_EVERY = 1.0  # s, between two questions whether it moves while a command is unanswered (R7)
 UNKNOWN_EVERY, UNKNOWN_FOR = 1.0, 60.0  # s, while the machine knows no such base (R7)
 ZERO_WAITS = 0.05  # s, for a command in flight (R10)
 OVERDUE_AGAIN_AFTER = 60.0  # s
@@ -339,7 +338,7 @@ class BaseControl:
         if moves:
             self.pending.due_at = now
         elif not self._all_answered:
-            self.pending.watch_at = now + WATCHED_EVERY
+            self.pending.watch_again(now)
 
     def standing_asked(self) -> None:
         """Take that it is asked whether the base stands under its zeros."""
@@ -583,7 +582,7 @@ class BaseControl:
             if self._all_answered:
                 pending.due_at = now
             else:
-                pending.watch_at = now + WATCHED_EVERY
+                pending.watch_again(now)
 
     def _fail(self, command: Command, cause: Cause, detail: str, now: float) -> None:
         forward = command.forward
