@@ -76,7 +76,7 @@ def test_it_leaves_the_base_to_a_machine_session_that_covers_it_and_says_so(
     assert bridge.wait_exit() == 1
     took = time.monotonic() - wished
     assert SHUTDOWN_TIMEOUT <= took <= SHUTDOWN_TIMEOUT + EXIT + load.since(wished)
-    assert 'base: its stop was acknowledged never within shutdown_timeout' in bridge.output()
+    assert 'base: its stop was never acknowledged within shutdown_timeout' in bridge.output()
     machine.control('base', stop_delay=0.0)
     last = base.motions()[-1].t
     stop = base.wait_stopped(wished)
