@@ -331,6 +331,16 @@ def test_the_end_tries_one_that_was_given_up_again_for_it_may_be_back(rig: Rig) 
     assert rig.bridge.given_up() == []
 
 
+def test_once_its_machine_is_closed_nothing_has_it_tried_again(rig: Rig) -> None:
+    rig.deactivate()
+    while not rig.told(StopGivenUp):
+        rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+        rig.until(rig.now + 1.0)
+    assert rig.told(MachineClosed)
+    assert rig.command('A') == []
+    assert rig.bridge.given_up() == ['base']
+
+
 def test_another_answer_begins_the_minute_anew(rig: Rig) -> None:
     rig.left('A')
     for step in range(90):

@@ -395,9 +395,8 @@ class BaseControl:
         )
 
     def closed(self) -> None:
-        """Take that the machine is let go of: a stop that is pending has nothing to stop."""
-        if self.pending is not None:
-            self.pending, self.commanded = None, False
+        """Take that the machine is let go of: a stop would reach nobody, nor is there one to do."""
+        self.pending, self.commanded = None, False
 
     def open_stop(self) -> OpenStop | None:
         """Return the newest Stop that is under way."""
