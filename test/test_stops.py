@@ -341,6 +341,15 @@ def test_once_its_machine_is_closed_nothing_has_it_tried_again(rig: Rig) -> None
     assert rig.bridge.given_up() == ['base']
 
 
+def test_but_the_next_end_does_for_it_may_be_back(rig: Rig) -> None:
+    rig.deactivate()
+    while not rig.told(StopGivenUp):
+        rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+        rig.until(rig.now + 1.0)
+    rig.feed(lambda: rig.bridge.activate(rig.now))
+    assert rig.deactivate() == [STOP]
+
+
 def test_another_answer_begins_the_minute_anew(rig: Rig) -> None:
     rig.left('A')
     for step in range(90):

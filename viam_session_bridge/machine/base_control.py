@@ -166,9 +166,10 @@ class BaseControl:
 
         What waits is dropped, but for a newer command behind one that failed (R10), and another
         client's behind an expired machine session. A refusal stops a base only that was commanded
-        since its last final stop.
+        since its last final stop, or the one that was given up.
         """
-        if stop.cause in (Cause.REFUSED, Cause.ZERO) and not self.commanded:
+        refused = stop.cause in (Cause.REFUSED, Cause.ZERO)
+        if refused and (not self.commanded or self.gave_up):
             return False
         if stop.cause is not Cause.FAILED and not (
             stop.cause is Cause.EXPIRED
@@ -395,8 +396,8 @@ class BaseControl:
         )
 
     def closed(self) -> None:
-        """Take that the machine is let go of: a stop would reach nobody, nor is there one to do."""
-        self.pending, self.commanded = None, False
+        """Take that the machine is let go of: a stop that is pending has nothing to stop."""
+        self.pending, self.commanded = None, self.gave_up
 
     def open_stop(self) -> OpenStop | None:
         """Return the newest Stop that is under way."""
@@ -562,7 +563,7 @@ class BaseControl:
         if pending.unknown_since + UNKNOWN_FOR <= now:
             self.happened.append(StopGivenUp(pending.stop, pending.detail, now))
             self.pending, self.gave_up = None, self._moved
-            # The next reason to stop has it tried again (R19).
+            # The end, of a session or the bridge, has it tried again (R19).
             self.commanded = self._moved or self.waiting is not None
 
     def _stop_acknowledged(
