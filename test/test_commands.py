@@ -256,7 +256,7 @@ def test_behind_a_stop_that_takes_long_it_is_dropped() -> None:
     rig.until(0.3)
     rig.heartbeat('B')
     assert rig.until(WINDOW) == []
-    assert [dropped.client for dropped in rig.told(CommandDropped)] == ['B']
+    assert rig.told(CommandDropped) == [CommandDropped('base', 'B', WINDOW)]
     assert rig.told(CommandFailed) == []
     assert rig.answer(StopBase) == []
 
@@ -463,6 +463,25 @@ def test_only_the_newest_is_sent(rig: Rig) -> None:
     assert rig.answer(Move) == []
 
 
+def test_a_refused_one_before_that_answer_leaves_nothing_to_send(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    assert rig.command('A', NAN) == [STOP]
+    assert rig.answer(Move, Outcome.SESSION_EXPIRED) == [STOP]  # clean, beside the other
+    rig.acknowledge()
+    assert rig.calls == []
+    assert rig.bridge.not_final() == {}
+
+
+def test_a_refused_one_while_the_new_machine_session_starts_stops_the_base(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.answer(Move, Outcome.SESSION_EXPIRED)
+    assert rig.command('A', NAN) == [STOP]
+    assert rig.answer(StartSession) == []
+    rig.acknowledge()
+    assert rig.calls == []
+    assert rig.bridge.not_final() == {}
+
+
 def test_anothers_newer_command_goes_out_instead(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.command('B', 0.5)
@@ -590,4 +609,4 @@ def test_that_commands_succeed_again_is_told_once(rig: Rig) -> None:
     rig.acknowledge()
     rig.drive('A')
     rig.drive('A')
-    assert [one.base for one in rig.told(CommandsSucceed)] == ['base']
+    assert rig.told(CommandsSucceed) == [CommandsSucceed('base', rig.now)]

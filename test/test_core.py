@@ -542,6 +542,13 @@ def test_due_sessions_are_expired_before_a_discarded_command_is_looked_at(core: 
 # R17, the core's part: refusals, base by base, counted by reason
 
 
+def test_a_client_whose_command_was_displaced_commands_the_base_no_longer(core: Core) -> None:
+    core.command('A', 'base', GO, 1.0)
+    core.displaced('base')
+    assert core.last_user('base') is None
+    assert stops(core.command('A', 'base', NAN, 1.1)) == []
+
+
 @pytest.mark.parametrize('number', [math.nan, math.inf, -math.inf])
 def test_a_non_finite_number_is_refused(core: Core, number: float) -> None:
     said = core.command('A', 'base', Velocity(0.1, 0.0, number), 1.0)

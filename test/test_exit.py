@@ -6,7 +6,7 @@
 import pytest
 
 from support.pure import CALL_TIMEOUT, Rig
-from viam_session_bridge.machine.calls import GetSessions, Outcome, Redial, StopBase
+from viam_session_bridge.machine.calls import Outcome, Reach, Redial, StopBase
 
 STOP = StopBase('base')
 EXIT_AT = 2.0
@@ -61,7 +61,7 @@ def test_so_the_one_that_is_open_is_not_cut_by_dialling_anew() -> None:
     rig.deactivate()
     rig.feed(lambda: rig.bridge.exits(1.9))
     kinds = [type(request) for _, request in rig.until(4.0)]
-    assert GetSessions in kinds  # it was under way to that
+    assert Reach in kinds  # it was under way to that
     assert Redial not in kinds
     assert rig.pending(StopBase)
 

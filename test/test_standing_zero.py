@@ -7,7 +7,7 @@ import pytest
 
 from support.pure import base, MACHINE_WINDOW, Rig, WINDOW
 from viam_session_bridge.configuration import SessionsMode, StopPolicy
-from viam_session_bridge.core.said import Cause
+from viam_session_bridge.core.said import Cause, Stop
 from viam_session_bridge.core.velocity import ZERO
 from viam_session_bridge.machine.calls import (
     Doubt,
@@ -79,7 +79,10 @@ def standing(rig: Rig) -> Rig:
 def test_one_that_moves_is_stopped(rig: Rig) -> None:
     standing(rig).answer(StopBase)
     (stopped,) = rig.told(StopAcknowledged)
-    assert (stopped.stop.cause, stopped.stop.client) == (Cause.STANDING, 'A')
+    session = rig.bridge.core.session('A')
+    assert session is not None
+    at = WINDOW + PERIOD
+    assert stopped.stop == Stop('base', Cause.STANDING, 'A', at, session.number)
     assert rig.bridge.not_final() == {}
 
 
@@ -95,6 +98,29 @@ def test_from_then_on_zeros_are_signs_of_life_and_not_forwarded(rig: Rig) -> Non
     sent = [request for _, request in stream(rig, 0.0, 5.0)]
     assert not [one for one in sent if isinstance(one, (Move, StopBase))]
     assert rig.bridge.core.session('A') is session is not None
+
+
+def test_they_are_no_commands_so_that_it_is_verified_to_stand(rig: Rig) -> None:
+    standing(rig).answer(StopBase)
+    sent = stream(rig, 0.0, rig.now + 0.2)
+    assert IsMoving('base') in [request for _, request in sent]
+
+
+def test_nothing_is_asked_while_a_stop_goes_on(rig: Rig) -> None:
+    rig.drive('A')
+    assert rig.command('A', float('nan')) == [STOP]
+    while rig.now < 2 * WINDOW:
+        rig.until(rig.now + PERIOD, times_out=False)
+        assert rig.command('A', 0.0) == []
+    assert ASK not in [call.request for call, _ in rig.calls]
+
+
+def test_an_answer_that_another_stop_overtook_changes_nothing(rig: Rig) -> None:
+    zeros_for_a_window(rig)
+    assert rig.command('A', float('nan')) == [STOP]
+    assert rig.command('A', 0.0) == []
+    assert rig.answer(IsMoving, moving=True) == []
+    assert rig.answer(StopBase) == [Move('base', ZERO, 'sid-1')]
 
 
 def test_the_machine_session_is_heartbeated_meanwhile() -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from support.pure import base, machine, Rig
+from support.pure import base, CALL_TIMEOUT, machine, Rig
 from viam_session_bridge.configuration import BaseConfiguration, StopPolicy
 from viam_session_bridge.core.said import SessionEnded, Stop
 from viam_session_bridge.core.session import SessionsMode
+from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.machine.calls import (
     GetSessions,
     IsMoving,
@@ -342,7 +343,7 @@ def displaced(rig: Rig) -> Rig:
 
 def test_a_command_that_another_client_cancelled_is_left_to_that_client(rig: Rig) -> None:
     displaced(rig)
-    assert [one.client for one in rig.told(CommandDisplaced)] == ['A']
+    assert rig.told(CommandDisplaced) == [CommandDisplaced('base', 'A', 0.0)]
     assert rig.bridge.core.last_user('base') is None
     assert [one for one in rig.until(5.0) if isinstance(one[1], StopBase)] == []
 
@@ -372,6 +373,60 @@ def test_with_the_next_command_the_base_is_its_again(rig: Rig) -> None:
     assert rig.command('A', 0.5)
     session = rig.bridge.core.session('A')
     assert rig.bridge.core.last_user('base') is session is not None
+
+
+def test_deactivation_after_that_asks_nobody_and_stops_nothing(rig: Rig) -> None:
+    assert displaced(rig).deactivate() == []
+    assert rig.bridge.closed
+
+
+def test_where_a_newer_one_waits_the_base_stays_its(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    assert rig.answer(Move, Outcome.CANCELLED) == [Move('base', Velocity(0.5), 'sid-1')]
+    session = rig.bridge.core.session('A')
+    assert rig.bridge.core.last_user('base') is session is not None
+
+
+def beside_a_lost_one(rig: Rig) -> Rig:
+    """Let a command go without an answer, and a newer one of A's be in flight."""
+    rig.command('A', 0.4)
+    rig.until(CALL_TIMEOUT)
+    rig.acknowledge()
+    rig.command('A', 0.5)
+    return rig
+
+
+def test_one_beside_a_command_that_may_run_late_was_not_displaced(rig: Rig) -> None:
+    beside_a_lost_one(rig)
+    assert rig.answer(Move, Outcome.CANCELLED) == [StopBase('base')]
+    assert rig.told(CommandDisplaced) == []
+
+
+def test_nor_is_the_base_stopped_for_an_older_command_that_counts_as_answered_by_then() -> None:
+    rig = leaving(machines=[machine(call_timeout=2.0)])
+    rig.command('A', 0.4)
+    rig.now = 0.1
+    rig.answer(Move, Outcome.CUT)
+    rig.acknowledge()
+    rig.command('A', 0.5)
+    keep_alive(rig, 3.2)
+    rig.answer(Move, Outcome.CANCELLED)
+    assert rig.told(CommandDisplaced)
+    assert StopBase('base') not in keep_alive(rig, 5.0)
+
+
+def keep_alive(rig: Rig, until: float) -> list[Request]:
+    """Let A's heartbeats keep its session alive; its commands get no answer."""
+    sent: list[Request] = []
+    while rig.now < until:
+        sent += [request for _, request in rig.until(rig.now + 0.1, times_out=False)]
+        rig.heartbeat('A')
+        while rig.pending(GetSessions):
+            rig.answer(GetSessions)
+        while rig.pending(SendHeartbeat):
+            rig.answer(SendHeartbeat)
+    return sent
 
 
 def test_one_that_our_own_stop_cancelled_was_not_displaced(rig: Rig) -> None:
@@ -407,6 +462,16 @@ def test_one_whose_command_in_flight_fails_is_not_left_but_stopped(rig: Rig) -> 
     rig.acknowledge()
     assert rig.told(LeftToMachine) == []
     assert rig.bridge.closed
+
+
+def test_a_base_that_was_left_is_not_stopped_for_an_older_command(rig: Rig) -> None:
+    beside_a_lost_one(rig)
+    rig.answer(Move)
+    keep_alive(rig, CALL_TIMEOUT + 1.1)
+    rig.deactivate()
+    rig.answer(GetSessions, sids=FOREIGN)
+    assert rig.told(LeftToMachine)
+    assert [one for _, one in rig.until(5.0) if isinstance(one, StopBase)] == []
 
 
 def test_one_with_a_command_that_may_run_late_is_not_left_but_stopped(rig: Rig) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
 from viam_session_bridge.configuration import SessionsMode
-from viam_session_bridge.core.said import Cause
+from viam_session_bridge.core.said import Cause, Stop
 from viam_session_bridge.core.velocity import Velocity, ZERO
 from viam_session_bridge.machine.calls import (
     Doubt,
@@ -31,7 +31,7 @@ from viam_session_bridge.machine.happened import (
     StopOverdue,
     StopTimedOut,
 )
-from viam_session_bridge.machine.pending_stop import THERE_AND_BACK
+from viam_session_bridge.machine.pending_stop import StopTimeout, THERE_AND_BACK
 
 STOP = StopBase('base')
 NAN = float('nan')
@@ -137,8 +137,24 @@ def test_when_its_deadline_passed_it_is_sent_again_with_twice_the_time(rig: Rig)
         else:
             assert times(sent) == [pytest.approx(deadline, abs=1e-4)]
     timed_out = rig.told(StopTimedOut)
+    assert {(one.stop.base, one.stop.cause) for one in timed_out} == {('base', Cause.LEFT)}
+    assert timed_out[0].at == DEADLINE
     assert [one.timeout for one in timed_out] == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
     assert [one.next_timeout for one in timed_out] == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
+
+
+def test_one_that_stop_timeout_cuts_short_each_time_ends_on_the_third() -> None:
+    rig = Rig(stop_timeout=1.0)  # of a base whose Stop takes 3 s
+    rig.drive('A')
+    rig.left('A')
+    rig.until(1.0 + THERE_AND_BACK)
+    assert rig.answer(Move) == [STOP]  # the zero
+    second = rig.now + 2.0 + THERE_AND_BACK
+    assert times(rig.until(second)) == [pytest.approx(second)]
+    assert [one.next_timeout for one in rig.told(StopTimedOut)] == [2.0, 4.0]
+    rig.until(second + 3.0)
+    rig.answer(StopBase)
+    assert is_final(rig)
 
 
 def test_a_deadline_that_grew_shrinks_to_what_stops_take(rig: Rig) -> None:
@@ -150,6 +166,34 @@ def test_a_deadline_that_grew_shrinks_to_what_stops_take(rig: Rig) -> None:
     assert timeout_of_the_next_stop(rig) == 4.0 + THERE_AND_BACK  # a base whose Stop takes so long
     rig.answer(StopBase)
     assert timeout_of_the_next_stop(rig) == DEADLINE
+
+
+def test_a_deadline_shrinks_back_to_stop_timeout_whatever_that_is() -> None:
+    timeout = StopTimeout(0.5)
+    timeout.passed(0.5)
+    timeout.passed(1.0)
+    assert timeout.seconds == 2.0
+    timeout.took(0.1)
+    assert timeout.seconds == 0.5
+
+
+def test_a_stop_that_the_machine_itself_gave_up_sooner_is_an_error_like_any_other(
+    rig: Rig,
+) -> None:
+    rig.left('A')
+    rig.now = 0.1
+    rig.answer(StopBase, Outcome.TIMED_OUT)
+    rig.answer(Move)  # the zero
+    assert rig.told(StopTimedOut) == []
+    rig.answer(StopBase)
+    assert timeout_of_the_next_stop(rig) == DEADLINE
+
+
+def test_so_is_one_that_fails_in_the_last_moment(rig: Rig) -> None:
+    rig.left('A')
+    rig.now = DEADLINE
+    rig.answer(StopBase, Outcome.FAILED)
+    assert rig.told(StopTimedOut) == []
 
 
 def test_errors_are_followed_by_pauses_of_50_ms_doubling_to_1_s(rig: Rig) -> None:
@@ -217,6 +261,25 @@ def test_but_one_as_soon_as_the_last_earlier_command_is_answered(
     assert len(rig.pending(StopBase)) == 2
 
 
+def test_where_the_second_of_the_two_is_lost_the_first_ones_answer_sends_the_next(
+    rig: Rig,
+) -> None:
+    hung(rig).left('A')
+    rig.answer(Move)
+    rig.answer(StopBase, Outcome.CUT, newest=True)
+    assert rig.answer(StopBase) == [STOP]
+    rig.answer(StopBase)
+    assert is_final(rig)
+
+
+def test_the_first_of_the_two_was_cancelled_by_us_and_waits_no_longer_for_that(rig: Rig) -> None:
+    hung(rig).left('A')
+    rig.answer(Move)
+    rig.answer(StopBase, Outcome.CUT, newest=True)
+    rig.answer(StopBase, Outcome.CANCELLED)
+    assert times(rig.until(1.0, times_out=False)) == [0.1]
+
+
 def test_the_first_of_the_two_is_cancelled_by_the_other_and_means_nothing(rig: Rig) -> None:
     hung(rig).left('A')
     rig.answer(Move)
@@ -243,16 +306,58 @@ def test_acknowledged_beside_a_command_it_is_not_repeated_until_that_is_answered
     assert rig.answer(Move) == [STOP]
 
 
-def test_meanwhile_the_base_is_asked_each_second_and_stopped_when_it_moves() -> None:
+def test_meanwhile_it_is_asked_after_50_ms_doubling_to_1_s_and_stopped_when_it_moves() -> None:
     rig = Rig(verify=True, machines=[machine(call_timeout=5.0)])
     rig.drive('A')
     hung(rig).left('A')
     rig.answer(StopBase)
     asks = IsMoving('base', Doubt.UNANSWERED)
-    assert times(rig.until(2.0, times_out=False), asks) == [1.0]
-    assert rig.answer(IsMoving) == []
-    assert times(rig.until(3.0, times_out=False), asks) == [3.0]
-    assert rig.answer(IsMoving, moving=True) == [STOP]
+    for pause in (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0):
+        asked_at = rig.now + pause
+        assert times(rig.until(asked_at, times_out=False), asks) == [pytest.approx(asked_at)]
+        led_to = rig.answer(IsMoving, moving=pause == 0.1)
+        assert led_to == ([STOP] if pause == 0.1 else [])
+        rig.acknowledge()
+
+
+def test_another_reason_to_stop_has_it_asked_soon_again() -> None:
+    rig = Rig(verify=True, machines=[machine(call_timeout=5.0)])
+    rig.drive('A')
+    hung(rig).command('A', NAN)
+    rig.answer(StopBase)
+    rig.until(0.05, times_out=False)
+    rig.answer(IsMoving)
+    assert rig.left('A') == [STOP]
+    rig.answer(StopBase)
+    asks = IsMoving('base', Doubt.UNANSWERED)
+    assert times(rig.until(0.1, times_out=False), asks) == [pytest.approx(0.1)]
+
+
+def asked_beside_a_command() -> Rig:
+    """Let the base be asked at 1 s, for A's newest command hangs beside the acknowledged Stop."""
+    rig = Rig(verify=True, machines=[machine(call_timeout=5.0)])
+    rig.drive('A')
+    hung(rig).left('A')
+    rig.answer(StopBase)
+    rig.until(1.0, times_out=False)
+    assert rig.pending(IsMoving)
+    return rig
+
+
+def test_an_answer_that_another_stop_overtook_sends_none() -> None:
+    rig = asked_beside_a_command()
+    rig.command('B')
+    assert rig.left('B') == [STOP]
+    assert rig.answer(IsMoving, moving=True) == []
+    assert rig.answer(StopBase) == []
+
+
+def test_nor_does_one_that_the_final_stop_overtook() -> None:
+    rig = asked_beside_a_command()
+    rig.answer(Move)
+    rig.answer(StopBase)
+    assert is_final(rig)
+    assert rig.answer(IsMoving, moving=True) == []
 
 
 # Cancelled
@@ -300,6 +405,10 @@ ZERO_SENT = Move('base', ZERO, 'sid-1')
 UNKNOWN = 'UNKNOWN: no node found with api rdk:component:base and name base'
 
 
+def stop_of_a() -> Stop:
+    return Stop('base', Cause.LEFT, 'A', 0.0, 1, 0.0)
+
+
 def test_it_is_repeated_each_second_without_a_zero(rig: Rig) -> None:
     rig.left('A')
     for _ in range(3):
@@ -317,7 +426,8 @@ def give_up(rig: Rig) -> None:
 
 def test_and_given_up_and_told_after_a_minute(rig: Rig) -> None:
     give_up(rig)
-    assert 60.0 <= rig.now <= 62.0
+    assert rig.now == 61.0
+    assert rig.told(StopGivenUp) == [StopGivenUp(stop_of_a(), UNKNOWN, 60.0)]
     assert rig.pending(StopBase) == []
     assert rig.bridge.given_up() == ['base']
 
@@ -350,6 +460,12 @@ def test_but_the_next_end_does_for_it_may_be_back(rig: Rig) -> None:
     assert rig.deactivate() == [STOP]
 
 
+def test_so_does_a_refusal(rig: Rig) -> None:
+    give_up(rig)
+    rig.feed(lambda: rig.bridge.seen('A'))
+    assert rig.command('A', NAN) == [STOP]
+
+
 def test_another_answer_begins_the_minute_anew(rig: Rig) -> None:
     rig.left('A')
     for step in range(90):
@@ -359,6 +475,26 @@ def test_another_answer_begins_the_minute_anew(rig: Rig) -> None:
             rig.answer(Move)
         rig.until(rig.now + 1.0)
     assert rig.told(StopGivenUp) == []
+
+
+def test_an_acknowledgement_does_too(rig: Rig) -> None:
+    hung(rig).left('A')
+    rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+    rig.until(1.0, times_out=False)
+    rig.answer(StopBase)
+    rig.answer(Move)
+    rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+    rig.until(60.5, times_out=False)
+    rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+    assert rig.told(StopGivenUp) == []
+
+
+def test_where_an_earlier_command_was_acknowledged_it_is_waited_for(rig: Rig) -> None:
+    hung(rig)
+    rig.answer(Move, Outcome.FAILED)
+    rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+    rig.deactivate()
+    assert rig.bridge.not_final() == {'base': False}
 
 
 def test_where_no_command_was_ever_acknowledged_nothing_is_waited_for() -> None:
@@ -420,11 +556,35 @@ def test_the_first_failure_is_told_and_the_last_one_while_it_goes_on(rig: Rig) -
     rig.answer(StopBase, Outcome.FAILED, detail='UNKNOWN: a wheel is off')
     rig.answer(Move)
     rig.answer(StopBase, Outcome.FAILED, detail='UNKNOWN: another wheel is off')
-    assert [one.detail for one in rig.told(StopFailed)] == ['UNKNOWN: a wheel is off']
+    assert rig.told(StopFailed) == [StopFailed(stop_of_a(), 'UNKNOWN: a wheel is off', 0.0)]
     while rig.now < 5.5:
         rig.until(rig.now + 1.0)
         rig.answer(StopBase, Outcome.FAILED, detail='UNKNOWN: another wheel is off')
     assert [one.detail for one in rig.told(StopOverdue)] == ['UNKNOWN: another wheel is off']
+
+
+def test_before_any_failure_there_are_none_to_tell() -> None:
+    rig = Rig(stop_timeout=10.0)
+    rig.drive('A')
+    rig.left('A')
+    rig.until(5.0)
+    assert rig.told(StopOverdue) == [StopOverdue(stop_of_a(), 1, '', 5.0)]
+
+
+def test_after_an_acknowledged_stop_a_refusal_sends_no_other(rig: Rig) -> None:
+    hung(rig).command('A', NAN)
+    rig.answer(StopBase)
+    assert rig.command('A', NAN) == []
+    assert times(rig.until(WINDOW - 0.1, times_out=False)) == []
+
+
+def test_nor_does_a_zero_beside_an_open_one_once_that_is_acknowledged(rig: Rig) -> None:
+    hung(rig)
+    rig.answer(Move, Outcome.TIMED_OUT)
+    rig.command('A', 0.0)
+    assert len(rig.pending(StopBase)) == 1
+    assert rig.answer(StopBase) == []
+    assert times(rig.until(CALL_TIMEOUT)) == []
 
 
 def test_refusals_at_5_khz_do_not_drive_the_repetitions(rig: Rig) -> None:
@@ -506,6 +666,13 @@ def test_another_reason_to_stop_wants_another_acknowledgement(rig: Rig) -> None:
     assert rig.bridge.not_final() == {'base': True}
     rig.left('A')
     assert rig.bridge.not_final() == {'base': False}
+
+
+def test_which_goes_out_at_once(rig: Rig) -> None:
+    hung(rig).left('A')
+    rig.answer(StopBase)
+    rig.command('B')
+    assert rig.left('B') == [STOP]
 
 
 def test_the_next_waits_for_the_answer_of_the_zero(rig: Rig) -> None:
@@ -630,10 +797,24 @@ def test_a_zero_without_an_answer_counts_too(rig: Rig) -> None:
     rig.answer(StopBase, Outcome.FAILED)
     rig.now = 0.01
     rig.answer(Move, Outcome.TIMED_OUT)
-    rig.until(0.05)
+    assert times(rig.until(CALL_TIMEOUT), GetSessions()) == [CALL_TIMEOUT]
     rig.acknowledge()
     assert not is_final(rig)
 
+
+def test_the_final_stop_tells_how_many_there_were(rig: Rig) -> None:
+    for _ in range(2):
+        hung(rig)
+        rig.until(rig.now + CALL_TIMEOUT)
+        rig.acknowledge()
+    rig.left('A')
+    while not is_final(rig):
+        assert rig.now < 5.0
+        if rig.pending(GetSessions):
+            rig.answer(GetSessions)
+        rig.acknowledge()
+        rig.until(rig.now + 0.1)
+    assert [final.timed_out for final in rig.told(StopFinal)] == [2]
 
 
 @pytest.mark.parametrize('mode', [SessionsMode.AUTO, SessionsMode.DISABLED])

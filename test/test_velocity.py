@@ -139,6 +139,16 @@ def test_nothing_is_sent_as_a_negative_zero(velocity: Velocity) -> None:
         assert math.copysign(1.0, linear.x) == math.copysign(1.0, angular.z) == 1.0
 
 
+def test_no_power_is_sent_as_a_negative_zero() -> None:
+    linear, _ = Velocity(x=-0.0, y=0.0).to_viam_power(1.0, 1.0, False)
+    assert math.copysign(1.0, linear.y) == 1.0
+
+
+def test_power_to_the_side_is_a_fraction_of_the_maximum_too() -> None:
+    linear, _ = Velocity(x=1.0, y=-0.5).to_viam_power(4.0, 1.0, False)
+    assert (linear.x, linear.y) == (0.125, 0.25)
+
+
 # Limits (R17)
 
 

@@ -6,6 +6,10 @@ Real processes over real DDS, against both machines: the real viam-server and th
 A module names its bases (`BASES`: the parameters of each); its machine has all of them and serves
 all its tests, each of which drives bases of its own. `MACHINE_WINDOW` is the machine's heartbeat
 window in s, `CALL_TIMEOUT` the `call_timeout` of a bridge that the tests share.
+
+Tests of stops are marked `slow_bases`, most modules as a whole: they run once more, on the real
+viam-server, with bases whose Stop takes `SLOW` (R7). Where that would say nothing a test is
+marked `fast_bases`, with the reason.
 """
 
 from __future__ import annotations
@@ -42,16 +46,37 @@ needs_gids = pytest.mark.skipif(
 )
 
 MACHINE_WINDOW = 0.6  # s, longer than the bridge's, which so comes first
+SLOW = 0.4  # s
 
 
-def make_machine(kind: str, directory: Path, bases: list[str], window: float) -> Machine:
-    """Make a machine of a kind; it is to be started."""
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrise the machine (both kinds, where a test names none) and what its Stops take."""
+    marks = list(metafunc.definition.iter_markers())
+    names = {mark.name for mark in marks}
+    slow = 'slow_bases' in names and 'fast_bases' not in names
+    named = any(mark.name == 'parametrize' and mark.args[0] == 'machine_kind' for mark in marks)
+    if 'machine_kind' in metafunc.fixturenames and not named:
+        runs = {'viam_server': ('viam_server', 0.0), 'simulated': ('simulated', 0.0)}
+        if slow:
+            runs['slow_viam_server'] = ('viam_server', SLOW)
+        metafunc.parametrize(
+            ('machine_kind', 'stop_takes'), runs.values(), True, runs.keys(), 'module'
+        )
+    elif slow:
+        metafunc.parametrize('stop_takes', (0.0, SLOW), True, ('fast', 'slow'), 'module')
+
+
+def make_machine(
+    kind: str, directory: Path, bases: list[str], window: float, stop_takes: float = 0.0
+) -> Machine:
+    """Make a machine of a kind, at whose bases a Stop takes so many s; it is to be started."""
     if kind == 'simulated':
-        return SimulatedMachineProcess(directory, bases, window)
+        options = ['--stop-time', str(stop_takes)]
+        return SimulatedMachineProcess(directory, bases, window, options=options)
     pytest.importorskip('viam', reason='viam-sdk is an extra')
     from support.viam_server import ViamServer
 
-    return ViamServer(directory, bases, window)
+    return ViamServer(directory, bases, window, stop_takes=stop_takes)
 
 
 @pytest.fixture(scope='module')
@@ -69,7 +94,7 @@ def domain(request: pytest.FixtureRequest, own_ros_domain: int) -> int:
     return domain
 
 
-@pytest.fixture(scope='module', params=['viam_server', 'simulated'])
+@pytest.fixture(scope='module')
 def machine_kind(request: pytest.FixtureRequest) -> str:
     """Return which machine the tests are run against."""
     kind: str = request.param
@@ -77,14 +102,24 @@ def machine_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope='module')
+def stop_takes(request: pytest.FixtureRequest) -> float:
+    """Return what a Stop takes at the machine's bases, in s."""
+    takes: float = getattr(request, 'param', 0.0)
+    return takes
+
+
+@pytest.fixture(scope='module')
 def machine(
-    request: pytest.FixtureRequest, machine_kind: str, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    machine_kind: str,
+    stop_takes: float,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Machine]:
     """Return the module's machine, which runs."""
     window = getattr(request.module, 'MACHINE_WINDOW', MACHINE_WINDOW)
     bases = list(request.module.BASES)
     directory = tmp_path_factory.mktemp(machine_kind)
-    with make_machine(machine_kind, directory, bases, window) as machine:
+    with make_machine(machine_kind, directory, bases, window, stop_takes) as machine:
         yield machine
 
 
@@ -97,9 +132,9 @@ def load(machine: Machine) -> Iterator[Load]:
 
 
 @pytest.fixture
-def drive(machine: Machine, load: Load) -> Callable[[str], Drive]:
+def drive(machine: Machine, load: Load, stop_takes: float) -> Callable[[str], Drive]:
     """Return what reads a base's record."""
-    return lambda base: Drive(machine.record, base, load)
+    return lambda base: Drive(machine.record, base, load, stop_takes)
 
 
 @pytest.fixture
@@ -119,7 +154,7 @@ def start_publisher(domain: int, load: Load, tmp_path: Path) -> Iterator[StartPu
 
 @pytest.fixture
 def start_bridge(
-    machine: Machine, domain: int, load: Load, tmp_path: Path
+    machine: Machine, domain: int, load: Load, stop_takes: float, tmp_path: Path
 ) -> Iterator[StartBridge]:
     """
     Return what starts a bridge of the test's own, given the parameters of its bases.
@@ -137,6 +172,7 @@ def start_bridge(
             inside: Callable[[], None] = lambda: None,
             **others: Any,
         ) -> BridgeProcess:
+            others = {'call_timeout': patience(CALL_TIMEOUT, stop_takes), **others}
             settings = parameters(address or machine.address, bases, **others)
             bridge = BridgeProcess(tmp_path, domain, settings, name=f'bridge{len(bridges)}')
             bridge.inside(inside).start(ready)
@@ -156,11 +192,12 @@ def shared_bridge(
     request: pytest.FixtureRequest,
     machine: Machine,
     shared_domain: int,
+    stop_takes: float,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[BridgeProcess]:
     """Return a bridge for all bases of the module."""
     directory = tmp_path_factory.mktemp('bridge')
-    timeout = getattr(request.module, 'CALL_TIMEOUT', CALL_TIMEOUT)
+    timeout = patience(getattr(request.module, 'CALL_TIMEOUT', CALL_TIMEOUT), stop_takes)
     settings = parameters(machine.address, request.module.BASES, call_timeout=timeout)
     with BridgeProcess(directory, shared_domain, settings) as bridge:
         yield bridge
@@ -185,6 +222,15 @@ def observer(domain: int) -> Iterator[Observer]:
     """Return a node that asks the bridge and listens to it."""
     with Observer(domain) as observer:
         yield observer
+
+
+def patience(call_timeout: float, stop_takes: float) -> float:
+    """
+    Return the `call_timeout` to set where a Stop takes that long.
+
+    viam-server lets each command wait while it stops the bases of a session that ended.
+    """
+    return call_timeout + stop_takes
 
 
 def tell(bridge: BridgeProcess, since: float = 0.0) -> None:

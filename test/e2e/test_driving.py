@@ -97,6 +97,7 @@ def test_speed_above_the_limit_is_scaled_with_its_ratio_kept(
         assert motion.angular == pytest.approx((0.0, 0.0, math.degrees(0.25)))
 
 
+@pytest.mark.slow_bases
 @pytest.mark.parametrize(('name', 'age'), [('old', 1.0), ('future', -1.0)])
 def test_stamp_out_of_bounds_stops_the_base_at_once(
     name: str,

@@ -25,6 +25,8 @@ from support.publisher_process import PublisherProcess
 if TYPE_CHECKING:
     from e2e.conftest import Machine
 
+pytestmark = pytest.mark.slow_bases
+
 SHUTDOWN_TIMEOUT = 0.7  # s
 ENDING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 BASES = {
@@ -128,6 +130,7 @@ def test_terminal_that_is_closed_ends_the_bridge_in_order(
     assert (ended['cause'], ended['bases']) == ('deactivated', ['terminal'])
 
 
+@pytest.mark.fast_bases('no Stop')
 def test_bridge_under_nohup_outlives_its_terminal(
     drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
@@ -141,6 +144,7 @@ def test_bridge_under_nohup_outlives_its_terminal(
     assert bridge.terminate() == 0
 
 
+@pytest.mark.fast_bases('no Stop')
 def test_bridge_that_nobody_uses_ends_without_a_call(
     drive: Drives, load: Load, start_bridge: StartBridge
 ) -> None:

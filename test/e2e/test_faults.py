@@ -19,7 +19,10 @@ from support.drive import Drive, kill, wait_for
 if TYPE_CHECKING:
     from support.viam_server import ViamServer
 
-pytestmark = pytest.mark.parametrize('machine_kind', ['viam_server'], indirect=True)
+pytestmark = [
+    pytest.mark.slow_bases,
+    pytest.mark.parametrize('machine_kind', ['viam_server'], indirect=True),
+]
 
 MACHINE_WINDOW = 2.0  # s
 REPEATED = 0.05  # s after a stop's first try; then it doubles

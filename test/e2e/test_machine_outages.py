@@ -20,15 +20,17 @@ from support.publisher_process import number_of
 if TYPE_CHECKING:
     from e2e.conftest import Machine
 
+pytestmark = pytest.mark.slow_bases
+
 BASES = {'base': {'command_topics': ['/cmd_vel']}, 'other': {'command_topics': ['/other']}}
 
 Drives = Callable[[str], Drive]
 
 
 @pytest.fixture
-def machine(machine_kind: str, tmp_path: Path) -> Iterator[Machine]:
+def machine(machine_kind: str, stop_takes: float, tmp_path: Path) -> Iterator[Machine]:
     """Return a machine of the test's own, which does not run yet."""
-    machine = make_machine(machine_kind, tmp_path, list(BASES), 2.0)
+    machine = make_machine(machine_kind, tmp_path, list(BASES), 2.0, stop_takes)
     try:
         yield machine
     finally:
@@ -99,6 +101,7 @@ def test_machine_that_arrives_late_gets_nothing_of_before(
     base.stands_still(stop.t)
 
 
+@pytest.mark.fast_bases('no Stop')
 def test_machine_that_arrives_late_is_driven_by_who_streams_already(
     drive: Drives,
     load: Load,
@@ -128,11 +131,12 @@ def test_hung_machine_delays_no_stop_on_another(
     machine_kind: str,
     start_bridge: StartBridge,
     start_publisher: StartPublisher,
+    stop_takes: float,
     tmp_path: Path,
 ) -> None:
     machine.start()
     (tmp_path / 'hung').mkdir()
-    with make_machine(machine_kind, tmp_path / 'hung', ['other'], 2.0) as hung:
+    with make_machine(machine_kind, tmp_path / 'hung', ['other'], 2.0, stop_takes) as hung:
         bridge = start_bridge(
             {name: {**BASES[name], 'machine': name} for name in BASES},
             machine_names=list(BASES),
@@ -141,7 +145,7 @@ def test_hung_machine_delays_no_stop_on_another(
                 for name, one in (('base', machine), ('other', hung))
             },
         )
-        base, other = drive('base'), Drive(hung.record, 'other', load)
+        base, other = drive('base'), Drive(hung.record, 'other', load, stop_takes)
         teleop, second = start_publisher('teleop'), start_publisher('second')
         second.stream('/other', forward=0.1, marked=True)
         teleop.stream('/cmd_vel', forward=0.2)
@@ -155,8 +159,8 @@ def test_hung_machine_delays_no_stop_on_another(
 
         # What was on its way into the freeze may still run at the thaw, beside the stop.
         numbers = len(second.sent('/other'))
-        hung.resume()
         thawed = time.monotonic()
+        hung.resume()
         again = wait_for(
             lambda: [
                 motion

@@ -16,6 +16,8 @@ from support.bridge_process import WINDOW
 from support.drive import Drive, kill
 from support.observer import Observer
 
+pytestmark = pytest.mark.slow_bases
+
 BASES = {
     name: {'command_topics': ['/cmd_vel'], 'sessions': 'disabled'}
     for name in ('deactivate', 'SIGTERM')

@@ -18,10 +18,15 @@ _HANGS = 0.1  # s that a call of a base takes at most, unless it hangs
 
 
 class Drive:
-    """One base, as its machine recorded it."""
+    """
+    One base, as its machine recorded it; it is stopped when its Stop has taken effect.
 
-    def __init__(self, record: Record, base: str, load: Load) -> None:
+    :param stop_takes: s that a Stop takes at the base: all that a stop may come later for
+    """
+
+    def __init__(self, record: Record, base: str, load: Load, stop_takes: float = 0.0) -> None:
         self.base = base
+        self.stop_takes = stop_takes
         self._record = record
         self._load = load
 
@@ -90,6 +95,7 @@ class Drive:
         """
         stop = self.wait_stopped(sent[0])
         widened = self._load.since(sent[0])
+        window += self.stop_takes
         assert stop.t - sent[0] >= window - EARLY, (
             f'{self.base} was stopped {stop.t - sent[0]:.4f} s after the last sign of life'
         )
@@ -103,7 +109,7 @@ class Drive:
         """Wait for the stop and hold it to so many seconds after `since`."""
         stop = self.wait_stopped(since)
         widened = self._load.since(since)
-        assert stop.t - since <= seconds + widened, (
+        assert stop.t - since <= seconds + self.stop_takes + widened, (
             f'{self.base} was stopped {stop.t - since:.4f} s later '
             f'(bound widened by {widened:.4f} s for load)'
         )

@@ -54,7 +54,6 @@ from viam_session_bridge.machine.standing_zero import StandingZero
 from viam_session_bridge.machine.unanswered import Unanswered
 
 TIMEOUTS_REPORTED = 3  # in a row (R10)
-WATCHED_EVERY = 1.0  # s, between two questions whether it moves while a command is unanswered (R7)
 UNKNOWN_EVERY, UNKNOWN_FOR = 1.0, 60.0  # s, while the machine knows no such base (R7)
 ZERO_WAITS = 0.05  # s, for a command in flight (R10)
 OVERDUE_AGAIN_AFTER = 60.0  # s
@@ -149,8 +148,7 @@ class BaseControl:
         if self._standing_zero.is_sign_of_life_alone(forward):
             return False
         self._standing_zero.forwarded(forward)
-        zero = forward.velocity.is_zero
-        if not (zero and self.waiting is not None and self.waiting.forward.velocity.is_zero):
+        if not (forward.velocity.is_zero and self._zero_waits):
             self._zero_waits_since = forward.at
         self.waiting = Command(forward)
         self.commanded = True
@@ -166,10 +164,9 @@ class BaseControl:
 
         What waits is dropped, but for a newer command behind one that failed (R10), and another
         client's behind an expired machine session. A refusal stops a base only that was commanded
-        since its last final stop, or the one that was given up.
+        since its last final stop.
         """
-        refused = stop.cause in (Cause.REFUSED, Cause.ZERO)
-        if refused and (not self.commanded or self.gave_up):
+        if stop.cause in (Cause.REFUSED, Cause.ZERO) and not self.commanded:
             return False
         if stop.cause is not Cause.FAILED and not (
             stop.cause is Cause.EXPIRED
@@ -237,7 +234,7 @@ class BaseControl:
         ages_at = zero_at = watch_at = overdue_at = None
         if self.waiting is not None:
             ages_at = self.waiting.forward.at + self._window
-            if self.in_flight is not None and self.waiting.forward.velocity.is_zero:
+            if self.in_flight is not None and self._zero_waits:
                 zero_at = self._zero_waits_since + ZERO_WAITS
         if self.pending is not None:
             if not self._stops:
@@ -340,7 +337,7 @@ class BaseControl:
         if moves:
             self.pending.due_at = now
         elif not self._all_answered:
-            self.pending.watch_at = now + WATCHED_EVERY
+            self.pending.watch_again(now)
 
     def standing_asked(self) -> None:
         """Take that it is asked whether the base stands under its zeros."""
@@ -442,22 +439,16 @@ class BaseControl:
     @property
     def _held_by_stop(self) -> bool:
         """Whether a stop of ours holds the next command back (R9, R10)."""
-        return (
-            bool(self._stops)
-            or self._zero is not None
-            or (self.pending is not None and self.pending.holds_motion)
-            or self._held_by_standing_zero
+        if self._stops or self._zero is not None:
+            return True
+        pending = self.pending
+        return pending is not None and (
+            pending.holds_motion or (pending.holds_zeros and self._zero_waits)
         )
 
     @property
-    def _held_by_standing_zero(self) -> bool:
-        """Whether a zero waits, whosever, and zeros were what did not stop the base (R22)."""
-        return (
-            self.pending is not None
-            and self.pending.stop.cause is Cause.STANDING
-            and self.waiting is not None
-            and self.waiting.forward.velocity.is_zero
-        )
+    def _zero_waits(self) -> bool:
+        return self.waiting is not None and self.waiting.forward.velocity.is_zero
 
     def _drop_old(self, now: float) -> None:
         """Drop the waiting command, which is a window old (R14)."""
@@ -563,7 +554,7 @@ class BaseControl:
         if pending.unknown_since + UNKNOWN_FOR <= now:
             self.happened.append(StopGivenUp(pending.stop, pending.detail, now))
             self.pending, self.gave_up = None, self._moved
-            # The end, of a session or the bridge, has it tried again (R19).
+            # The next reason to stop has it tried again (R19).
             self.commanded = self._moved or self.waiting is not None
 
     def _stop_acknowledged(
@@ -583,7 +574,7 @@ class BaseControl:
             if self._all_answered:
                 pending.due_at = now
             else:
-                pending.watch_at = now + WATCHED_EVERY
+                pending.watch_again(now)
 
     def _fail(self, command: Command, cause: Cause, detail: str, now: float) -> None:
         forward = command.forward

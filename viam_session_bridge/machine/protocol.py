@@ -26,7 +26,7 @@ from viam_session_bridge.machine.calls import (
     ListBases,
     Move,
     Outcome,
-    Purpose,
+    Reach,
     Redial,
     SendHeartbeat,
     StartSession,
@@ -279,7 +279,7 @@ class Protocol:
             self._connection.diagnosed(answer, now)
         elif isinstance(request, (ListBases, GetMachineStatus)):
             self._happened += self._missing.listed(number, answer, now)
-        elif isinstance(request, GetSessions) and request.purpose is Purpose.REACH:
+        elif isinstance(request, Reach):
             if self._stall_detector.question_ended(answer.outcome.answered, now):
                 self._outbox.call(Redial())
         elif isinstance(request, (IsMoving, GetSessions)):
@@ -402,7 +402,7 @@ class Protocol:
         self._stall_detector.watch(is_open, now)
         if self._stall_detector.question_due(now):
             self._stall_detector.asked()
-            self._outbox.call(GetSessions(Purpose.REACH))
+            self._outbox.call(Reach())
 
     def _is_stopped(self, sid: str) -> bool:
         return not any(

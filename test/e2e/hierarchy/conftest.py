@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from e2e.conftest import StartPublisher
+from e2e.conftest import patience, StartPublisher
 from support.bounds import Load
-from support.bridge_process import BridgeProcess, parameters
+from support.bridge_process import BridgeProcess, CALL_TIMEOUT, parameters
 from support.drive import Drive, wait_for
 from support.publisher_process import PublisherProcess
 from support.viam_server import ViamServer
@@ -36,7 +36,7 @@ Tree = dict[str, ViamServer]
 
 
 @pytest.fixture(scope='module')
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
+def tree(stop_takes: float, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
     """Return the three machines."""
     # Not at the top: pytest 7, which Ubuntu 24.04 has, would skip all tests for it.
     pytest.importorskip('viam', reason='viam-sdk is an extra')
@@ -44,7 +44,13 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
     with ExitStack() as machines:
         yield {
             part: machines.enter_context(
-                ViamServer(directory, [part], MACHINE_WINDOW, name=f'{part}_server')
+                ViamServer(
+                    directory,
+                    [part],
+                    MACHINE_WINDOW,
+                    name=f'{part}_server',
+                    stop_takes=stop_takes,
+                )
             )
             for part in PARENTS
         }
@@ -67,19 +73,22 @@ def hand(tree: Tree, load: Load) -> Iterator[ViamServer]:
 
 @pytest.fixture(scope='module')
 def shared_bridge(
-    tree: Tree, shared_domain: int, tmp_path_factory: pytest.TempPathFactory
+    tree: Tree,
+    shared_domain: int,
+    stop_takes: float,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[BridgeProcess]:
     """Return a bridge for all three machines."""
     directory = tmp_path_factory.mktemp('bridge')
-    settings = parameters('', BASES, **hierarchy(tree))
+    settings = parameters('', BASES, **hierarchy(tree, stop_takes))
     with BridgeProcess(directory, shared_domain, settings) as bridge:
         yield bridge
 
 
 @pytest.fixture
-def drive(tree: Tree, load: Load) -> Drives:
+def drive(tree: Tree, load: Load, stop_takes: float) -> Drives:
     """Return what reads the record of a machine's base."""
-    return lambda part: Drive(tree[part].record, part, load)
+    return lambda part: Drive(tree[part].record, part, load, stop_takes)
 
 
 @pytest.fixture
@@ -96,12 +105,18 @@ def drive_all(start_publisher: StartPublisher, drive: Drives) -> DriveAll:
     return start
 
 
-def hierarchy(tree: Tree) -> dict[str, Any]:
+def hierarchy(tree: Tree, stop_takes: float) -> dict[str, Any]:
     """Return the parameters that say which machine is a part of which."""
+    timeout = patience(CALL_TIMEOUT, stop_takes)
     return {
         'machine_names': list(PARENTS),
         'machines': {
-            part: {'address': tree[part].address, 'insecure': True, 'parent': parent}
+            part: {
+                'address': tree[part].address,
+                'insecure': True,
+                'parent': parent,
+                'call_timeout': timeout,
+            }
             for part, parent in PARENTS.items()
         },
         'level_timeout': LEVEL_TIMEOUT,

@@ -32,6 +32,8 @@ from viam_session_bridge.machine.calls import Answer, Call, StopBase
 from viam_session_bridge.machine.channel import Channel
 from viam_session_bridge.shell import Shell
 
+pytestmark = pytest.mark.fast_bases('all that is judged is over before a Stop ends')
+
 WINDOW = 0.06  # s
 LAPSES = 15
 UPSIDE_DOWN = {'main': 'arm', 'arm': 'hand', 'hand': ''}  # the deepest first

@@ -13,13 +13,14 @@ import time
 
 import pytest
 
-from e2e.conftest import StartPublisher
+from e2e.conftest import patience, StartPublisher
 from e2e.two_kinds_of_operators.conftest import (
     bridges_stops,
     CALL_TIMEOUT,
     Drives,
     left_alone,
     MACHINE_WINDOW,
+    never_slow,
     says,
     SDKS_OWN,
     SOONEST,
@@ -33,6 +34,8 @@ from support.drive import Drive, kill, wait_for
 from support.viam_server import ViamServer
 
 VERIFIED = 0.25  # s after viam-server's stop is due
+
+pytestmark = pytest.mark.slow_bases
 
 BASES = {
     name: {'command_topics': [f'/{name}']}
@@ -58,8 +61,10 @@ def test_a_stop_that_viam_server_lost_is_the_bridges_to_send(
     sent = kill(teleop, '/lost')
     stop = base.wait_stopped(began)
     widened = load.since(sent[0])
-    assert stop.t - sent[0] >= MACHINE_WINDOW + VERIFIED - EARLY
-    assert stop.t - sent[1] <= MACHINE_WINDOW + VERIFIED + LATE + widened, f'{widened:.4f}'
+    # That a stop failed shows when it ends, and until then viam-server answers no GetSessions.
+    due = MACHINE_WINDOW + max(VERIFIED, base.stop_takes) + base.stop_takes
+    assert stop.t - sent[0] >= MACHINE_WINDOW + VERIFIED + base.stop_takes - EARLY
+    assert stop.t - sent[1] <= due + LATE + widened, f'{widened:.4f}'
     failed, *_ = [entry for entry in base.calls(began) if entry.call == 'stop' and entry.error]
     assert failed.t - sent[0] >= SOONEST - EARLY
     assert failed.t < stop.t
@@ -70,6 +75,7 @@ def test_a_stop_that_viam_server_lost_is_the_bridges_to_send(
     base.stands_still(stop.t)
 
 
+@never_slow
 def test_a_stop_that_viam_server_lost_is_reported_where_an_sdk_program_is(
     bridge: BridgeProcess,
     drive: Drives,
@@ -122,6 +128,7 @@ def test_a_stop_that_hangs_in_viam_server_is_the_bridges_to_send(
     load: Load,
     released: ViamServer,
     start_publisher: StartPublisher,
+    stop_takes: float,
 ) -> None:
     base = drive('hung')
     teleop = start_publisher('hung')
@@ -129,7 +136,8 @@ def test_a_stop_that_hangs_in_viam_server_is_the_bridges_to_send(
     base.wait_driven()
     sent = kill(teleop, '/hung')
     hang_the_next_stop(released, base)
-    bound = MACHINE_WINDOW + VERIFIED + CALL_TIMEOUT + LATE
+    asked = VERIFIED + patience(CALL_TIMEOUT, stop_takes)
+    bound = MACHINE_WINDOW + asked + stop_takes + LATE
     wait_for(
         lambda: base.stops(sent[0]),
         'the bridge stops it',
@@ -168,6 +176,7 @@ def test_commands_stuck_behind_a_stop_that_hangs_move_nothing_for_good(
 # Restarts of viam-server
 
 
+@never_slow
 def test_a_publisher_drives_on_after_a_restart_and_viam_server_stops_it(
     bridge: BridgeProcess,
     drive: Drives,
