@@ -14,6 +14,8 @@ from pathlib import Path
 import sys
 import tempfile
 
+import pytest
+
 from bench.summary import Check, conditions, finish, Summary, table
 from support.hard_cases import CASES
 
@@ -28,7 +30,12 @@ def main() -> int:
             continue
         print(name, file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix='hard-') as scratch:
-            late = Summary.of([1e3 * stop.late for stop in provoke(Path(scratch), options.bases)])
+            try:
+                seen = provoke(Path(scratch), options.bases)
+            except pytest.skip.Exception as reason:  # there can be no two hosts
+                print(f'{name}: left out: {reason}', file=sys.stderr)
+                continue
+        late = Summary.of([1e3 * stop.late for stop in seen])
         rows.append([name, late.count, late.min, late.median, late.max])
         what = f'{name}: within {1e3 * bound:.0f} ms'
         checks.append(Check(what, late.max <= 1e3 * bound, f'{late.max:.1f} ms'))

@@ -463,6 +463,25 @@ def test_only_the_newest_is_sent(rig: Rig) -> None:
     assert rig.answer(Move) == []
 
 
+def test_a_refused_one_before_that_answer_leaves_nothing_to_send(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    assert rig.command('A', NAN) == [STOP]
+    assert rig.answer(Move, Outcome.SESSION_EXPIRED) == [STOP]  # clean, beside the other
+    rig.acknowledge()
+    assert rig.calls == []
+    assert rig.bridge.not_final() == {}
+
+
+def test_a_refused_one_while_the_new_machine_session_starts_stops_the_base(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.answer(Move, Outcome.SESSION_EXPIRED)
+    assert rig.command('A', NAN) == [STOP]
+    assert rig.answer(StartSession) == []
+    rig.acknowledge()
+    assert rig.calls == []
+    assert rig.bridge.not_final() == {}
+
+
 def test_anothers_newer_command_goes_out_instead(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.command('B', 0.5)

@@ -6,7 +6,7 @@
 import pytest
 
 from support.pure import CALL_TIMEOUT, Rig
-from viam_session_bridge.machine.calls import Outcome, StopBase
+from viam_session_bridge.machine.calls import Outcome, Redial, StopBase
 
 STOP = StopBase('base')
 EXIT_AT = 2.0
@@ -53,6 +53,17 @@ def test_no_further_one_begins_in_the_last_call_timeout(rig: Rig) -> None:
     rig.until(EXIT_AT - CALL_TIMEOUT - 0.01)
     rig.answer(StopBase, Outcome.CUT)
     assert stops(rig, EXIT_AT + 5.0) == []
+
+
+def test_so_the_one_that_is_open_is_not_cut_by_dialling_anew() -> None:
+    rig = Rig(stop_timeout=5.0, stalls=True)
+    rig.drive('A')
+    rig.deactivate()
+    rig.feed(lambda: rig.bridge.exits(1.9))
+    kinds = [type(request) for _, request in rig.until(4.0)]
+    assert Reach in kinds  # it was under way to that
+    assert Redial not in kinds
+    assert rig.pending(StopBase)
 
 
 def test_before_that_it_does(rig: Rig) -> None:

@@ -161,6 +161,27 @@ def test_a_hung_machine_delays_no_other_machines_stop(
         hung.wait()
 
 
+def test_the_exit_waits_for_a_stop_whose_machine_session_lapsed_meanwhile() -> None:
+    address = f'127.0.0.1:{free_port()}'
+    simulation = [sys.executable, '-m', 'viam_session_bridge.simulation', '--address', address]
+    frozen = subprocess.Popen([*simulation, '--window', '0.2'])
+    # After the exit's time, and well before the Stop's deadline.
+    thaw = threading.Timer(0.9, os.kill, (frozen.pid, signal.SIGCONT))
+    try:
+        with Running(address) as running:
+            running.drive(0)
+            running.wait_for(lambda bridge: not bridge.machines['m0'].bases['b0'].in_flight)
+            os.kill(frozen.pid, signal.SIGSTOP)
+            running.shell.deactivate()
+            thaw.start()
+            assert running.shell.wait_closed(0.6) == {}
+        assert running.failures == []
+    finally:
+        thaw.cancel()
+        frozen.kill()
+        frozen.wait()
+
+
 def test_deactivation_stops_what_was_commanded_and_refuses_what_follows(
     machine: tuple[str, Record],
 ) -> None:

@@ -7,16 +7,14 @@ import pytest
 
 from support.pure import CALL_TIMEOUT, Rig
 from viam_session_bridge.machine.calls import (
-    GetSessions,
     Outcome,
-    Purpose,
+    Reach,
     Redial,
     Request,
     StopBase,
 )
 from viam_session_bridge.machine.stall_detector import StallDetector
 
-ASK = GetSessions(Purpose.REACH)
 STOP = StopBase('base')
 
 
@@ -35,7 +33,7 @@ def only(sent: list[tuple[float, Request]], kind: type[Request]) -> list[float]:
 
 def test_after_a_second_of_silence_it_is_asked_three_times_and_dialled_anew(rig: Rig) -> None:
     sent = rig.until(1.75)
-    assert only(sent, GetSessions) == [1.0, 1.0 + CALL_TIMEOUT, 1.0 + 2 * CALL_TIMEOUT]
+    assert only(sent, Reach) == [1.0, 1.0 + CALL_TIMEOUT, 1.0 + 2 * CALL_TIMEOUT]
     assert only(sent, Redial) == [1.0 + 3 * CALL_TIMEOUT]
 
 
@@ -48,21 +46,21 @@ def test_the_stop_is_sent_on_the_new_connection(rig: Rig) -> None:
 
 def test_an_answer_of_any_kind_begins_the_second_anew(rig: Rig) -> None:
     rig.until(1.1)
-    rig.answer(GetSessions)
-    assert only(rig.until(2.09), GetSessions) == []
-    assert only(rig.until(2.1), GetSessions) == [2.1]
+    rig.answer(Reach)
+    assert only(rig.until(2.09), Reach) == []
+    assert only(rig.until(2.1), Reach) == [2.1]
 
 
 def test_a_machine_that_has_no_such_call_answers_too(rig: Rig) -> None:
     rig.until(1.0)
-    rig.answer(GetSessions, Outcome.UNIMPLEMENTED)
-    assert only(rig.until(1.99), GetSessions) == []
+    rig.answer(Reach, Outcome.UNIMPLEMENTED)
+    assert only(rig.until(1.99), Reach) == []
 
 
 def test_where_no_stop_is_open_nothing_is_asked(rig: Rig) -> None:
     rig.until(0.9)
     rig.answer(StopBase)
-    assert only(rig.until(10.0), GetSessions) == []
+    assert only(rig.until(10.0), Reach) == []
 
 
 def test_the_patience_doubles_from_dial_to_dial_until_something_is_heard() -> None:

@@ -201,3 +201,19 @@ def test_under_stop_policy_machine_not_where_others_have_sessions(
     assert rig.answer(IsMoving, moving=True, where=lambda one: one == ASK) == [asks]
     sent = rig.answer(GetSessions, sids=sids, where=lambda one: one == asks)
     assert sent == ([STOP] if stops else [])
+
+
+def test_another_clients_zeros_end_the_stop_no_more_than_its_own() -> None:
+    rig = Rig(verify=True)
+    rig.drive('A')
+    rig.drive('B', 0.0)
+    stream(rig, 0.0, 0.3)
+    rig.heartbeat('B')
+    zeros = stream(rig, 0.0, WINDOW)
+    assert ASK in [request for _, request in zeros]
+    rig.answer(IsMoving, moving=True)
+    rig.answer(StopBase, Outcome.CUT)
+    assert rig.command('B', 0.0) == []
+    assert STOP in [request for _, request in rig.until(rig.now + 0.06, times_out=False)]
+    (zero,) = rig.answer(StopBase)
+    assert isinstance(zero, Move)

@@ -241,6 +241,21 @@ def test_a_base_commanded_since_is_not_asked(rig: Rig) -> None:
     assert IsMoving not in [type(request) for _, request in rig.until(STOPPED_BY + 0.1)]
 
 
+def test_nor_one_whose_next_command_was_waiting_when_it_was_left(rig: Rig) -> None:
+    rig.drive('B')
+    rig.drive('A')
+    rig.until(FIFTH)
+    rig.heartbeat('A')
+    assert rig.tick() == [SendHeartbeat('sid-1')]
+    rig.command('A')
+    assert rig.command('B') == []
+    rig.answer(SendHeartbeat, Outcome.SESSION_EXPIRED)
+    assert rig.told(LeftToMachine)
+    rig.answer(Move)
+    rig.answer(Move)
+    assert kinds(rig.until(rig.now + 0.5)) == []
+
+
 def test_a_new_command_makes_the_answers_of_before_worthless(rig: Rig) -> None:
     rig.until(STOPPED_BY)
     rig.answer(IsMoving, moving=True)
@@ -330,6 +345,21 @@ def test_a_command_that_another_client_cancelled_is_left_to_that_client(rig: Rig
     displaced(rig)
     assert rig.told(CommandDisplaced) == [CommandDisplaced('base', 'A', 0.0)]
     assert rig.bridge.core.last_user('base') is None
+    assert [one for one in rig.until(5.0) if isinstance(one[1], StopBase)] == []
+
+
+def test_nor_is_it_stopped_for_an_older_command_that_may_have_run_late() -> None:
+    rig = Rig(stop_policy=StopPolicy.MACHINE, machines=[machine(call_timeout=2.0)])
+    rig.machine_window = 20.0
+    rig.drive('A')
+    rig.command('A', 0.9)
+    rig.until(2.0)
+    rig.acknowledge()
+    rig.answer(GetSessions)
+    rig.command('A', 0.1)
+    rig.until(3.2)  # go(0.9) can run no more, and go(0.1) is still in flight
+    assert rig.answer(Move, Outcome.CANCELLED) == []
+    assert rig.told(CommandDisplaced)
     assert [one for one in rig.until(5.0) if isinstance(one[1], StopBase)] == []
 
 

@@ -23,6 +23,7 @@ from viam_session_bridge.machine.calls import (
 )
 from viam_session_bridge.machine.happened import (
     CommandFailed,
+    MachineClosed,
     StopAcknowledged,
     StopFailed,
     StopFinal,
@@ -140,6 +141,20 @@ def test_when_its_deadline_passed_it_is_sent_again_with_twice_the_time(rig: Rig)
     assert timed_out[0].at == DEADLINE
     assert [one.timeout for one in timed_out] == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
     assert [one.next_timeout for one in timed_out] == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
+
+
+def test_one_that_stop_timeout_cuts_short_each_time_ends_on_the_third() -> None:
+    rig = Rig(stop_timeout=1.0)  # of a base whose Stop takes 3 s
+    rig.drive('A')
+    rig.left('A')
+    rig.until(1.0 + THERE_AND_BACK)
+    assert rig.answer(Move) == [STOP]  # the zero
+    second = rig.now + 2.0 + THERE_AND_BACK
+    assert times(rig.until(second)) == [pytest.approx(second)]
+    assert [one.next_timeout for one in rig.told(StopTimedOut)] == [2.0, 4.0]
+    rig.until(second + 3.0)
+    rig.answer(StopBase)
+    assert is_final(rig)
 
 
 def test_a_deadline_that_grew_shrinks_to_what_stops_take(rig: Rig) -> None:
@@ -291,16 +306,31 @@ def test_acknowledged_beside_a_command_it_is_not_repeated_until_that_is_answered
     assert rig.answer(Move) == [STOP]
 
 
-def test_meanwhile_the_base_is_asked_each_second_and_stopped_when_it_moves() -> None:
+def test_meanwhile_it_is_asked_after_50_ms_doubling_to_1_s_and_stopped_when_it_moves() -> None:
     rig = Rig(verify=True, machines=[machine(call_timeout=5.0)])
     rig.drive('A')
     hung(rig).left('A')
     rig.answer(StopBase)
     asks = IsMoving('base', Doubt.UNANSWERED)
-    assert times(rig.until(2.0, times_out=False), asks) == [1.0]
-    assert rig.answer(IsMoving) == []
-    assert times(rig.until(3.0, times_out=False), asks) == [3.0]
-    assert rig.answer(IsMoving, moving=True) == [STOP]
+    for pause in (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0):
+        asked_at = rig.now + pause
+        assert times(rig.until(asked_at, times_out=False), asks) == [pytest.approx(asked_at)]
+        led_to = rig.answer(IsMoving, moving=pause == 0.1)
+        assert led_to == ([STOP] if pause == 0.1 else [])
+        rig.acknowledge()
+
+
+def test_another_reason_to_stop_has_it_asked_soon_again() -> None:
+    rig = Rig(verify=True, machines=[machine(call_timeout=5.0)])
+    rig.drive('A')
+    hung(rig).command('A', NAN)
+    rig.answer(StopBase)
+    rig.until(0.05, times_out=False)
+    rig.answer(IsMoving)
+    assert rig.left('A') == [STOP]
+    rig.answer(StopBase)
+    asks = IsMoving('base', Doubt.UNANSWERED)
+    assert times(rig.until(0.1, times_out=False), asks) == [pytest.approx(0.1)]
 
 
 def asked_beside_a_command() -> Rig:
@@ -386,25 +416,35 @@ def test_it_is_repeated_each_second_without_a_zero(rig: Rig) -> None:
         assert times(rig.until(rig.now + 1.0)) == [pytest.approx(rig.now)]
 
 
-def test_and_given_up_and_told_after_a_minute(rig: Rig) -> None:
+def give_up(rig: Rig) -> None:
     rig.left('A')
     while not rig.told(StopGivenUp):
         assert rig.now <= 61.0
         rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
         rig.until(rig.now + 1.0)
+
+
+def test_and_given_up_and_told_after_a_minute(rig: Rig) -> None:
+    give_up(rig)
     assert rig.now == 61.0
     assert rig.told(StopGivenUp) == [StopGivenUp(stop_of_a(), UNKNOWN, 60.0)]
     assert rig.pending(StopBase) == []
     assert rig.bridge.given_up() == ['base']
 
 
-def test_one_that_was_given_up_is_not_stopped_for_a_refusal(rig: Rig) -> None:
-    rig.left('A')
-    while not rig.told(StopGivenUp):
-        rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
-        rig.until(rig.now + 1.0)
+def test_the_end_tries_one_that_was_given_up_again_for_it_may_be_back(rig: Rig) -> None:
+    give_up(rig)
+    assert rig.deactivate() == [STOP]
+    assert rig.bridge.not_final() == {'base': False}
+    rig.answer(StopBase)
+    assert is_final(rig)
+    assert rig.bridge.given_up() == []
+
+
+def test_so_does_a_refusal(rig: Rig) -> None:
+    give_up(rig)
     rig.feed(lambda: rig.bridge.seen('A'))
-    assert rig.command('A', NAN) == []
+    assert rig.command('A', NAN) == [STOP]
 
 
 def test_another_answer_begins_the_minute_anew(rig: Rig) -> None:
@@ -447,6 +487,46 @@ def test_where_no_command_was_ever_acknowledged_nothing_is_waited_for() -> None:
     rig.deactivate()
     assert rig.bridge.not_final() == {}
     assert rig.bridge.given_up() == []
+
+
+@pytest.mark.parametrize('open_at_the_close', [True, False])
+def test_nor_sent_once_the_machine_is_closed(open_at_the_close: bool) -> None:
+    rig = Rig()
+    rig.command('A')
+    rig.answer(StartSession)
+    rig.answer(Move, Outcome.FAILED, detail=UNKNOWN)
+    rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+    if open_at_the_close:
+        assert times(rig.until(WINDOW)) == [WINDOW]
+    rig.deactivate()
+    assert rig.told(MachineClosed)
+    if open_at_the_close:
+        rig.answer(StopBase, Outcome.CUT)
+    assert times(rig.until(5.0)) == []
+    assert rig.bridge.not_final() == {}
+
+
+def test_but_a_command_that_failed_otherwise_may_have_moved_the_base() -> None:
+    rig = Rig()
+    rig.command('A')
+    rig.answer(StartSession)
+    rig.answer(Move, Outcome.FAILED, detail='UNKNOWN: the left motor has no power')
+    rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+    rig.deactivate()
+    assert rig.bridge.not_final() == {'base': False}
+
+
+def test_and_while_the_first_command_is_in_flight_it_may_run_yet() -> None:
+    rig = Rig()
+    rig.command('A')
+    rig.answer(StartSession)
+    rig.left('A')
+    rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+    rig.deactivate()
+    assert rig.bridge.not_final() == {'base': False}
+    rig.answer(Move, Outcome.FAILED, detail=UNKNOWN)
+    rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+    assert rig.bridge.not_final() == {}
 
 
 # The machine's words

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import pytest
+
 from viam_session_bridge.core.said import Cause, Forward, Stop
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.machine.calls import (
@@ -105,6 +107,8 @@ def stopped_after_a_timeout() -> Bench:
     bench.wait(1.0)  # the lost command counts as answered: a final stop goes out
     while bench.asked(StopBase):
         bench.answer(StopBase)
+    while bench.asked(IsMoving):  # for the lost command; it is final now
+        bench.answer(IsMoving, STANDS)
     return bench
 
 
@@ -168,6 +172,16 @@ def test_and_told_to_be_at_rest_when_it_is() -> None:
     assert bench.asked(IsMoving) == 0
 
 
+def test_also_where_a_question_in_between_failed() -> None:
+    bench = stopped()
+    moving_for(bench, 5.0)
+    bench.wait(1.0)
+    bench.answer(IsMoving, Answer(Outcome.FAILED, 'UNKNOWN: no encoder'))
+    bench.wait(1.0)
+    bench.answer(IsMoving, STANDS)
+    assert [one.base for one in bench.told_of(AtRest)] == ['base']
+
+
 def test_a_question_that_fails_is_told_as_that_once() -> None:
     bench = stopped()
     bench.wait(0.1)
@@ -182,6 +196,17 @@ def test_a_question_that_fails_is_told_as_that_once() -> None:
     bench.wait(0.1)
     bench.answer(IsMoving, Answer(Outcome.FAILED, 'UNKNOWN: no encoder'))
     assert len(bench.told_of(MotionUnknown)) == 1
+
+
+@pytest.mark.parametrize('outcome', [Outcome.TIMED_OUT, Outcome.CUT])
+def test_a_question_without_an_answer_is_asked_again(outcome: Outcome) -> None:
+    bench = stopped()
+    moving_for(bench, 2.0)
+    bench.wait(1.0)
+    bench.answer(IsMoving, Answer(outcome))
+    bench.wait(1.0)
+    bench.answer(IsMoving, MOVES)
+    assert len(bench.told_of(StillMoving)) == 1
 
 
 def test_a_base_that_is_commanded_again_is_not_asked() -> None:

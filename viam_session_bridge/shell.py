@@ -127,10 +127,12 @@ class Shell:
         self._feed(lambda now: self._bridge.exits(exit_at))
         with self._closed:
             wait_until = exit_at
-            while not self._bridge.closed and (now := time.monotonic()) < wait_until:
-                self._closed.wait(wait_until - now)
-                if time.monotonic() >= wait_until:
+            while not self._bridge.closed:
+                if (now := time.monotonic()) >= wait_until:
                     wait_until = self._bridge.exit_waits_until(now) + ANSWERED_WITHIN
+                    if wait_until <= now:
+                        break
+                self._closed.wait(wait_until - now)
             return self._bridge.not_final() | dict.fromkeys(self._bridge.given_up(), False)
 
     def came_round(self) -> bool:

@@ -25,6 +25,7 @@ from chaos.campaign import Outcome, run
 from chaos.faults import set_clock
 from chaos.report import table
 from chaos.schedule import KINDS
+from chaos.world import bounds_of
 from support.link import refusal
 
 DISK = 4_000_000  # bytes, of the bridge's event log
@@ -40,24 +41,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     _libc.unshare(_CLONE_NEWNS)
     _libc.mount(None, b'/', None, _MS_REC | _MS_PRIVATE, None)
+    bounds = bounds_of(options.base_takes)
     began, outcomes = time.monotonic(), list[Outcome]()
     for seed in range(options.seed, options.seed + options.seeds):
         directory = Path(tempfile.mkdtemp(prefix=f'chaos-{seed}-'))
         with _small_disk(directory / 'disk'):
-            outcome = run(directory, seed, options.faults, options.only, _fake_clock(directory))
+            outcome = run(
+                directory, seed, options.faults, options.only, bounds, _fake_clock(directory)
+            )
             (directory / 'events.jsonl').write_bytes(outcome.events)
         outcomes.append(outcome)
         print(outcome, flush=True)
         for violation in outcome.violations:
             print(f'  VIOLATION {violation}')
         if outcome.violations:
-            print(f"  again: make chaos ARGS='--seed {seed} --faults {options.faults}'")
+            again = f'--seed {seed} --faults {options.faults} --base-takes {bounds.takes:g}'
+            print(f"  again: make chaos ARGS='{again}'")
             print(f'  all that was written: {directory}', flush=True)
         else:
             shutil.rmtree(directory)
         if time.monotonic() - began > 60.0 * options.minutes:
             break
-    print(f'\n{table(outcomes)}')
+    print(f'\n{table(outcomes, bounds)}')
     return 1 if any(outcome.violations for outcome in outcomes) else 0
 
 
@@ -95,6 +100,10 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument('--seeds', type=int, default=1, help='how many, one after the other')
     parser.add_argument('--faults', type=int, default=50, help='of each seed (default: 50)')
+    parser.add_argument(
+        '--base-takes', type=float, default=0.0, metavar='S',
+        help='how long SetVelocity and Stop take at a base, each (default: 0)',
+    )  # fmt: skip
     parser.add_argument('--minutes', type=float, default=60.0, help='no new seed after so many')
     parser.add_argument(
         '--only', nargs='+', choices=KINDS, default=[*KINDS], metavar='KIND',

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 import time
 
-from chaos.checking import by_kind, Trouble, Verdict
+from chaos.checking import Bounds, by_kind, Trouble, Verdict
 from chaos.faults import CLOCK_SEEN, KINDS, SETTLES
 from chaos.schedule import draw, Planned, Step
-from chaos.world import BOUNDS, World, world
+from chaos.world import World, world
 
 BAD_SIGNS = ('Traceback', 'internal error', 'the bridge failed', 'Fatal Python error')
 SHORT = {'descriptors short', 'memory short'}
@@ -43,11 +43,16 @@ class Outcome:
 
 
 def run(
-    directory: Path, seed: int, count: int, kinds: Sequence[str], environment: dict[str, str]
+    directory: Path,
+    seed: int,
+    count: int,
+    kinds: Sequence[str],
+    bounds: Bounds,
+    environment: dict[str, str],
 ) -> Outcome:
     """Run one seed; what the bridge noted goes to `directory/disk`."""
     outcome, began = Outcome(seed), time.monotonic()
-    with world(directory, seed, environment) as here:
+    with world(directory, seed, bounds, environment) as here:
         try:
             here.await_driven('start', began, 'the start')
             for step in draw(seed, count, kinds):
@@ -90,10 +95,11 @@ def _befall(here: World, step: Step, outcome: Outcome) -> None:
     for _, fault, _, begin in under_way:
         kind = KINDS[fault.kind]
         settles = CLOCK_SEEN if kind.fails_calls else SETTLES
+        end = time.monotonic() + settles + here.bounds.takes
         here.troubles.append(
             Trouble(
-                fault.kind, begin, time.monotonic() + settles, kind.between, kind.holds_back,
-                kind.frozen, kind.fails_calls,
+                fault.kind, begin, end, kind.between, kind.holds_back, kind.frozen,
+                kind.fails_calls,
             )
         )  # fmt: skip
 
@@ -110,5 +116,5 @@ def _add(outcome: Outcome, verdict: Verdict, here: World) -> None:
     outcome.late += verdict.late
     outcome.motions += verdict.motions
     outcome.stops += len(verdict.stopped)
-    for kind, after in by_kind(verdict.stopped, here.troubles, BOUNDS.window).items():
+    for kind, after in by_kind(verdict.stopped, here.troubles, here.bounds.window).items():
         outcome.worst[kind] = max(after, outcome.worst.get(kind, 0.0))

@@ -10,6 +10,10 @@ Decided from its own record and from what the publishers noted when they sent it
 - It is not stopped while its last user publishes, unless something between them fails.
 - Each publisher's commands come in their order and not later than a call may take. One that comes
   late nevertheless, for the network or the machine kept it, is stopped at once.
+
+Where each call takes its time at the base, a Stop has been under way for that long when it acts,
+and a machine stops its bases one after the other (R7); a command may have waited for the one
+before it (R14), and its client is the last user from then on, not from its effect (R5).
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from support.bounds import AT_ONCE, EARLY, LATE
 from support.publisher import MARK
 from support.record import Entry
 
-SLOWEST, STEP = 0.1, 0.01  # m/s: the first publisher's speed, and from one to the next
+SLOWEST, STEP = 0.1, 0.05  # m/s: the first publisher's speed, and from one to the next
 TOGETHER, NOTHING = 'several of them together', 'nothing'
 RTO = 2.0
 """A link that was bad for a time may hold back a packet for twice as long: TCP waits longer and
@@ -38,6 +42,7 @@ class Bounds:
     window: float
     machine_window: float
     call_timeout: float
+    takes: float = 0.0  # SetVelocity and Stop at a base, each
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,25 @@ class Verdict:
     motions: int = 0
 
 
+@dataclass(frozen=True)
+class Motion:
+    """
+    A time for which a base was moved by one command.
+
+    :param began: since when the base moved without a stop
+    :param effect: of the command
+    :param end: of that time, by the effect of the next call or the machine's death
+    :param stop: what stood the base still; None where another command took over
+    :param takers: the commands that began at the base meanwhile, with an effect or not
+    """
+
+    began: float
+    effect: Entry
+    end: float
+    stop: Entry | None
+    takers: Sequence[Entry]
+
+
 Widen = Callable[[float, float], float]
 """Returns by how many s a busy computer widens a bound that ran between two times."""
 
@@ -102,12 +126,19 @@ class Judge:
         senders: Sequence[Sender],
         troubles: Sequence[Trouble],
         widen: Widen,
+        bases: int = 1,
     ) -> None:
+        """
+        Take what there is to know.
+
+        :param bases: of the machine, which stops one after the other
+        """
         self._bounds = bounds
         self._by_step = {round((sender.speed - SLOWEST) / STEP): sender for sender in senders}
         self._troubles = [trouble for trouble in troubles if machine in trouble.machines]
         self._failing = [one for one in troubles if machine in one.machines or one.fails_calls]
         self._widen = widen
+        self._bases = bases
 
     def verdict(self, base: str, entries: Sequence[Entry], kills: Sequence[float]) -> Verdict:
         """
@@ -118,13 +149,10 @@ class Judge:
         """
         verdict = Verdict()
         self._judge_commands(base, entries, verdict)
-        began = math.inf
-        for begin, end, stop in motions(entries, kills):
-            began = min(began, begin.t)
-            self._judge_motion(begin, (began, end), stop, verdict)
-            if stop is not None and stop.call == 'stop':
-                self._judge_stop(begin, end, verdict)
-            began = began if stop is None else math.inf
+        for motion in motions(entries, kills):
+            self._judge_motion(motion, verdict)
+            if motion.stop is not None and motion.stop.call == 'stop':
+                self._judge_stop(motion, verdict)
         return verdict
 
     def _judge_commands(self, base: str, entries: Sequence[Entry], verdict: Verdict) -> None:
@@ -142,59 +170,68 @@ class Judge:
                 )
             newest[sender.speed] = max(number, before)
 
-    def _judge_motion(
-        self, begin: Entry, moved: tuple[float, float], stop: Entry | None, verdict: Verdict
-    ) -> None:
-        """
-        Judge the time from a command's effect to that of the next call.
-
-        :param moved: since when the base moved without a stop, and until that call
-        """
-        base, (began, end) = begin.base, moved
-        sender, number = self._origin(begin)
+    def _judge_motion(self, motion: Motion, verdict: Verdict) -> None:
+        """Judge the time from a command's effect to that of the next call."""
+        bounds, effect, end = self._bounds, motion.effect, motion.end
+        sender, number = self._origin(effect)
         left = sender.sent[number - 1]
         widened = self._widen(left, end)
-        age = begin.t - left
-        if age > self._bounds.call_timeout + LATE + widened:
-            lasted = end - begin.t
+        age = effect.t - left
+        if age > bounds.takes + bounds.call_timeout + LATE + widened:
+            lasted = end - effect.t
             verdict.late.append(lasted)
-            if lasted > AT_ONCE + widened and sender.last(end) < begin.t - self._bounds.window:
+            unwanted = sender.last(end) < effect.t - bounds.window
+            if unwanted and lasted > bounds.takes + AT_ONCE + widened:
                 verdict.violations.append(
-                    f'{begin.t:.3f} {base}: {sender.name} number {number} came {age:.3f} s late '
-                    f'and was not stopped for {lasted:.3f} s'
+                    f'{effect.t:.3f} {effect.base}: {sender.name} number {number} came '
+                    f'{age:.3f} s late and was not stopped for {lasted:.3f} s'
                 )
             return
-        silent_from = [at for at in (left, *sender.sent[number:]) if at <= end]
-        for sign, until in pairwise([*silent_from, end]):
+        signs = self._signs(motion)
+        for sign, until in pairwise([*signs, end]):
             allowed = self._allowed(sign, until) + self._widen(sign, until)
             if until - sign > allowed:
                 verdict.violations.append(
-                    f'{until:.3f} {base}: moved {until - sign:.3f} s after the last sign of life '
-                    f'of {sender.name}, not {allowed:.3f}'
+                    f'{until:.3f} {effect.base}: moved {until - sign:.3f} s after the last sign '
+                    f'of life of {sender.name}, not {allowed:.3f}'
                 )
-        if stop is not None:
-            verdict.stopped.append(Stopped(base, began, end, end - silent_from[-1]))
+        if motion.stop is not None:
+            verdict.stopped.append(Stopped(effect.base, motion.began, end, end - signs[-1]))
+
+    def _signs(self, motion: Motion) -> list[float]:
+        """Return the last users' signs of life since that of the command itself."""
+        first: dict[str, Sequence[float]] = {}
+        for command in (motion.effect, *motion.takers):
+            sender, number = self._origin(command)
+            first.setdefault(sender.name, sender.sent[number - 1 :])
+        left, *_ = first[self._origin(motion.effect)[0].name]
+        return sorted(at for sent in first.values() for at in sent if left <= at <= motion.end)
 
     def _allowed(self, sign: float, until: float) -> float:
         bounds = self._bounds
         between = [one for one in self._troubles if one.begin <= until and one.end >= sign]
         if not between:
-            return bounds.window + LATE
+            return bounds.window + bounds.takes + LATE
         held = max([0.0, *(RTO * (o.end - o.begin) for o in between if o.holds_back)])
         frozen = sum(min(o.end, until) - max(o.begin, sign) for o in between if o.frozen)
-        return bounds.window + bounds.machine_window + held + frozen + 2 * LATE
+        stops = self._bases * bounds.takes
+        return bounds.window + bounds.machine_window + stops + held + frozen + 2 * LATE
 
-    def _judge_stop(self, begin: Entry, end: float, verdict: Verdict) -> None:
-        """Judge a stop that found the base moving."""
-        sender, _ = self._origin(begin)
-        silent = end - sender.last(end)
-        excused = any(one.begin <= end <= one.end for one in self._failing)
-        slow = self._widen(end - self._bounds.window - LATE, end) > self._bounds.call_timeout
-        due = silent >= self._bounds.window - EARLY or end >= sender.left
+    def _judge_stop(self, motion: Motion, verdict: Verdict) -> None:
+        """Judge a stop that found the base moving, by the time at which it began."""
+        bounds, sender = self._bounds, self._origin(motion.effect)[0]
+        begun = motion.end - bounds.takes
+        silent = begun - sender.last(begun)
+        excused = any(one.begin <= motion.end and one.end >= begun for one in self._failing)
+        slow = (
+            self._widen(begun - bounds.window - LATE, motion.end)
+            > bounds.call_timeout - bounds.takes
+        )
+        due = silent >= bounds.window - EARLY or begun >= sender.left
         if not (due or excused or slow):
             verdict.violations.append(
-                f'{end:.3f} {begin.base}: stopped {silent:.3f} s after a sign of life of '
-                f'{sender.name}, its last user'
+                f'{begun:.3f} {motion.effect.base}: stopped {silent:.3f} s after a sign of life '
+                f'of {sender.name}, its last user'
             )
 
     def _origin(self, motion: Entry) -> tuple[Sender, int]:
@@ -205,21 +242,29 @@ class Judge:
         return sender, round((speed - sender.speed) / MARK)
 
 
-def motions(
-    entries: Sequence[Entry], kills: Sequence[float]
-) -> Iterator[tuple[Entry, float, Entry | None]]:
-    """Yield each motion's effect, when the next call's effect ended it, and that call."""
+def motions(entries: Sequence[Entry], kills: Sequence[float]) -> Iterator[Motion]:
+    """Yield each motion of a base's record."""
+    begun = [one for one in entries if one.is_motion and one.phase == 'begin']
     moving: Entry | None = None
+    began = math.inf
     ends: list[tuple[float, Entry | None]] = [
         *((one.t, one) for one in entries if one.takes_effect and one.call != 'is_moving'),
         *((at, None) for at in kills),
     ]
     for at, entry in sorted(ends, key=lambda end: end[0]):
         if moving is not None:
+            began = min(began, moving.t)
+            after = bisect_right(begun, moving.t, key=_when)
+            takers = begun[after : bisect_right(begun, at, key=_when)]
             ended = entry is None or not entry.is_motion
-            yield moving, at, entry if ended else None
+            yield Motion(began, moving, at, entry if ended else None, takers)
+            began = math.inf if ended and entry is not None else began
         moving = entry if entry is not None and entry.is_motion else None
     assert moving is None, f'{moving.base} moves at the end of its record'
+
+
+def _when(entry: Entry) -> float:
+    return entry.t
 
 
 def by_kind(

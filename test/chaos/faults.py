@@ -102,7 +102,7 @@ def _killed(part: str) -> Run:
         server.kill()
         world.kills[part].append(time.monotonic())
         yield
-        server.start()
+        world.start_machine(part)
 
     return run
 

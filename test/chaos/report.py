@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from chaos.campaign import Outcome
-from chaos.checking import NOTHING, TOGETHER
+from chaos.checking import Bounds, NOTHING, TOGETHER
 from chaos.schedule import KINDS
-from chaos.world import BOUNDS
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
+def table(outcomes: Sequence[Outcome], bounds: Bounds) -> str:
     """Return what came of all seeds."""
     tried = Counter[str]()
     for outcome in outcomes:
@@ -32,7 +31,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
         '',
         f'{tried.total()} faults of {len(outcomes)} seeds, {sum(o.motions for o in outcomes)} '
         f'commands at the bases, {sum(o.stops for o in outcomes)} stops; window '
-        f"{BOUNDS.window} s, machine's window {BOUNDS.machine_window} s",
+        f"{bounds.window} s, machine's window {bounds.machine_window} s, a base's calls take "
+        f'{bounds.takes:g} s',
         f'commands that came late and moved a base: {len(late)}, the longest for '
         f'{max(late, default=0.0):.3f} s',
         f'violations: {violations}',

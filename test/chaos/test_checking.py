@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 import math
 
 from chaos.checking import (
@@ -25,6 +26,8 @@ from support.publisher import MARK
 from support.record import Entry
 
 BOUNDS = Bounds(window=0.4, machine_window=1.0, call_timeout=0.25)
+TAKES = 0.3  # s
+SLOW = Bounds(window=0.4, machine_window=1.0, call_timeout=0.25 + TAKES, takes=TAKES)
 WAY = 0.002  # s, from a publisher to the base
 
 
@@ -61,8 +64,10 @@ def judge(
     troubles: Sequence[Trouble] = (),
     kills: Sequence[float] = (),
     busy: float = 0.0,
+    bounds: Bounds = BOUNDS,
+    bases: int = 1,
 ) -> Verdict:
-    judge = Judge('main', BOUNDS, senders, troubles, lambda begin, end: busy)
+    judge = Judge('main', bounds, senders, troubles, lambda begin, end: busy, bases)
     return judge.verdict('base', sorted(entries, key=lambda entry: entry.t), kills)
 
 
@@ -168,6 +173,90 @@ def test_the_longest_motion_is_told_by_what_failed() -> None:
     assert round(by_kind(verdict.stopped, [killed], 0.4)['publisher killed'], 6) == 0.41
     both = [killed, trouble(2.1, 2.2)]
     assert round(by_kind(verdict.stopped, both, 0.4)[TOGETHER], 6) == 0.29
+
+
+# A base whose calls take their time
+
+
+def slowly(call: list[Entry], *, cancelled: bool = False) -> list[Entry]:
+    """Return a call that takes effect after its time, or is given up halfway."""
+    begin, end = call
+    if cancelled:
+        return [begin, replace(end, t=end.t + TAKES / 2, error='context canceled')]
+    return [begin, replace(end, t=end.t + TAKES)]
+
+
+def slow_stream(one: Sender) -> list[Entry]:
+    """Return the record of a stream: the newest that waits is next, as the one before ends."""
+    entries: list[Entry] = []
+    at = one.sent[0]
+    while at < one.sent[-1]:
+        number = sum(sent <= at for sent in one.sent)
+        entries += slowly(moved(one, number, at))
+        at += TAKES
+    return entries
+
+
+def test_a_stop_may_take_what_it_takes_and_no_longer() -> None:
+    one = sender(0, times(1.0, 2.0))
+    drive, last = slow_stream(one), one.sent[-1]
+    stop = slowly(stopped(last + 0.4))
+    assert judge([*drive, *stop], one, bounds=SLOW).violations == []
+    late = slowly(stopped(last + 0.46))
+    assert len(judge([*drive, *late], one, bounds=SLOW).violations) == 1
+
+
+def test_a_publisher_that_goes_on_under_an_open_stop_was_stopped_rightly() -> None:
+    one = sender(0, [*times(1.0, 2.0), 2.5])
+    entries = [*slow_stream(sender(0, times(1.0, 2.0))), *slowly(stopped(1.98 + 0.4))]
+    assert judge(entries, one, bounds=SLOW).violations == []
+    early = [*slow_stream(sender(0, times(1.0, 2.0))), *slowly(stopped(1.98 + 0.3))]
+    assert ['its last user' in line for line in judge(early, one, bounds=SLOW).violations] == [
+        True
+    ]
+
+
+def test_the_taker_is_the_last_user_while_its_command_is_under_way() -> None:
+    one, two = sender(0, times(1.0, 1.3)), sender(1, times(1.66, 2.6))
+    first = slowly(moved(one, 15, 1.3))
+    taken = slowly(moved(two, 1, 1.75))  # the first one's speed until then
+    on = [*first, *taken, *slowly(stopped(two.sent[-1] + 0.4))]
+    assert judge(on, one, two, bounds=SLOW).violations == []
+    untaken = [*first, *slowly(stopped(1.75))]
+    (violation,) = judge(untaken, one, two, bounds=SLOW).violations
+    assert 'moved 0.770 s' in violation
+
+
+def test_a_taker_whose_command_the_stop_cancelled_was_the_last_user() -> None:
+    one, two = sender(0, times(1.0, 1.3)), sender(1, [1.6])
+    given_up = slowly(moved(two, 1), cancelled=True)
+    entries = [*slowly(moved(one, 15, 1.3)), *given_up, *slowly(stopped(2.0))]
+    verdict = judge(entries, one, two, bounds=SLOW)
+    assert verdict.violations == []
+    assert [round(stop.after, 6) for stop in verdict.stopped] == [0.7]
+
+
+def test_a_command_that_waited_for_the_one_before_it_is_not_late() -> None:
+    one = sender(0, times(1.0, 2.0))
+    waited = slowly(moved(one, 50, one.sent[-1] + TAKES))
+    verdict = judge([*waited, *slowly(stopped(one.sent[-1] + 0.4))], one, bounds=SLOW)
+    assert (verdict.violations, verdict.late) == ([], [])
+
+
+def test_a_late_command_may_move_it_for_as_long_as_its_stop_takes() -> None:
+    one = sender(0, times(1.0, 2.0))
+    stray = slowly(moved(one, 50, 4.0))
+    assert judge([*stray, *slowly(stopped(4.0 + TAKES))], one, bounds=SLOW).violations == []
+    late = [*stray, *slowly(stopped(4.0 + TAKES + 0.06))]
+    assert len(judge(late, one, bounds=SLOW).violations) == 1
+
+
+def test_a_machine_stops_its_bases_one_after_the_other() -> None:
+    one = sender(0, times(1.0, 2.0))
+    entries = [*slow_stream(one), *slowly(stopped(one.sent[-1] + 1.4 + TAKES))]
+    between = [trouble(1.9, 2.5)]
+    assert judge(entries, one, troubles=between, bounds=SLOW, bases=2).violations == []
+    assert len(judge(entries, one, troubles=between, bounds=SLOW).violations) == 1
 
 
 def test_a_seed_draws_the_same_faults_again_and_all_kinds_come() -> None:

@@ -20,7 +20,6 @@ from support.link import two_hosts, TwoHosts
 from support.publisher_process import PublisherProcess
 from support.viam_server import ViamServer
 
-BOUNDS = Bounds(window=0.4, machine_window=1.0, call_timeout=0.25)
 TOPICS = {'one': '/left', 'two': '/both', 'three': '/far'}
 RATES = {'one': 50.0, 'two': 20.0, 'three': 50.0}  # Hz
 BASES = {
@@ -29,8 +28,20 @@ BASES = {
     'far': {'machine': 'sub', 'command_topics': ['/far']},
 }
 DRIVEN_BY = {'one': ['left'], 'two': ['left', 'right'], 'three': ['far']}
+MOST_BASES = 2  # of one machine
 RECOVERY = 12.0  # s until all is driven again, a start of the bridge included
 REST = 2.0  # s after the last motion in which nothing is to move
+
+
+def bounds_of(takes: float) -> Bounds:
+    """
+    Return what holds for bases whose calls take so many s.
+
+    A machine that stops bases of its own accord, for a machine session ended, holds up all other
+    commands until the last one has been stopped: a call may take as long as that besides.
+    """
+    call_timeout = 0.25 + takes + MOST_BASES * takes
+    return Bounds(window=0.4, machine_window=1.0, call_timeout=call_timeout, takes=takes)
 
 
 class BrokenError(AssertionError):
@@ -57,6 +68,7 @@ class World:
     """What runs, and what happened to it."""
 
     directory: Path
+    bounds: Bounds
     domain: int
     hosts: TwoHosts
     load: Load
@@ -72,25 +84,26 @@ class World:
         bases = {part: [b for b in BASES if BASES[b]['machine'] == part] for part in self.kills}
         self.servers = {
             part: ViamServer(
-                self.directory, bases[part], BOUNDS.machine_window, name=part, host=address
+                self.directory, bases[part], self.bounds.machine_window, name=part, host=address
             )
             for part in self.kills
         }
-        for server in self.servers.values():
-            self.processes.enter_context(server)
+        for part, server in self.servers.items():
+            self.processes.callback(server.kill)
+            self.start_machine(part)
             self.load.watch(lambda server=server: server.pid)  # type: ignore[misc]
         machines = {
             part: {
                 'address': server.address,
                 'insecure': True,
                 'allow_plaintext': True,
-                'call_timeout': BOUNDS.call_timeout,
+                'call_timeout': self.bounds.call_timeout,
                 'parent': '' if part == 'main' else 'main',
             }
             for part, server in self.servers.items()
         }
         settings: dict[str, Any] = {
-            'heartbeat_window': BOUNDS.window,
+            'heartbeat_window': self.bounds.window,
             'machine_names': [*machines],
             'machines': machines,
             'base_names': [*BASES],
@@ -105,6 +118,15 @@ class World:
         self.load.watch(lambda: self.bridge.pid)
         for name in TOPICS:
             self.begin_life(name)
+
+    def start_machine(self, part: str) -> None:
+        """Start a machine, whose bases' calls take their time."""
+        server = self.servers[part]
+        server.start()
+        if takes := self.bounds.takes:
+            for base in BASES:
+                if BASES[base]['machine'] == part:
+                    server.control(base, set_velocity_delay=takes, stop_delay=takes)
 
     def begin_life(self, name: str) -> None:
         """Start a publisher that drives its bases."""
@@ -171,13 +193,18 @@ class World:
         senders = [life.sender(name) for name, lives in self.lives.items() for life in lives]
         for base, settings in BASES.items():
             machine = str(settings['machine'])
-            judge = Judge(machine, BOUNDS, senders, self.troubles, self.load.between)
+            bases = sum(other['machine'] == machine for other in BASES.values())
+            judge = Judge(
+                machine, self.bounds, senders, self.troubles, self.load.between, bases
+            )
             record = self.servers[machine].record
             yield judge.verdict(base, record.calls(base), self.kills[machine])
 
 
 @contextmanager
-def world(directory: Path, seed: int, environment: dict[str, str]) -> Iterator[World]:
+def world(
+    directory: Path, seed: int, bounds: Bounds, environment: dict[str, str]
+) -> Iterator[World]:
     """Start everything; `environment` is for the bridge."""
     with (
         own_domain() as domain,
@@ -185,4 +212,4 @@ def world(directory: Path, seed: int, environment: dict[str, str]) -> Iterator[W
         Load() as load,
         ExitStack() as processes,
     ):
-        yield World(directory, domain, hosts, load, processes, environment)
+        yield World(directory, bounds, domain, hosts, load, processes, environment)

@@ -115,6 +115,23 @@ def test_a_stop_that_hangs_is_sent_again_after_stop_timeout(
     wheels.keeps_still(2 * WINDOW)
 
 
+def test_a_stop_that_dies_with_its_module_is_sent_to_the_next_one(
+    machine: ViamServer, wheels: Wheels, start_publisher: StartPublisher, load: Load
+) -> None:
+    teleop = driven(wheels, start_publisher)
+    machine.control(BASE, stop_hang=True)
+    before = len(machine.record.calls(BASE, 'stop', 'begin'))
+    kill(teleop, wheels.topic)
+    wait_for(lambda: len(machine.record.calls(BASE, 'stop', 'begin')) > before, 'it hangs')
+    pid = int(machine.control(BASE, get=True)['pid'])
+    os.kill(pid, signal.SIGKILL)
+    died = time.monotonic()
+    # No command went out since: what is acknowledged then is the repetition.
+    wheels.wait_rest(died, RECOVERY)
+    assert not motions(machine, died)
+    wheels.keeps_still(2 * WINDOW)
+
+
 @pytest.mark.parametrize('later', [0.0, 3.0], ids=['soon', 'late'])
 def test_a_command_that_runs_on_in_the_module_after_it_was_answered_is_stopped_again(
     later: float,

@@ -18,12 +18,15 @@ import time
 
 from support.bounds import PATIENCE
 from support.invariant import violations
+from support.link import two_hosts
 from support.raw_client import RawClient
 from support.stage import CALL_TIMEOUT, LONG, Seen, stage, WINDOW
 from support.viam_server import ViamServer
 from viam_session_bridge.core.velocity import Velocity
 
 TWICE = 2 * WINDOW  # s, a call_timeout in which a session lapses
+OPEN = 0.3  # s that a Stop takes, long enough to be still open when something befalls it
+FROZEN, CUT = 10.0, 4.0  # s, longer than a Stop may take
 MACHINE_WINDOW = 1.5  # s, long enough for heartbeats on a busy computer
 
 Case = Callable[[Path, int], list[Seen]]
@@ -41,7 +44,7 @@ def stop_fails(times: int, zero_too: bool) -> Case:
             seen = [on.stopped(base, on.lapsed(base)) for base in on.bases]
             on.rest()
             tries = [event['tries'] for event in on.run.events('stop_final')]
-            assert sum(number > times for number in tries) == count
+            assert tries == [times + 1] * count
         return seen
 
     return case
@@ -224,6 +227,60 @@ def other_machine_frozen(directory: Path, count: int) -> list[Seen]:
     return seen
 
 
+def stop_takes(seconds: float) -> Case:
+    """Let a lapse's stop take so long; it is due, and takes effect, by that much later (R7)."""
+
+    def case(directory: Path, count: int) -> list[Seen]:
+        with stage(directory, count) as on:
+            for base in on.bases:
+                on.server.control(base, stop_delay=seconds)
+                on.moved(base, base)
+            lapses = {base: on.lapsed(base) + seconds for base in on.bases}
+            seen = [on.stopped(base, due) for base, due in lapses.items()]
+            on.rest()
+            assert len(on.server.record.calls(call='stop', phase='begin')) == count
+        return seen
+
+    return case
+
+
+def frozen_under_an_open_stop(directory: Path, count: int) -> list[Seen]:
+    """Freeze a machine under open Stops for much longer than they may take (R7)."""
+    with stage(directory, count) as on:
+        for base in on.bases:
+            on.server.control(base, stop_delay=OPEN)
+        on.lapsed_under_open_stops()
+        on.server.pause()
+        time.sleep(FROZEN)
+        thawed = time.monotonic()
+        on.server.resume()
+        seen = [on.stopped(base, thawed) for base in on.bases]
+        on.rest()
+    return seen
+
+
+def cut_under_an_open_stop(directory: Path, count: int) -> list[Seen]:
+    """
+    Cut the link under Stops that hang, and let it heal: they are sent again (R7).
+
+    The machine is dialled anew while the link is cut, and TCP asks for a connection again after 1,
+    2 and 4 s.
+    """
+    with two_hosts(directory) as hosts, stage(directory, count, hosts=hosts) as on:
+        for base in on.bases:
+            on.server.control(base, stop_hang=True)
+        on.lapsed_under_open_stops()
+        for base in on.bases:
+            on.server.control(base, stop_hang=False)  # those that hang wait on
+        hosts.link.become(cut=True)
+        time.sleep(CUT)
+        healed = time.monotonic()
+        hosts.link.heal()
+        seen = [on.stopped(base, healed) for base in on.bases]
+        on.rest()
+    return seen
+
+
 CASES: dict[str, tuple[Case, float]] = {
     'stop fails once': (stop_fails(1, False), 0.02),
     'stop fails 3 times': (stop_fails(3, False), 0.02),
@@ -241,5 +298,8 @@ CASES: dict[str, tuple[Case, float]] = {
     'taker, machine frozen': (taker_while_the_machine_is_frozen, 1.02),
     "stuck on the server's lock": (stuck_on_the_servers_lock, 1.02),
     'another machine frozen': (other_machine_frozen, 0.02),
+    'stop takes 1.2 s': (stop_takes(1.2), 0.02),
+    'machine frozen for 10 s under an open stop': (frozen_under_an_open_stop, OPEN + 0.1),
+    'link cut for 4 s under an open stop': (cut_under_an_open_stop, 2.1),
 }
 """By name: how it is provoked, and within how many seconds of being due the stop is to act."""

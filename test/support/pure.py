@@ -26,12 +26,11 @@ from viam_session_bridge.machine.calls import (
     Answer,
     Call,
     GetMachineStatus,
-    GetSessions,
     IsMoving,
     Listed,
     Move,
     Outcome,
-    Purpose,
+    Reach,
     Request,
     StartSession,
     StopBase,
@@ -174,7 +173,7 @@ class Rig:
             return not self._verify
         if isinstance(request, GetMachineStatus):
             return not self._list_bases
-        return request == GetSessions(Purpose.REACH) and not self._stalls
+        return isinstance(request, Reach) and not self._stalls
 
     # The publishers
 

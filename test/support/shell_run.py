@@ -43,9 +43,17 @@ class TellingBridge(Bridge):
 
 
 def settings(
-    bases: Mapping[str, str], addresses: Mapping[str, str], window: float, call_timeout: float
+    bases: Mapping[str, str],
+    addresses: Mapping[str, str],
+    window: float,
+    call_timeout: float,
+    **others: Any,
 ) -> Configuration:
-    """Return a configuration: `bases` names the machine of each, `addresses` are theirs."""
+    """
+    Return a configuration: `bases` names the machine of each, `addresses` are theirs.
+
+    :param others: of :func:`support.pure.configuration`
+    """
     machines = [
         MachineConfiguration(
             **{**asdict(machine(name, call_timeout=call_timeout)), 'address': address}
@@ -56,6 +64,7 @@ def settings(
         *(base(name, machine=where) for name, where in bases.items()),
         machines=machines,
         window=window,
+        **others,
     )
 
 

@@ -9,9 +9,11 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 import time
+from typing import Any
 
 from support.bounds import PATIENCE
 from support.invariant import Event, pending, violations
+from support.link import TwoHosts
 from support.record import Entry
 from support.shell_run import settings, ShellRun
 from support.viam_server import ViamServer
@@ -103,6 +105,22 @@ class Stage:
         failed = self.run.events('command_failed', base=base)
         return [event for event in failed if event['at'] >= self._since[base]]
 
+    def lapsed_under_open_stops(self) -> None:
+        """Drive all bases, let them lapse together, and wait until all their Stops are open."""
+        for base in self.bases:
+            self.moved(base, base)
+            self.run.stream(base, base, heartbeats=True)
+        silent = [self.run.silence(base) for base in self.bases][-1]
+        for base in self.bases:
+
+            def begun(_: object, base: str = base) -> bool:
+                stops = self.server.record.calls(base, 'stop', 'begin')
+                return bool(stops) and stops[-1].t >= silent
+
+            self.server.record.wait_for(begun, PATIENCE, f'a Stop of {base} is open')
+        for base in self.bases:
+            assert self.server.record.moving(base)
+
     def final_after_a_timeout(self, base: str) -> float:
         """Wait until a base whose command timed out is stopped for good, and return when."""
 
@@ -154,16 +172,22 @@ def stage(
     beside: str = '',
     other: str = '',
     others: Sequence[str] = (),
+    hosts: TwoHosts | None = None,
 ) -> Iterator[Stage]:
     """
     Return a stage of so many bases.
 
     :param beside: a base on the same machine that is none of the bridge's
     :param other: the address of another machine, whose bases are `others`
+    :param hosts: with a link between the bridge and the machine; the latter is on the robot's host
     """
     bases = [f'base{number}' for number in range(count)]
     machines = {**dict.fromkeys(bases, 'main'), **dict.fromkeys(others, 'other')}
-    with ViamServer(directory, [*bases, *([beside] if beside else [])], machine_window) as server:
+    where: dict[str, Any] = (
+        {'host': hosts.robot_address, 'inside': hosts.enter_robot} if hosts else {}
+    )
+    names = [*bases, *([beside] if beside else [])]
+    with ViamServer(directory, names, machine_window, **where) as server:
         addresses = {'main': server.address, **({'other': other} if other else {})}
         with ShellRun(settings(machines, addresses, window, call_timeout)) as run:
             yield Stage(server, run, bases, window, call_timeout)

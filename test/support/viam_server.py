@@ -40,9 +40,11 @@ class ViamServer:
 
     `extra` is merged into the configuration (see `merged`); real_bases.py has bases for it.
     `connect` gives the channel that readiness and `control` use, where `extra` brings TLS or API
-    keys. `newest`: with the newest rdk. `stop_takes`: how long a Stop takes at the bases from each
-    start on, in s. The server dies with the thread that started it, so that no crash of the tests
-    leaves one behind.
+    keys. `newest`: with the newest rdk. `late`: s that it serves before there are bases, as a
+    stock one does when it boots; it may be changed before a start. `stop_takes`: how long a Stop
+    takes at the bases from each start on, in s. `inside` is run in its process before the program.
+    The server dies with the thread that started it, so that no crash of the tests leaves one
+    behind.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class ViamServer:
         name: str = 'viam_server',
         host: str = '127.0.0.1',
         webrtc: bool = False,
+        late: float = 0.0,
         newest: bool = False,
         stop_takes: float = 0.0,
+        inside: Callable[[], None] | None = None,
         connect: Callable[[str], grpc.Channel] = insecure_channel,
     ) -> None:
         self.address = f'{host}:{port or free_port()}'
@@ -66,7 +70,9 @@ class ViamServer:
         self.log = tmp_path / f'{name}.log'
         self._config_path = tmp_path / f'{name}.json'
         self._bases, self._stop_takes = tuple(bases), stop_takes
+        self.late = late
         self._webrtc = webrtc
+        self._inside = inside
         self._modules = NEWEST if newest else GO_MOD
         self._connect = connect
         self._process: subprocess.Popen[bytes] | None = None
@@ -99,6 +105,7 @@ class ViamServer:
         self._scratch = tempfile.mkdtemp(prefix='viam-')
         command = [str(program), str(self._config_path), '--record', str(self.record.path)]
         command += ['--parent', str(os.getpid()), *(['--webrtc'] if self._webrtc else [])]
+        command += ['--late', f'{self.late}s']
         places = dict.fromkeys(('HOME', 'VIAM_HOME', 'TMPDIR'), self._scratch)
         places['RECORD'] = str(self.record.path)
         with self.log.open('ab') as log:
@@ -109,6 +116,7 @@ class ViamServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                preexec_fn=self._inside,
             )
         try:
             self._await_serving(before)

@@ -3,7 +3,7 @@
 
 // viam_server is a real viam-server for tests, with bases and motors that record every call.
 //
-//	viam_server CONFIG.json --record FILE.jsonl [--webrtc] [--parent PID]
+//	viam_server CONFIG.json --record FILE.jsonl [--webrtc] [--late 1s] [--parent PID]
 //
 // It prints "serving ADDRESS" once it listens. It leaves out the stock entry point's network
 // checks. TLS is on exactly when the configuration names a certificate (network.tls_cert_file).
@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"time"
 
 	_ "go.viam.com/rdk/components/base/sensorcontrolled"
 	_ "go.viam.com/rdk/components/base/wheeled"
@@ -45,6 +46,7 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("viam_server", flag.ContinueOnError)
 	recordPath := flags.String("record", "", "the JSON Lines file that calls are appended to")
 	webrtc := flags.Bool("webrtc", false, "answer WebRTC too (may look for STUN servers)")
+	late := flags.Duration("late", 0, "serve so long before there are components, as when booting")
 	parent := flags.Int("parent", 0, "the process to die with: the one that starts this one")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
@@ -77,7 +79,14 @@ func run(args []string) error {
 	options.DisallowWebRTC = !*webrtc
 	options.DisableMulticastDNS = true
 
-	machine, err := robotimpl.New(ctx, cfg, nil, logger)
+	// As the stock entry point does it: the port is open before the components are built.
+	first := cfg
+	if *late > 0 {
+		bare := *cfg
+		bare.Components, bare.Modules = nil, nil
+		first = &bare
+	}
+	machine, err := robotimpl.New(ctx, first, nil, logger)
 	if err != nil {
 		return err
 	}
@@ -85,6 +94,13 @@ func run(args []string) error {
 	served := machine.StartWeb(ctx, options)
 	if served == nil {
 		fmt.Println("serving", cfg.Network.BindAddress)
+		select {
+		case <-time.After(*late):
+			if first != cfg {
+				machine.Reconfigure(ctx, cfg)
+			}
+		case <-ctx.Done():
+		}
 		<-ctx.Done()
 	}
 	return errors.Join(served, machine.Close(context.Background()))

@@ -54,7 +54,6 @@ from viam_session_bridge.machine.standing_zero import StandingZero
 from viam_session_bridge.machine.unanswered import Unanswered
 
 TIMEOUTS_REPORTED = 3  # in a row (R10)
-WATCHED_EVERY = 1.0  # s, between two questions whether it moves while a command is unanswered (R7)
 UNKNOWN_EVERY, UNKNOWN_FOR = 1.0, 60.0  # s, while the machine knows no such base (R7)
 ZERO_WAITS = 0.05  # s, for a command in flight (R10)
 OVERDUE_AGAIN_AFTER = 60.0  # s
@@ -64,6 +63,7 @@ OVERDUE_AGAIN_AFTER = 60.0  # s
 _COVERED = (Cause.REFUSED, Cause.ZERO, Cause.NO_SESSION)
 # Answered so, a command may run on in a module or behind a lock (R7).
 UNANSWERED = (Outcome.TIMED_OUT, Outcome.CUT, Outcome.CANCELLED)
+_DID_NOT_RUN = (Outcome.SESSION_EXPIRED, Outcome.UNIMPLEMENTED)
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class BaseControl:
         self._random = random
         self._timeouts = 0
         self._failing = False  # the newest command that was answered
-        self._moved = False  # a command was acknowledged, or may have run, ever
+        self._moved = False  # a command may have run, ever; also one that failed half-way
         # The newest command was sent while an older one was unanswered, which may have run after
         # it. Once that can happen no more, the base is stopped at this time, unless a newer
         # command has put it right (R10).
@@ -338,7 +338,7 @@ class BaseControl:
         if moves:
             self.pending.due_at = now
         elif not self._all_answered:
-            self.pending.watch_at = now + WATCHED_EVERY
+            self.pending.watch_again(now)
 
     def standing_asked(self) -> None:
         """Take that it is asked whether the base stands under its zeros."""
@@ -364,6 +364,7 @@ class BaseControl:
         :param unknown: whether they say that it knows no such base
         """
         if self.in_flight is not None and number == self.in_flight.number:
+            self._moved |= not unknown and outcome not in _DID_NOT_RUN
             self._command_answered(self.in_flight, outcome, detail, now)
         elif number == self._zero:
             self._zero = None
@@ -387,8 +388,15 @@ class BaseControl:
     def is_final(self) -> bool:
         """Whether nothing is to be waited for: no pending stop, or one with nothing to stop."""
         return self.pending is None or (
-            self.pending.unknown_since is not None and not self._moved
+            self.pending.unknown_since is not None
+            and not self._moved
+            and self.in_flight is None  # it may run yet
         )
+
+    def closed(self) -> None:
+        """Take that the machine is let go of: a stop that is pending has nothing to stop."""
+        if self.pending is not None:
+            self.pending, self.commanded = None, False
 
     def open_stop(self) -> OpenStop | None:
         """Return the newest Stop that is under way."""
@@ -437,6 +445,17 @@ class BaseControl:
             bool(self._stops)
             or self._zero is not None
             or (self.pending is not None and self.pending.holds_motion)
+            or self._held_by_standing_zero
+        )
+
+    @property
+    def _held_by_standing_zero(self) -> bool:
+        """Whether a zero waits, whosever, and zeros were what did not stop the base (R22)."""
+        return (
+            self.pending is not None
+            and self.pending.stop.cause is Cause.STANDING
+            and self.waiting is not None
+            and self.waiting.forward.velocity.is_zero
         )
 
     def _drop_old(self, now: float) -> None:
@@ -460,7 +479,6 @@ class BaseControl:
         if outcome in UNANSWERED:
             self.unanswered.add(sent.deadline)
             self.lost += 1
-        self._moved |= outcome is Outcome.OK or outcome in UNANSWERED
         if outcome is Outcome.OK and self._failing:
             self._failing = False
             self.happened.append(CommandsSucceed(self.base, now))
@@ -543,8 +561,9 @@ class BaseControl:
         pending.due_at = now + UNKNOWN_EVERY
         if pending.unknown_since + UNKNOWN_FOR <= now:
             self.happened.append(StopGivenUp(pending.stop, pending.detail, now))
-            self.pending, self.commanded = None, self.waiting is not None
-            self.gave_up = self._moved
+            self.pending, self.gave_up = None, self._moved
+            # The next reason to stop has it tried again (R19).
+            self.commanded = self._moved or self.waiting is not None
 
     def _stop_acknowledged(
         self, pending: PendingStop, number: int, answered: OpenStop, now: float
@@ -556,14 +575,14 @@ class BaseControl:
         if answered.clean and pending.acknowledged:
             self.happened.append(StopFinal(pending.stop, pending.tries, self.lost, now))
             self.lost = 0
-            self.pending = None
+            self.pending, self.gave_up = None, False
             self.commanded = self.waiting is not None
         elif not self._stops:
             pending.pause.reset()
             if self._all_answered:
                 pending.due_at = now
             else:
-                pending.watch_at = now + WATCHED_EVERY
+                pending.watch_again(now)
 
     def _fail(self, command: Command, cause: Cause, detail: str, now: float) -> None:
         forward = command.forward

@@ -45,7 +45,6 @@ class Purpose(Enum):
     """Why the machine's sessions are asked for."""
 
     SETTLE = 'whether a command without an answer had its turn'  # R7
-    REACH = 'whether the machine is still reached while a Stop is open'  # R7
     ROUND_TRIP = 'how long a call takes'  # R10
     STANDING = 'who else may move a base that does not stand under a zero'  # R22
     VERIFY = 'who else may move a base that still moves'  # R16, R20
@@ -82,6 +81,11 @@ class IsMoving:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """Ask something that waits for nothing in the machine, to see that it is reached (R7)."""
+
+
+@dataclass(frozen=True)
 class ListBases:
     """Ask which bases the machine has."""
 
@@ -106,7 +110,7 @@ class Diagnose:
     """Find out why the machine cannot be connected to; the answer's detail says it."""
 
 
-Question = IsMoving | GetSessions | ListBases | GetMachineStatus
+Question = IsMoving | GetSessions | Reach | ListBases | GetMachineStatus
 Request = (
     Move | StopBase | StartSession | SendHeartbeat | Question | Authenticate | Redial | Diagnose
 )  # fmt: skip

@@ -18,6 +18,7 @@ from viam_session_bridge.machine.calls import (
     ListBases,
     Listed,
     Move,
+    Reach,
     Request,
     SendHeartbeat,
     StartSession,
@@ -71,7 +72,7 @@ class Methods:
         if isinstance(request, IsMoving):
             resource = self._bases[request.base].resource
             return self._is_moving, wire.IS_MOVING.request(name=resource), ()
-        if isinstance(request, ListBases):
+        if isinstance(request, (ListBases, Reach)):
             return self._resource_names, wire.RESOURCE_NAMES.request(), ()
         if isinstance(request, GetMachineStatus):
             return self._machine_status, wire.GET_MACHINE_STATUS.request(), ()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from viam_session_bridge.core.said import Stop
 from viam_session_bridge.machine.pause import Pause
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # s, before a Stop is sent again after an error
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # s, before a Stop or a question is sent again
 LONGEST_TIMEOUT = 60.0  # s
 THERE_AND_BACK = 0.05  # s, on top of what a Stop may take at the base
 AMPLE = 1.5  # times what the last Stop took: a deadline that is no longer than needed
@@ -60,6 +60,7 @@ class PendingStop:
         self.unknown_since: float | None = None  # the machine knows no such base
         self.overdue_at = stop.at + OVERDUE_AFTER
         self.pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
+        self._watch_pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
 
     @property
     def holds_motion(self) -> bool:
@@ -70,11 +71,20 @@ class PendingStop:
         """Take a reason to stop the base that no Stop sent so far covers."""
         self.distrust(last_call)
         self.pause.reset()
+        self._watch_pause.reset()
         self.due_at = stop.at
 
     def distrust(self, last_call: int) -> None:
         """Take that only a Stop counts that is sent from now on: a command failed (R10)."""
         self.fence, self.acknowledged = last_call, False
+
+    def watch_again(self, now: float) -> None:
+        """
+        Have it asked whether the base moves, soon at first: a command is unanswered (R7).
+
+        Commands that waited for a lock, or for a machine that was frozen, run when the stop does.
+        """
+        self.watch_at = now + self._watch_pause.take()
 
     def repeat_for_zero(self, now: float) -> None:
         """Have a Stop sent for a zero while a command is unanswered, but not at any rate (R10)."""

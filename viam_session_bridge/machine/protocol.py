@@ -26,7 +26,7 @@ from viam_session_bridge.machine.calls import (
     ListBases,
     Move,
     Outcome,
-    Purpose,
+    Reach,
     Redial,
     SendHeartbeat,
     StartSession,
@@ -108,6 +108,7 @@ class Protocol:
         )
         self._missing = Missing(self._outbox)
         self._round_trip = RoundTrip(machine, self._outbox)
+        self._further_stops = True  # False in the last moments before the exit (R19)
         self._to_report = False  # foreign sessions, once the channel is ready
         self._happened: list[Happened] = []
         self._touched: dict[str, BaseControl] = {}  # since the last drain
@@ -197,6 +198,7 @@ class Protocol:
 
     def allow_further_stops(self, allowed: bool) -> None:
         """Begin further Stops, or no more: the exit would cut them (R19)."""
+        self._further_stops = allowed
         for base in self.bases:
             self._touch(base).allow_further_stops(allowed)
 
@@ -242,6 +244,8 @@ class Protocol:
     def closed(self, now: float) -> MachineClosed:
         """Take that the channel is given up, all stops being final (R18)."""
         self.ready = False
+        for control in self.bases.values():
+            control.closed()
         self._connection.closed()
         self._missing = Missing(self._outbox)
         self._inquiry.end()
@@ -275,7 +279,7 @@ class Protocol:
             self._connection.diagnosed(answer, now)
         elif isinstance(request, (ListBases, GetMachineStatus)):
             self._happened += self._missing.listed(number, answer, now)
-        elif isinstance(request, GetSessions) and request.purpose is Purpose.REACH:
+        elif isinstance(request, Reach):
             if self._stall_detector.question_ended(answer.outcome.answered, now):
                 self._outbox.call(Redial())
         elif isinstance(request, (IsMoving, GetSessions)):
@@ -332,7 +336,10 @@ class Protocol:
             touched = {base: self.bases[base] for base in turns} | touched
         for control in touched.values():
             control.tick(now)
-            if not hand_over_command(control, self.sessions, self._outbox, self._crowd, now):
+            if hand_over_command(control, self.sessions, self._outbox, self._crowd, now):
+                # It may have been accepted before the base was left to the machine (R16).
+                self._inquiry.verifying.commanded(control.base)
+            else:
                 hand_over_stop(control, self.sessions, self._outbox, now)
                 ask_whether_it_moves(control, self._outbox, now)
             if control.happened:
@@ -382,12 +389,20 @@ class Protocol:
         self._happened.append(LeftToMachine(control.base, None, now))
 
     def _detect_stall(self, now: float) -> None:
-        """Ask a machine that is silent while a Stop is open; R7 dials it anew then."""
-        is_open = self.ready and any(one.open_stop() is not None for one in self.bases.values())
+        """
+        Ask a machine that is silent while a Stop is open; R7 dials it anew then.
+
+        Not where no other could follow on the new connection: the exit waits for this one (R19).
+        """
+        is_open = (
+            self.ready
+            and self._further_stops
+            and any(one.open_stop() is not None for one in self.bases.values())
+        )
         self._stall_detector.watch(is_open, now)
         if self._stall_detector.question_due(now):
             self._stall_detector.asked()
-            self._outbox.call(GetSessions(Purpose.REACH))
+            self._outbox.call(Reach())
 
     def _is_stopped(self, sid: str) -> bool:
         return not any(

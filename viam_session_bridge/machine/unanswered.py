@@ -12,10 +12,8 @@ does not implement that call, ten seconds past the deadline have to do.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from viam_session_bridge.machine.calls import Outcome
-from viam_session_bridge.machine.earliest import earliest
 from viam_session_bridge.machine.pause import Pause
 
 SETTLED_AFTER_PROBE = 1.0  # s
@@ -23,51 +21,48 @@ SETTLED_WITHOUT_PROBE = 10.0  # s
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # s, between two probes without an answer
 
 
-@dataclass
-class _Lost:
-    deadline: float
-    settled_at: float | None = None
-
-
 class Unanswered:
-    """The unanswered commands of one base. True while there are any."""
+    """
+    The unanswered commands of one base. True while there are any.
+
+    All count as answered when the one with the latest deadline does.
+    """
 
     def __init__(self) -> None:
-        self._lost: list[_Lost] = []
+        self._deadline: float | None = None  # the latest
+        self._settled_at: float | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._lost)
+        return self._deadline is not None
 
     def add(self, deadline: float) -> None:
         """Take that a command with this deadline got no answer."""
-        self._lost.append(_Lost(deadline))
+        if self._deadline is None or self._deadline < deadline:
+            self._deadline = deadline
+        self._settled_at = None
 
     def probe_due(self) -> float | None:
         """Return from when on a ``GetSessions`` would tell, None where none is needed."""
-        return min((lost.deadline for lost in self._lost if lost.settled_at is None), default=None)
+        return self._deadline if self._settled_at is None else None
 
     def probed(self, sent_at: float, implemented: bool, now: float) -> None:
         """Take the answer of a ``GetSessions`` that was handed over at ``sent_at``."""
-        for lost in self._lost:
-            if lost.settled_at is None and lost.deadline <= sent_at:
-                lost.settled_at = (
-                    now + SETTLED_AFTER_PROBE
-                    if implemented
-                    else lost.deadline + SETTLED_WITHOUT_PROBE
-                )
+        deadline = self._deadline
+        if deadline is None or self._settled_at is not None or sent_at < deadline:
+            return
+        without_probe = deadline + SETTLED_WITHOUT_PROBE
+        self._settled_at = now + SETTLED_AFTER_PROBE if implemented else without_probe
 
     def next_settled(self) -> float | None:
-        """Return when the next one counts as answered, as far as known."""
-        return earliest(lost.settled_at for lost in self._lost)
+        """Return when all count as answered, as far as known."""
+        return self._settled_at
 
     def settle(self, now: float) -> bool:
-        """Drop those that count as answered by now; return whether that emptied the list."""
-        if not self._lost:
+        """Return whether all count as answered since this was last asked."""
+        if self._settled_at is None or now < self._settled_at:
             return False
-        self._lost = [
-            lost for lost in self._lost if lost.settled_at is None or lost.settled_at > now
-        ]
-        return not self._lost
+        self._deadline = self._settled_at = None
+        return True
 
 
 class Probe:

@@ -113,15 +113,15 @@ class Verifying:
         """
         Take an answer, and say what it means.
 
-        Of a base that was left to its machine it is asked for again where there is none, and a
-        machine that cannot tell counts as one whose base moves.
+        Where there is none the base is asked again. A machine that cannot tell whether a base
+        moves that was left to it counts as one whose base moves.
         """
         asking = self._bases.get(base)
         if asking is None or number != asking.call:
             return Finding.FINE  # somebody commands the base by now
         asking.call = None
         distrusted = now < asking.distrusted_until
-        if distrusted or (asking.left and not answer.outcome.answered):
+        if distrusted or not answer.outcome.answered:
             asking.due_at = now + AGAIN_AFTER
         if asking.left:
             if not answer.outcome.answered:
@@ -129,6 +129,8 @@ class Verifying:
             asking.left = answer.moving or answer.outcome is not Outcome.OK
             return Finding.SUSPECT if asking.left else Finding.AT_REST
         if answer.outcome is not Outcome.OK:
+            if asking.reported:
+                asking.due_at = now + AGAIN_AFTER
             told = base in self._unknown
             self._unknown.add(base)
             return Finding.FINE if told else Finding.UNKNOWN
