@@ -177,6 +177,14 @@ def test_a_deadline_shrinks_back_to_stop_timeout_whatever_that_is() -> None:
     assert timeout.seconds == 0.5
 
 
+@pytest.mark.parametrize(('took', 'left'), [(1.3, 2.0), (1.4, 4.0)])
+def test_it_shrinks_to_what_is_ample_for_the_last_one(took: float, left: float) -> None:
+    timeout = StopTimeout(1.0)
+    timeout.passed(2.0)
+    timeout.took(took)
+    assert timeout.seconds == left
+
+
 def test_a_stop_that_the_machine_itself_gave_up_sooner_is_an_error_like_any_other(
     rig: Rig,
 ) -> None:
@@ -493,6 +501,15 @@ def test_where_an_earlier_command_was_acknowledged_it_is_waited_for(rig: Rig) ->
     hung(rig)
     rig.answer(Move, Outcome.FAILED)
     rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+    rig.deactivate()
+    assert rig.bridge.not_final() == {'base': False}
+
+
+def test_so_is_one_of_a_base_that_is_known_though_no_command_ran() -> None:
+    rig = Rig()
+    rig.command('A')
+    rig.answer(StartSession)
+    assert STOP in rig.answer(Move, Outcome.UNIMPLEMENTED)
     rig.deactivate()
     assert rig.bridge.not_final() == {'base': False}
 

@@ -14,6 +14,7 @@ from support.publisher_process import PublisherProcess
 from support.record import Entry, Record
 
 _POLL = 0.005  # s
+_CANCELLED = 'context canceled'  # how the real viam-server's recording base ends such a call
 _HANGS = 0.1  # s that a call of a base takes at most, unless it hangs
 
 
@@ -69,9 +70,18 @@ class Drive:
         return fitting([])
 
     def wait_stopped(self, since: float, timeout: float = PATIENCE) -> Entry:
-        """Wait for the first stop at `since` or later that took effect, and return it."""
+        """
+        Wait for the first stop at `since` or later that took effect, and return it.
+
+        A Stop under way is left to end; only one that went out beside a command is cancelled by
+        the next (R7). Unlike the time to rest that shows on a busy computer as well.
+        """
         self._record.wait_for(lambda _: self.stops(since), timeout, f'{self.base} is stopped')
-        return self.stops(since)[0]
+        stop = self.stops(since)[0]
+        calls = [entry for entry in self.calls(since) if entry.call == 'stop' and entry.t < stop.t]
+        cancelled = [entry for entry in calls if entry.error == _CANCELLED]
+        assert len(cancelled) <= 1, f'{self.base} got Stops that cancel each other: {calls}'
+        return stop
 
     def wait_hanging(self) -> Entry:
         """Wait until a command has begun that does not end, and return its beginning."""
