@@ -34,6 +34,7 @@ from viam_session_bridge.machine.calls import (
     Listed,
     Move,
     Outcome,
+    Reach,
     Redial,
     SendHeartbeat,
     StartSession,
@@ -96,7 +97,7 @@ class Machine:
             return Answer(Outcome.OK, listed=Listed(tuple(NAMES), {}, True))
         if isinstance(request, IsMoving):
             return Answer(Outcome.OK, moving=self.moving[request.base] != ZERO)
-        if isinstance(request, Redial):
+        if isinstance(request, (Reach, Redial)):
             return Answer(Outcome.OK)
         if isinstance(request, StartSession):
             return self._start(request.resume, fails, now)
