@@ -31,6 +31,7 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
+from viam_session_bridge.machine.channel import Channel
 from viam_session_bridge.simulation.server import SimulatedMachine
 
 
@@ -58,6 +59,18 @@ def test_a_session_is_started_used_kept_and_listed(driver: Driver) -> None:
     assert driver.ask(GetSessions()).sids == (started.sid,)
     assert driver.ask(StartSession(started.sid)).sid == started.sid
     assert driver.ask(StopBase('base')).outcome is Outcome.OK
+
+
+def test_an_answer_that_cannot_be_read_ends_its_call_all_the_same(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Channel, response: object) -> None:
+        raise OverflowError('out of range')
+
+    monkeypatch.setattr(Channel, '_result', broken)
+    answer = driver.ask(StopBase('base'))
+    assert answer.outcome is Outcome.CUT
+    assert 'out of range' in answer.detail
 
 
 def test_an_unknown_session_is_told_from_other_errors(driver: Driver) -> None:

@@ -34,19 +34,28 @@ from viam_session_bridge.machine.calls import (
     Listed,
     Move,
     Outcome,
+    Reach,
     Redial,
     SendHeartbeat,
     StartSession,
     StopBase,
 )
 from viam_session_bridge.machine.earliest import earliest
-from viam_session_bridge.machine.happened import CommandFailed, MachineSessionStarted, StopFinal
+from viam_session_bridge.machine.happened import (
+    CommandFailed,
+    MachineSessionStarted,
+    StopFinal,
+    StopGivenUp,
+)
 
 TOPICS = {'A': '/ab', 'B': '/a', 'C': '/b', 'M': '/m', 'D': '/d', 'E': '/d'}
 NAMES = ['a', 'b', 'm', 'd']
 FOREIGN = Velocity(-1.0)  # what other Viam clients command
 clients = st.sampled_from(['A', 'A', 'A', 'B', 'B', 'B', 'C', 'M', 'D', 'E'])
 NEVER = math.inf
+UNKNOWN = 'UNKNOWN: no node found with api rdk:component:base and name base'
+# Stops that base control decides on itself, beside those of commands that fail (R10, R20, R22).
+OF_BASE_CONTROL = (Cause.OLDER, Cause.STILL_MOVING, Cause.STANDING)
 
 
 @dataclass
@@ -85,6 +94,7 @@ class Machine:
         self.moving: dict[str, Velocity] = dict.fromkeys(NAMES, ZERO)
         self.late: list[Late] = []
         self.lost: set[str] = set()  # bases that a session's end was to stop, and did not
+        self.unknown: set[str] = set()  # bases that it does not have now, though they may move on
         self._ids = 0
 
     def run(self, call: Call, fails: bool, now: float) -> Answer:
@@ -93,22 +103,30 @@ class Machine:
             sids = tuple(self.sessions)
             return Answer(Outcome.OK if self.probes else Outcome.UNIMPLEMENTED, sids=sids)
         if isinstance(request, (GetMachineStatus, ListBases)):
-            return Answer(Outcome.OK, listed=Listed(tuple(NAMES), {}, True))
+            lacking = dict.fromkeys(sorted(self.unknown), '')
+            listed = None if fails else Listed(tuple(NAMES), lacking, True)
+            return Answer(Outcome.FAILED if fails else Outcome.OK, listed=listed)
         if isinstance(request, IsMoving):
+            if fails or request.base in self.unknown:
+                return Answer(Outcome.FAILED)
             return Answer(Outcome.OK, moving=self.moving[request.base] != ZERO)
-        if isinstance(request, Redial):
+        if isinstance(request, (Reach, Redial)):
             return Answer(Outcome.OK)
         if isinstance(request, StartSession):
             return self._start(request.resume, fails, now)
         if isinstance(request, SendHeartbeat):
             return Answer(Outcome.OK if self.beat(request.sid, now) else Outcome.SESSION_EXPIRED)
         if isinstance(request, StopBase):
+            if request.base in self.unknown:
+                return Answer(Outcome.FAILED, UNKNOWN)
             if not fails:
                 self.moving[request.base] = ZERO
             return Answer(Outcome.FAILED if fails else Outcome.OK)
         assert isinstance(request, Move)
         if not self.admit(request, now):
             return Answer(Outcome.SESSION_EXPIRED)
+        if request.base in self.unknown:
+            return Answer(Outcome.FAILED, UNKNOWN)
         if not (fails and call.number % 2):  # every other failing command moves the base first
             self.moving[request.base] = request.velocity
         return Answer(Outcome.FAILED if fails else Outcome.OK)
@@ -183,6 +201,10 @@ def stops_are_in_flight(it: BridgeAgainstMachine) -> bool:
     return any(isinstance(pending.call.request, StopBase) for pending in it.pending)
 
 
+def bases_are_unknown(it: BridgeAgainstMachine) -> bool:
+    return bool(it.machine.unknown)
+
+
 def calls_came_late(it: BridgeAgainstMachine) -> bool:
     return bool(it.machine.late)
 
@@ -229,6 +251,9 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.decided: list[Forward | Stop] = []
         self.left: list[Forward | Stop] = []  # stops that are left to the machine
         self.sent: dict[int, Forward] = {}
+        self.begun: set[str] = set()  # bases that base control decided to stop, in this feed
+        self.given_up: set[str] = set()
+        self.ran: set[str] = set()  # bases that a command ever reached
         self.listen()
         self.recover()
 
@@ -246,8 +271,14 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             (self.decided if to_be_sent else self.left).append(said)
             return to_be_sent
 
-        def hear_sent(control: BaseControl) -> None:
-            sent = control.sent
+        def hear_control(control: BaseControl) -> None:
+            sent, stop = control.sent, control.stop
+
+            def heard_stop(said: Stop) -> bool:
+                if said.cause in OF_BASE_CONTROL:
+                    self.decided.append(said)
+                    self.begun.add(said.base)
+                return stop(said)
 
             def heard_sent(number: int, sid: str, deadline: float) -> None:
                 assert control.waiting is not None
@@ -255,9 +286,10 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
                 sent(number, sid, deadline)
 
             setattr(control, 'sent', heard_sent)  # noqa: B010
+            setattr(control, 'stop', heard_stop)  # noqa: B010
 
         for control in protocol.bases.values():
-            hear_sent(control)
+            hear_control(control)
         setattr(protocol, 'forward', heard_forward)  # noqa: B010 (mypy knows methods)
         setattr(protocol, 'stop', heard_stop)  # noqa: B010
 
@@ -278,6 +310,13 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         for name in to_stop:  # I4, R7: at once, whatever is in flight
             record = self.record[name]
             assert record.stopped > record.moved or record.moved <= record.final, name
+        begun, self.begun = self.begun, set()
+        for name in begun:  # R20, R22: also where the stop before was final
+            self.record[name].stopping = True
+            assert self.calls_of(name), name
+        if out.closed:  # R7: what is not final has nothing to stop
+            for record in self.record.values():
+                record.stopping, record.needed = False, 0
 
     def happened(self, event: Event, failing: str) -> None:
         if isinstance(event, MachineSessionStarted):
@@ -289,6 +328,11 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         elif isinstance(event, StopFinal):
             self.record[event.stop.base].final = self.record[event.stop.base].moved
             self.record[event.stop.base].stopping = False
+            self.given_up.discard(event.stop.base)
+        elif isinstance(event, StopGivenUp):
+            self.record[event.stop.base].stopping = False
+            self.record[event.stop.base].needed = 0  # nothing is waited for any more
+            self.given_up.add(event.stop.base)
 
     def take_decisions(self) -> set[str]:
         """Take note of what was decided; return the bases to be stopped."""
@@ -318,6 +362,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             self.check_command(request)
             self.record[request.base].moved = call.number
             self.record[request.base].stopping = False
+            self.given_up.discard(request.base)
         elif isinstance(request, StopBase):
             self.record[request.base].stopped = call.number
         clean = False
@@ -464,6 +509,21 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             if pending.answer is None and isinstance(pending.call.request, StopBase):
                 self.end(pending, Answer(Outcome.CANCELLED))
 
+    @rule(name=st.sampled_from(NAMES))
+    def a_base_goes_or_comes(self, name: str) -> None:
+        """Its module is down for a while."""
+        self.machine.unknown ^= {name}
+
+    @precondition(bases_are_unknown)
+    @rule()
+    def a_minute_passes(self) -> None:
+        """R7: a stop is given up."""
+        end = self.now + 62.0
+        while self.now < end:
+            self.run_all()
+            due = self.next_due()
+            self.advance_to(end if due is None else min(end, max(due, self.now)), True, True)
+
     @precondition(stops_are_in_flight)
     @rule(newest=st.booleans(), fails=st.booleans())
     def answer_a_stop(self, newest: bool, fails: bool) -> None:
@@ -542,6 +602,8 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
                 newest = record.newest is self.sent[pending.call.number]
                 if newest and answer.outcome is not Outcome.SESSION_EXPIRED:
                     record.sends = 2  # only an expired session allows it once more (R13)
+        if isinstance(request, Move) and answer.detail != UNKNOWN:
+            self.ran.add(request.base)
         if request == GetSessions() and answer.outcome is Outcome.OK:
             for late in self.machine.late:
                 if late.deadline <= pending.handed_at:
@@ -669,15 +731,20 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
 
     def check_quiet(self) -> None:
         for name, record in self.record.items():
-            if name != 'd' or record.stopping:
-                assert record.final == record.moved, name
+            if (name != 'd' or record.stopping) and name not in self.given_up:
+                assert record.final == record.moved or self.has_nothing_to_stop(name), name
 
     def check_deactivated(self) -> None:
         for name, record in self.record.items():
-            assert record.final == record.moved, name
+            assert record.final == record.moved or self.has_nothing_to_stop(name), name
+
+    def has_nothing_to_stop(self, name: str) -> bool:
+        """R7: no command to it was ever acknowledged."""
+        return self.machine.moving[name] in (ZERO, FOREIGN) and name not in self.ran
 
     def settle(self) -> None:
         """Let all calls be answered well and 20 s and more pass."""
+        self.machine.unknown.clear()
         end = self.now + 20.0
         while self.now < end:
             while self.pending:

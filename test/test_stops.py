@@ -449,6 +449,25 @@ def test_the_end_tries_one_that_was_given_up_again_for_it_may_be_back(rig: Rig) 
     assert rig.bridge.given_up() == []
 
 
+def test_once_its_machine_is_closed_nothing_has_it_tried_again(rig: Rig) -> None:
+    rig.deactivate()
+    while not rig.told(StopGivenUp):
+        rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+        rig.until(rig.now + 1.0)
+    assert rig.told(MachineClosed)
+    assert rig.command('A') == []
+    assert rig.bridge.given_up() == ['base']
+
+
+def test_but_the_next_end_does_for_it_may_be_back(rig: Rig) -> None:
+    rig.deactivate()
+    while not rig.told(StopGivenUp):
+        rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+        rig.until(rig.now + 1.0)
+    rig.feed(lambda: rig.bridge.activate(rig.now))
+    assert rig.deactivate() == [STOP]
+
+
 def test_so_does_a_refusal(rig: Rig) -> None:
     give_up(rig)
     rig.feed(lambda: rig.bridge.seen('A'))

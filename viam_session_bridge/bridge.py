@@ -296,8 +296,9 @@ class Bridge:
                 self._touch(self._bases[one.base].machine).forward(one)
                 continue
             if isinstance(one, Stop):
-                if not self._touch(self._bases[one.base].machine).stop(one):
-                    continue
+                name = self._bases[one.base].machine
+                if name not in self._closing.open or not self._touch(name).stop(one):
+                    continue  # it reaches nobody, or is nothing new
             elif isinstance(one, SessionEnded):
                 for machine in self.machines.values():
                     machine.ended(one.session)

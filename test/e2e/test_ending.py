@@ -178,7 +178,7 @@ def test_hung_machine_is_waited_for_no_longer_than_shutdown_timeout_and_named(
     took = time.monotonic() - frozen
     assert took >= SHUTDOWN_TIMEOUT
     assert took <= SHUTDOWN_TIMEOUT + EXIT + load.since(frozen)
-    assert 'hung: its stop was acknowledged never within shutdown_timeout' in bridge.output()
+    assert 'hung: its stop was never acknowledged within shutdown_timeout' in bridge.output()
     # Nothing but the machine itself can stop its base now.
     frozen_machine.resume()
     stop = base.wait_stopped(frozen)

@@ -148,8 +148,7 @@ class BaseControl:
         if self._standing_zero.is_sign_of_life_alone(forward):
             return False
         self._standing_zero.forwarded(forward)
-        zero = forward.velocity.is_zero
-        if not (zero and self.waiting is not None and self.waiting.forward.velocity.is_zero):
+        if not (forward.velocity.is_zero and self._zero_waits):
             self._zero_waits_since = forward.at
         self.waiting = Command(forward)
         self.commanded = True
@@ -235,7 +234,7 @@ class BaseControl:
         ages_at = zero_at = watch_at = overdue_at = None
         if self.waiting is not None:
             ages_at = self.waiting.forward.at + self._window
-            if self.in_flight is not None and self.waiting.forward.velocity.is_zero:
+            if self.in_flight is not None and self._zero_waits:
                 zero_at = self._zero_waits_since + ZERO_WAITS
         if self.pending is not None:
             if not self._stops:
@@ -395,8 +394,7 @@ class BaseControl:
 
     def closed(self) -> None:
         """Take that the machine is let go of: a stop that is pending has nothing to stop."""
-        if self.pending is not None:
-            self.pending, self.commanded = None, False
+        self.pending, self.commanded = None, self.gave_up
 
     def open_stop(self) -> OpenStop | None:
         """Return the newest Stop that is under way."""
@@ -441,22 +439,16 @@ class BaseControl:
     @property
     def _held_by_stop(self) -> bool:
         """Whether a stop of ours holds the next command back (R9, R10)."""
-        return (
-            bool(self._stops)
-            or self._zero is not None
-            or (self.pending is not None and self.pending.holds_motion)
-            or self._held_by_standing_zero
+        if self._stops or self._zero is not None:
+            return True
+        pending = self.pending
+        return pending is not None and (
+            pending.holds_motion or (pending.holds_zeros and self._zero_waits)
         )
 
     @property
-    def _held_by_standing_zero(self) -> bool:
-        """Whether a zero waits, whosever, and zeros were what did not stop the base (R22)."""
-        return (
-            self.pending is not None
-            and self.pending.stop.cause is Cause.STANDING
-            and self.waiting is not None
-            and self.waiting.forward.velocity.is_zero
-        )
+    def _zero_waits(self) -> bool:
+        return self.waiting is not None and self.waiting.forward.velocity.is_zero
 
     def _drop_old(self, now: float) -> None:
         """Drop the waiting command, which is a window old (R14)."""

@@ -148,7 +148,12 @@ class Channel:
 
         def ended(future: Any) -> None:
             connection.under_way.discard(future)
-            done(call, self._answer(future))
+            try:
+                answer = self._answer(future)
+            except Exception as error:
+                # grpcio would log it and go on, and its base wait for an answer for ever.
+                answer = Answer(Outcome.CUT, f'its answer cannot be read: {error!r}')
+            done(call, answer)
 
         future.add_done_callback(ended)
         if connection.given_up:  # meanwhile

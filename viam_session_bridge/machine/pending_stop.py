@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from viam_session_bridge.core.said import Stop
+from viam_session_bridge.core.said import Cause, Stop
 from viam_session_bridge.machine.pause import Pause
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # s, before a Stop or a question is sent again
@@ -66,6 +66,11 @@ class PendingStop:
     def holds_motion(self) -> bool:
         """Whether the next command waits for an acknowledgement (R10)."""
         return self.motion_after_ack and not self.acknowledged
+
+    @property
+    def holds_zeros(self) -> bool:
+        """Whether a zero, whosever, waits for its end: zeros did not stop the base (R22)."""
+        return self.stop.cause is Cause.STANDING
 
     def begin_anew(self, stop: Stop, last_call: int) -> None:
         """Take a reason to stop the base that no Stop sent so far covers."""

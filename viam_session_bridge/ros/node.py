@@ -175,11 +175,16 @@ class BridgeNode(Node):
         self._shell.close()
         self._reporter.close()
         for base, acknowledged in not_final.items():
-            how = 'but not as the last call' if acknowledged else 'never'
-            self.get_logger().error(
-                f'{base}: its stop was acknowledged {how} within shutdown_timeout '
-                f'({timeout} s): see to the base itself'
-            )
+            if acknowledged:
+                self.get_logger().warning(
+                    f'{base}: its stop was acknowledged, but is not final after shutdown_timeout '
+                    f'({timeout} s): if it takes the base long to stop, raise that'
+                )
+            else:
+                self.get_logger().error(
+                    f'{base}: its stop was never acknowledged within shutdown_timeout '
+                    f'({timeout} s): see to the base itself'
+                )
         self._shell = self._reporter = None
 
     def _warn(self, text: str) -> None:

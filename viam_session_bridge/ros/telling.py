@@ -239,6 +239,7 @@ def _whose(event: StillMoving, configuration: Configuration | None) -> str:
         return 'another Viam client drives it (see stop_policy), or it does not obey'
     return 'another Viam client drives it, or it does not obey'
 
+
 def _no_sessions(event: MachineSessionFailed) -> str:
     if 'UNIMPLEMENTED' not in event.detail:
         return ''

@@ -176,4 +176,4 @@ def test_exit_waits_for_a_frozen_sub_part_until_shutdown_timeout_and_names_it_al
         drive(part).stopped_within(wished)
     wait_closed(bridge, wished, 'arm', 'main')
     (named,) = [line for line in bridge.output().splitlines() if 'shutdown_timeout' in line]
-    assert 'hand: its stop was acknowledged never within shutdown_timeout' in named
+    assert 'hand: its stop was never acknowledged within shutdown_timeout' in named
