@@ -499,10 +499,27 @@ def test_an_acknowledgement_does_too(rig: Rig) -> None:
 
 def test_where_an_earlier_command_was_acknowledged_it_is_waited_for(rig: Rig) -> None:
     hung(rig)
-    rig.answer(Move, Outcome.FAILED)
+    rig.answer(Move, Outcome.FAILED, detail=UNKNOWN)
     rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
     rig.deactivate()
     assert rig.bridge.not_final() == {'base': False}
+
+
+def given_up_unmoved() -> Rig:
+    """Let the stop of a base be given up that the machine never knew."""
+    rig = Rig()
+    rig.command('A')
+    rig.answer(StartSession)
+    rig.answer(Move, Outcome.FAILED, detail=UNKNOWN)
+    while not rig.told(StopGivenUp):
+        rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
+        rig.until(rig.now + 1.0)
+    return rig
+
+
+def test_a_refusal_stops_no_base_that_no_command_ever_moved() -> None:
+    rig = given_up_unmoved()
+    assert STOP not in rig.command('A', NAN)
 
 
 def test_so_is_one_of_a_base_that_is_known_though_no_command_ran() -> None:
@@ -727,6 +744,15 @@ def unanswered(rig: Rig, outcome: Outcome = Outcome.TIMED_OUT) -> Rig:
 def test_after_a_timeout_the_machine_is_asked_for_its_sessions(rig: Rig) -> None:
     unanswered(rig)
     assert rig.pending(GetSessions) == [GetSessions()]
+
+
+def test_its_answer_counts_for_the_bases_that_have_such_a_command() -> None:
+    rig = Rig(base('base'), base('other'))
+    rig.drive('B', topic='/other')
+    rig.drive('A')
+    unanswered(rig)
+    rig.answer(GetSessions)
+    assert times(rig.until(CALL_TIMEOUT + 1.0)) == [CALL_TIMEOUT + 1.0]
 
 
 def test_one_that_was_cut_is_asked_for_past_its_deadline(rig: Rig) -> None:

@@ -336,6 +336,12 @@ def test_after_a_minute_the_command_that_timed_out_is_over() -> None:
     assert questions.verifying.next_deadline() is None
 
 
+def test_until_then_it_is_asked_each_second() -> None:
+    questions = final(1)
+    questions.answer(0.1, STANDS)
+    assert questions.verifying.next_deadline() == 0.1 + AGAIN_AFTER
+
+
 def test_while_it_moves_it_is_asked_later_and_not_at_once() -> None:
     questions = final()
     questions.answer(0.1, MOVES)
