@@ -531,6 +531,10 @@ def test_so_is_one_of_a_base_that_is_known_though_no_command_ran() -> None:
     assert rig.bridge.not_final() == {'base': False}
 
 
+def test_a_base_that_nobody_ever_commanded_was_not_given_up() -> None:
+    assert Rig().bridge.given_up() == []
+
+
 def test_where_no_command_was_ever_acknowledged_nothing_is_waited_for() -> None:
     rig = Rig()
     rig.command('A')
