@@ -311,6 +311,20 @@ def test_a_command_between_them_begins_the_wait_anew(rig: Rig) -> None:
     assert rig.until(0.09) == [(0.09, STOP)]
 
 
+def test_behind_a_zero_in_flight_it_is_one_too_while_the_base_may_still_move(rig: Rig) -> None:
+    rig.command('A', 0.0)
+    rig.command('A', 0.0)
+    assert rig.until(0.05) == [(0.05, STOP)]
+
+
+def test_but_not_where_the_last_acknowledged_command_was_a_zero(rig: Rig) -> None:
+    """A base of slow calls that stands: its loop may be holding it on a slope (R22)."""
+    rig.drive('A', 0.0)
+    rig.command('A', 0.0)
+    rig.command('A', 0.0)
+    assert rig.until(0.2) == []
+
+
 # Motion follows only an acknowledged stop (R10)
 
 

@@ -56,7 +56,6 @@ from viam_session_bridge.machine.unanswered import Unanswered
 TIMEOUTS_REPORTED = 3  # in a row (R10)
 UNKNOWN_EVERY, UNKNOWN_FOR = 1.0, 60.0  # s, while the machine knows no such base (R7)
 ZERO_WAITS = 0.05  # s, for a command in flight (R10)
-OVERDUE_AGAIN_AFTER = 60.0  # s
 
 # These leave the base as it was: a stop under way covers them, and a publisher that repeats its
 # mistake at 5 kHz must not drive the repetitions.
@@ -135,6 +134,7 @@ class BaseControl:
         self._last_call = 0
         self._commander = ''  # of the newest command handed over
         self._zero_waits_since = 0.0  # of the waiting zeros
+        self._at_zero = False  # the newest command that was acknowledged is a zero
         self._standing_zero = StandingZero(base, window)
 
     # What was decided
@@ -234,7 +234,7 @@ class BaseControl:
         ages_at = zero_at = watch_at = overdue_at = None
         if self.waiting is not None:
             ages_at = self.waiting.forward.at + self._window
-            if self.in_flight is not None and self._zero_waits:
+            if self._zero_is_held_up:
                 zero_at = self._zero_waits_since + ZERO_WAITS
         if self.pending is not None:
             if not self._stops:
@@ -265,8 +265,9 @@ class BaseControl:
         """
         if self.waiting is not None and self.waiting.forward.at + self._window <= now:
             self._drop_old(now)
-        if self.pending is not None:
-            self._look_at_pending(self.pending, now)
+        pending = self.pending
+        if pending is not None and pending.is_overdue(now):
+            self.happened.append(StopOverdue(pending.stop, pending.tries, pending.detail, now))
         if self.unanswered.settle(now):
             self._all_answered_now(now)
             if self._beside_lost and self.pending is None:
@@ -275,8 +276,9 @@ class BaseControl:
             self._doubtful_until = None
             if self.waiting is None:
                 self.stop(Stop(self.base, Cause.OLDER, self._commander, now))
-        if self.waiting is not None and self.waiting.forward.velocity.is_zero:
-            held_up = self.in_flight is not None and self._zero_waits_since + ZERO_WAITS <= now
+        if self._zero_waits:
+            assert self.waiting is not None
+            held_up = self._zero_is_held_up and self._zero_waits_since + ZERO_WAITS <= now
             if self.unanswered or held_up:
                 forward = self.waiting.forward
                 self.stop(Stop(self.base, Cause.ZERO, forward.client, now, forward.session))
@@ -450,6 +452,14 @@ class BaseControl:
     def _zero_waits(self) -> bool:
         return self.waiting is not None and self.waiting.forward.velocity.is_zero
 
+    @property
+    def _zero_is_held_up(self) -> bool:
+        """Whether a zero waits for a command in flight, and not just for one more zero (R10)."""
+        sent = self.in_flight
+        if sent is None or not self._zero_waits:
+            return False
+        return not (self._at_zero and sent.command.forward.velocity.is_zero)
+
     def _drop_old(self, now: float) -> None:
         """Drop the waiting command, which is a window old (R14)."""
         assert self.waiting is not None
@@ -459,11 +469,6 @@ class BaseControl:
         else:
             self.fail_waiting(Cause.FAILED, 'it waited a whole window', now)
 
-    def _look_at_pending(self, pending: PendingStop, now: float) -> None:
-        if not pending.acknowledged and pending.overdue_at <= now:
-            pending.overdue_at = now + OVERDUE_AGAIN_AFTER
-            self.happened.append(StopOverdue(pending.stop, pending.tries, pending.detail, now))
-
     def _command_answered(self, sent: Sent, outcome: Outcome, detail: str, now: float) -> None:
         self.in_flight = None
         forward = sent.command.forward
@@ -471,6 +476,7 @@ class BaseControl:
         if outcome in UNANSWERED:
             self.unanswered.add(sent.deadline)
             self.lost += 1
+        self._at_zero = outcome is Outcome.OK and forward.velocity.is_zero
         if outcome is Outcome.OK and self._failing:
             self._failing = False
             self.happened.append(CommandsSucceed(self.base, now))

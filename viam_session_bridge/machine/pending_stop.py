@@ -17,7 +17,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # s, before a Stop or a question is sent
 LONGEST_TIMEOUT = 60.0  # s
 THERE_AND_BACK = 0.05  # s, on top of what a Stop may take at the base
 AMPLE = 1.5  # times what the last Stop took: a deadline that is no longer than needed
-OVERDUE_AFTER = 5.0  # s
+OVERDUE_AFTER, OVERDUE_AGAIN_AFTER = 5.0, 60.0  # s
 
 
 @dataclass
@@ -71,6 +71,13 @@ class PendingStop:
     def holds_zeros(self) -> bool:
         """Whether a zero, whosever, waits for its end: zeros did not stop the base (R22)."""
         return self.stop.cause is Cause.STANDING
+
+    def is_overdue(self, now: float) -> bool:
+        """Tell whether it is time to tell, once more, that none was acknowledged."""
+        if self.acknowledged or now < self.overdue_at:
+            return False
+        self.overdue_at = now + OVERDUE_AGAIN_AFTER
+        return True
 
     def begin_anew(self, stop: Stop, last_call: int) -> None:
         """Take a reason to stop the base that no Stop sent so far covers."""
