@@ -20,7 +20,13 @@ from support.link_relay import TO_MACHINE, TO_ROBOT
 
 EVERYTHING = frozenset({'main', 'sub'})
 SETTLES = 0.5  # s after everything is driven again, in which what came late may still act
-CLOCK_SEEN = 1.2  # s after it was set, by when everyone has seen that
+CLOCK_SEEN = 2.1
+"""
+s after it was set, by when the bridge has seen that: libfaketime looks again when the second after
+the next one begins. Its publishers' clock is not set with it, as it would be on a real computer:
+what they send is old then, until it has been so for a window (R2).
+"""
+
 BUSY = 3  # processes
 CLOCK_STEPS = 7200.0  # s, at most, in either direction
 MEMORY = 8e6  # bytes that the bridge may have more than it has
