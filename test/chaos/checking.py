@@ -72,6 +72,11 @@ class Trouble:
     frozen: bool = False  # the machine was
     fails_calls: bool = False  # one that is being made may fail, and its base is stopped for that
 
+    @property
+    def delivered(self) -> float:
+        """By when all has come that it held back, also on a connection that was given up."""
+        return self.begin + RTO * (self.end - self.begin) if self.holds_back else self.end
+
 
 @dataclass(frozen=True)
 class Stopped:
@@ -218,11 +223,15 @@ class Judge:
         return bounds.window + bounds.machine_window + stops + held + frozen + 2 * LATE
 
     def _judge_stop(self, motion: Motion, verdict: Verdict) -> None:
-        """Judge a stop that found the base moving, by the time at which it began."""
+        """
+        Judge a stop that found the base moving, by the time at which it began.
+
+        One that got no answer, on a connection in whose place there is another, may act late (R9).
+        """
         bounds, sender = self._bounds, self._origin(motion.effect)[0]
         begun = motion.end - bounds.takes
         silent = begun - sender.last(begun)
-        excused = any(one.begin <= motion.end and one.end >= begun for one in self._failing)
+        excused = any(o.begin <= motion.end and o.delivered >= begun for o in self._failing)
         slow = (
             self._widen(begun - bounds.window - LATE, motion.end)
             > bounds.call_timeout - bounds.takes

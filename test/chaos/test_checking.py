@@ -127,6 +127,14 @@ def test_a_stop_under_a_publisher_that_lives_is_found() -> None:
     assert judge(entries, one, troubles=[trouble(1.4, 1.6)]).violations == []
 
 
+def test_a_stop_that_a_link_held_back_may_come_as_late_as_tcp_sends_it_again() -> None:
+    one = sender(0, times(1.0, 4.0))
+    entries = [*stream(one), *stopped(2.1), *stopped(one.sent[-1] + 0.4)]
+    assert judge(entries, one, troubles=[trouble(1.0, 1.6, holds_back=True)]).violations == []
+    assert len(judge(entries, one, troubles=[trouble(1.0, 1.6)]).violations) == 1
+    assert len(judge(entries, one, troubles=[trouble(1.0, 1.5, holds_back=True)]).violations) == 1
+
+
 def test_the_death_of_another_publisher_is_no_reason_to_stop() -> None:
     one, two = sender(0, times(1.0, 1.5)), sender(1, times(1.01, 3.0))
     entries = [*stream(one), *stream(two), *stopped(two.sent[-1] + 0.4)]
