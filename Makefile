@@ -48,9 +48,9 @@ types: venv ## mypy, strict
 viam-server: venv
 	$(BIN)/python test/support/go_build.py
 
-# Most tests wait most of the time, so two files run at once; differential ones want no company.
+# Most tests wait most of the time, so three files run at once; differential ones want no company.
 unit: viam-server ## the tests, with the real viam-server (PYTEST_ARGS='-k lapse')
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore test/differential $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore test/differential $(PYTEST_ARGS)
 	$(BIN)/python -m pytest test/differential $(PYTEST_ARGS) || test $$? = 5  # none chosen
 
 test-oldest: ## what speaks to the machine, with the oldest grpcio and protobuf

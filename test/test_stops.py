@@ -1058,3 +1058,10 @@ def test_one_that_nobody_acknowledges_is_told_after_5_s_and_each_minute(rig: Rig
     assert [overdue.at for overdue in rig.told(StopOverdue)] == [5.0, 65.0, 125.0]
     for overdue in rig.told(StopOverdue):
         assert (overdue.stop.base, overdue.stop.cause) == ('base', Cause.LEFT)
+
+
+def test_one_that_was_refused_before_the_access_was_back_is_sent_again_at_once(rig: Rig) -> None:
+    rig.left('A')
+    rig.channel(False)
+    rig.channel(True)
+    assert STOP in rig.answer(StopBase, Outcome.CUT)

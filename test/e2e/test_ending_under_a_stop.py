@@ -79,7 +79,8 @@ def test_it_leaves_the_base_to_a_machine_session_that_covers_it_and_says_so(
     assert 'base: its stop was never acknowledged within shutdown_timeout' in bridge.output()
     machine.control('base', stop_delay=0.0)
     last = base.motions()[-1].t
-    stop = base.wait_stopped(wished + SHUTDOWN_TIMEOUT)  # the exit cancelled ours
+    # The exit cut a Stop of the bridge's, besides the one beside a command.
+    stop = wait_for(lambda: base.stops(wished), 'its machine stops it')[0]
     assert stop.session is None
     assert stop.t - last <= LONGER + 2 * LATE + load.between(last, stop.t)
     base.stands_still(stop.t)

@@ -152,7 +152,7 @@ CASES = {
         _peer(bad_peers.NoWindow), NO_SESSION + r"it started a session with id '\w+' and a window "
         'of 0.0 s, which must be from 0.03 to 60 s'),
     'never_stops': Case(
-        _peer(bad_peers.NeverStops), r'none of \d+ stops was acknowledged: see to the base itself',
+        _peer(bad_peers.NeverStops), r'none of \d+ stops was acknowledged \(.+\): see to the base',
         topic=SILENCED),
 }  # fmt: skip
 

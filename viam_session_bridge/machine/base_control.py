@@ -343,6 +343,8 @@ class BaseControl:
 
     def connected(self, now: float) -> None:
         """Take that the connection is there again: a stop is sent anew (R7)."""
+        for open_stop in self._stops.values():
+            open_stop.outdated = True
         if self.pending is not None and not self._stops:
             self.pending.due_at = now
 
@@ -529,7 +531,7 @@ class BaseControl:
         pending.unknown_since = None
         if not pending.zero_spent and outcome not in (Outcome.CANCELLED, Outcome.CUT):
             pending.zero_spent = pending.zero_due = True
-        if timed_out:
+        if timed_out or answered.outdated:
             pending.due_at = now
         elif outcome is Outcome.CANCELLED and answered.alone:
             # Another Viam client called, maybe one that repeats its calls, too.

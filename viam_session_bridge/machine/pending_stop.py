@@ -28,12 +28,14 @@ class OpenStop:
     :param timeout: s, what it may take at the base
     :param clean: sent after every earlier command to the base was answered
     :param alone: no other call of ours to the base was open beside it, ever
+    :param outdated: the connection was lost, or the access, and is back since
     """
 
     sent_at: float
     timeout: float
     clean: bool
     alone: bool
+    outdated: bool = False
 
     @property
     def deadline(self) -> float:
