@@ -7,6 +7,7 @@ PYTHON ?=
 ARGS ?=
 RUN_ARGS ?= --run
 PYTEST_ARGS ?=
+UNIT := test/e2e test/chaos $(sort $(wildcard test/test_*.py))
 
 # Absolute for programs that change their directory.
 BIN := $(CURDIR)/.venv/bin
@@ -51,10 +52,13 @@ types: venv ## mypy, strict
 viam-server: venv
 	$(BIN)/python test/support/go_build.py
 
-# Most tests wait most of the time, so three files run at once; differential ones want no company.
+# Most tests wait most of the time, so three files run at once, those that wait longest first;
+# differential ones want no company.
 unit: viam-server ## the tests, with the real viam-server (PYTEST_ARGS='-k lapse')
-	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore test/differential $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(UNIT) $(PYTEST_ARGS)
+ifeq ($(origin UNIT),file)
 	$(BIN)/python -m pytest test/differential $(PYTEST_ARGS) || test $$? = 5  # none chosen
+endif
 
 test-oldest: ## what speaks to the machine, with the oldest grpcio and protobuf
 	@PYTHON='$(PYTHON)' scripts/venv .venv-oldest
