@@ -604,3 +604,13 @@ def test_after_its_end_a_machine_is_not_asked_for_others() -> None:
 
 def test_under_the_machines_policy_nothing_is_reported() -> None:
     assert reported(StopPolicy.MACHINE, ('of the app',)) == []
+
+
+def test_a_base_that_was_left_to_others_is_not_asked_about_again_once_it_is_closed(
+    rig: Rig,
+) -> None:
+    rig.deactivate()
+    rig.answer(GetSessions, sids=FOREIGN)
+    assert rig.bridge.closed
+    assert rig.deactivate() == []
+    assert rig.bridge.not_final() == {}

@@ -197,7 +197,7 @@ class Bridge:
         self.active = False
         self._closing.begin()
         self._take(self.core.end_all(now))
-        for machine in self.machines:
+        for machine in self._closing.open:
             self._touch(machine).stop_commanded(now)
 
     def exits(self, at: float) -> None:

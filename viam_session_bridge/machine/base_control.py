@@ -192,7 +192,7 @@ class BaseControl:
 
     def left_to_others(self) -> None:
         """Take that the base was left, at deactivation, to others on its machine (R19)."""
-        self.commanded = False
+        self.commanded = self.gave_up = False
         self._beside_lost, self._doubtful_until = False, None
         self._standing_zero.forget()
 
