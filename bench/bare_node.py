@@ -18,7 +18,7 @@ import grpc
 import rclpy
 from rclpy.executors import ExternalShutdownException
 
-from viam_session_bridge.machine import wire
+from viam_session_bridge.viam import messages as wire
 
 
 def main(address: str, base: str, topic: str) -> None:

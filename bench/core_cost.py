@@ -22,9 +22,9 @@ from typing import Any
 
 from bench.summary import Check, conditions, finish, Summary, table
 from support.pure import base, forward, machine, Rig
-from viam_session_bridge.core.core import Core
-from viam_session_bridge.core.session import SessionsMode
-from viam_session_bridge.machine.calls import Answer, Call, Move, Outcome, SendHeartbeat
+from viam_session_bridge.configuration.model import SessionsMode
+from viam_session_bridge.core.requests import Answer, Call, Move, Outcome, SendHeartbeat
+from viam_session_bridge.core.sessions import Core
 
 SESSIONS = (1, 10, 100, 1000)
 BASES = (1, 10, 50)

@@ -33,7 +33,7 @@ from support.observer import Observer
 from support.ports import free_port
 from support.usage import Usage
 from support.viam_server import ViamServer
-from viam_session_bridge.event_log import FILES_KEPT, MAX_BYTES
+from viam_session_bridge.reporting.event_log import FILES_KEPT, MAX_BYTES
 
 GROWTH = {'memory': 5.0, 'threads': 2, 'files': 4}  # MB; more than the first quarter's most
 OVERVIEW = 64_000  # bytes

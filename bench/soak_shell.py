@@ -22,12 +22,12 @@ import threading
 import time
 
 from support.shell_run import settings
-from viam_session_bridge.core.said import Refused, SessionEnded, SessionStarted
+from viam_session_bridge.core.actions import Refused, SessionEnded, SessionStarted
+from viam_session_bridge.core.events import CommandFailed, StopFinal
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.event_log import EventLog
-from viam_session_bridge.machine.happened import CommandFailed, StopFinal
-from viam_session_bridge.ros.overview import Ended, look
-from viam_session_bridge.shell import Shell
+from viam_session_bridge.reporting.event_log import EventLog
+from viam_session_bridge.reporting.looking import Ended, look
+from viam_session_bridge.runtime import Shell
 
 WINDOW = 0.03  # s
 BASES = [f'base{number}' for number in range(4)]

@@ -29,15 +29,14 @@ from bench.summary import conditions, finish, Summary, table
 from support.certificates import Authority
 from support.namespace import run_module_inside
 from support.viam_server import ViamServer
-from viam_session_bridge.configuration import (
+from viam_session_bridge.configuration.model import (
     BaseConfiguration,
     DriveMode,
     MachineConfiguration,
     SessionsMode,
     Transport,
 )
-from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.core.requests import (
     Answer,
     Authenticate,
     Call,
@@ -46,7 +45,8 @@ from viam_session_bridge.machine.calls import (
     Request,
     StartSession,
 )
-from viam_session_bridge.machine.channel import Channel
+from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.viam.channel import Channel
 
 KINDS = ('plaintext', 'TLS', 'WebRTC')
 KEY_ID, KEY = '8cf0e0d2-53d3-4b8e-a59d-6d17ee4b8ec7', 'the-key'

@@ -21,10 +21,10 @@ import re
 import sys
 from typing import Any, get_args, get_type_hints
 
-from viam_session_bridge.core.said import Cause, Forward, Refusal
-from viam_session_bridge.event_log import EventLog, FILES_KEPT, kind_of, MAX_BYTES
-from viam_session_bridge.ros.parameter_table import BASE, Kind, MACHINE, NODE, Row
-from viam_session_bridge.ros.telling import REMEDIES
+from viam_session_bridge.configuration.table import BASE, Kind, MACHINE, NODE, Row
+from viam_session_bridge.core.actions import Cause, Forward, Refusal
+from viam_session_bridge.reporting.event_log import EventLog, FILES_KEPT, kind_of, MAX_BYTES
+from viam_session_bridge.reporting.log_text import REMEDIES
 
 REFERENCE = Path(__file__).resolve().parents[1] / 'docs' / 'reference'
 NEVER_LOGGED = {Forward}  # a command is no event
@@ -34,7 +34,7 @@ WRITTEN = '<!-- Written by `make reference`. Change {source} instead. -->'
 PARAMETERS = f"""\
 # Parameters
 
-{WRITTEN.format(source='viam_session_bridge/ros/parameter_table.py')}
+{WRITTEN.format(source='viam_session_bridge/configuration/table.py')}
 
 Settable until the node is configured, then read-only. A file or command line that names a
 parameter which does not exist is refused, so that a typing mistake is not a missing safety limit.
@@ -46,7 +46,7 @@ parameter which does not exist is refused, so that a typing mistake is not a mis
 EVENTS = f"""\
 # The event log
 
-{WRITTEN.format(source='core/said.py, machine/happened.py or event_log.py')}
+{WRITTEN.format(source='core/actions.py, core/events.py or reporting/event_log.py')}
 
 With `event_log: PATH` the bridge writes what happens to that file, one JSON object a line. It is
 rotated at {MAX_BYTES // 1_000_000} MB, and {FILES_KEPT} older files are kept.

@@ -19,19 +19,19 @@ from support.bounds import AT_ONCE, EARLY, LATE, Load
 from support.certificates import Authority
 from support.drive import Drive, wait_for
 from support.secured import SecuredMachine
-from viam_session_bridge.access import complete
-from viam_session_bridge.bridge import Event
-from viam_session_bridge.configuration import (
+from viam_session_bridge.configuration.model import (
     BaseConfiguration,
     Configuration,
     DriveMode,
     MachineConfiguration,
     SessionsMode,
 )
+from viam_session_bridge.core.bridge import Event
+from viam_session_bridge.core.events import AccessRefused, CommandFailed, MachineAbsent
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine import wire
-from viam_session_bridge.machine.happened import AccessRefused, CommandFailed, MachineAbsent
-from viam_session_bridge.shell import Shell
+from viam_session_bridge.runtime import Shell
+from viam_session_bridge.viam import messages as wire
+from viam_session_bridge.viam.access import complete
 
 WINDOW = 0.4  # s
 SECRET = 'a-secret-that-nobody-may-see'

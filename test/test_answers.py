@@ -17,7 +17,7 @@ from typing import Any
 import grpc
 import pytest
 
-from viam_session_bridge.machine.answers import Answers
+from viam_session_bridge.viam.answers import Answers
 
 BOUND = 30.0  # s
 NAME = 'answers of main'

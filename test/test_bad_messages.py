@@ -19,9 +19,9 @@ from rclpy.serialization import serialize_message
 
 from support import pure
 from support.bad_messages import Axes, MEGABYTE, STAMPED_AT, stamped_twists, TEXTS, twist, twists
-from viam_session_bridge.core.said import Refusal
+from viam_session_bridge.core.actions import Refusal
+from viam_session_bridge.core.requests import Move, Request, StartSession
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import Move, Request, StartSession
 from viam_session_bridge.ros.clients import Clients
 from viam_session_bridge.ros.messages import reader_of, Reading
 from viam_session_bridge.ros.publishers import Publishers

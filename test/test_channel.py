@@ -19,10 +19,8 @@ import grpc
 import pytest
 
 from support.channel_driver import base_named, BOUND, Driver
-from viam_session_bridge.configuration import DriveMode
-from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine import connectivity, linking, wire
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.configuration.model import DriveMode
+from viam_session_bridge.core.requests import (
     GetSessions,
     Move,
     Outcome,
@@ -31,8 +29,11 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.channel import Channel
+from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.simulation.server import SimulatedMachine
+from viam_session_bridge.viam import connectivity, transport
+from viam_session_bridge.viam import messages as wire
+from viam_session_bridge.viam.channel import Channel
 
 
 @pytest.fixture
@@ -231,7 +232,7 @@ def test_a_call_that_is_broken_off_is_cut(code: str) -> None:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Have grpcio's private way or its public one to know of a connection."""
     if request.param == 'public':
-        monkeypatch.setattr(linking, 'connectivity_of', connectivity._Subscribed)
+        monkeypatch.setattr(transport, 'connectivity_of', connectivity._Subscribed)
     return str(request.param)
 
 

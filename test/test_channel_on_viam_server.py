@@ -15,8 +15,8 @@ from support.channel_driver import base_named, BOUND, Driver
 from support.drive import wait_for
 from support.tcp_proxy import TcpProxy
 from support.viam_server import ViamServer
-from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.core.missing_bases import is_unknown_base
+from viam_session_bridge.core.requests import (
     GetMachineStatus,
     ListBases,
     Move,
@@ -25,7 +25,7 @@ from viam_session_bridge.machine.calls import (
     Request,
     StopBase,
 )
-from viam_session_bridge.machine.missing import is_unknown_base
+from viam_session_bridge.core.velocity import Velocity
 
 SLOW = 5.0  # s
 BROKEN = {'name': 'broken', 'api': 'rdk:component:base', 'model': 'nobody:has:this'}

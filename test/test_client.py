@@ -33,9 +33,9 @@ from support.drive import wait_for
 from support.own_node import OwnNode
 from support.process import ROOT
 from viam_session_bridge.client import Heartbeats, session_client, SessionClient
-from viam_session_bridge.overview import SessionRow
-from viam_session_bridge.ros.statuses import session_statuses
-from viam_session_bridge.ros.wait import gids_available
+from viam_session_bridge.reporting.diagnostics import session_statuses
+from viam_session_bridge.reporting.overview import SessionRow
+from viam_session_bridge.ros.subscription import gids_available
 
 WINDOW = 0.5  # s
 PERIOD = WINDOW / 5
@@ -343,4 +343,4 @@ def test_it_brings_nothing_of_the_bridge_into_the_users_node() -> None:
     assert ran.returncode == 0, ran.stderr
     loaded = set(ran.stdout.split())
     assert 'viam_session_bridge.client.session_client' in loaded
-    assert not loaded & {'grpc', 'google.protobuf', 'viam_session_bridge.bridge'}
+    assert not loaded & {'grpc', 'google.protobuf', 'viam_session_bridge.core.bridge'}

@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from viam_session_bridge.core.velocity import Velocity, ZERO
+from viam_session_bridge.reporting.active_problems import BRIDGE, SHOWN
 from viam_session_bridge.ros.clients import Client, Clients, NAMES_KEPT, TOLD_KEPT
 from viam_session_bridge.ros.messages import Reading
-from viam_session_bridge.ros.problems import BRIDGE, SHOWN
 from viam_session_bridge.ros.publishers import Publishers
 
 TOPIC, HEARTBEAT = '/cmd_vel', '/bridge/heartbeat'

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from viam_session_bridge.machine.closing import Closing
+from viam_session_bridge.core.shutdown_order import Closing
 
 PARENTS = {'main': '', 'arm': 'main', 'hand': 'arm', 'mast': 'main'}
 LEVEL_TIMEOUT = 1.0

@@ -6,9 +6,15 @@
 import pytest
 
 from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
-from viam_session_bridge.configuration import SessionsMode
-from viam_session_bridge.core.velocity import Velocity, ZERO
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.configuration.model import SessionsMode
+from viam_session_bridge.core.events import (
+    CommandDropped,
+    CommandFailed,
+    CommandsSucceed,
+    CommandsTimeOut,
+    StopFinal,
+)
+from viam_session_bridge.core.requests import (
     GetSessions,
     Move,
     Outcome,
@@ -17,14 +23,8 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.happened import (
-    CommandDropped,
-    CommandFailed,
-    CommandsSucceed,
-    CommandsTimeOut,
-    StopFinal,
-)
-from viam_session_bridge.machine.unanswered import SETTLED_AFTER_PROBE
+from viam_session_bridge.core.unresolved_commands import SETTLED_AFTER_PROBE
+from viam_session_bridge.core.velocity import Velocity, ZERO
 
 STOP = StopBase('base')
 NAN = float('nan')

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from viam_session_bridge.address import Address, parse_address
-from viam_session_bridge.configuration import (
+from viam_session_bridge.configuration.address import Address, parse_address
+from viam_session_bridge.configuration.limits import HEARTBEAT_WINDOW, Range, SHUTDOWN_TIMEOUT
+from viam_session_bridge.configuration.model import (
     BaseConfiguration,
     Configuration,
     ConfigurationError,
@@ -23,9 +24,8 @@ from viam_session_bridge.configuration import (
     StopPolicy,
     Transport,
 )
-from viam_session_bridge.configuration_checks import check, find_problems
-from viam_session_bridge.limits import HEARTBEAT_WINDOW, Range, SHUTDOWN_TIMEOUT
-from viam_session_bridge.suggestion import did_you_mean
+from viam_session_bridge.configuration.validation import check, find_problems
+from viam_session_bridge.text import did_you_mean
 
 MAIN = MachineConfiguration('main', 'localhost:8080', True, 0.25, 256, False)
 BASE = BaseConfiguration(

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import pytest
 
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.core.events import AccessRefused, MachineAbsent
+from viam_session_bridge.core.outbox import Outbox
+from viam_session_bridge.core.readiness import ASKED_AGAIN_AFTER, Connection
+from viam_session_bridge.core.requests import (
     Answer,
     Authenticate,
     Call,
@@ -15,9 +18,6 @@ from viam_session_bridge.machine.calls import (
     Outcome,
     StopBase,
 )
-from viam_session_bridge.machine.connection import ASKED_AGAIN_AFTER, Connection
-from viam_session_bridge.machine.happened import AccessRefused, MachineAbsent
-from viam_session_bridge.machine.outbox import Outbox
 
 OK = Answer(Outcome.OK)
 WRONG_KEY = Answer(Outcome.UNAUTHENTICATED, 'wrong key')

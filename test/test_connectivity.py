@@ -17,7 +17,7 @@ from typing import Any
 import grpc
 import pytest
 
-from viam_session_bridge.machine.connectivity import Connectivity, connectivity_of
+from viam_session_bridge.viam.connectivity import Connectivity, connectivity_of
 
 BOUND = 30.0  # s
 SHORT = 0.2  # s

@@ -12,8 +12,8 @@ import math
 
 import pytest
 
-from viam_session_bridge.core.core import Core, LEFT_CLIENTS_REMEMBERED
-from viam_session_bridge.core.said import (
+from viam_session_bridge.configuration.model import SessionsMode
+from viam_session_bridge.core.actions import (
     Cause,
     Forward,
     Refusal,
@@ -24,7 +24,8 @@ from viam_session_bridge.core.said import (
     Stop,
     TakenOver,
 )
-from viam_session_bridge.core.session import SessionsMode, tolerated_lateness
+from viam_session_bridge.core.session import tolerated_lateness
+from viam_session_bridge.core.sessions import Core, LEFT_CLIENTS_REMEMBERED
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 WINDOW = 0.5

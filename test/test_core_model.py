@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, RuleBasedStateMachine
 
 from support.pure import model_settings
-from viam_session_bridge.core.core import Core
-from viam_session_bridge.core.said import Cause, Forward, Refusal, Refused, Said, Stop
-from viam_session_bridge.core.session import SessionsMode
+from viam_session_bridge.configuration.model import SessionsMode
+from viam_session_bridge.core.actions import Cause, Forward, Refusal, Refused, Said, Stop
+from viam_session_bridge.core.sessions import Core
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 WINDOW = 0.5

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 import pytest
 
 from support.certificates import Authority
-from viam_session_bridge.machine.certificates import CertificatesError, trusted
-from viam_session_bridge.machine.credentials import (
+from viam_session_bridge.viam.certificates import CertificatesError, trusted
+from viam_session_bridge.viam.credentials import (
     Credentials,
     CredentialsError,
     in_environment,
     load,
 )
-from viam_session_bridge.machine.token import lifetime
+from viam_session_bridge.viam.token import lifetime
 
 SECRET = 'a-secret-that-nobody-may-see'
 BOTH = {'VIAM_API_KEY_ID': 'id', 'VIAM_API_KEY': SECRET}

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import pytest
 
-from viam_session_bridge.core.said import Cause, Forward, Stop
-from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.core.actions import Cause, Forward, Stop
+from viam_session_bridge.core.concurrency_limit import MOST, YOUNG
+from viam_session_bridge.core.machine_control import Protocol
+from viam_session_bridge.core.requests import (
     Answer,
     Call,
     Listed,
@@ -17,8 +18,7 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.crowd import MOST, YOUNG
-from viam_session_bridge.machine.protocol import Protocol
+from viam_session_bridge.core.velocity import Velocity
 
 BASES = [f'base{number}' for number in range(3 * MOST)]
 WINDOW = 0.4  # s

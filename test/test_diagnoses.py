@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from support.pure import base, configuration, Rig, WINDOW
-from viam_session_bridge.bridge import Event
-from viam_session_bridge.configuration import BaseConfiguration, Configuration, StopPolicy
-from viam_session_bridge.core.said import (
+from viam_session_bridge.configuration.model import BaseConfiguration, Configuration, StopPolicy
+from viam_session_bridge.core.actions import (
     Cause,
     Refusal,
     Refused,
@@ -24,7 +23,8 @@ from viam_session_bridge.core.said import (
     Stop,
     TakenOver,
 )
-from viam_session_bridge.machine.happened import (
+from viam_session_bridge.core.bridge import Event
+from viam_session_bridge.core.events import (
     AccessRefused,
     BaseKnown,
     BaseUnknown,
@@ -45,10 +45,7 @@ from viam_session_bridge.machine.happened import (
     StopOverdue,
     StopTimedOut,
 )
-from viam_session_bridge.overview import SessionRow
-from viam_session_bridge.ros.diagnoses import Diagnoses, FAILURE_LASTS
-from viam_session_bridge.ros.nameless import AFTER, Nameless
-from viam_session_bridge.ros.problems import (
+from viam_session_bridge.reporting.active_problems import (
     at_base,
     at_machine,
     BRIDGE,
@@ -58,10 +55,13 @@ from viam_session_bridge.ros.problems import (
     SHOWN,
     TOLD_AGAIN_AFTER,
 )
+from viam_session_bridge.reporting.contention import FOR, TakingTurns
+from viam_session_bridge.reporting.detectors import Diagnoses, FAILURE_LASTS
+from viam_session_bridge.reporting.log_text import tell
+from viam_session_bridge.reporting.nameless import AFTER, Nameless
+from viam_session_bridge.reporting.overview import SessionRow
+from viam_session_bridge.reporting.slow_publishers import CLIENTS_KEPT, SlowPublishers
 from viam_session_bridge.ros.publishers import UNKNOWN
-from viam_session_bridge.ros.slow_publishers import CLIENTS_KEPT, SlowPublishers
-from viam_session_bridge.ros.taking_turns import FOR, TakingTurns
-from viam_session_bridge.ros.telling import tell
 from viam_session_bridge.ros.unheard import LASTS, Unheard, wrong_qos
 
 PERIODS = [(0.51, '1.3'), (0.6, '1.5'), (1.0, '2.5'), (1.8, '4.5')]  # s, and ample windows

@@ -27,8 +27,8 @@ from support.bounds import Load
 from support.dialed import children, Dialed, ended, sockets_of, wait_for
 from support.namespace import in_namespace
 from support.ports import free_port
-from viam_session_bridge.machine.credentials import Credentials, CredentialsError
-from viam_session_bridge.machine.dialing import FIRST_PAUSE
+from viam_session_bridge.viam.credentials import Credentials, CredentialsError
+from viam_session_bridge.viam.webrtc import FIRST_PAUSE
 
 SECRET = 'a-key-that-nobody-may-see'
 KEY = Credentials('an-id', SECRET)
@@ -100,7 +100,7 @@ def test_closing_waits_for_no_dial_and_nothing_stays_nor_showed_the_key() -> Non
 def test_what_dials_ends_with_the_bridge_that_was_killed() -> None:
     program = """
         import sys, time
-        from viam_session_bridge.machine.dialing import Dialer
+        from viam_session_bridge.viam.webrtc import Dialer
         Dialer('main', sys.argv[1], 30.0, lambda: None, None, print, print).start()
         time.sleep(60)
     """

@@ -9,12 +9,12 @@ import math
 import pytest
 
 from support.pure import base, forward, Rig, WINDOW
-from viam_session_bridge.configuration import SessionsMode
-from viam_session_bridge.core.said import Cause, Refusal, Refused, SessionStarted, Stop
+from viam_session_bridge.configuration.model import SessionsMode
+from viam_session_bridge.core.actions import Cause, Refusal, Refused, SessionStarted, Stop
+from viam_session_bridge.core.events import StopAcknowledged
+from viam_session_bridge.core.requests import Move, Request, StopBase
 from viam_session_bridge.core.session import tolerated_lateness
 from viam_session_bridge.core.velocity import Velocity, ZERO
-from viam_session_bridge.machine.calls import Move, Request, StopBase
-from viam_session_bridge.machine.happened import StopAcknowledged
 
 TOLERATED = tolerated_lateness(WINDOW)
 TOO_LATE = math.nextafter(TOLERATED, 1.0)

@@ -18,7 +18,7 @@ from test_package import console_scripts
 import yaml
 
 from support.markdown import codes, Page
-from viam_session_bridge.ros.parameter_table import BASE, MACHINE, NODE
+from viam_session_bridge.configuration.table import BASE, MACHINE, NODE
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'viam_session_bridge'
@@ -212,7 +212,7 @@ def test_what_the_log_says_is_in_the_sources() -> None:
 
 
 def test_causes_of_stops_are_explained() -> None:
-    from viam_session_bridge.core.said import Cause
+    from viam_session_bridge.core.actions import Cause
 
     tables = list(Page(ROOT / 'docs' / 'troubleshooting.md').tables)
     (cells,) = [table.column('the cause') for table in tables if 'the cause' in table.header]

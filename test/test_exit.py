@@ -6,7 +6,7 @@
 import pytest
 
 from support.pure import CALL_TIMEOUT, Rig
-from viam_session_bridge.machine.calls import Outcome, Reach, Redial, StopBase
+from viam_session_bridge.core.requests import Outcome, Reach, Redial, StopBase
 
 STOP = StopBase('base')
 EXIT_AT = 2.0

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from viam_session_bridge.ros.freezes import Punctuality
+from viam_session_bridge.ros.stall_guard import Punctuality
 
 
 @pytest.mark.parametrize(('window', 'limit'), [(0.03, 0.02), (0.5, 0.25), (60.0, 30.0)])

@@ -12,9 +12,9 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from viam_session_bridge.overview import Overview
+from viam_session_bridge.reporting.diagnostics import diagnostic_statuses
+from viam_session_bridge.reporting.overview import Overview
 from viam_session_bridge.ros.gaps import Gaps, Losses, PUBLISHERS_KEPT
-from viam_session_bridge.ros.statuses import diagnostic_statuses
 
 
 def test_messages_in_order_leave_no_gap() -> None:

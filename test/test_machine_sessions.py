@@ -6,22 +6,22 @@
 import pytest
 
 from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
-from viam_session_bridge.configuration import SessionsMode
-from viam_session_bridge.core.said import Refusal
-from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.configuration.model import SessionsMode
+from viam_session_bridge.core.actions import Refusal
+from viam_session_bridge.core.events import (
+    MachineSessionExpired,
+    MachineSessionFailed,
+    MachineSessionStarted,
+    Unsupervised,
+)
+from viam_session_bridge.core.requests import (
     Move,
     Outcome,
     SendHeartbeat,
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.happened import (
-    MachineSessionExpired,
-    MachineSessionFailed,
-    MachineSessionStarted,
-    Unsupervised,
-)
+from viam_session_bridge.core.velocity import Velocity
 
 MACHINE_WINDOW = 2.0
 BEAT = MACHINE_WINDOW / 5

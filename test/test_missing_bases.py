@@ -12,8 +12,14 @@ import pytest
 
 from support.channel_driver import base_named
 from support.pure import base, machine, Rig
-from viam_session_bridge.machine import wire
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.core.events import BaseKnown, BaseUnknown
+from viam_session_bridge.core.missing_bases import (
+    is_unknown_base,
+    LONGEST_PAUSE,
+    MISSING_AFTER,
+    TOLD_AGAIN_AFTER,
+)
+from viam_session_bridge.core.requests import (
     Answer,
     GetMachineStatus,
     ListBases,
@@ -24,14 +30,8 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.happened import BaseKnown, BaseUnknown
-from viam_session_bridge.machine.methods import listed_by_name, listed_by_status
-from viam_session_bridge.machine.missing import (
-    is_unknown_base,
-    LONGEST_PAUSE,
-    MISSING_AFTER,
-    TOLD_AGAIN_AFTER,
-)
+from viam_session_bridge.viam import messages as wire
+from viam_session_bridge.viam.methods import listed_by_name, listed_by_status
 
 NO_SUCH = 'UNKNOWN: no node found with api rdk:component:base and name base'
 BROKEN = {'base': 'resource build error: no motor'}

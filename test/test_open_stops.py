@@ -27,14 +27,14 @@ from support.record import Entry
 from support.shell_run import settings, ShellRun
 from support.tcp_proxy import TcpProxy
 from support.viam_server import ViamServer
-from viam_session_bridge.bridge import Bridge
-from viam_session_bridge.configuration import StopPolicy
+from viam_session_bridge.configuration.model import StopPolicy
+from viam_session_bridge.core.base_control import UNKNOWN_EVERY, ZERO_WAITS
+from viam_session_bridge.core.bridge import Bridge
+from viam_session_bridge.core.handing_over import LONGEST_ZERO
+from viam_session_bridge.core.pending_stop import FIRST_PAUSE
+from viam_session_bridge.core.stall_detector import PATIENCE as WORDLESS
+from viam_session_bridge.core.stall_detector import QUESTIONS
 from viam_session_bridge.core.velocity import ZERO
-from viam_session_bridge.machine.base_control import UNKNOWN_EVERY, ZERO_WAITS
-from viam_session_bridge.machine.handing_over import LONGEST_ZERO
-from viam_session_bridge.machine.pending_stop import FIRST_PAUSE
-from viam_session_bridge.machine.stall_detector import PATIENCE as WORDLESS
-from viam_session_bridge.machine.stall_detector import QUESTIONS
 
 WINDOW = 0.4  # s
 CALL_TIMEOUT = 0.25  # s

@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip('diagnostic_msgs', reason='needs ROS 2')
 
-from viam_session_bridge.overview import Overview, overview_of, session_row, SessionRow
-from viam_session_bridge.ros.statuses import session_statuses
+from viam_session_bridge.reporting.diagnostics import session_statuses
+from viam_session_bridge.reporting.overview import Overview, overview_of, session_row, SessionRow
 
 PUBLISHER = SessionRow(
     id=7, client='01' * 16, node='/robot/teleop', topic='/robot/cmd_vel', state='active',

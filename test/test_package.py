@@ -31,7 +31,7 @@ ROSDEP_KEYS = {
     'yaml': 'python3-yaml',
 }
 # Extras: where each may be imported, and only when it is needed.
-OPTIONAL = {'grpclib': 'machine', 'h2': 'machine', 'matplotlib': 'tools', 'viam': 'machine'}
+OPTIONAL = {'grpclib': 'viam', 'h2': 'viam', 'matplotlib': 'tools', 'viam': 'viam'}
 # Loaded by pytest itself, see pyproject.toml.
 PLUGINS = {'python3-pytest-timeout'}
 # `ros2 launch`, which brings what reads launch files in XML.
@@ -42,11 +42,6 @@ IMPURE = {
     'rclpy', 'sched', 'select', 'selectors', 'signal', 'socket', 'subprocess', 'threading', 'time',
     'viam', 'yaml',
 }  # fmt: skip
-PURE_OF_MACHINE = (
-    'calls', 'closing', 'connection', 'crowd', 'earliest', 'handing_over', 'happened', 'inquiry',
-    'machine_sessions', 'missing', 'outbox', 'pause', 'protocol', 'sender', 'stopping', 'token',
-    'unanswered', 'verifying',
-)  # fmt: skip
 
 
 class Import(NamedTuple):
@@ -142,8 +137,7 @@ def functions(path: Path) -> set[str]:
 
 
 def pure_modules() -> list[Path]:
-    of_machine = (PACKAGE / 'machine' / f'{name}.py' for name in PURE_OF_MACHINE)
-    return [*sources(f'{NAME}/core'), *(path for path in of_machine if path.exists())]
+    return sources(f'{NAME}/core')
 
 
 def test_manifest_is_of_format_3() -> None:

@@ -15,14 +15,14 @@ from rclpy.parameter import Parameter
 
 from support.markdown import Page
 from support.parameter_nodes import MakeNode, node_factory, problems_of
-from viam_session_bridge.configuration import (
+from viam_session_bridge.configuration.model import (
     Configuration,
     DriveMode,
     SessionsMode,
     StopPolicy,
     Transport,
 )
-from viam_session_bridge.ros.parameters import Parameters
+from viam_session_bridge.ros.node_parameters import Parameters
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config'
 

@@ -11,9 +11,9 @@ from hypothesis import given, HealthCheck, settings
 import pytest
 
 from support.parameter_junk import ANYTHING, INSECURE, JUNK_GIVEN, ROWS
-from viam_session_bridge.configuration import Configuration, ConfigurationError
-from viam_session_bridge.ros.parameter_reading import read
-from viam_session_bridge.ros.parameter_table import Kind, Row
+from viam_session_bridge.configuration.model import Configuration, ConfigurationError
+from viam_session_bridge.configuration.reading import read
+from viam_session_bridge.configuration.table import Kind, Row
 
 JUNK: dict[Kind, tuple[Any, ...]] = {
     Kind.FLAG: (1, 0.0, 'true', [True]),

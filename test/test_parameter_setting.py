@@ -17,8 +17,8 @@ from rclpy.parameter import Parameter
 
 from support.parameter_junk import INSECURE, JUNK_GIVEN, ROWS
 from support.parameter_nodes import MakeNode, node_factory, set_one
-from viam_session_bridge.configuration import ConfigurationError
-from viam_session_bridge.ros.parameters import autostart, Parameters
+from viam_session_bridge.configuration.model import ConfigurationError
+from viam_session_bridge.ros.node_parameters import autostart, Parameters
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from rclpy.parameter import Parameter
 
 from support.parameter_junk import INSECURE, ROWS
 from support.parameter_nodes import MakeNode, node_factory, problems_of, set_one
-from viam_session_bridge.configuration import (
+from viam_session_bridge.configuration.model import (
     DriveMode,
     SessionsMode,
 )
-from viam_session_bridge.ros.parameter_table import Kind
-from viam_session_bridge.ros.parameters import Parameters
+from viam_session_bridge.configuration.table import Kind
+from viam_session_bridge.ros.node_parameters import Parameters
 
 OUT_OF_RANGE = [
     (name, number)

@@ -19,12 +19,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule, RuleBasedStateMachine
 
 from support.pure import base, CALL_TIMEOUT, configuration, machine, model_settings, WINDOW
-from viam_session_bridge.bridge import Bridge, Event
-from viam_session_bridge.configuration import SessionsMode, StopPolicy
-from viam_session_bridge.core.said import Cause, Forward, Stop
-from viam_session_bridge.core.velocity import Velocity, ZERO
-from viam_session_bridge.machine.base_control import BaseControl
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.configuration.model import SessionsMode, StopPolicy
+from viam_session_bridge.core.actions import Cause, Forward, Stop
+from viam_session_bridge.core.base_control import BaseControl
+from viam_session_bridge.core.bridge import Bridge, Event
+from viam_session_bridge.core.events import (
+    CommandFailed,
+    MachineSessionStarted,
+    StopFinal,
+    StopGivenUp,
+)
+from viam_session_bridge.core.requests import (
     Answer,
     Call,
     GetMachineStatus,
@@ -40,13 +45,8 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.earliest import earliest
-from viam_session_bridge.machine.happened import (
-    CommandFailed,
-    MachineSessionStarted,
-    StopFinal,
-    StopGivenUp,
-)
+from viam_session_bridge.core.timing import earliest
+from viam_session_bridge.core.velocity import Velocity, ZERO
 
 TOPICS = {'A': '/ab', 'B': '/a', 'C': '/b', 'M': '/m', 'D': '/d', 'E': '/d'}
 NAMES = ['a', 'b', 'm', 'd']

@@ -30,12 +30,12 @@ from rclpy.parameter import Parameter  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
 from support.domains import publishers_environment  # noqa: E402
-from viam_session_bridge.ros.freezes import Punctuality  # noqa: E402
-from viam_session_bridge.ros.message_age import MessageAge  # noqa: E402
+from viam_session_bridge.core.message_age import MessageAge  # noqa: E402
 from viam_session_bridge.ros.messages import Reading  # noqa: E402
 from viam_session_bridge.ros.publishers import Looks, Publisher  # noqa: E402
 from viam_session_bridge.ros.receiver import Receiver  # noqa: E402
-from viam_session_bridge.ros.wait import gids_available, Inlet  # noqa: E402
+from viam_session_bridge.ros.stall_guard import Punctuality  # noqa: E402
+from viam_session_bridge.ros.subscription import gids_available, Inlet  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 BOUND = 30.0
@@ -580,7 +580,7 @@ def test_a_silent_publisher_that_leaves_is_noticed_at_once(
         raise UnsupportedEventTypeError('')
 
     if not told:
-        monkeypatch.setattr('viam_session_bridge.ros.wait._rclpy.EventHandle', unsupported)
+        monkeypatch.setattr('viam_session_bridge.ros.subscription._rclpy.EventHandle', unsupported)
     receiver = ros.receive(window=60.0)  # not by the way, four times a window
     publisher = ros.publish('teleop', '/cmd_vel,/cmd_vel,/cmd_vel')
     ros.sink.wait(lambda: len(receiver.publishers.named('/teleop')) == 3)

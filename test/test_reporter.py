@@ -18,8 +18,8 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.lifecycle import LifecycleNode  # noqa: E402
 
 from support import pure  # noqa: E402
-from viam_session_bridge.core.said import TakenOver  # noqa: E402
-from viam_session_bridge.overview import Overview  # noqa: E402
+from viam_session_bridge.core.actions import TakenOver  # noqa: E402
+from viam_session_bridge.reporting.overview import Overview  # noqa: E402
 from viam_session_bridge.ros.reporter import EVENTS_EVERY, Reporter  # noqa: E402
 
 BOUND = 30.0  # s

@@ -7,8 +7,9 @@ from __future__ import annotations
 import pytest
 
 from support.pure import CALL_TIMEOUT, Rig
-from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.core.events import CallsInTime, CallsTakeLonger
+from viam_session_bridge.core.outbox import Outbox
+from viam_session_bridge.core.requests import (
     Answer,
     GetSessions,
     IsMoving,
@@ -20,14 +21,13 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.happened import CallsInTime, CallsTakeLonger
-from viam_session_bridge.machine.outbox import Outbox
-from viam_session_bridge.machine.round_trip import (
+from viam_session_bridge.core.round_trip import (
     ANSWERED_WITHIN,
     ASKED_AGAIN_AFTER,
     QUESTION,
     RoundTrip,
 )
+from viam_session_bridge.core.velocity import Velocity
 
 START, BEAT = StartSession(''), SendHeartbeat('sid')
 MOVE = Move('base', Velocity(x=0.1), 'sid')

@@ -30,7 +30,7 @@ from support.drive import observe, wait_for
 from support.machines import KINDS, Machine
 from support.record import Entry
 from support.viam_server import DO_COMMAND, ViamServer
-from viam_session_bridge.machine import wire
+from viam_session_bridge.viam import messages as wire
 
 WINDOW = 1.0  # s
 BEAT = WINDOW / 5  # s, as Viam's SDKs do

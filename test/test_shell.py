@@ -19,20 +19,20 @@ import pytest
 
 from support.ports import free_port
 from support.record import Record
-from viam_session_bridge import shell
-from viam_session_bridge.bridge import Bridge
-from viam_session_bridge.configuration import (
+from viam_session_bridge import runtime
+from viam_session_bridge.configuration.model import (
     BaseConfiguration,
     Configuration,
     DriveMode,
     MachineConfiguration,
     SessionsMode,
 )
+from viam_session_bridge.core.bridge import Bridge
+from viam_session_bridge.core.requests import Call
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import Call
-from viam_session_bridge.machine.channel import Channel
-from viam_session_bridge.shell import Shell
+from viam_session_bridge.runtime import Shell
 from viam_session_bridge.simulation.server import SimulatedMachine
+from viam_session_bridge.viam.channel import Channel
 
 WINDOW = 0.3
 BOUND = 10.0  # s, for what has to happen but whose time is not the point
@@ -114,7 +114,7 @@ def test_a_machine_that_is_connected_at_once_is_asked_at_once(
         def hand_over(self, call: Call, done: object) -> None:
             self.asked.append(call)
 
-    monkeypatch.setattr(shell, 'Channel', AtOnce)
+    monkeypatch.setattr(runtime, 'Channel', AtOnce)
     running = Running('127.0.0.1:1')
     running.shell.activate()
     assert AtOnce.asked

@@ -25,9 +25,9 @@ from support.caller import Caller, MALFORMED, NIL, PATIENCE, UNKNOWN_ID
 from support.drive import wait_for
 from support.record import Entry, Record
 from support.viam_server import ViamServer
-from viam_session_bridge.machine import wire
 from viam_session_bridge.simulation.driver import Driver
 from viam_session_bridge.simulation.server import SimulatedMachine
+from viam_session_bridge.viam import messages as wire
 
 WINDOW = 0.5  # s
 LONG = 20.0  # s, a window that no test sees the end of

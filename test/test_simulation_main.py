@@ -15,8 +15,8 @@ import grpc
 import pytest
 from test_simulation_server import Client, FORWARD, PATIENCE, session_stops, wait_for
 
-from viam_session_bridge.machine import wire
 from viam_session_bridge.simulation.main import main
+from viam_session_bridge.viam import messages as wire
 
 
 @pytest.mark.parametrize(('arguments', 'said'), [

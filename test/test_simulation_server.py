@@ -14,9 +14,9 @@ from typing import Any
 import grpc
 import pytest
 
-from viam_session_bridge.machine import wire
 from viam_session_bridge.simulation.driver import Driver
 from viam_session_bridge.simulation.server import SimulatedMachine
+from viam_session_bridge.viam import messages as wire
 
 WINDOW = 0.2  # s
 LATE = 0.1  # s that a stop may be late on a busy computer

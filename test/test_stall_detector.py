@@ -6,14 +6,14 @@
 import pytest
 
 from support.pure import CALL_TIMEOUT, Rig
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.core.requests import (
     Outcome,
     Reach,
     Redial,
     Request,
     StopBase,
 )
-from viam_session_bridge.machine.stall_detector import StallDetector
+from viam_session_bridge.core.stall_detector import StallDetector
 
 STOP = StopBase('base')
 

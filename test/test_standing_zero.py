@@ -6,10 +6,10 @@
 import pytest
 
 from support.pure import base, MACHINE_WINDOW, Rig, WINDOW
-from viam_session_bridge.configuration import SessionsMode, StopPolicy
-from viam_session_bridge.core.said import Cause, Stop
-from viam_session_bridge.core.velocity import ZERO
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.configuration.model import SessionsMode, StopPolicy
+from viam_session_bridge.core.actions import Cause, Stop
+from viam_session_bridge.core.events import StopAcknowledged
+from viam_session_bridge.core.requests import (
     Doubt,
     GetSessions,
     IsMoving,
@@ -20,7 +20,7 @@ from viam_session_bridge.machine.calls import (
     SendHeartbeat,
     StopBase,
 )
-from viam_session_bridge.machine.happened import StopAcknowledged
+from viam_session_bridge.core.velocity import ZERO
 
 ASK = IsMoving('base', Doubt.STANDING)
 STOP = StopBase('base')

@@ -14,8 +14,8 @@ pytest.importorskip('viam', reason='viam-sdk is an extra')
 from support.caller import Caller
 from support.machines import KINDS, Machine
 from support.viam_server import ViamServer
-from viam_session_bridge.machine import wire
 from viam_session_bridge.simulation.server import SimulatedMachine
+from viam_session_bridge.viam import messages as wire
 
 pytestmark = pytest.mark.parametrize('kind', list(KINDS))
 

@@ -9,11 +9,19 @@ from typing import Any
 import pytest
 
 from support.pure import base, CALL_TIMEOUT, machine, Rig
-from viam_session_bridge.configuration import BaseConfiguration, StopPolicy
-from viam_session_bridge.core.said import SessionEnded, Stop
-from viam_session_bridge.core.session import SessionsMode
-from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.configuration.model import BaseConfiguration, SessionsMode, StopPolicy
+from viam_session_bridge.core.actions import SessionEnded, Stop
+from viam_session_bridge.core.events import (
+    AtRest,
+    CommandDisplaced,
+    CommandFailed,
+    ForeignSessions,
+    LeftToMachine,
+    StillMoving,
+    StopFinal,
+)
+from viam_session_bridge.core.inquiry import REPORTED_AGAIN
+from viam_session_bridge.core.requests import (
     GetSessions,
     IsMoving,
     Move,
@@ -24,16 +32,7 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.happened import (
-    AtRest,
-    CommandDisplaced,
-    CommandFailed,
-    ForeignSessions,
-    LeftToMachine,
-    StillMoving,
-    StopFinal,
-)
-from viam_session_bridge.machine.inquiry import REPORTED_AGAIN
+from viam_session_bridge.core.velocity import Velocity
 
 MACHINE_WINDOW = 1.0  # s, which the bridge takes over: its own is 0.5
 FIFTH = MACHINE_WINDOW / 5

@@ -15,12 +15,12 @@ from hypothesis.stateful import invariant, rule
 from test_protocol_model import BridgeAgainstMachine, clients, FOREIGN, NAMES, Pending
 
 from support.pure import model_settings
-from viam_session_bridge.bridge import Event
-from viam_session_bridge.configuration import SessionsMode, StopPolicy
-from viam_session_bridge.core.said import Cause, Forward, Stop
-from viam_session_bridge.core.velocity import ZERO
-from viam_session_bridge.machine.base_control import BaseControl
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.configuration.model import SessionsMode, StopPolicy
+from viam_session_bridge.core.actions import Cause, Forward, Stop
+from viam_session_bridge.core.base_control import BaseControl
+from viam_session_bridge.core.bridge import Event
+from viam_session_bridge.core.events import AtRest, LeftToMachine, StillMoving
+from viam_session_bridge.core.requests import (
     Answer,
     Call,
     GetSessions,
@@ -30,7 +30,7 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.happened import AtRest, LeftToMachine, StillMoving
+from viam_session_bridge.core.velocity import ZERO
 
 
 class BridgeLeavesItToMachine(BridgeAgainstMachine):

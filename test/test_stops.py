@@ -8,20 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
-from viam_session_bridge.configuration import SessionsMode
-from viam_session_bridge.core.said import Cause, Stop
-from viam_session_bridge.core.velocity import Velocity, ZERO
-from viam_session_bridge.machine.calls import (
-    Doubt,
-    GetSessions,
-    IsMoving,
-    Move,
-    Outcome,
-    Request,
-    StartSession,
-    StopBase,
-)
-from viam_session_bridge.machine.happened import (
+from viam_session_bridge.configuration.model import SessionsMode
+from viam_session_bridge.core.actions import Cause, Stop
+from viam_session_bridge.core.events import (
     CommandFailed,
     MachineClosed,
     StopAcknowledged,
@@ -31,7 +20,18 @@ from viam_session_bridge.machine.happened import (
     StopOverdue,
     StopTimedOut,
 )
-from viam_session_bridge.machine.pending_stop import StopTimeout, THERE_AND_BACK
+from viam_session_bridge.core.pending_stop import StopTimeout, THERE_AND_BACK
+from viam_session_bridge.core.requests import (
+    Doubt,
+    GetSessions,
+    IsMoving,
+    Move,
+    Outcome,
+    Request,
+    StartSession,
+    StopBase,
+)
+from viam_session_bridge.core.velocity import Velocity, ZERO
 
 STOP = StopBase('base')
 NAN = float('nan')

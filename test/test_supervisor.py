@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from support.notifications import ENDS, LIVES, Notifications, READY
-from viam_session_bridge.supervisor import Supervisor
+from viam_session_bridge.ros.systemd import Supervisor
 
 PID = 4711
 
@@ -77,7 +77,7 @@ def test_supervisor_that_takes_nothing_delays_for_a_second_only(tmp_path: Path) 
     # In a process of its own, whose end proves it.
     program = (
         'import socket, sys\n'
-        'from viam_session_bridge.supervisor import Supervisor\n'
+        'from viam_session_bridge.ros.systemd import Supervisor\n'
         'full = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n'
         'full.bind(sys.argv[1])\n'
         'warned = []\n'

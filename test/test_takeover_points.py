@@ -31,9 +31,7 @@ from support.pure import (
 )
 from support.record import Entry
 from support.shell_run import TellingBridge
-from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.event_log import kind_of
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.core.requests import (
     Answer,
     Call,
     GetSessions,
@@ -43,6 +41,8 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
+from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.reporting.event_log import kind_of
 
 TAKEOVER = forward(0.3)
 STEP = 1e-6  # s that anything takes

@@ -7,10 +7,10 @@ from __future__ import annotations
 import pytest
 
 from support.pure import configuration
-from viam_session_bridge.bridge import Event
-from viam_session_bridge.configuration import Configuration, StopPolicy
-from viam_session_bridge.core.said import Cause, Refusal, Stop
-from viam_session_bridge.machine.happened import (
+from viam_session_bridge.configuration.model import Configuration, StopPolicy
+from viam_session_bridge.core.actions import Cause, Refusal, Stop
+from viam_session_bridge.core.bridge import Event
+from viam_session_bridge.core.events import (
     AccessRefused,
     AtRest,
     BaseUnknown,
@@ -29,7 +29,7 @@ from viam_session_bridge.machine.happened import (
     StopOverdue,
     StopTimedOut,
 )
-from viam_session_bridge.ros.telling import REMEDIES, tell
+from viam_session_bridge.reporting.log_text import REMEDIES, tell
 
 STOP = Stop('base', Cause.LAPSE, 'a', 0.0)
 

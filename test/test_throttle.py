@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from viam_session_bridge.ros.throttle import BURST, EVERY, Throttle
+from viam_session_bridge.reporting.throttle import BURST, EVERY, Throttle
 
 
 def test_a_few_come_through_at_once_and_then_one_now_and_then() -> None:

@@ -19,7 +19,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from viam_session_bridge.ros.wait import gids_available
+from viam_session_bridge.ros.subscription import gids_available
 
 ROOT = Path(__file__).resolve().parents[1]
 SVG = '{http://www.w3.org/2000/svg}'

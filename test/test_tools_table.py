@@ -10,7 +10,13 @@ import json
 
 import pytest
 
-from viam_session_bridge.overview import BaseRow, MachineRow, Overview, overview_of, SessionRow
+from viam_session_bridge.reporting.overview import (
+    BaseRow,
+    MachineRow,
+    Overview,
+    overview_of,
+    SessionRow,
+)
 from viam_session_bridge.tools.changes import changes
 from viam_session_bridge.tools.screen import Screen
 from viam_session_bridge.tools.sessions import counted_down

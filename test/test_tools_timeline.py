@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from viam_session_bridge.core.said import (
+from viam_session_bridge.core.actions import (
     Cause,
     Refusal,
     Refused,
@@ -18,8 +18,7 @@ from viam_session_bridge.core.said import (
     Stop,
     TakenOver,
 )
-from viam_session_bridge.event_log import LogClosed, Logged, LogOpened
-from viam_session_bridge.machine.happened import (
+from viam_session_bridge.core.events import (
     ChannelChanged,
     CommandFailed,
     LeftToMachine,
@@ -32,6 +31,7 @@ from viam_session_bridge.machine.happened import (
     StopOverdue,
     StopTimedOut,
 )
+from viam_session_bridge.reporting.event_log import LogClosed, Logged, LogOpened
 from viam_session_bridge.tools.timeline.composing import compose
 from viam_session_bridge.tools.timeline.lanes import cut, Lane, Mark, Over, Picture, Sign
 from viam_session_bridge.tools.timeline.moments import moment

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from viam_session_bridge.core.said import (
+from viam_session_bridge.core.actions import (
     Cause,
     Refusal,
     Refused,
@@ -26,14 +26,14 @@ from viam_session_bridge.core.said import (
     Stop,
     TakenOver,
 )
-from viam_session_bridge.event_log import EventLog, LogClosed, Logged, LogOpened, name_of
-from viam_session_bridge.machine.happened import (
+from viam_session_bridge.core.events import (
     ChannelChanged,
     CommandFailed,
     StopAcknowledged,
     StopFinal,
     StopOverdue,
 )
+from viam_session_bridge.reporting.event_log import EventLog, LogClosed, Logged, LogOpened, name_of
 from viam_session_bridge.tools.timeline import main as timeline
 from viam_session_bridge.tools.timeline.main import main
 from viam_session_bridge.tools.timeline.style import (

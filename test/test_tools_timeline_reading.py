@@ -12,7 +12,7 @@ from pathlib import Path
 from hypothesis import given, strategies
 import pytest
 
-from viam_session_bridge.core.said import (
+from viam_session_bridge.core.actions import (
     Cause,
     Refusal,
     Refused,
@@ -21,8 +21,7 @@ from viam_session_bridge.core.said import (
     Stop,
     TakenOver,
 )
-from viam_session_bridge.event_log import EventLog, LogClosed, Logged, LogOpened, name_of
-from viam_session_bridge.machine.happened import (
+from viam_session_bridge.core.events import (
     AccessRefused,
     AtRest,
     BaseKnown,
@@ -52,6 +51,7 @@ from viam_session_bridge.machine.happened import (
     StopTimedOut,
     Unsupervised,
 )
+from viam_session_bridge.reporting.event_log import EventLog, LogClosed, Logged, LogOpened, name_of
 from viam_session_bridge.tools.timeline.composing import compose
 from viam_session_bridge.tools.timeline.reading import Entry, files_of, KINDS, lines_of, read
 

@@ -132,7 +132,7 @@ for target in json.loads(sys.argv[1]):
 """
 _DRIVES = """
 import sys, time, grpc
-from viam_session_bridge.machine import wire
+from viam_session_bridge.viam import messages as wire
 with grpc.insecure_channel(sys.argv[1]) as channel:
     def call(method, metadata=None, **fields):
         request = method.request(**fields)

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 import pytest
 
-from viam_session_bridge.core.said import Cause, Forward, Stop
-from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.core.actions import Cause, Forward, Stop
+from viam_session_bridge.core.events import AtRest, Happened, MotionUnknown, StillMoving
+from viam_session_bridge.core.machine_control import Protocol
+from viam_session_bridge.core.requests import (
     Answer,
     Call,
     GetSessions,
@@ -21,9 +22,8 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.happened import AtRest, Happened, MotionUnknown, StillMoving
-from viam_session_bridge.machine.protocol import Protocol
-from viam_session_bridge.machine.verifying import (
+from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.core.verification import (
     AGAIN_AFTER,
     AGAIN_FOR,
     Finding,

@@ -27,7 +27,7 @@ from support.drive import observe, wait_for
 from support.raw_client import RawClient
 from support.record import Entry
 from support.viam_server import insecure_channel, merged, ViamServer
-from viam_session_bridge.machine import wire
+from viam_session_bridge.viam import messages as wire
 
 RECORDING = ('recorder', 'module')  # bases that take faults
 FAULTS = ('delay', 'failures')

@@ -23,9 +23,9 @@ from support.bounds import Load, PATIENCE
 from support.notifications import LIVES, Notifications
 from support.ports import free_port
 from viam_session_bridge.ros.node import BridgeNode
+from viam_session_bridge.ros.systemd import Supervisor
 from viam_session_bridge.ros.watchdog import watch
-from viam_session_bridge.shell import Shell
-from viam_session_bridge.supervisor import Supervisor
+from viam_session_bridge.runtime import Shell
 
 WATCHDOG = 0.4  # s
 SUCCESS = TransitionCallbackReturn.SUCCESS

@@ -8,15 +8,15 @@ from __future__ import annotations
 import pytest
 
 from support.pure import CALL_TIMEOUT, machine, Rig, WINDOW
-from viam_session_bridge.core.said import Cause, SessionEnded, Stop
-from viam_session_bridge.machine.calls import GetSessions, Move, Outcome, StartSession, StopBase
-from viam_session_bridge.machine.happened import (
+from viam_session_bridge.core.actions import Cause, SessionEnded, Stop
+from viam_session_bridge.core.events import (
     CommandFailed,
     CommandsTimeOut,
     StopAcknowledged,
     StopFinal,
 )
-from viam_session_bridge.machine.unanswered import SETTLED_AFTER_PROBE
+from viam_session_bridge.core.requests import GetSessions, Move, Outcome, StartSession, StopBase
+from viam_session_bridge.core.unresolved_commands import SETTLED_AFTER_PROBE
 
 NAN = float('nan')
 

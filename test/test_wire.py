@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The messages of machine/wire.py against viam-sdk's, where that is installed, and by bytes."""
+"""The messages of viam/wire.py against viam-sdk's, where that is installed, and by bytes."""
 
 import importlib
 import math
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
 
-from viam_session_bridge.machine import wire
+from viam_session_bridge.viam import messages as wire
 
 DESCRIBED = [
     f'{package}.{name}' for package, messages in wire.MESSAGES.items() for name in messages

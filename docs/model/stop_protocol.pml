@@ -23,7 +23,7 @@
 #define A 1
 #define B 2
 
-/* Causes of stops (core/said.py: Cause) */
+/* Causes of stops (core/actions.py: Cause) */
 #define LAPSE 1
 #define REFUSED 2
 #define FAILED 3

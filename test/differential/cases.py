@@ -9,7 +9,7 @@ from enum import Enum
 
 from differential.expected import Expected, planned
 from differential.script import Again, Do, Kind, Script, Step
-from viam_session_bridge.core.said import Cause, Said, SessionEnded, Stop, TakenOver
+from viam_session_bridge.core.actions import Cause, Said, SessionEnded, Stop, TakenOver
 
 
 class Case(str, Enum):

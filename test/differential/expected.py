@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import math
 
 from differential.script import Do, Kind, Script, Step
-from viam_session_bridge.core.core import Core
-from viam_session_bridge.core.said import Cause, Forward, Said, SessionEnded, Stop
-from viam_session_bridge.core.session import Session, SessionsMode
+from viam_session_bridge.configuration.model import SessionsMode
+from viam_session_bridge.core.actions import Cause, Forward, Said, SessionEnded, Stop
+from viam_session_bridge.core.session import Session
+from viam_session_bridge.core.sessions import Core
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 STOP = -1

@@ -13,7 +13,7 @@ import grpc
 
 from differential.script import Again, Do, Step
 from support.viam_server import insecure_channel
-from viam_session_bridge.machine import wire
+from viam_session_bridge.viam import messages as wire
 
 _CALL = 5.0  # s
 Fault = Callable[[str], None]

@@ -15,8 +15,8 @@ from differential.expected import Effect, Expected, planned, STOP
 from differential.generator import draw
 from differential.script import Do, Kind, Script, Step
 from support.bounds import EARLY, LATE
-from viam_session_bridge.core.core import Core
-from viam_session_bridge.core.said import Refusal
+from viam_session_bridge.core.actions import Refusal
+from viam_session_bridge.core.sessions import Core
 
 EXPECTED = [Effect(1, 1.0, 1.001), Effect(2, 2.0, 2.001), Effect(STOP, 2.5, 2.501)]
 RIGHT = [Happened(1, 1.001), Happened(2, 2.001), Happened(STOP, 2.51)]

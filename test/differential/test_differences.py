@@ -20,7 +20,7 @@ from differential.raw import Connection
 from support.bounds import EARLY, Load, PATIENCE
 from support.drive import Drive, observe
 from support.viam_server import ViamServer
-from viam_session_bridge.machine import wire
+from viam_session_bridge.viam import messages as wire
 
 ROOT = Path(__file__).resolve().parents[2]
 LIST = ROOT / 'docs' / 'differences.md'

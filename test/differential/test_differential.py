@@ -27,7 +27,7 @@ from differential.running import Outcome, Result, run_all
 from differential.script import Script
 from differential.stage import Stage
 from support.domains import own_domain, ros_environment
-from viam_session_bridge.ros.wait import gids_available
+from viam_session_bridge.ros.subscription import gids_available
 
 SCRIPTS = 31
 SEED = int(os.environ.get('DIFFERENTIAL_SEED') or random.SystemRandom().randrange(10**6))

@@ -31,7 +31,7 @@ from support.drive import Drive, wait_for
 from support.observer import Observer
 from support.publisher_process import PublisherProcess
 from support.simulated import SimulatedMachineProcess
-from viam_session_bridge.ros.wait import gids_available
+from viam_session_bridge.ros.subscription import gids_available
 
 if TYPE_CHECKING:
     from support.viam_server import ViamServer

@@ -26,7 +26,7 @@ from support.publisher import HEARTBEATS
 from support.publisher_process import PublisherProcess, RATE
 from support.record import Entry
 from support.viam_server import insecure_channel, ViamServer
-from viam_session_bridge.machine import wire
+from viam_session_bridge.viam import messages as wire
 
 MACHINE_WINDOW = 0.6  # s, of the main part
 SUB_PART_WINDOW = 1.0  # s

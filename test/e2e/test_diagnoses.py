@@ -26,7 +26,7 @@ from support.drive import Drive, wait_for
 from support.observer import Observer
 from support.ports import free_port
 from support.tcp_proxy import TcpProxy
-from viam_session_bridge.ros.diagnoses import FAILS_FOR
+from viam_session_bridge.reporting.detectors import FAILS_FOR
 
 if TYPE_CHECKING:
     from e2e.conftest import Machine

@@ -26,8 +26,8 @@ from support.process import ProcessUnderTest, ROOT
 from support.publisher import HEARTBEATS
 from support.simulated import SimulatedMachineProcess
 from viam_session_bridge.client import SessionClient
-from viam_session_bridge.overview import SessionRow
-from viam_session_bridge.ros.wait import gids_available
+from viam_session_bridge.reporting.overview import SessionRow
+from viam_session_bridge.ros.subscription import gids_available
 
 AUTO = ('hung', 'given_up', 'killed', 'frozen', 'told')
 BASES: dict[str, dict[str, Any]] = {

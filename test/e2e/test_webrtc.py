@@ -34,9 +34,9 @@ from support.drive import Drive, kill
 from support.namespace import in_namespace
 from support.publisher_process import PublisherProcess
 from support.viam_server import ViamServer
-from viam_session_bridge.machine import wire
-from viam_session_bridge.machine.credentials import Credentials
-from viam_session_bridge.machine.dialing import (
+from viam_session_bridge.viam import messages as wire
+from viam_session_bridge.viam.credentials import Credentials
+from viam_session_bridge.viam.webrtc import (
     ANSWERED_WITHIN,
     ASKED_EVERY,
     FIRST_PAUSE,

@@ -20,7 +20,7 @@ import h2.events
 import h2.exceptions
 
 from support.ports import free_port
-from viam_session_bridge.machine import wire
+from viam_session_bridge.viam import messages as wire
 
 HUGE = 100 * 1024 * 1024  # bytes
 _CHUNK = 16 * 1024  # bytes

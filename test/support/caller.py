@@ -10,7 +10,7 @@ import grpc
 
 from support.drive import wait_for
 from support.viam_server import insecure_channel
-from viam_session_bridge.machine import wire
+from viam_session_bridge.viam import messages as wire
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import queue
 
-from viam_session_bridge.configuration import (
+from viam_session_bridge.configuration.model import (
     BaseConfiguration,
     DriveMode,
     MachineConfiguration,
     SessionsMode,
 )
-from viam_session_bridge.machine.calls import Answer, Call, Request
-from viam_session_bridge.machine.channel import Channel
+from viam_session_bridge.core.requests import Answer, Call, Request
+from viam_session_bridge.viam.channel import Channel
 
 BOUND = 10.0  # s, for what has to happen but whose time is not the point
 

@@ -12,8 +12,8 @@ import queue
 import time
 
 from support.bounds import PATIENCE
-from viam_session_bridge.machine.credentials import Credentials
-from viam_session_bridge.machine.dialing import Dialer
+from viam_session_bridge.viam.credentials import Credentials
+from viam_session_bridge.viam.webrtc import Dialer
 
 DIAL_TIMEOUT = 3.0  # s; now and then viam-sdk's dial hangs though the machine answers
 DIALS = 3 * PATIENCE  # s for some dials, each in a process that has to start

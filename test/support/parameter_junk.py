@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from viam_session_bridge.ros.parameter_table import BASE, MACHINE, NODE
+from viam_session_bridge.configuration.table import BASE, MACHINE, NODE
 
 INSECURE = {'machines.main.insecure': True}
 ROWS = (

@@ -16,8 +16,8 @@ from rclpy.context import Context
 from rclpy.lifecycle import Node
 from rclpy.parameter import Parameter
 
-from viam_session_bridge.configuration import ConfigurationError
-from viam_session_bridge.ros.parameters import Parameters
+from viam_session_bridge.configuration.model import ConfigurationError
+from viam_session_bridge.ros.node_parameters import Parameters
 
 MakeNode = Callable[..., Node]
 

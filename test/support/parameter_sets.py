@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from viam_session_bridge.ros.parameter_table import BASE, Kind, MACHINE, NODE
+from viam_session_bridge.configuration.table import BASE, Kind, MACHINE, NODE
 
 Given = dict[str, Any]
 

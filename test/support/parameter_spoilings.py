@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from support.parameter_contradictions import CONTRADICTIONS
 from support.parameter_sets import all_rows, Choice, Given, HUGE, Spoiling, valid_sets
-from viam_session_bridge.ros.parameter_table import Kind
+from viam_session_bridge.configuration.table import Kind
 
 # One parameter
 

@@ -12,8 +12,7 @@ from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 
-from viam_session_bridge.bridge import Bridge, Event
-from viam_session_bridge.configuration import (
+from viam_session_bridge.configuration.model import (
     BaseConfiguration,
     Configuration,
     DriveMode,
@@ -21,8 +20,8 @@ from viam_session_bridge.configuration import (
     SessionsMode,
     StopPolicy,
 )
-from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import (
+from viam_session_bridge.core.bridge import Bridge, Event
+from viam_session_bridge.core.requests import (
     Answer,
     Call,
     GetMachineStatus,
@@ -35,7 +34,8 @@ from viam_session_bridge.machine.calls import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.machine.earliest import earliest
+from viam_session_bridge.core.timing import earliest
+from viam_session_bridge.core.velocity import Velocity
 
 T = TypeVar('T')
 R = TypeVar('R', bound=Request)

@@ -12,8 +12,8 @@ import threading
 import time
 from typing import Any
 
-from viam_session_bridge.machine.calls import Answer, Call, Move, StopBase
-from viam_session_bridge.shell import Shell
+from viam_session_bridge.core.requests import Answer, Call, Move, StopBase
+from viam_session_bridge.runtime import Shell
 
 WINDOW = 0.04  # s
 SLOW = 0.006  # s that a stop takes at the bases of `slow_stop`

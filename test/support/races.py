@@ -27,7 +27,7 @@ from support.race_kinds import HOLD, Kind, KINDS, RacingShell, WINDOW
 from support.record import Entry, Record
 from support.shell_run import settings, ShellRun
 from support.viam_server import ViamServer
-from viam_session_bridge.bridge import Bridge
+from viam_session_bridge.core.bridge import Bridge
 
 CALL_TIMEOUT = 0.25  # s
 MACHINE_WINDOW = 60.0  # s, so that the machine stops nothing

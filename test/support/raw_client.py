@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from viam_session_bridge.machine import wire
+from viam_session_bridge.viam import messages as wire
 
 TIMEOUT = 5.0  # s
 

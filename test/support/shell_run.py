@@ -21,12 +21,12 @@ from unittest.mock import patch
 from support.bounds import PATIENCE
 from support.invariant import Event
 from support.pure import base, configuration, machine
-from viam_session_bridge.bridge import Bridge
-from viam_session_bridge.configuration import Configuration, MachineConfiguration
-from viam_session_bridge.core.said import Forward, Said
+from viam_session_bridge.configuration.model import Configuration, MachineConfiguration
+from viam_session_bridge.core.actions import Forward, Said
+from viam_session_bridge.core.bridge import Bridge
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.event_log import kind_of
-from viam_session_bridge.shell import Shell
+from viam_session_bridge.reporting.event_log import kind_of
+from viam_session_bridge.runtime import Shell
 
 RATE = 50.0  # Hz, of a stream
 _POLL = 0.002  # s
@@ -77,7 +77,7 @@ class ShellRun:
         self._taking = threading.Lock()
         self._speeds = 0
         self._streams: dict[str, threading.Event] = {}
-        with patch('viam_session_bridge.shell.Bridge', TellingBridge):
+        with patch('viam_session_bridge.runtime.Bridge', TellingBridge):
             self.shell = shell(configuration, self._take, self.failures.append)
 
     def __enter__(self) -> ShellRun:

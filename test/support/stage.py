@@ -17,7 +17,7 @@ from support.link import TwoHosts
 from support.record import Entry
 from support.shell_run import settings, ShellRun
 from support.viam_server import ViamServer
-from viam_session_bridge.bridge import Bridge
+from viam_session_bridge.core.bridge import Bridge
 
 WINDOW = 0.4  # s
 CALL_TIMEOUT = 0.25  # s

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from viam_session_bridge.configuration import BaseConfiguration, DriveMode, SessionsMode
-from viam_session_bridge.overview import BaseRow, MachineRow, Overview, SessionRow
-from viam_session_bridge.ros.statuses import diagnostic_statuses, session_statuses
+from viam_session_bridge.configuration.model import BaseConfiguration, DriveMode, SessionsMode
+from viam_session_bridge.reporting.diagnostics import diagnostic_statuses, session_statuses
+from viam_session_bridge.reporting.overview import BaseRow, MachineRow, Overview, SessionRow
 
 LEVELS = {
     DiagnosticStatus.OK: 'OK', DiagnosticStatus.WARN: 'WARN', DiagnosticStatus.ERROR: 'ERROR',

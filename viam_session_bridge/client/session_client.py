@@ -15,8 +15,8 @@ from std_msgs.msg import String
 
 from viam_session_bridge.client.heartbeats import Heartbeats
 from viam_session_bridge.client.told import Told
-from viam_session_bridge.overview import Overview, SessionRow
-from viam_session_bridge.ros.wait import gids_available
+from viam_session_bridge.reporting.overview import Overview, SessionRow
+from viam_session_bridge.ros.subscription import gids_available
 
 if TYPE_CHECKING:
     from rclpy.node import Node

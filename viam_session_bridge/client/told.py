@@ -15,7 +15,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
-from viam_session_bridge.overview import Overview, overview_of, session_row, SessionRow
+from viam_session_bridge.reporting.overview import Overview, overview_of, session_row, SessionRow
 
 if TYPE_CHECKING:
     from rclpy.node import Node

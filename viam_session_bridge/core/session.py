@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import Enum
+
+from viam_session_bridge.configuration.model import SessionsMode
 
 LEAST_LATE = 0.02  # s
 
@@ -18,14 +19,6 @@ def tolerated_lateness(window: float) -> float:
     A bridge that was frozen for longer must not act on what a publisher, dead by now, once said.
     """
     return max(window / 2, LEAST_LATE)
-
-
-class SessionsMode(str, Enum):
-    """The parameter ``sessions`` of a base: what starts a session and keeps it alive."""
-
-    AUTO = 'auto'  # the first command starts it, a sign of life of the client's own keeps it
-    MANUAL = 'manual'  # a heartbeat starts it, both together keep it: a dead-man's switch
-    DISABLED = 'disabled'  # there is none: no lapse stops what is forwarded
 
 
 @dataclass

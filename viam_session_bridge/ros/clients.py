@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.reporting.active_problems import Problems
+from viam_session_bridge.reporting.throttle import Throttle
 from viam_session_bridge.ros.gaps import Losses
 from viam_session_bridge.ros.messages import Reading
-from viam_session_bridge.ros.problems import Problems
 from viam_session_bridge.ros.publishers import Publisher, Publishers, same_node
-from viam_session_bridge.ros.throttle import Throttle
+from viam_session_bridge.ros.subscription import gids_available
 from viam_session_bridge.ros.unheard import Unheard
-from viam_session_bridge.ros.wait import gids_available
 
 NAMES_KEPT = 1024  # of publishers that left, too: logs and the overview name them
 TOLD_KEPT = 1024  # of refused heartbeats, each is told once

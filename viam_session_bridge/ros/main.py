@@ -24,10 +24,10 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from viam_session_bridge.ros.ending import Ending
 from viam_session_bridge.ros.middleware import avoid_shared_memory
 from viam_session_bridge.ros.node import BridgeNode
-from viam_session_bridge.ros.parameters import autostart
-from viam_session_bridge.ros.wait import gids_available
+from viam_session_bridge.ros.node_parameters import autostart
+from viam_session_bridge.ros.subscription import gids_available
+from viam_session_bridge.ros.systemd import Supervisor
 from viam_session_bridge.ros.watchdog import watch
-from viam_session_bridge.supervisor import Supervisor
 
 EXECUTOR_ENDS_IN = 1.0  # s
 

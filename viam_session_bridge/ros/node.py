@@ -18,14 +18,14 @@ from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.lifecycle import LifecycleState, Node, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
-from viam_session_bridge.access import complete
-from viam_session_bridge.configuration import Configuration, ConfigurationError, SessionsMode
+from viam_session_bridge.configuration.model import Configuration, ConfigurationError, SessionsMode
 from viam_session_bridge.ros.clients import Clients
-from viam_session_bridge.ros.parameters import Parameters
+from viam_session_bridge.ros.node_parameters import Parameters
 from viam_session_bridge.ros.receiver import Receiver
 from viam_session_bridge.ros.reporter import Reporter
-from viam_session_bridge.ros.wait import gids_available
-from viam_session_bridge.shell import Shell
+from viam_session_bridge.ros.subscription import gids_available
+from viam_session_bridge.runtime import Shell
+from viam_session_bridge.viam.access import complete
 
 HEARTBEAT_TOPIC = '~/heartbeat'
 

@@ -8,7 +8,7 @@ import sys
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
-from viam_session_bridge.ros.parameter_table import Kind, Row
+from viam_session_bridge.configuration.table import Kind, Row
 
 
 def describe(row: Row) -> ParameterDescriptor:

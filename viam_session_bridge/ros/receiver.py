@@ -27,12 +27,12 @@ from rclpy.exceptions import InvalidHandle
 from rclpy.utilities import get_rmw_implementation_identifier
 from std_msgs.msg import String
 
-from viam_session_bridge.ros.freezes import Punctuality
+from viam_session_bridge.core.message_age import MessageAge
 from viam_session_bridge.ros.gaps import Gaps
-from viam_session_bridge.ros.message_age import MessageAge
 from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers
 from viam_session_bridge.ros.sink import Sink
-from viam_session_bridge.ros.wait import DEPTH, Inlet, subscribe, WaitSet
+from viam_session_bridge.ros.stall_guard import Punctuality
+from viam_session_bridge.ros.subscription import DEPTH, Inlet, subscribe, WaitSet
 
 if TYPE_CHECKING:
     from rclpy.node import Node

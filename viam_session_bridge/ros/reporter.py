@@ -19,25 +19,25 @@ from rclpy.clock_type import ClockType
 from rclpy.lifecycle import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from viam_session_bridge.bridge import Event
-from viam_session_bridge.configuration import Configuration
-from viam_session_bridge.core.said import SessionEnded, SessionStarted, TakenOver
-from viam_session_bridge.event_log import EventLog
-from viam_session_bridge.machine.happened import StopAcknowledged
-from viam_session_bridge.overview import Overview
-from viam_session_bridge.ros.clients import Clients
-from viam_session_bridge.ros.diagnoses import Diagnoses
-from viam_session_bridge.ros.overview import Ended, look
-from viam_session_bridge.ros.pace import Pace
-from viam_session_bridge.ros.statuses import (
+from viam_session_bridge.configuration.model import Configuration
+from viam_session_bridge.core.actions import SessionEnded, SessionStarted, TakenOver
+from viam_session_bridge.core.bridge import Event
+from viam_session_bridge.core.events import StopAcknowledged
+from viam_session_bridge.reporting.detectors import Diagnoses
+from viam_session_bridge.reporting.diagnostics import (
     diagnostic_statuses,
     session_statuses,
     StopLatency,
     Wrong,
 )
-from viam_session_bridge.ros.telling import about, tell
-from viam_session_bridge.ros.throttle import Throttle
-from viam_session_bridge.shell import Shell
+from viam_session_bridge.reporting.event_log import EventLog
+from viam_session_bridge.reporting.log_text import about, tell
+from viam_session_bridge.reporting.looking import Ended, look
+from viam_session_bridge.reporting.overview import Overview
+from viam_session_bridge.reporting.throttle import Throttle
+from viam_session_bridge.ros.clients import Clients
+from viam_session_bridge.ros.pace import Pace
+from viam_session_bridge.runtime import Shell
 
 PERIOD = 1.0  # s
 EVENTS_EVERY = 0.05  # s: each time costs the executor a millisecond, as much as a command in all

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from viam_session_bridge.ros.problems import BRIDGE, Problems, shown
+from viam_session_bridge.reporting.active_problems import BRIDGE, Problems, shown
 from viam_session_bridge.ros.publishers import UNKNOWN
 
 LASTS = 10.0  # s: the graph is looked at every 2 s, and less often under thousands of publishers

@@ -15,7 +15,7 @@ from rclpy.clock_type import ClockType
 
 if TYPE_CHECKING:
     from viam_session_bridge.ros.node import BridgeNode
-    from viam_session_bridge.supervisor import Supervisor
+    from viam_session_bridge.ros.systemd import Supervisor
 
 # Two looks may be needed until the lapse clock has come round, in the half of the time in which
 # systemd wants to hear something.

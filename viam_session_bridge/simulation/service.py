@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import grpc
 
-from ..machine import wire
+from ..viam import messages
 from .base import SimulatedBase, Vector, ZERO
 from .machine import Machine
 from .session_rules import Refused
@@ -29,18 +29,18 @@ class Service:
 
     def handlers(self) -> list[Any]:
         """Return the grpc.GenericRpcHandlers."""
-        answers: dict[wire.Method, _Answer] = {
-            wire.START_SESSION: self._start_session,
-            wire.SEND_SESSION_HEARTBEAT: self._send_session_heartbeat,
-            wire.GET_SESSIONS: self._get_sessions,
-            wire.RESOURCE_NAMES: self._resource_names,
-            wire.GET_MACHINE_STATUS: self._machine_status,
-            wire.SET_VELOCITY: self._set_velocity,
-            wire.SET_POWER: self._set_power,
-            wire.MOVE_STRAIGHT: self._move_straight,
-            wire.SPIN: self._spin,
-            wire.STOP: self._stop,
-            wire.IS_MOVING: self._is_moving,
+        answers: dict[messages.Method, _Answer] = {
+            messages.START_SESSION: self._start_session,
+            messages.SEND_SESSION_HEARTBEAT: self._send_session_heartbeat,
+            messages.GET_SESSIONS: self._get_sessions,
+            messages.RESOURCE_NAMES: self._resource_names,
+            messages.GET_MACHINE_STATUS: self._machine_status,
+            messages.SET_VELOCITY: self._set_velocity,
+            messages.SET_POWER: self._set_power,
+            messages.MOVE_STRAIGHT: self._move_straight,
+            messages.SPIN: self._spin,
+            messages.STOP: self._stop,
+            messages.IS_MOVING: self._is_moving,
         }
         services: dict[str, dict[str, Any]] = {}
         for method, answer in answers.items():
@@ -54,30 +54,30 @@ class Service:
 
     def _start_session(self, request: Any, context: Any) -> Any:
         id_ = self._machine.start_session(request.resume, _peer(context))
-        window = wire.to_duration(self._machine.window)
-        return wire.START_SESSION.response(id=id_, heartbeat_window=window)
+        window = messages.to_duration(self._machine.window)
+        return messages.START_SESSION.response(id=id_, heartbeat_window=window)
 
     def _send_session_heartbeat(self, request: Any, context: Any) -> Any:
         self._machine.heartbeat(request.id, _peer(context))
-        return wire.SEND_SESSION_HEARTBEAT.response()
+        return messages.SEND_SESSION_HEARTBEAT.response()
 
     def _get_sessions(self, request: Any, context: Any) -> Any:
-        response = wire.GET_SESSIONS.response()
+        response = messages.GET_SESSIONS.response()
         for session in self._machine.sessions():
             peer = response.sessions.add(id=session.id).peer_connection_info
-            peer.type = wire.PEER_GRPC
+            peer.type = messages.PEER_GRPC
             peer.remote_address = session.peer
         return response
 
     def _resource_names(self, request: Any, context: Any) -> Any:
-        response = wire.RESOURCE_NAMES.response()
+        response = messages.RESOURCE_NAMES.response()
         response.resources.extend(_resource(name) for name in self._machine.names)
         return response
 
     def _machine_status(self, request: Any, context: Any) -> Any:
-        response = wire.GET_MACHINE_STATUS.response(state=wire.RUNNING)
+        response = messages.GET_MACHINE_STATUS.response(state=messages.RUNNING)
         for name in self._machine.names:
-            status = response.resources.add(state=wire.READY)
+            status = response.resources.add(state=messages.READY)
             status.name.MergeFrom(_resource(name))
         return response
 
@@ -87,7 +87,7 @@ class Service:
             'set_velocity', request, context, vectors,
             lambda base, now: base.set_velocity(now, *vectors),
         )  # fmt: skip
-        return wire.SET_VELOCITY.response()
+        return messages.SET_VELOCITY.response()
 
     def _set_power(self, request: Any, context: Any) -> Any:
         vectors = _vector(request.linear), _vector(request.angular)
@@ -95,7 +95,7 @@ class Service:
             'set_power', request, context, vectors,
             lambda base, now: base.set_power(now, *vectors),
         )  # fmt: skip
-        return wire.SET_POWER.response()
+        return messages.SET_POWER.response()
 
     def _move_straight(self, request: Any, context: Any) -> Any:
         distance, speed = request.distance_mm, request.mm_per_sec
@@ -103,7 +103,7 @@ class Service:
             'move_straight', request, context, ((0.0, speed, 0.0), ZERO),
             lambda base, now: base.move_straight(now, distance, speed),
         )  # fmt: skip
-        return wire.MOVE_STRAIGHT.response()
+        return messages.MOVE_STRAIGHT.response()
 
     def _spin(self, request: Any, context: Any) -> Any:
         angle, speed = request.angle_deg, request.degs_per_sec
@@ -111,15 +111,15 @@ class Service:
             'spin', request, context, (ZERO, (0.0, 0.0, speed)),
             lambda base, now: base.spin(now, angle, speed),
         )  # fmt: skip
-        return wire.SPIN.response()
+        return messages.SPIN.response()
 
     def _stop(self, request: Any, context: Any) -> Any:
         self._wake_when_over('stop', context)
         self._machine.stop(request.name, context.is_active)
-        return wire.STOP.response()
+        return messages.STOP.response()
 
     def _is_moving(self, request: Any, context: Any) -> Any:
-        return wire.IS_MOVING.response(is_moving=self._machine.is_moving(request.name))
+        return messages.IS_MOVING.response(is_moving=self._machine.is_moving(request.name))
 
     def _command(
         self,
@@ -130,7 +130,9 @@ class Service:
         effect: Callable[[SimulatedBase, float], None],
     ) -> None:
         self._wake_when_over(call, context)
-        ids = [value for key, value in context.invocation_metadata() if key == wire.SESSION_KEY]
+        ids = [
+            value for key, value in context.invocation_metadata() if key == messages.SESSION_KEY
+        ]
         self._machine.command(
             request.name, call, vectors, effect, ids, _peer(context), context.is_active
         )
@@ -154,7 +156,7 @@ def _aborting(answer: _Answer) -> _Answer:
 
 
 def _resource(name: str) -> Any:
-    return wire.ResourceName(namespace='rdk', type='component', subtype='base', name=name)
+    return messages.ResourceName(namespace='rdk', type='component', subtype='base', name=name)
 
 
 def _peer(context: Any) -> str:

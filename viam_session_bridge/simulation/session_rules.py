@@ -22,7 +22,7 @@ import hmac
 import re
 import uuid
 
-from ..machine.wire import SESSION_EXPIRED
+from ..viam.messages import SESSION_EXPIRED
 
 MIN_WINDOW, MAX_WINDOW = 0.03, 60.0  # s, both allowed
 # viam-server looks whether there are more than 1024 before it adds one.

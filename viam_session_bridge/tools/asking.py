@@ -14,7 +14,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
-from viam_session_bridge.overview import Overview, overview_of
+from viam_session_bridge.reporting.overview import Overview, overview_of
 
 _POLL = 0.05  # s
 

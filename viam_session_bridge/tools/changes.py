@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from viam_session_bridge.overview import Overview
+from viam_session_bridge.reporting.overview import Overview
 from viam_session_bridge.tools.table import ACTIVE, publisher
 
 

@@ -13,7 +13,7 @@ import time
 from rclpy.utilities import remove_ros_args
 
 from viam_session_bridge import signals
-from viam_session_bridge.overview import Overview
+from viam_session_bridge.reporting.overview import Overview
 from viam_session_bridge.tools.asking import Asking
 from viam_session_bridge.tools.changes import changes
 from viam_session_bridge.tools.screen import Screen

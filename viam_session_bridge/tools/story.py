@@ -11,7 +11,7 @@ import signal
 import time
 from typing import Any
 
-from viam_session_bridge.ros.wait import gids_available
+from viam_session_bridge.ros.subscription import gids_available
 from viam_session_bridge.tools import place
 from viam_session_bridge.tools.asking import Asking
 from viam_session_bridge.tools.judgement import Finding, judge, last_sent, stop_of, Written

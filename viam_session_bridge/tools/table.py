@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 import math
 
-from viam_session_bridge.overview import BaseRow, MachineRow, Overview, SessionRow
+from viam_session_bridge.reporting.overview import BaseRow, MachineRow, Overview, SessionRow
 
 ACTIVE = 'active'
 BAR = 6  # characters

@@ -32,7 +32,7 @@ from support.bridge_process import BridgeProcess
 from support.drive import wait_for
 from support.observer import Observer
 from support.viam_server import insecure_channel, ViamServer
-from viam_session_bridge.machine import wire
+from viam_session_bridge.viam import messages as wire
 
 pytestmark = pytest.mark.slow_bases
 

@@ -19,18 +19,18 @@ import pytest
 from e2e.hierarchy.conftest import ON_TIME, PARENTS, Tree
 from support.bounds import Load
 from support.drive import wait_for
-from viam_session_bridge.bridge import Bridge
-from viam_session_bridge.configuration import (
+from viam_session_bridge.configuration.model import (
     BaseConfiguration,
     Configuration,
     DriveMode,
     MachineConfiguration,
     SessionsMode,
 )
+from viam_session_bridge.core.bridge import Bridge
+from viam_session_bridge.core.requests import Answer, Call, StopBase
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.machine.calls import Answer, Call, StopBase
-from viam_session_bridge.machine.channel import Channel
-from viam_session_bridge.shell import Shell
+from viam_session_bridge.runtime import Shell
+from viam_session_bridge.viam.channel import Channel
 
 pytestmark = pytest.mark.fast_bases('all that is judged is over before a Stop ends')
 

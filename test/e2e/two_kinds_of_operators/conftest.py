@@ -22,7 +22,7 @@ from support.drive import Drive, wait_for
 from support.record import Entry
 from support.sdk_operator_process import SdkOperatorProcess
 from support.viam_server import insecure_channel, ViamServer
-from viam_session_bridge.machine import wire
+from viam_session_bridge.viam import messages as wire
 
 MACHINE_WINDOW = 1.0  # s: an SDK program beats five times in it, on a busy computer less often
 SOONEST = 0.8 * MACHINE_WINDOW  # s after the last sign of life, of viam-server's stop

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from viam_session_bridge.core.said import Refused, SessionEnded, Stop, TakenOver
-from viam_session_bridge.event_log import Logged
-from viam_session_bridge.machine.happened import StopAcknowledged, StopFinal
+from viam_session_bridge.core.actions import Refused, SessionEnded, Stop, TakenOver
+from viam_session_bridge.core.events import StopAcknowledged, StopFinal
+from viam_session_bridge.reporting.event_log import Logged
 from viam_session_bridge.tools.timeline.lanes import Lane, Mark, Over, Sign, Span
 from viam_session_bridge.tools.timeline.runs import Names, Run
 from viam_session_bridge.tools.timeline.words import clock, lasted, NOTED, short, told, why

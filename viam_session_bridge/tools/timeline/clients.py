@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from viam_session_bridge.core.said import Cause, SessionEnded, SessionStarted
+from viam_session_bridge.core.actions import Cause, SessionEnded, SessionStarted
 from viam_session_bridge.tools.timeline.lanes import Lane, Mark, Over, Sign, Span
 from viam_session_bridge.tools.timeline.runs import Names, Run
 from viam_session_bridge.tools.timeline.words import clock, lasted, short

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from viam_session_bridge.core.said import SessionEnded
-from viam_session_bridge.event_log import Logged
+from viam_session_bridge.core.actions import SessionEnded
+from viam_session_bridge.reporting.event_log import Logged
 from viam_session_bridge.tools.timeline.bases import BaseRun
 from viam_session_bridge.tools.timeline.clients import Clients, users_of
 from viam_session_bridge.tools.timeline.lanes import Lane, Picture

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from viam_session_bridge.event_log import Logged
-from viam_session_bridge.machine.happened import ChannelChanged, MachineClosed
+from viam_session_bridge.core.events import ChannelChanged, MachineClosed
+from viam_session_bridge.reporting.event_log import Logged
 from viam_session_bridge.tools.timeline.lanes import Lane, Mark, Over, Sign, Span
 from viam_session_bridge.tools.timeline.runs import Names, Run
 from viam_session_bridge.tools.timeline.words import clock, lasted, NOTED, told

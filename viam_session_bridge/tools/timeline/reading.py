@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Reads an event log: files to lines, lines to events (the way back of ``event_log.py``).
+Reads an event log: files to lines, lines to events (the way back of ``reporting/event_log.py``).
 
 A line that is no event (cut off, of a newer bridge, not ours at all) is counted, never fatal.
 """
@@ -18,9 +18,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from viam_session_bridge.core.said import Forward, Said
-from viam_session_bridge.event_log import LogClosed, Logged, LogOpened, name_of
-from viam_session_bridge.machine.happened import Happened
+from viam_session_bridge.core.actions import Forward, Said
+from viam_session_bridge.core.events import Happened
+from viam_session_bridge.reporting.event_log import LogClosed, Logged, LogOpened, name_of
 
 KINDS: dict[str, type[Logged]] = {
     name_of(kind): kind

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 
-from viam_session_bridge.core.said import SessionEnded, SessionStarted, TakenOver
-from viam_session_bridge.event_log import LogClosed, LogOpened
+from viam_session_bridge.core.actions import SessionEnded, SessionStarted, TakenOver
+from viam_session_bridge.reporting.event_log import LogClosed, LogOpened
 from viam_session_bridge.tools.timeline.reading import Entry
 
 _DISORDER = 1.0  # s that a line may be older than the one before it

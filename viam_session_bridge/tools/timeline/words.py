@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from viam_session_bridge.bridge import Event
-from viam_session_bridge.core.said import Cause, Stop
-from viam_session_bridge.machine.happened import (
+from viam_session_bridge.core.actions import Cause, Stop
+from viam_session_bridge.core.bridge import Event
+from viam_session_bridge.core.events import (
     AccessRefused,
     AtRest,
     BaseKnown,
@@ -35,7 +35,7 @@ from viam_session_bridge.machine.happened import (
     StopTimedOut,
     Unsupervised,
 )
-from viam_session_bridge.ros.telling import tell
+from viam_session_bridge.reporting.log_text import tell
 from viam_session_bridge.tools.timeline.lanes import Sign
 
 WHY = {

@@ -1,0 +1,327 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The whole bridge without I/O: the core's decisions, carried to the machines' protocols.
+
+Everything that happens is fed in by one of the methods, each with ``now`` (s, steady); then
+:meth:`Bridge.drain` returns the calls to hand to gRPC and what is worth telling, and
+:meth:`Bridge.next_deadline` when to tick. The shell (:mod:`viam_session_bridge.runtime`) does that
+under one lock, and the calls outside it, between the two.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from viam_session_bridge.configuration.model import (
+    BaseConfiguration,
+    Configuration,
+    SessionsMode,
+    StopPolicy,
+)
+from viam_session_bridge.core.actions import Forward, Refusal, Refused, Said, SessionEnded, Stop
+from viam_session_bridge.core.events import Happened
+from viam_session_bridge.core.machine_control import Protocol
+from viam_session_bridge.core.requests import Answer, Call, StopBase
+from viam_session_bridge.core.session import tolerated_lateness
+from viam_session_bridge.core.sessions import Core
+from viam_session_bridge.core.shutdown_order import Closing
+from viam_session_bridge.core.timing import earliest
+from viam_session_bridge.core.velocity import Velocity
+
+Event = Said | Happened
+
+REFUSALS_TOLD_EVERY = 1.0  # s, for each base and reason; all are counted
+
+
+@dataclass(frozen=True)
+class Out:
+    """
+    What a feed led to: calls to hand over, and what to tell.
+
+    ``opened`` and ``closed`` name the machines to connect to and to let go of (R18).
+    """
+
+    calls: list[Call]
+    events: list[Event]
+    opened: list[str]
+    closed: list[str]
+
+
+class Bridge:
+    """Sessions, last users and machines of one configuration."""
+
+    def __init__(
+        self, configuration: Configuration, random: Callable[[], float] = lambda: 0.5
+    ) -> None:
+        """
+        Start inactive: commands are refused until :meth:`activate`.
+
+        :param random: a number from 0 to 1, another one each time (R7)
+        """
+        window = configuration.heartbeat_window
+        self.core = Core(window, {base.name: base.sessions for base in configuration.bases})
+        self.active = False
+        self.discarded = 0  # messages that were taken from ROS and fed too late
+        self.refusals: Counter[tuple[str, Refusal]] = Counter()
+        self._latest = tolerated_lateness(window)
+        self._machines_stop = configuration.stop_policy is StopPolicy.MACHINE
+        self._bases = {base.name: base for base in configuration.bases}
+        self._by_topic: dict[str, list[BaseConfiguration]] = {}
+        for base in configuration.bases:
+            for topic in (*base.command_topics, *base.stamped_command_topics):
+                self._by_topic.setdefault(topic, []).append(base)
+        self.machines = {
+            machine.name: Protocol(
+                machine.name,
+                [base.name for base in configuration.bases if base.machine == machine.name],
+                window=window,
+                call_timeout=machine.call_timeout,
+                stop_timeout=configuration.stop_timeout,
+                max_sessions=machine.max_sessions,
+                allow_unsupervised=machine.allow_unsupervised,
+                authenticates=machine.authenticates,
+                stop_policy=configuration.stop_policy,
+                random=random,
+            )
+            for machine in configuration.machines
+        }
+        self._closing = Closing(
+            {machine.name: machine.parent for machine in configuration.machines},
+            configuration.level_timeout,
+        )
+        # A stop goes out to sub-parts first, the deepest before all (R18).
+        self._deepest_first = self._closing.deepest_first()
+        self._call_timeouts = {one.name: one.call_timeout for one in configuration.machines}
+        self._end_stops_at: dict[str, float] = {}  # machines, before the exit (R19)
+        self._opened: list[str] = []
+        self._touched: set[str] = set()
+        self._drained: set[str] = set()  # machines, since the last `next_deadline`
+        self._events: list[Event] = []
+        self._refusal_told: dict[tuple[str, Refusal], float] = {}
+
+    # From the publishers
+
+    def command(
+        self,
+        client: str,
+        topic: str,
+        velocity: Velocity,
+        stamp_age: float | None,
+        now: float,
+        taken_at: float | None = None,
+    ) -> None:
+        """
+        Take a command for every base that listens to the topic.
+
+        :param stamp_age: s since the message's stamp, negative for one in the future; None where
+            the message has none
+        :param taken_at: when the message was taken from ROS: a process that was frozen between
+            there and here must not act on it (R2)
+        """
+        if self._too_late(taken_at, now):
+            self.discard(client, topic, velocity, now)
+            return
+        self._take(self.core.expire(now))
+        for base in self._by_topic[topic]:
+            limited = velocity.limited(base.max_linear_speed, base.max_angular_speed)
+            refusal = self._refusal(client, base, stamp_age, now)
+            self._take(self.core.command(client, base.name, limited, now, refusal))
+        self._signed(client, now)
+
+    def discard(self, client: str, topic: str, velocity: Velocity | None, now: float) -> None:
+        """
+        Take that a command was discarded, for its age or after a freeze: it is refused (R2).
+
+        :param velocity: what it said; None where it could not be read
+        """
+        for base in self._by_topic[topic]:
+            self._take(self.core.discard(client, base.name, velocity, now))
+
+    def heartbeat(
+        self, client: str, topic: str, own: bool, now: float, taken_at: float | None = None
+    ) -> None:
+        """
+        Take a heartbeat for a client of the topic.
+
+        :param own: whether the client's own node sent it
+        :param taken_at: as in :meth:`command`
+        """
+        if self.active and not self._too_late(taken_at, now):
+            mode = self._by_topic[topic][0].sessions
+            self._take(self.core.heartbeat(client, mode, own, now))
+            self._signed(client, now)
+
+    def left(self, client: str, now: float) -> None:
+        """Take that a client's publisher left the graph."""
+        self._take(self.core.left(client, now))
+
+    def seen(self, client: str) -> None:
+        """Take that the graph shows a client's publisher."""
+        self.core.seen(client)
+
+    # From the machines
+
+    def channel(self, machine: str, ready: bool, now: float) -> None:
+        """Take that the channel to a machine became ready or is so no longer."""
+        self._touch(machine).channel(ready, now)
+
+    def answered(self, call: Call, answer: Answer, now: float) -> None:
+        """Take the end of a call."""
+        self._take(self.core.expire(now))
+        displaced = self._touch(call.machine).answered(call.number, answer, now)
+        if displaced:
+            self.core.displaced(displaced)
+        if self._machines_stop and answer.window:
+            # A session is over for all machines when it is for the first of them (R16).
+            windows = (machine.sessions.window for machine in self.machines.values())
+            self.core.set_window(min(window for window in windows if window))
+
+    # From the node
+
+    def activate(self, now: float) -> None:
+        """Connect and accept commands."""
+        self.active = True
+        for machine in self._closing.open_all():
+            self._opened.append(machine)
+            self._touch(machine).opened(now)
+
+    def deactivate(self, now: float) -> None:
+        """
+        End all sessions, stop every base commanded since its last final stop (R19).
+
+        Each machine closes when its stops are final and its sub-parts have closed (R18).
+        """
+        self.active = False
+        self._closing.begin()
+        self._take(self.core.end_all(now))
+        for machine in self._closing.open:
+            self._touch(machine).stop_commanded(now)
+
+    def exits(self, at: float) -> None:
+        """Take when the process is to exit: no further Stop begins right before (R19)."""
+        self._end_stops_at = {
+            machine: at - timeout for machine, timeout in self._call_timeouts.items()
+        }
+        for machine in self.machines:
+            self._touch(machine).allow_further_stops(True)
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """Do what time alone brings about; for the lapse clock only (R12)."""
+        self._take(self.core.expire(now))
+        for machine in [name for name, at in self._end_stops_at.items() if at <= now]:
+            del self._end_stops_at[machine]
+            self._touch(machine).allow_further_stops(False)
+        for machine in self.machines:
+            self._touch(machine).tick(now)
+
+    def drain(self, now: float) -> Out:
+        """Return what the feeds since the last call led to."""
+        calls: list[Call] = []
+        events, self._events = self._events, []
+        for machine in self._deepest_first:
+            if machine in self._touched:
+                handed_over, happened = self.machines[machine].drain(now)
+                calls += handed_over
+                events += happened
+        self._drained |= self._touched
+        self._touched.clear()
+        if len(calls) > 1:  # stops before all else
+            calls.sort(key=lambda call: not isinstance(call.request, StopBase))
+        closed = self._closing.step(lambda machine: not self.machines[machine].not_final(), now)
+        for machine in closed:
+            events.append(self.machines[machine].closed(now))
+        opened, self._opened = self._opened, []
+        return Out(calls, events, opened, closed)
+
+    def next_deadline(self) -> float | None:
+        """Return when to :meth:`tick` next for all that was drained since this was last asked."""
+        drained, self._drained = self._drained, set()
+        of_machines = [self.machines[machine].next_deadline() for machine in drained]
+        of_exit = self._end_stops_at.values()
+        return earliest(
+            (self.core.next_deadline(), self._closing.next_deadline(), *of_exit, *of_machines)
+        )
+
+    # For the node and the overview
+
+    @property
+    def closed(self) -> bool:
+        """Whether every machine has closed (R18)."""
+        return not self._closing.open
+
+    def not_final(self) -> dict[str, bool]:
+        """Return the bases whose stop is not final, and whether one was acknowledged (R19)."""
+        return {
+            base: acknowledged
+            for machine in self.machines.values()
+            for base, acknowledged in machine.not_final().items()
+        }
+
+    def given_up(self) -> list[str]:
+        """Return the bases whose stop was given up unacknowledged (R7)."""
+        return [base for machine in self.machines.values() for base in machine.given_up()]
+
+    def exit_waits_until(self, now: float) -> float:
+        """Return until when the exit is to wait for open Stops, 0 where it need not (R19)."""
+        return max(machine.exit_waits_until(now) for machine in self.machines.values())
+
+    def _refusal(
+        self, client: str, base: BaseConfiguration, stamp_age: float | None, now: float
+    ) -> Refusal | None:
+        if not self.active:
+            return Refusal.INACTIVE
+        if stamp_age is not None and 0.0 < base.max_stamp_age < abs(stamp_age):
+            return Refusal.STAMP
+        session = self.core.session(client)
+        return self.machines[base.machine].refusal(
+            client,
+            None if session is None else session.number,
+            base.sessions is not SessionsMode.DISABLED,
+            now,
+        )
+
+    def _too_late(self, taken_at: float | None, now: float) -> bool:
+        late = taken_at is not None and now - taken_at > self._latest
+        self.discarded += late
+        return late
+
+    def _take(self, said: list[Said]) -> None:
+        for one in said:
+            if isinstance(one, Forward):
+                self._touch(self._bases[one.base].machine).forward(one)
+                continue
+            if isinstance(one, Stop):
+                name = self._bases[one.base].machine
+                if name not in self._closing.open or not self._touch(name).stop(one):
+                    continue  # it reaches nobody, or is nothing new
+            elif isinstance(one, SessionEnded):
+                for machine in self.machines.values():
+                    machine.ended(one.session)
+            elif isinstance(one, Refused) and not self._worth_telling(one):
+                continue
+            self._events.append(one)
+
+    def _signed(self, client: str, now: float) -> None:
+        if not self._machines_stop:
+            return
+        session = self.core.session(client)
+        if session is not None and session.sign == now:
+            for machine in self.machines:
+                self._touch(machine).signed(session.number, now)
+
+    def _worth_telling(self, refused: Refused) -> bool:
+        key = refused.base, refused.reason
+        self.refusals[key] += 1
+        if refused.at < self._refusal_told.get(key, float('-inf')) + REFUSALS_TOLD_EVERY:
+            return False
+        self._refusal_told[key] = refused.at
+        return True
+
+    def _touch(self, machine: str) -> Protocol:
+        self._touched.add(machine)
+        return self.machines[machine]

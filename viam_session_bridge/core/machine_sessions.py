@@ -1,0 +1,300 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The machine sessions of one machine: one for every client session (R11, R13, R15).
+
+A machine session is started when its client's first command is about to go out, is kept alive by
+the commands themselves and by heartbeats while the client session is alive, and is left to lapse
+afterwards: there is no EndSession. A client's next session resumes it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+import heapq
+
+from viam_session_bridge.core.events import (
+    Happened,
+    MachineSessionExpired,
+    MachineSessionFailed,
+    MachineSessionStarted,
+    Unsupervised,
+)
+from viam_session_bridge.core.requests import Answer, Outcome
+from viam_session_bridge.core.timing import earliest
+
+LONGEST_WINDOW = 60.0  # s, viam-server's upper bound: assumed until the machine told its own
+BEATS_PER_WINDOW = 5  # as Viam's SDKs do
+STARTED_REMEMBERED = 2048  # ids, more than a machine lists
+
+Stopped = Callable[[str], bool]
+
+
+@dataclass
+class MachineSession:
+    """
+    The machine session of a client session.
+
+    :param sid: its id, empty until it was started
+    :param resume: the id to resume at the start
+    :param used: s, when it was last used or heartbeated, by the time of handing over
+    :param ended: whether the client session ended; it then only waits to lapse
+    """
+
+    client: str
+    session: int
+    sid: str = ''
+    resume: str = ''
+    used: float = 0.0
+    ended: bool = False
+    starting: bool = False
+    beat_entry: int = 0  # which of the heap's entries counts
+
+
+class MachineSessions:
+    """All machine sessions of one machine. Pure: calls are named by numbers."""
+
+    def __init__(
+        self,
+        machine: str,
+        max_sessions: int,
+        call_timeout: float,
+        allow_unsupervised: bool,
+        *,
+        beat_at_signs: bool = False,
+    ) -> None:
+        """
+        Start without any; the middle three are the machine's parameters.
+
+        :param beat_at_signs: heartbeat at signs of life alone, not while a session lives (R16)
+        """
+        self.machine = machine
+        self.window = 0.0  # s, the machine's; 0 until it told
+        self.unsupervised = False  # it has no sessions, and is driven all the same (R15)
+        self.happened: list[Happened] = []
+        self._max_sessions = max_sessions
+        self._call_timeout = call_timeout
+        self._allow_unsupervised = allow_unsupervised
+        self._beat_at_signs = beat_at_signs
+        self._signed: dict[int, float] = {}  # by client session, s: those to be heartbeated now
+        self._of: dict[int, MachineSession] = {}  # by client session
+        self._resting: list[MachineSession] = []  # ended, and not lapsed as far as we know
+        self._by_sid: dict[str, MachineSession] = {}
+        self._started: OrderedDict[str, None] = OrderedDict()  # ids that were ours
+        self._by_call: dict[int, MachineSession] = {}  # starts and heartbeats in flight
+        self._lost_starts: list[float] = []  # when those lapse that may have been started
+        # (due, call, id) of heartbeats: an entry is put right when it comes up.
+        self._beats: list[tuple[float, int, str]] = []
+
+    def of(self, session: int) -> MachineSession | None:
+        """Return the machine session of a client session that lives."""
+        return self._of.get(session)
+
+    def has_room(self, client: str, session: int | None, stopped: Stopped, now: float) -> bool:
+        """
+        Whether a command of this client session has a place here (R11).
+
+        :param session: None where the command would start one
+        :param stopped: see :meth:`open`
+        """
+        place = self._of.get(session or 0)
+        if place is not None and (place.sid or place.starting):
+            return True
+        self._forget_lapsed(now)
+        taken = len(self._of) + len(self._resting) + len(self._lost_starts)
+        if place is not None or self._resumable(client, stopped) is not None:
+            return taken <= self._max_sessions  # its place is among those taken
+        return taken < self._max_sessions
+
+    def open(self, client: str, session: int, stopped: Stopped) -> None:
+        """
+        Make a place for a client session: an ended machine session of its client's, or a new one.
+
+        :param stopped: whether the stops of all bases that an id used last are final (R11)
+        """
+        if session in self._of:
+            return
+        place = self._resumable(client, stopped)
+        if place is None:
+            place = MachineSession(client, session)
+        else:
+            self._forget(place)
+            place.session, place.ended = session, False
+            place.sid, place.resume = '', place.sid or place.resume
+        self._of[session] = place
+
+    def ended(self, session: int) -> None:
+        """Take that a client session ended: its machine session is left to lapse."""
+        machine_session = self._of.pop(session, None)
+        if machine_session is None:
+            return
+        machine_session.ended = True
+        if machine_session.sid or machine_session.resume or machine_session.starting:
+            self._resting.append(machine_session)
+
+    def start(self, machine_session: MachineSession, number: int, now: float) -> None:
+        """Take that a start is handed over."""
+        machine_session.starting, machine_session.used = True, now
+        self._by_call[number] = machine_session
+
+    def start_answered(self, number: int, answer: Answer, now: float) -> MachineSession | None:
+        """Take the answer of a start; return its machine session if its client session lives."""
+        machine_session = self._by_call.pop(number)
+        machine_session.starting = False
+        if answer.outcome is Outcome.OK:
+            resumed = answer.sid == machine_session.resume
+            machine_session.sid, machine_session.resume = answer.sid, ''
+            machine_session.used = max(machine_session.used, now - self._call_timeout)
+            self._by_sid[answer.sid] = machine_session
+            self._started[answer.sid] = None
+            while len(self._started) > STARTED_REMEMBERED:
+                self._started.popitem(last=False)
+            self.window = answer.window
+            self._push_beat(machine_session, number)
+            self.happened.append(
+                MachineSessionStarted(
+                    self.machine, machine_session.client, answer.sid, resumed, now
+                )
+            )
+        elif answer.outcome is Outcome.UNIMPLEMENTED and self._allow_unsupervised:
+            if not self.unsupervised:
+                self.unsupervised = True
+                self.happened.append(Unsupervised(self.machine, now))
+        else:
+            if not answer.outcome.answered:
+                self._lost_starts.append(self._lapses_at(now))
+            self.happened.append(
+                MachineSessionFailed(self.machine, machine_session.client, answer.detail, now)
+            )
+        if machine_session.ended and not machine_session.sid and not machine_session.resume:
+            self._forget(machine_session)
+        return None if machine_session.ended else machine_session
+
+    def signed(self, session: int, now: float) -> None:
+        """
+        Take a sign of life of a client session, for which alone it is heartbeated (R16).
+
+        At once, or not at all if it was used within a fifth of the window: the machine so stops
+        its bases 0.8 to 1 window after the last sign.
+        """
+        machine_session = self._of.get(session)
+        if not self._beat_at_signs or machine_session is None or not machine_session.sid:
+            return
+        if self._beat_at(machine_session) <= now:
+            self._signed[session] = now
+
+    def beats_due(self, now: float) -> list[MachineSession]:
+        """Return the machine sessions to be heartbeated now: their client sessions live (R11)."""
+        signed, self._signed = self._signed, {}
+        due = [
+            place
+            for session, at in signed.items()
+            if (place := self._of.get(session)) is not None
+            and place.sid and self._beat_at(place) <= now < at + self.window / BEATS_PER_WINDOW
+        ]
+        while self._beats and self._beats[0][0] <= now:
+            _, number, sid = heapq.heappop(self._beats)
+            machine_session = self._by_sid.get(sid)
+            if machine_session is None or machine_session.ended:
+                continue
+            if machine_session.beat_entry != number:
+                continue  # a resume or an answer has pushed another
+            if self._beat_at(machine_session) <= now:
+                due.append(machine_session)
+            else:
+                self._push_beat(machine_session, number)
+        return due
+
+    def next_beat(self) -> float | None:
+        """Return when to ask for :meth:`beats_due` next; it may turn out to be early."""
+        return earliest((self._beats[0][0] if self._beats else None, *self._signed.values()))
+
+    def beat(self, machine_session: MachineSession, number: int, now: float) -> None:
+        """Take that a heartbeat is handed over; the next is due after its answer."""
+        machine_session.used = now
+        self._by_call[number] = machine_session
+
+    def beat_answered(self, number: int, sid: str, answer: Answer, now: float) -> str | None:
+        """Take the answer of a heartbeat for an id; return as :meth:`expired` does."""
+        machine_session = self._by_call.pop(number)
+        if answer.outcome is Outcome.SESSION_EXPIRED:
+            return self.expired(sid, now)
+        if machine_session.sid == sid and not machine_session.ended:
+            self._push_beat(machine_session, number)
+        return None
+
+    def expired(self, sid: str, now: float) -> str | None:
+        """
+        Take that the machine does not know an id any more: the next start resumes it (R13).
+
+        :return: its client; None where the id was replaced already, such answers are ignored
+        """
+        machine_session = self._by_sid.pop(sid, None)
+        if machine_session is None:
+            return None
+        machine_session.sid, machine_session.resume = '', sid
+        if machine_session.ended:
+            self._resting.remove(machine_session)
+        self.happened.append(
+            MachineSessionExpired(self.machine, machine_session.client, sid, now)
+        )
+        return machine_session.client
+
+    def used(self, sid: str, now: float) -> None:
+        """Take that a call under this id is handed over, which keeps it alive (R11)."""
+        machine_session = self._by_sid.get(sid)
+        if machine_session is not None:
+            machine_session.used = now
+
+    def lapses_by(self, sid: str) -> float:
+        """Return when the machine ends this session if nothing more comes, 0 if it is unknown."""
+        machine_session = self._by_sid.get(sid)
+        return machine_session.used + self.window if machine_session is not None else 0.0
+
+    def is_valid(self, sid: str, now: float) -> bool:
+        """Whether the machine still knows this id, as far as the bridge can tell."""
+        self._forget_lapsed(now)
+        return sid in self._by_sid
+
+    def foreign(self, sids: tuple[str, ...]) -> int:
+        """Return how many of the sessions that the machine lists are not this bridge's."""
+        # A start may have made one whose id nobody told yet, or never will.
+        starting = sum(place.starting for place in (*self._of.values(), *self._resting))
+        foreign = sum(sid not in self._started for sid in sids)
+        return max(foreign - len(self._lost_starts) - starting, 0)
+
+    def forget_unsupervised(self) -> None:
+        """Ask again whether the machine has sessions: after an outage it may be another."""
+        self.unsupervised = False
+
+    def _resumable(self, client: str, stopped: Stopped) -> MachineSession | None:
+        for resting in self._resting:
+            sid = resting.sid or resting.resume
+            if resting.client == client and not resting.starting and stopped(sid):
+                return resting
+        return None
+
+    def _beat_at(self, machine_session: MachineSession) -> float:
+        return machine_session.used + self.window / BEATS_PER_WINDOW
+
+    def _push_beat(self, machine_session: MachineSession, number: int) -> None:
+        if self._beat_at_signs:
+            return
+        machine_session.beat_entry = number
+        entry = (self._beat_at(machine_session), number, machine_session.sid)
+        heapq.heappush(self._beats, entry)
+
+    def _forget(self, resting: MachineSession) -> None:
+        self._resting.remove(resting)
+        self._by_sid.pop(resting.sid, None)
+
+    def _lapses_at(self, used: float) -> float:
+        return used + (self.window or LONGEST_WINDOW) + self._call_timeout
+
+    def _forget_lapsed(self, now: float) -> None:
+        for resting in [r for r in self._resting if not r.starting]:
+            if self._lapses_at(resting.used) <= now:
+                self._forget(resting)
+        self._lost_starts = [at for at in self._lost_starts if at > now]

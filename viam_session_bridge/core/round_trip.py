@@ -1,0 +1,71 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Whether a machine's calls take longer than their deadline, whatever they are about (R10).
+
+Where several in a row time out, session starts and commands alike, it is as likely the way to the
+machine that takes long as the machine or a base. So a call that has more time is made, and how
+long it took is told, with the parameter. Pure.
+"""
+
+from __future__ import annotations
+
+from viam_session_bridge.core.events import CallsInTime, CallsTakeLonger
+from viam_session_bridge.core.outbox import Outbox
+from viam_session_bridge.core.requests import (
+    Answer,
+    GetSessions,
+    Move,
+    Outcome,
+    Purpose,
+    Request,
+    SendHeartbeat,
+    StartSession,
+)
+
+TIMEOUTS = 3  # in a row
+ANSWERED_WITHIN = 5.0  # s, the longest `call_timeout` that can be set
+ASKED_AGAIN_AFTER = 30.0  # s, while calls go on to time out
+QUESTION = GetSessions(Purpose.ROUND_TRIP)
+
+
+class RoundTrip:
+    """The time that the calls of one machine take, where that is longer than they may."""
+
+    def __init__(self, machine: str, outbox: Outbox) -> None:
+        """Start with nothing known; the outbox has the deadline of the calls."""
+        self.happened: list[CallsTakeLonger | CallsInTime] = []
+        self._machine = machine
+        self._outbox = outbox
+        self._timeouts = 0
+        self._asked_at: float | None = None  # the question that is open
+        self._not_before = float('-inf')
+        self._longer = False
+
+    def call_ended(self, request: Request, answer: Answer, now: float) -> None:
+        """Take the end of any call of the machine."""
+        usual = answer.outcome is Outcome.OK and not self._timeouts and not self._longer
+        if usual and self._asked_at is None:
+            return
+        if isinstance(request, (StartSession, Move, SendHeartbeat)):
+            self._timeouts = self._timeouts + 1 if answer.outcome is Outcome.TIMED_OUT else 0
+            if self._longer and answer.outcome.answered:
+                self._longer = False
+                self.happened.append(CallsInTime(self._machine, now))
+        elif request == QUESTION and self._asked_at is not None:
+            took, self._asked_at = now - self._asked_at, None
+            self._not_before = now + ASKED_AGAIN_AFTER
+            timed_out = answer.outcome is Outcome.TIMED_OUT
+            limit = self._outbox.timeout
+            if timed_out or (answer.outcome.answered and took > limit):
+                self._longer = True
+                round_trip = None if timed_out else took
+                self.happened.append(CallsTakeLonger(self._machine, limit, round_trip, now))
+
+    def ask(self, now: float) -> None:
+        """Ask if that is due, which it is by the end of a call alone."""
+        if self._timeouts < TIMEOUTS or self._asked_at is not None:
+            return
+        if now >= self._not_before:
+            self._timeouts, self._asked_at = 0, now
+            self._outbox.call(QUESTION, ANSWERED_WITHIN)

@@ -1,0 +1,107 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""The event log: what happened, one JSON object a line, rotated (parameter ``event_log``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass
+from enum import Enum
+from functools import cache
+import json
+import logging
+from logging.handlers import RotatingFileHandler
+import re
+import time
+from typing import Any
+
+from viam_session_bridge.core.bridge import Event
+from viam_session_bridge.core.events import SID_SHOWN
+
+MAX_BYTES = 10_000_000
+FILES_KEPT = 3
+
+
+@dataclass(frozen=True)
+class LogOpened:
+    """A bridge begins: its sessions are numbered from 1, and no machine is connected yet."""
+
+    at: float
+
+
+@dataclass(frozen=True)
+class LogClosed:
+    """The bridge ended in order; one that was killed does not say so."""
+
+    at: float
+
+
+Logged = Event | LogOpened | LogClosed
+
+
+class EventLog:
+    """
+    Writes events to a file and its rotated predecessors (``PATH.1`` the youngest).
+
+    Each line has ``event`` (the kind, ``session_ended``), ``wall`` (s since the epoch when it was
+    written) and the event's own fields; their times are s on the steady clock (CLOCK_MONOTONIC).
+    A line about a client has the ``node`` and ``topic`` of its publisher, '' where not known.
+    A disk that is full loses lines, never the bridge.
+    """
+
+    def __init__(
+        self, path: str, describe: Callable[[str], tuple[str, str]] | None = None
+    ) -> None:
+        """
+        Open the file for appending, with OSError where that cannot be done.
+
+        :param describe: a client's node and topic
+        """
+        self._describe = describe
+        self._handler = RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=FILES_KEPT)
+        self._handler.handleError = lambda record: None  # type: ignore[method-assign]
+        self.write(LogOpened(time.monotonic()))
+
+    def write(self, *events: Logged) -> None:
+        """Write events, all at once: what the file costs is paid once."""
+        if events:
+            lines = '\n'.join(json.dumps(self._line(event)) for event in events)
+            self._handler.emit(logging.makeLogRecord({'msg': lines}))
+
+    def close(self) -> None:
+        """Close the file."""
+        self.write(LogClosed(time.monotonic()))
+        self._handler.close()
+
+    def _line(self, event: Logged) -> dict[str, Any]:
+        line = {'event': kind_of(event), 'wall': time.time(), **_plain(event)}
+        if 'sid' in line:
+            line['sid'] = line['sid'][:SID_SHOWN]
+        client = getattr(event, 'client', '')
+        if client and self._describe is not None:
+            line['node'], line['topic'] = self._describe(client)
+        return line
+
+
+def kind_of(event: Logged) -> str:
+    """Return an event's kind in snake case."""
+    return name_of(type(event))
+
+
+def name_of(kind: type[Logged]) -> str:
+    """Return how the log calls a kind of events."""
+    return _in_snake_case(kind.__name__)
+
+
+@cache
+def _in_snake_case(name: str) -> str:
+    return re.sub(r'(?<!^)(?=[A-Z])', '_', name).lower()
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON takes; `dataclasses.asdict` copies as it goes, at three times the cost."""
+    if is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return value.value if isinstance(value, Enum) else value

@@ -1,0 +1,197 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The parameters on a node: declared, described, settable until the node is configured.
+
+What is wrong with a value from a file or the command line is said when the node is configured,
+never when it is constructed: a lifecycle node that cannot be constructed cannot be asked why.
+So a parameter is declared with its default where the given value is impossible, and
+:meth:`Parameters.read` goes by what was given.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+import contextlib
+from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.exceptions import ParameterException
+from rclpy.lifecycle import Node
+from rclpy.parameter import Parameter
+
+from viam_session_bridge.configuration.model import Configuration
+from viam_session_bridge.configuration.parsing import convert, Entry, lay_out
+from viam_session_bridge.configuration.reading import read
+from viam_session_bridge.configuration.table import Kind, Row, Value
+from viam_session_bridge.configuration.validation import check_names
+from viam_session_bridge.ros.parameter_descriptors import describe
+
+# Given by ROS or by everyone's tools, and declared by them at a time of their own.
+_NOT_OURS = (
+    'use_sim_time',
+    'start_type_description_service',
+    # In files for all nodes of a robot; this one publishes /diagnostics without that library.
+    'diagnostic_updater.period',
+    'diagnostic_updater.use_fqn',
+)
+_NOT_OUR_SECTIONS = ('qos_overrides.',)
+
+
+def autostart(node: Node) -> bool:
+    """
+    Tell whether the node is to configure and activate itself; for use at construction.
+
+    True where the value is no bool: configuring then reports it.
+    """
+    value = _overrides(node).get('autostart', True)
+    if node.has_parameter('autostart'):
+        value = node.get_parameter('autostart').value
+    return value if isinstance(value, bool) else True
+
+
+class Parameters:
+    """
+    The bridge's parameters on its node.
+
+    Those of a machine or base exist while its name is in ``machine_names`` or ``base_names``.
+    All can be set until :meth:`lock`, which the node calls when it has been configured.
+    """
+
+    def __init__(self, node: Node) -> None:
+        """Declare them; raises nothing on account of their values."""
+        self._node = node
+        self._locked = False
+        self._declaring = False
+        self._given: dict[str, object] = _overrides(node)
+        self._entries: dict[str, Entry] = {}
+        node.add_pre_set_parameters_callback(self._prepare)
+        node.add_on_set_parameters_callback(self._allow)
+        node.add_post_set_parameters_callback(self._note)
+        self._declare()
+
+    def read(self) -> Configuration:
+        """Make a configuration of them, or raise a ConfigurationError with all that is wrong."""
+        return read(
+            {name: value for name, value in self._given.items() if not self._is_foreign(name)},
+            self._resolve,
+        )
+
+    def lock(self) -> None:
+        """Refuse changes from now on."""
+        self._locked = True
+
+    def unlock(self) -> None:
+        """Allow changes again, for the next time the node is configured."""
+        self._locked = False
+
+    def _is_foreign(self, name: str) -> bool:
+        if name in self._entries:
+            return False
+        return (
+            name in _NOT_OURS
+            or name.startswith(_NOT_OUR_SECTIONS)
+            or self._node.has_parameter(name)
+        )
+
+    def _resolve(self, topic: str) -> str:
+        try:
+            return self._node.resolve_topic_name(topic)
+        except (RuntimeError, TypeError) as error:  # rclpy's own, RCLError, is no public name.
+            reason = str(error).partition(', at ')[0].rpartition('failed to resolve name: ')[2]
+            raise ValueError(reason) from error
+
+    def _declare(self) -> None:
+        """Bring the declared parameters in line with the names of machines and bases."""
+        self._declaring = True
+        try:
+            wanted = lay_out(self._names('machine_names'), self._names('base_names'))
+            for name, entry in self._entries.items():
+                # A default may have changed with the names, so what stays is declared anew.
+                if name not in wanted or wanted[name] != entry:
+                    self._node.undeclare_parameter(name)
+            for name, entry in wanted.items():
+                if not self._node.has_parameter(name):
+                    self._declare_one(name, entry)
+            self._entries = wanted
+        finally:
+            self._declaring = False
+
+    def _names(self, parameter: str) -> tuple[str, ...]:
+        entry = lay_out((), ())[parameter]
+        try:
+            value = convert(parameter, entry.row, self._given.get(parameter, entry.default))
+        except ValueError:
+            value = entry.default
+        assert isinstance(value, tuple)
+        return tuple(
+            name for name in dict.fromkeys(value) if not any(check_names(parameter, [name]))
+        )
+
+    def _declare_one(self, name: str, entry: Entry) -> None:
+        value = entry.default
+        if name in self._given:
+            with contextlib.suppress(ValueError):
+                value = convert(name, entry.row, self._given[name])
+        try:
+            self._declare_as(name, entry.row, value)
+        except ParameterException:  # Out of the descriptor's range.
+            self._declare_as(name, entry.row, entry.default)
+
+    def _declare_as(self, name: str, row: Row, value: Value) -> None:
+        if isinstance(value, tuple):
+            # In two steps, for rclpy takes an empty list for one of bytes.
+            texts = Parameter.Type.STRING_ARRAY
+            self._node.declare_parameter(name, texts, describe(row), ignore_override=True)
+            self._node.set_parameters([Parameter(name, texts, list(value))])
+        else:
+            self._node.declare_parameter(name, value, describe(row), ignore_override=True)
+
+    def _prepare(self, parameters: list[Parameter[Any]]) -> list[Parameter[Any]]:
+        """Give what people write another type where that is harmless: 1 is 1.0, [] is a list."""
+        return [self._with_type(parameter) for parameter in parameters]
+
+    def _with_type(self, parameter: Parameter[Any]) -> Parameter[Any]:
+        entry = self._entries.get(parameter.name)
+        kind = entry.row.kind if entry is not None else None
+        if kind is Kind.NUMBER and parameter.type_ is Parameter.Type.INTEGER:
+            return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
+        is_list = isinstance(parameter.value, (list, tuple, array))
+        if kind is Kind.TEXTS and is_list and len(parameter.value) == 0:
+            return Parameter(parameter.name, Parameter.Type.STRING_ARRAY, [])
+        return parameter
+
+    def _allow(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
+        reason = '' if self._declaring else '; '.join(self._object(parameters))
+        return SetParametersResult(successful=not reason, reason=reason)
+
+    def _object(self, parameters: list[Parameter[Any]]) -> Iterator[str]:
+        for parameter in parameters:
+            entry = self._entries.get(parameter.name)
+            if entry is None:
+                continue
+            if self._locked:
+                yield (
+                    f'{parameter.name} is read-only while the node is configured: deactivate it '
+                    'and clean it up, set the parameter, then configure it again'
+                )
+                continue
+            try:
+                convert(parameter.name, entry.row, parameter.value)
+            except ValueError as error:
+                yield str(error)
+
+    def _note(self, parameters: list[Parameter[Any]]) -> None:
+        if self._declaring:
+            return
+        ours = {one.name: one.value for one in parameters if one.name in self._entries}
+        self._given.update(ours)
+        if not ours.keys().isdisjoint(('machine_names', 'base_names')):
+            self._declare()
+
+
+def _overrides(node: Node) -> dict[str, Any]:
+    # Not a public name, but as old as parameters in rclpy, and the only way to learn of those
+    # that were given and never declared: the slips of the keyboard.
+    return {name: one.value for name, one in node._parameter_overrides.items()}

@@ -1,0 +1,115 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Why a machine cannot be connected to, in words and with a remedy.
+
+gRPC tells the last error of the last of a name's addresses, in words that differ from version to
+version. So when it did not get through, the bridge looks for itself: name, address, TLS, HTTP/2.
+Blocking, for a thread of its own; bounded by :data:`TIMEOUT` for each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+import socket
+import ssl
+from typing import Any
+
+from viam_session_bridge.configuration.address import Address, parse_address
+from viam_session_bridge.configuration.model import MachineConfiguration
+
+TIMEOUT = 1.0  # s
+_ADDRESSES_TRIED = 4
+# What an HTTP/2 client begins with: the preface and an empty frame of settings (RFC 9113, 3.4).
+_PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_FRAME_HEADER = 9  # bytes
+_SETTINGS = 4  # the type of the frame that a server must begin with
+_TLS_RECORDS = (0x15, 0x16)
+
+
+def diagnose(machine: MachineConfiguration) -> str:
+    """Connect step by step, and say what does not work and what to do about it."""
+    address = parse_address(machine.address)
+    parameter = f'machines.{machine.name}'
+    try:
+        connection = _connect(address)
+    except socket.gaierror as error:
+        return f'its name cannot be resolved ({error.strerror}): see {parameter}.address'
+    except TimeoutError:
+        return f'no answer at all: see {parameter}.address, the network and its firewalls'
+    except OSError as error:
+        return f'{error.strerror}: nothing listens there; see {parameter}.address and viam-server'
+    with closing(connection):
+        if machine.insecure:
+            return _speak(connection, parameter)
+        return _shake_hands(connection, machine, address, parameter)
+
+
+def _connect(address: Address) -> socket.socket:
+    """Return a connection to the first of a name's addresses that takes one."""
+    failed: OSError = OSError(0, 'it has no address')
+    for family, where in _addresses(address):
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        connection.settimeout(TIMEOUT)
+        try:
+            connection.connect(where)
+        except OSError as error:
+            connection.close()
+            failed = error
+        else:
+            return connection
+    raise failed
+
+
+def _addresses(address: Address) -> Iterator[tuple[int, Any]]:
+    if address.path:
+        yield socket.AF_UNIX, address.path
+        return
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    for family, _, _, _, where in found[:_ADDRESSES_TRIED]:
+        yield family, where
+
+
+def _shake_hands(
+    connection: socket.socket, machine: MachineConfiguration, address: Address, parameter: str
+) -> str:
+    pem = machine.trusted
+    context = ssl.create_default_context(cadata=pem.decode('ascii') if pem else None)
+    context.set_alpn_protocols(['h2'])
+    name = machine.server_name or address.host or 'localhost'
+    try:
+        with context.wrap_socket(connection, server_hostname=name) as tls:
+            if tls.selected_alpn_protocol() != 'h2':
+                return f'it speaks TLS but no gRPC: see {parameter}.address'
+            return _speak(tls, parameter)
+    except ssl.SSLCertVerificationError as error:
+        return (
+            f'its certificate is not accepted ({error.verify_message.rstrip(".")}): see '
+            f"{parameter}.ca_file, {parameter}.server_name and this computer's clock"
+        )
+    except TimeoutError:
+        return f'it takes connections and says nothing: see {parameter}.address'
+    except (ssl.SSLError, OSError):
+        return (
+            f'it speaks no TLS: see {parameter}.address, or for a loopback address or a unix '
+            f'socket set {parameter}.insecure to true'
+        )
+
+
+def _speak(connection: socket.socket, parameter: str) -> str:
+    """Begin to speak HTTP/2."""
+    said = b''
+    try:
+        connection.sendall(_PREFACE)
+        while len(said) < _FRAME_HEADER and (more := connection.recv(64)):
+            said += more
+    except TimeoutError:
+        return f'it takes connections and says nothing: see {parameter}.address'
+    except OSError:
+        said = b''
+    if not said or said[0] in _TLS_RECORDS:
+        return f'it hangs up, maybe for want of TLS: set {parameter}.insecure to false'
+    if len(said) < _FRAME_HEADER or said[3] != _SETTINGS:
+        return f'it speaks no gRPC: see {parameter}.address'
+    return 'it can be connected to again, or gRPC finds no way that this computer finds'
