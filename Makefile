@@ -62,7 +62,7 @@ endif
 
 test-oldest: ## what speaks to the machine, with the oldest grpcio and protobuf
 	@PYTHON='$(PYTHON)' scripts/venv .venv-oldest
-	$(ALONE) .venv-oldest/bin/python -m pytest -q test/test_wire.py test/test_channel.py \
+	$(ALONE) .venv-oldest/bin/python -m pytest -q test/test_messages_of_viam.py test/test_channel.py \
 		test/test_answers.py test/test_connectivity.py
 
 test-jazzy: viam-server ## the tests on ROS 2 Jazzy, with the oldest grpcio and protobuf

@@ -24,7 +24,7 @@ from bench.summary import Check, conditions, finish, Summary, table
 from support.pure import base, forward, machine, Rig
 from viam_session_bridge.configuration.model import SessionsMode
 from viam_session_bridge.core.requests import Answer, Call, Move, Outcome, SendHeartbeat
-from viam_session_bridge.core.sessions import Core
+from viam_session_bridge.core.sessions import SessionTable
 
 SESSIONS = (1, 10, 100, 1000)
 BASES = (1, 10, 50)
@@ -35,9 +35,9 @@ BEATS_PER_WINDOW = 5
 _WINDOWS = 4  # of the machine, over which heartbeats are counted
 
 
-def core_with(sessions: int) -> Core:
+def core_with(sessions: int) -> SessionTable:
     """Return a core with so many live sessions, on one base."""
-    core = Core(WINDOW, {'base': SessionsMode.AUTO})
+    core = SessionTable(WINDOW, {'base': SessionsMode.AUTO})
     for number in range(sessions):
         core.command(f'client{number}', 'base', forward(0.1), 0.0)
     return core
@@ -104,7 +104,7 @@ def heartbeats_of_silent_sessions() -> float:
             rig.answer(SendHeartbeat)
         for client in clients:
             rig.heartbeat(client)
-    assert all(rig.bridge.core.session(client) for client in clients)
+    assert all(rig.bridge.table.session(client) for client in clients)
     return counted / SILENT / _WINDOWS
 
 

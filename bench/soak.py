@@ -65,7 +65,7 @@ def main() -> int:
     options = _options()
     results = conditions()
     checks: list[Check] = []
-    layers: dict[str, Callable[[argparse.Namespace], Layer]] = {'shell': _shell, 'dds': _dds}
+    layers: dict[str, Callable[[argparse.Namespace], Layer]] = {'shell': _runtime, 'dds': _dds}
     for name in options.layers:
         print(f'\n{name}', flush=True)
         layer = layers[name](options)
@@ -77,7 +77,7 @@ def main() -> int:
     return finish(checks, results, options.json)
 
 
-def _shell(options: argparse.Namespace) -> Layer:
+def _runtime(options: argparse.Namespace) -> Layer:
     layer = Layer()
     with Workbench(options.domain) as bench:
         address = f'127.0.0.1:{free_port()}'

@@ -27,7 +27,7 @@ from viam_session_bridge.core.events import CommandFailed, StopFinal
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.reporting.event_log import EventLog
 from viam_session_bridge.reporting.looking import Ended, look
-from viam_session_bridge.runtime import Shell
+from viam_session_bridge.runtime import Runtime
 
 WINDOW = 0.03  # s
 BASES = [f'base{number}' for number in range(4)]
@@ -52,9 +52,9 @@ class Reporting:
         self._over = False
         self._thread = threading.Thread(target=self._run, name='executor')
 
-    def start(self, shell: Shell) -> None:
+    def start(self, runtime: Runtime) -> None:
         """Begin."""
-        self._shell = shell
+        self._runtime = runtime
         self._thread.start()
 
     def wake(self) -> None:
@@ -76,12 +76,12 @@ class Reporting:
             self._take()
             if (now := time.monotonic()) >= look_at:
                 look_at = now + OVERVIEW_EVERY
-                overview = self._shell.look(lambda bridge, at: look(bridge, at, _describe))
+                overview = self._runtime.look(lambda bridge, at: look(bridge, at, _describe))
                 rows = [*overview.as_dict().items(), *(row.id for row in self._ended_sessions)]
                 self.overview = len(json.dumps(rows))
 
     def _take(self) -> None:
-        for event in self._shell.events():
+        for event in self._runtime.events():
             self._log.write(event)
             if isinstance(event, SessionStarted):
                 self.counts['sessions'] = event.session
@@ -102,15 +102,15 @@ def main(address: str, log: str, sessions: int, commands: int, seconds: float) -
     failures: list[BaseException] = []
     reporting = Reporting(log)
     machines = dict.fromkeys(BASES, 'main')
-    shell = Shell(
+    runtime = Runtime(
         settings(machines, {'main': address}, WINDOW, CALL_TIMEOUT),
         reporting.wake,
         failures.append,
     )
-    shell.start()
-    reporting.start(shell)
-    shell.activate()
-    while not shell.look(lambda bridge, now: bridge.machines['main'].ready):
+    runtime.start()
+    reporting.start(runtime)
+    runtime.activate()
+    while not runtime.look(lambda bridge, now: bridge.machines['main'].ready):
         time.sleep(SPACING)
     until = time.monotonic() + seconds
     counts = reporting.counts
@@ -120,25 +120,25 @@ def main(address: str, log: str, sessions: int, commands: int, seconds: float) -
         return not (failures or enough or time.monotonic() >= until)
 
     says_at = 0.0
-    crowd = Crowd(shell)
+    crowd = ConcurrencyLimit(runtime)
     while goes_on():
         crowd.step()
         if time.monotonic() >= says_at:
             says_at = time.monotonic() + EVERY
             _say(log, reporting)
-    shell.deactivate()
-    not_final = shell.wait_closed(5.0)
-    shell.close()
+    runtime.deactivate()
+    not_final = runtime.wait_closed(5.0)
+    runtime.close()
     reporting.end()
     _say(log, reporting, not_final=sorted(not_final), failures=list(map(repr, failures)))
     return 1 if failures or not_final else 0
 
 
-class Crowd:
+class ConcurrencyLimit:
     """Clients that command some times and fall silent, leave, or begin anew."""
 
-    def __init__(self, shell: Shell) -> None:
-        self._shell = shell
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._number = 0
         now = time.monotonic()
         # (when next, its base, its client, the bursts that it has left)
@@ -153,14 +153,14 @@ class Crowd:
         time.sleep(max(at - time.monotonic(), 0.0))
         if left:
             for _ in range(COMMANDS):
-                self._shell.command(client, f'/{base}', Velocity(random.uniform(0.1, 1.0)))
+                self._runtime.command(client, f'/{base}', Velocity(random.uniform(0.1, 1.0)))
             heapq.heappush(self._due, (time.monotonic() + SPACING, base, client, left - 1))
             return
         ends = random.choice(('leaves', 'silent', 'comes back', 'keeps alive'))
         if ends == 'leaves':
-            self._shell.left(client)
+            self._runtime.left(client)
         elif ends == 'keeps alive':
-            self._shell.heartbeat(client, f'/{base}', True)
+            self._runtime.heartbeat(client, f'/{base}', True)
         if ends != 'comes back':
             client = self._new()
         heapq.heappush(self._due, (time.monotonic() + SILENT, base, client, BURSTS))
@@ -168,7 +168,7 @@ class Crowd:
     def _new(self) -> str:
         self._number += 1
         client = f'{self._number:032x}'
-        self._shell.seen(client)
+        self._runtime.seen(client)
         return client
 
 

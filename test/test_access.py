@@ -29,7 +29,7 @@ from viam_session_bridge.configuration.model import (
 from viam_session_bridge.core.bridge import Event
 from viam_session_bridge.core.events import AccessRefused, CommandFailed, MachineAbsent
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.runtime import Shell
+from viam_session_bridge.runtime import Runtime
 from viam_session_bridge.viam import messages as wire
 from viam_session_bridge.viam.access import complete
 
@@ -48,20 +48,22 @@ class Running:
         self._topics = [base.command_topics[0] for base in configuration.bases]
         self._ended = threading.Event()
         self._driving = threading.Thread(target=self._drive, daemon=True)
-        self.shell = Shell(
+        self.runtime = Runtime(
             complete(configuration, environment), lambda: None, self.failures.append
         )
-        self.shell.start()
-        self.shell.activate()
+        self.runtime.start()
+        self.runtime.activate()
 
     @property
     def ready(self) -> bool:
         """Whether all machines are."""
-        return self.shell.look(lambda bridge, now: all(m.ready for m in bridge.machines.values()))
+        return self.runtime.look(
+            lambda bridge, now: all(m.ready for m in bridge.machines.values())
+        )
 
     def events(self, kind: type) -> list[Event]:
         """Return what happened of a kind so far."""
-        self.told += self.shell.events()
+        self.told += self.runtime.events()
         return [event for event in self.told if isinstance(event, kind)]
 
     def drive(self) -> None:
@@ -73,12 +75,12 @@ class Running:
         self._ended.set()
         if self._driving.ident is not None:
             self._driving.join()
-        self.shell.close()
+        self.runtime.close()
 
     def _drive(self) -> None:
         while not self._ended.wait(0.02):
             for topic in self._topics:
-                self.shell.command(f'client of {topic}', topic, Velocity(x=0.2))
+                self.runtime.command(f'client of {topic}', topic, Velocity(x=0.2))
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from hypothesis.stateful import invariant, precondition, rule, RuleBasedStateMac
 
 from support.pure import model_settings
 from viam_session_bridge.configuration.model import SessionsMode
-from viam_session_bridge.core.actions import Cause, Forward, Refusal, Refused, Said, Stop
-from viam_session_bridge.core.sessions import Core
+from viam_session_bridge.core.actions import Action, Cause, Forward, Refusal, Refused, Stop
+from viam_session_bridge.core.sessions import SessionTable
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 WINDOW = 0.5
@@ -102,7 +102,7 @@ def base_of(client: str, number: int) -> str:
 
 # Named, as Hypothesis 6.98, which Ubuntu 24.04 has, reads the source of lambdas again and again.
 def some_session_is_to_lapse(it: CoreAgainstModel) -> bool:
-    return it.core.next_deadline() is not None
+    return it.table.next_deadline() is not None
 
 
 def somebody_left(it: CoreAgainstModel) -> bool:
@@ -112,10 +112,10 @@ def somebody_left(it: CoreAgainstModel) -> bool:
 class CoreAgainstModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.core = Core(WINDOW, BASES)
+        self.table = SessionTable(WINDOW, BASES)
         self.model = Model()
 
-    def check(self, said: list[Said]) -> list[Said]:
+    def check(self, said: list[Action]) -> list[Action]:
         """Compare what is stopped and refused; the rest is compared by the invariant."""
         stops = [(one.base, one.cause) for one in said if isinstance(one, Stop)]
         assert len(stops) == len(set(stops)) and set(stops) == self.model.stops
@@ -131,7 +131,7 @@ class CoreAgainstModel(RuleBasedStateMachine):
     @precondition(some_session_is_to_lapse)
     @rule()
     def time_passes_until_the_next_deadline(self) -> None:
-        deadline = self.core.next_deadline()
+        deadline = self.table.next_deadline()
         assert deadline is not None
         self.model.now = max(self.model.now, deadline)
         self.expire()
@@ -139,7 +139,7 @@ class CoreAgainstModel(RuleBasedStateMachine):
     @rule()
     def expire(self) -> None:
         self.model.expire()
-        self.check(self.core.expire(self.model.now))
+        self.check(self.table.expire(self.model.now))
 
     @rule(
         client=clients,
@@ -153,7 +153,7 @@ class CoreAgainstModel(RuleBasedStateMachine):
         base = base_of(client, number)
         self.model.expire()
         forwarded = self.model.command(client, base, velocity, outside)
-        said = self.check(self.core.command(client, base, velocity, self.model.now, outside))
+        said = self.check(self.table.command(client, base, velocity, self.model.now, outside))
         assert any(isinstance(one, Forward) for one in said) == forwarded
 
     @rule(
@@ -163,13 +163,13 @@ class CoreAgainstModel(RuleBasedStateMachine):
         base = base_of(client, number)
         self.model.expire()
         self.model.refuse(client, base, velocity, Refusal.OLD)
-        self.check(self.core.discard(client, base, velocity, self.model.now))
+        self.check(self.table.discard(client, base, velocity, self.model.now))
 
     @rule(client=clients, own=st.booleans())
     def heartbeat(self, client: str, own: bool) -> None:
         self.model.expire()
         self.model.beat(client, own)
-        self.check(self.core.heartbeat(client, CLIENTS[client], own, self.model.now))
+        self.check(self.table.heartbeat(client, CLIENTS[client], own, self.model.now))
 
     @rule(client=clients)
     def leave(self, client: str) -> None:
@@ -177,36 +177,36 @@ class CoreAgainstModel(RuleBasedStateMachine):
         if client in self.model.sign:
             self.model.end(client, Cause.LEFT)
         self.model.left.add(client)
-        self.check(self.core.left(client, self.model.now))
+        self.check(self.table.left(client, self.model.now))
 
     @precondition(somebody_left)
     @rule(data=st.data())
     def appear(self, data: st.DataObject) -> None:
         client = data.draw(st.sampled_from(sorted(self.model.left)))
         self.model.left.discard(client)
-        self.core.seen(client)
+        self.table.seen(client)
 
     @rule()
     def deactivate(self) -> None:
         self.model.expire()
         for client in list(self.model.sign):
             self.model.end(client, Cause.DEACTIVATED)
-        self.check(self.core.end_all(self.model.now))
+        self.check(self.table.end_all(self.model.now))
 
     @invariant()
     def same_sessions_and_last_users(self) -> None:
-        assert {session.client for session in self.core.sessions} == set(self.model.sign)
+        assert {session.client for session in self.table.sessions} == set(self.model.sign)
         for base in BASES:
-            user = self.core.last_user(base)
+            user = self.table.last_user(base)
             assert (user and user.client) == self.model.last_user.get(base)
-        for session in self.core.sessions:
+        for session in self.table.sessions:
             used = {b for b, user in self.model.last_user.items() if user == session.client}
             assert session.last_used == used
 
     @invariant()
     def no_session_outlives_the_next_deadline(self) -> None:
-        deadline = self.core.next_deadline()
-        for session in self.core.sessions:
+        deadline = self.table.next_deadline()
+        for session in self.table.sessions:
             assert deadline is not None and deadline <= session.deadline(WINDOW)
 
 

@@ -25,7 +25,7 @@ def rig() -> Rig:
     """Let A drive a base; all calls are answered."""
     rig = Rig()
     rig.drive('A')
-    rig.happened.clear()
+    rig.events.clear()
     return rig
 
 
@@ -74,7 +74,7 @@ def test_a_discarded_zero_stops_the_base_though_heartbeats_go_on(rig: Rig) -> No
     assert cause(rig) is Cause.ZERO
     for rig.now in (0.5, 0.6, 0.9, 1.2):
         assert rig.heartbeat('A') == []
-    assert [session.client for session in rig.bridge.core.sessions] == ['A']
+    assert [session.client for session in rig.bridge.table.sessions] == ['A']
 
 
 def test_a_command_after_it_drives_again(rig: Rig) -> None:
@@ -125,7 +125,7 @@ def test_a_heartbeat_that_was_taken_before_a_freeze_lengthens_no_session(
 ) -> None:
     rig.now = 0.4
     heartbeat(rig, 'A', late)
-    (session,) = rig.bridge.core.sessions
+    (session,) = rig.bridge.table.sessions
     assert session.deadline(WINDOW) == lapses_at
     assert rig.bridge.discarded == (late > TOLERATED)
 

@@ -30,10 +30,10 @@ from support.viam_server import ViamServer
 from viam_session_bridge.configuration.model import StopPolicy
 from viam_session_bridge.core.base_control import UNKNOWN_EVERY, ZERO_WAITS
 from viam_session_bridge.core.bridge import Bridge
+from viam_session_bridge.core.dead_peer_detector import PATIENCE as WORDLESS
+from viam_session_bridge.core.dead_peer_detector import QUESTIONS
 from viam_session_bridge.core.handing_over import LONGEST_ZERO
 from viam_session_bridge.core.pending_stop import FIRST_PAUSE
-from viam_session_bridge.core.stall_detector import PATIENCE as WORDLESS
-from viam_session_bridge.core.stall_detector import QUESTIONS
 from viam_session_bridge.core.velocity import ZERO
 
 WINDOW = 0.4  # s
@@ -214,7 +214,7 @@ def test_a_zero_stops_the_command_that_hangs_before_it(server: ViamServer, load:
         run.command('A', 'base')
         wait_begun(server, 'set_velocity', hanging)
         zero = time.monotonic()
-        run.shell.command('A', '/base', ZERO)
+        run.runtime.command('A', '/base', ZERO)
         wait_rest(server, load, zero, ZERO_WAITS + AT_ONCE)
         assert not run.events('session_ended')
         server.control('base', release=True)

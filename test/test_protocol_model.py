@@ -45,7 +45,7 @@ from viam_session_bridge.core.requests import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.core.timing import earliest
+from viam_session_bridge.core.timing import soonest
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 TOPICS = {'A': '/ab', 'B': '/a', 'C': '/b', 'M': '/m', 'D': '/d', 'E': '/d'}
@@ -299,12 +299,12 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         """Feed and drain; ``failing``: the base whose command is answered by this."""
         feed()
         out = self.bridge.drain(self.now)
-        self.wake_at = earliest((self.wake_at, self.bridge.next_deadline()))
+        self.wake_at = soonest((self.wake_at, self.bridge.next_deadline()))
         self.open = (self.open or bool(out.opened)) and not out.closed
         self.up = self.up and self.open
         to_stop = self.take_decisions()
         for event in out.events:
-            self.happened(event, failing)
+            self.note_event(event, failing)
         for call in out.calls:
             self.handed_over(call, ticks)
         for name in to_stop:  # I4, R7: at once, whatever is in flight
@@ -318,7 +318,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             for record in self.record.values():
                 record.stopping, record.needed = False, 0
 
-    def happened(self, event: Event, failing: str) -> None:
+    def note_event(self, event: Event, failing: str) -> None:
         if isinstance(event, MachineSessionStarted):
             self.owner[event.sid] = event.client
         elif isinstance(event, CommandFailed):
@@ -377,7 +377,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         others = self.calls_of(request.base)
         stops = [other for other in others if isinstance(other.call.request, StopBase)]
         commands = len(others) > len(stops)
-        unanswered = bool(self.bridge.machines['main'].bases[request.base].unanswered)
+        unanswered = bool(self.bridge.machines['main'].bases[request.base].unresolved)
         if stops:
             assert isinstance(request, StopBase)
             assert len(stops) == 1
@@ -396,8 +396,8 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         ]
 
     def is_alive(self, client: str) -> bool:
-        session = self.bridge.core.session(client)
-        return session is not None and session.deadline(self.bridge.core.window) > self.now
+        session = self.bridge.table.session(client)
+        return session is not None and session.deadline(self.bridge.table.window) > self.now
 
     def check_command(self, move: Move) -> None:
         record = self.record[move.base]
@@ -420,7 +420,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         assert record.acknowledged >= record.needed
         # I6: under the session that it was accepted under, which lives
         if command.session:
-            session = self.bridge.core.session(command.client)
+            session = self.bridge.table.session(command.client)
             assert session is not None and session.number == command.session
             assert self.is_alive(command.client)
         unsupervised = self.bridge.machines['main'].sessions.unsupervised
@@ -724,7 +724,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.check_deactivated()
         self.a_final_stop_is_one()
         assert self.bridge.not_final() == {}
-        assert list(self.bridge.core.sessions) == []
+        assert list(self.bridge.table.sessions) == []
         if self.wake_at is not None:  # it may wake once more for what has settled itself
             self.advance_to(self.wake_at, True, True)
         assert self.wake_at is None, 'a bridge at rest has nothing to do'

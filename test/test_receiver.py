@@ -34,7 +34,7 @@ from viam_session_bridge.core.message_age import MessageAge  # noqa: E402
 from viam_session_bridge.ros.messages import Reading  # noqa: E402
 from viam_session_bridge.ros.publishers import Looks, Publisher  # noqa: E402
 from viam_session_bridge.ros.receiver import Receiver  # noqa: E402
-from viam_session_bridge.ros.stall_guard import Punctuality  # noqa: E402
+from viam_session_bridge.ros.stall_detector import StallDetector  # noqa: E402
 from viam_session_bridge.ros.subscription import gids_available, Inlet  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
@@ -726,15 +726,15 @@ def test_one_topic_cannot_have_two_types(ros: Ros) -> None:
 
 def test_the_loop_wakes_every_quarter_window(ros: Ros, monkeypatch: pytest.MonkeyPatch) -> None:
     checks: list[float] = []
-    late = Punctuality.late
+    late = StallDetector.late
 
-    def note(watch: Punctuality, now: float) -> float:
+    def note(watch: StallDetector, now: float) -> float:
         with ros.sink.changed:
             checks.append(now)
             ros.sink.changed.notify_all()
         return late(watch, now)
 
-    monkeypatch.setattr(Punctuality, 'late', note)
+    monkeypatch.setattr(StallDetector, 'late', note)
     ros.receive(window=0.2)
     ros.sink.wait(lambda: len(checks) > 30)
     assert median(after - before for before, after in pairwise(checks[15:])) < 0.065

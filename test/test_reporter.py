@@ -67,25 +67,25 @@ def reporter(own_ros_domain: int) -> Iterator[Reporter]:
 
 
 def test_a_flood_of_events_is_taken_twenty_times_a_second(reporter: Reporter) -> None:
-    shell: Any = Happening()
+    runtime: Any = Happening()
     clients: Any = None
-    reporter.observe(shell, clients)
+    reporter.observe(runtime, clients)
     began = time.monotonic()
     for number in range(FLOOD):
-        shell.waiting.append(TakenOver('base', 'ab'[number % 2], number + 1, number, began))
+        runtime.waiting.append(TakenOver('base', 'ab'[number % 2], number + 1, number, began))
         reporter.wake()
         time.sleep(0.001)
-    assert shell.all_taken.wait(BOUND)
+    assert runtime.all_taken.wait(BOUND)
     lasted = time.monotonic() - began
-    assert len([taken for taken in shell.taken if taken]) <= lasted / EVENTS_EVERY + 2
+    assert len([taken for taken in runtime.taken if taken]) <= lasted / EVENTS_EVERY + 2
 
 
 def test_what_happens_during_a_rest_is_taken_after_it(reporter: Reporter) -> None:
-    shell: Any = Happening()
+    runtime: Any = Happening()
     clients: Any = None
-    reporter.observe(shell, clients)
+    reporter.observe(runtime, clients)
     for number in range(FLOOD):
-        shell.waiting.append(TakenOver('base', 'a', number + 1, number, 0.0))
+        runtime.waiting.append(TakenOver('base', 'a', number + 1, number, 0.0))
         reporter.wake()
-        assert shell.some_taken.wait(BOUND)  # the others come during the rest after the first
-    assert shell.all_taken.wait(BOUND)
+        assert runtime.some_taken.wait(BOUND)  # the others come during the rest after the first
+    assert runtime.all_taken.wait(BOUND)

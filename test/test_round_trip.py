@@ -8,7 +8,7 @@ import pytest
 
 from support.pure import CALL_TIMEOUT, Rig
 from viam_session_bridge.core.events import CallsInTime, CallsTakeLonger
-from viam_session_bridge.core.outbox import Outbox
+from viam_session_bridge.core.request_queue import RequestQueue
 from viam_session_bridge.core.requests import (
     Answer,
     GetSessions,
@@ -38,7 +38,7 @@ OK = Answer(Outcome.OK)
 class Bench:
     def __init__(self) -> None:
         self.now = 100.0
-        self.outbox = Outbox('main', CALL_TIMEOUT)
+        self.outbox = RequestQueue('main', CALL_TIMEOUT)
         self.round_trip = RoundTrip('main', self.outbox)
 
     def asked(self) -> list[Request]:
@@ -62,7 +62,7 @@ class Bench:
         """Have the question be answered after so long; return what happened."""
         self.now += took
         self.round_trip.call_ended(QUESTION, answer, self.now)
-        happened, self.round_trip.happened = self.round_trip.happened, []
+        happened, self.round_trip.events = self.round_trip.events, []
         return happened
 
 
@@ -161,7 +161,7 @@ def test_the_first_call_in_time_is_told_once() -> None:
     bench.time_out()
     bench.measure(0.31)
     bench.ended((StopBase('base'), OK), (MOVE, OK), (MOVE, OK))
-    assert bench.round_trip.happened == [CallsInTime('main', bench.now)]
+    assert bench.round_trip.events == [CallsInTime('main', bench.now)]
 
 
 # In the bridge

@@ -81,7 +81,7 @@ def test_with_two_machines_the_shorter_window_counts() -> None:
     rig = leaving_to_two_machines()
     rig.machine_window = 3.0
     rig.drive('B', topic='/arm')
-    assert rig.bridge.core.window == MACHINE_WINDOW
+    assert rig.bridge.table.window == MACHINE_WINDOW
 
 
 def test_a_client_that_leaves_sends_no_stop_either(rig: Rig) -> None:
@@ -343,7 +343,7 @@ def displaced(rig: Rig) -> Rig:
 def test_a_command_that_another_client_cancelled_is_left_to_that_client(rig: Rig) -> None:
     displaced(rig)
     assert rig.told(CommandDisplaced) == [CommandDisplaced('base', 'A', 0.0)]
-    assert rig.bridge.core.last_user('base') is None
+    assert rig.bridge.table.last_user('base') is None
     assert [one for one in rig.until(5.0) if isinstance(one[1], StopBase)] == []
 
 
@@ -370,8 +370,8 @@ def test_a_refusal_after_that_stops_nothing(rig: Rig) -> None:
 def test_with_the_next_command_the_base_is_its_again(rig: Rig) -> None:
     displaced(rig)
     assert rig.command('A', 0.5)
-    session = rig.bridge.core.session('A')
-    assert rig.bridge.core.last_user('base') is session is not None
+    session = rig.bridge.table.session('A')
+    assert rig.bridge.table.last_user('base') is session is not None
 
 
 def test_deactivation_after_that_asks_nobody_and_stops_nothing(rig: Rig) -> None:
@@ -383,8 +383,8 @@ def test_where_a_newer_one_waits_the_base_stays_its(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.command('A', 0.5)
     assert rig.answer(Move, Outcome.CANCELLED) == [Move('base', Velocity(0.5), 'sid-1')]
-    session = rig.bridge.core.session('A')
-    assert rig.bridge.core.last_user('base') is session is not None
+    session = rig.bridge.table.session('A')
+    assert rig.bridge.table.last_user('base') is session is not None
 
 
 def beside_a_lost_one(rig: Rig) -> Rig:

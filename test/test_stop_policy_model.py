@@ -91,7 +91,7 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
             assert left >= 0.8 * self.machine.window - 1e-9
 
     def sid_of(self, client: str) -> str:
-        session = self.bridge.core.session(client)
+        session = self.bridge.table.session(client)
         place = session and self.bridge.machines['main'].sessions.of(session.number)
         return place.sid if place else ''
 
@@ -147,8 +147,8 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
         at_end = isinstance(stop, Stop) and stop.cause is not Cause.DEACTIVATED
         return at_end and record.newest.session == stop.session
 
-    def happened(self, event: Event, failing: str) -> None:
-        super().happened(event, failing)
+    def note_event(self, event: Event, failing: str) -> None:
+        super().note_event(event, failing)
         if isinstance(event, AtRest) and not self.control(event.base).commanded:
             self.record[event.base].final = self.record[event.base].moved  # as good as stopped
         if isinstance(event, (StillMoving, LeftToMachine)) and event.foreign:
@@ -181,14 +181,14 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
 
     def check_heartbeat(self, client: str) -> None:
         """R12, R16: for a sign of life alone, at once, or as late as the clock itself."""
-        session = self.bridge.core.session(client)
+        session = self.bridge.table.session(client)
         assert session is not None and self.due_at is not None
         assert session.sign >= self.due_at
         assert session.sign + self.machine.window / 5 > self.now
 
     def check_resume(self, sid: str) -> None:
         """R11, R12: it keeps no base moving that its client's session before left."""
-        session = self.bridge.core.session(self.owner[sid])
+        session = self.bridge.table.session(self.owner[sid])
         assert session is not None and self.is_alive(session.client)
         for name, (used, moved) in self.moves.items():
             record = self.record[name]
@@ -213,7 +213,7 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
 
     @invariant()
     def the_window_is_the_machines(self) -> None:
-        assert not self.owner or self.bridge.core.window == self.machine.window
+        assert not self.owner or self.bridge.table.window == self.machine.window
 
     # When all is quiet
 

@@ -959,7 +959,7 @@ def test_a_command_that_fails_stops_the_base(rig: Rig, outcome: Outcome) -> None
     assert STOP in rig.answer(Move, outcome)
     (failed,) = rig.told(CommandFailed)
     assert (failed.base, failed.client) == ('base', 'A')
-    assert rig.bridge.core.session('A') is not None
+    assert rig.bridge.table.session('A') is not None
 
 
 @pytest.mark.parametrize('outcome', [Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CUT])

@@ -25,7 +25,7 @@ from support.ports import free_port
 from viam_session_bridge.ros.node import BridgeNode
 from viam_session_bridge.ros.systemd import Supervisor
 from viam_session_bridge.ros.watchdog import watch
-from viam_session_bridge.runtime import Shell
+from viam_session_bridge.runtime import Runtime
 
 WATCHDOG = 0.4  # s
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -59,14 +59,14 @@ def trap() -> Iterator[Trap]:
 @pytest.fixture
 def clock_trap(trap: Trap, monkeypatch: pytest.MonkeyPatch) -> Trap:
     """Return a trap on the lapse clock's way, once it is armed, and outside of all locks."""
-    tick = Shell._tick
+    tick = Runtime._tick
 
-    def trapped(shell: Shell) -> float | None:
+    def trapped(runtime: Runtime) -> float | None:
         if trap.armed:
             trap()
-        return tick(shell)
+        return tick(runtime)
 
-    monkeypatch.setattr(Shell, '_tick', trapped)
+    monkeypatch.setattr(Runtime, '_tick', trapped)
     return trap
 
 

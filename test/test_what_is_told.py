@@ -172,7 +172,7 @@ def lose_one(rig: Rig) -> float:
 def test_a_zero_beside_an_unanswered_command_is_told_as_a_stop(rig: Rig) -> None:
     lose_one(rig)
     rig.drive('A', 0.1)
-    rig.happened.clear()
+    rig.events.clear()
     assert rig.command('A', 0.0) == [StopBase('base')]
     at, rig.now = rig.now, rig.now + 0.01
     rig.answer(StopBase)

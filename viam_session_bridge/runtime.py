@@ -32,7 +32,7 @@ ANSWERED_WITHIN = 0.1  # s past its deadline, gRPC has told that a call timed ou
 EVENTS_KEPT = 10_000  # should the node be too busy to take them; the oldest go first
 
 
-class Shell:
+class Runtime:
     """The running bridge."""
 
     def __init__(

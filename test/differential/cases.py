@@ -9,7 +9,7 @@ from enum import Enum
 
 from differential.expected import Expected, planned
 from differential.script import Again, Do, Kind, Script, Step
-from viam_session_bridge.core.actions import Cause, Said, SessionEnded, Stop, TakenOver
+from viam_session_bridge.core.actions import Action, Cause, SessionEnded, Stop, TakenOver
 
 
 class Case(str, Enum):
@@ -62,8 +62,8 @@ class Watch:
 
     def _look(self, step: Step) -> None:
         """Look at what is so before a step, make it, and look at what it led to."""
-        session = self._expected.core.session(step.client)
-        used = any(self._expected.core.last_user(base) for base in step.bases)
+        session = self._expected.table.session(step.client)
+        used = any(self._expected.table.last_user(base) for base in step.bases)
         lost = session is not None and self._lost[session.number] and not session.last_used
         moving = [base for base in step.bases if self._moves(base)]
         said = self._expected.take(step, step.at, step.at)
@@ -97,7 +97,7 @@ class Watch:
         effects = self._expected.effects[base]
         return bool(effects) and effects[-1].what > 0
 
-    def _look_back(self, said: list[Said], step: Step | None = None) -> None:
+    def _look_back(self, said: list[Action], step: Step | None = None) -> None:
         for one in said:
             if isinstance(one, TakenOver):
                 self._lost[one.previous] += 1

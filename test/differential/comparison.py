@@ -24,7 +24,7 @@ _WIDEST = 0.25
 
 
 @dataclass(frozen=True)
-class Happened:
+class MachineEvent:
     """A command (its speed in mm/s) or STOP took effect; `by_machine`: by its own rules."""
 
     what: int
@@ -39,9 +39,9 @@ class Tape:
         """Read nothing yet."""
         self._tail = Tail(path)
         self._lock = threading.Lock()
-        self._of: defaultdict[str, list[Happened]] = defaultdict(list)
+        self._of: defaultdict[str, list[MachineEvent]] = defaultdict(list)
 
-    def happened(self, base: str, start: float, end: float) -> list[Happened]:
+    def happened(self, base: str, start: float, end: float) -> list[MachineEvent]:
         """Return what took effect on a base between two times."""
         with self._lock:
             for line in self._tail.new():
@@ -51,9 +51,9 @@ class Tape:
 
     def _add(self, line: dict[str, Any]) -> None:
         if line['call'] == 'stop':
-            one = Happened(STOP, line['t'], line.get('cause') == 'session')
+            one = MachineEvent(STOP, line['t'], line.get('cause') == 'session')
         elif line['call'] == 'set_velocity':
-            one = Happened(round(line['linear'][1]), line['t'])
+            one = MachineEvent(round(line['linear'][1]), line['t'])
         else:
             return
         self._of[line['base']].append(one)
@@ -88,7 +88,7 @@ class Verdict:
 def compare(
     base: str,
     expected: Sequence[Effect],
-    happened: Sequence[Happened],
+    happened: Sequence[MachineEvent],
     kind: Kind,
     load: Callable[[float, float], float],
 ) -> Verdict:
@@ -112,13 +112,13 @@ def compare(
         verdict.differences.append(f'{base}: expected {_words(due)}, got {_words(there)}')
         return verdict
     for number, (effect, one) in enumerate(zip(due, there, strict=True)):
-        early, late = effect.earliest - one.at, one.at - effect.latest
+        early, late = effect.soonest - one.at, one.at - effect.latest
         if one.by_machine and kind is Kind.BRIDGE:
             verdict.differences.append(f'{base}: the machine came before the bridge')
         which = f'{base}: {_word(one.what)} {number + 1}'
         if one.what != STOP:
             continue
-        widened = min(load(effect.earliest, one.at), _WIDEST) if late > LATE else 0.0
+        widened = min(load(effect.soonest, one.at), _WIDEST) if late > LATE else 0.0
         if early > EARLY:
             verdict.late[f'{which} is early'] = f'{which} is {early:.4f} s early'
         if late > LATE + widened:
@@ -137,7 +137,7 @@ def moving(whats: Sequence[int]) -> list[int]:
 
 
 def _without_overtaken(
-    due: Sequence[Effect], there: Sequence[Happened], load: Callable[[float, float], float]
+    due: Sequence[Effect], there: Sequence[MachineEvent], load: Callable[[float, float], float]
 ) -> list[Effect]:
     """Leave out the commands that a newer one replaced while they waited (R14)."""
     kept: list[Effect] = []
@@ -146,14 +146,14 @@ def _without_overtaken(
         if left and left[-1] == effect.what:
             left.pop()
         elif kept and STOP not in (effect.what, kept[0].what):
-            waited = kept[0].earliest - effect.earliest
-            if waited < _OVERTAKEN + load(effect.earliest, kept[0].earliest):
+            waited = kept[0].soonest - effect.soonest
+            if waited < _OVERTAKEN + load(effect.soonest, kept[0].soonest):
                 continue
         kept.insert(0, effect)
     return kept
 
 
-def _words(effects: Iterable[Effect | Happened]) -> str:
+def _words(effects: Iterable[Effect | MachineEvent]) -> str:
     return ', '.join(_word(one.what) for one in effects) or 'nothing'
 
 

@@ -10,9 +10,9 @@ import math
 
 from differential.script import Do, Kind, Script, Step
 from viam_session_bridge.configuration.model import SessionsMode
-from viam_session_bridge.core.actions import Cause, Forward, Said, SessionEnded, Stop
+from viam_session_bridge.core.actions import Action, Cause, Forward, SessionEnded, Stop
 from viam_session_bridge.core.session import Session
-from viam_session_bridge.core.sessions import Core
+from viam_session_bridge.core.sessions import SessionTable
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 STOP = -1
@@ -61,7 +61,7 @@ class Effect:
     """A command (its speed in mm/s) or STOP takes effect on a base between two times."""
 
     what: int
-    earliest: float
+    soonest: float
     latest: float
 
 
@@ -77,7 +77,7 @@ class Expected:
             base: SessionsMode.DISABLED if base in script.free else SessionsMode.AUTO
             for base in script.bases
         }
-        self.core = Core(script.window, modes)
+        self.table = SessionTable(script.window, modes)
         self.effects: dict[str, list[Effect]] = {base: [] for base in script.bases}
         self.troubles: list[str] = []
         """Where a margin was not kept: the outcome is then a matter of chance."""
@@ -87,19 +87,19 @@ class Expected:
 
     def alive(self, client: str, now: float) -> bool:
         """Tell whether a client has an active session."""
-        session = self.core.session(client)
+        session = self.table.session(client)
         return session is not None and session.deadline(self._script.window) > now
 
     def free_from(self, at: float) -> float:
         """Return the earliest time from `at` on at which a step keeps all margins."""
         at = max(at, self._quiet_until)
-        ahead = [self._lapse(session) for session in self.core.sessions]
-        for earliest, latest in sorted([*self._lapses, *ahead]):
-            if earliest - self._margins.before < at < latest + self._margins.after:
+        ahead = [self._lapse(session) for session in self.table.sessions]
+        for soonest, latest in sorted([*self._lapses, *ahead]):
+            if soonest - self._margins.before < at < latest + self._margins.after:
                 at = latest + self._margins.after
         return at
 
-    def take(self, step: Step, before: float, after: float) -> list[Said]:
+    def take(self, step: Step, before: float, after: float) -> list[Action]:
         """Take a step that was made between two times; return what the core said of it."""
         said = self.expire(before)
         if self.free_from(before) > before or self.free_from(after) > after:
@@ -110,18 +110,18 @@ class Expected:
         if step.do is Do.LEAVE:
             after = before + LEAVING
         self._quiet_until = after + self._margins.apart
-        session = self.core.session(step.client)
+        session = self.table.session(step.client)
         if session is not None and session.sign == before:
             self._signs[step.client] = after
         return said
 
-    def expire(self, now: float) -> list[Said]:
+    def expire(self, now: float) -> list[Action]:
         """Let the sessions lapse that are due."""
-        return self._note(self.core.expire(now), now, now)
+        return self._note(self.table.expire(now), now, now)
 
     def last_lapse(self) -> float:
         """Return when the last session of all lapses or lapsed."""
-        ahead = [self._lapse(session) for session in self.core.sessions]
+        ahead = [self._lapse(session) for session in self.table.sessions]
         return max([0.0, *(latest for _, latest in [*self._lapses, *ahead])])
 
     def _lapse(self, session: Session) -> tuple[float, float]:
@@ -133,8 +133,8 @@ class Expected:
         """Return what takes effect on each base, without times."""
         return {base: [e.what for e in found] for base, found in self.effects.items()}
 
-    def _do(self, step: Step, before: float, after: float) -> list[Said]:
-        core, client = self.core, step.client
+    def _do(self, step: Step, before: float, after: float) -> list[Action]:
+        core, client = self.table, step.client
         match step.do:
             case Do.COMMAND | Do.FAIL:
                 velocity = Velocity(step.speed / 1000.0)
@@ -156,23 +156,23 @@ class Expected:
                 return []
             case _:
                 return []  # refused: nothing changes
-        said: list[Said] = []
+        said: list[Action] = []
         for base in step.bases:
             said += core.command(client, base, velocity, before)
         return self._note(said, before, after, step.do is not Do.FAIL)
 
-    def _bare(self, step: Step, before: float, after: float) -> list[Said]:
+    def _bare(self, step: Step, before: float, after: float) -> list[Action]:
         """Command without a session; the core's parameters let no base mix the two."""
-        said: list[Said] = []
+        said: list[Action] = []
         for base in step.bases:
-            mode, self.core._modes[base] = self.core._modes[base], SessionsMode.DISABLED
-            said += self.core.command(NOBODY, base, Velocity(step.speed / 1000.0), before)
-            self.core._modes[base] = mode
+            mode, self.table._modes[base] = self.table._modes[base], SessionsMode.DISABLED
+            said += self.table.command(NOBODY, base, Velocity(step.speed / 1000.0), before)
+            self.table._modes[base] = mode
         return self._note(said, before, after)
 
     def _note(
-        self, said: Iterable[Said], before: float, after: float, arrives: bool = True
-    ) -> list[Said]:
+        self, said: Iterable[Action], before: float, after: float, arrives: bool = True
+    ) -> list[Action]:
         window = self._script.window
         for one in (said := list(said)):
             if isinstance(one, SessionEnded) and one.cause is Cause.LAPSE:

@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 
-from differential.comparison import compare, Happened, moving, Verdict
+from differential.comparison import compare, MachineEvent, moving, Verdict
 from differential.expected import Effect, Expected, planned, STOP
 from differential.generator import draw
 from differential.script import Do, Kind, Script, Step
 from support.bounds import EARLY, LATE
 from viam_session_bridge.core.actions import Refusal
-from viam_session_bridge.core.sessions import Core
+from viam_session_bridge.core.sessions import SessionTable
 
 EXPECTED = [Effect(1, 1.0, 1.001), Effect(2, 2.0, 2.001), Effect(STOP, 2.5, 2.501)]
-RIGHT = [Happened(1, 1.001), Happened(2, 2.001), Happened(STOP, 2.51)]
+RIGHT = [MachineEvent(1, 1.001), MachineEvent(2, 2.001), MachineEvent(STOP, 2.51)]
 SCRIPTS = 31
 
 
 def compared(
-    *happened: Happened, expected: list[Effect] = EXPECTED, kind: Kind = Kind.RAW
+    *happened: MachineEvent, expected: list[Effect] = EXPECTED, kind: Kind = Kind.RAW
 ) -> Verdict:
     return compare('w', expected, happened, kind, lambda start, end: 0.0)
 
@@ -42,48 +42,48 @@ def test_what_is_as_expected_is_no_difference(kind: Kind) -> None:
     [
         RIGHT[:2],
         RIGHT[1:],
-        [RIGHT[0], Happened(STOP, 1.5), *RIGHT[1:]],
+        [RIGHT[0], MachineEvent(STOP, 1.5), *RIGHT[1:]],
         [RIGHT[1], RIGHT[0], RIGHT[2]],
         [RIGHT[0], RIGHT[2], RIGHT[1]],
-        [*RIGHT, Happened(3, 3.0)],
+        [*RIGHT, MachineEvent(3, 3.0)],
         [],
     ],
     ids=['no stop', 'no command', 'a stop', 'order', 'stop too soon', 'a command', 'nothing'],
 )
 @pytest.mark.parametrize('kind', Kind)
-def test_another_order_is_a_difference(kind: Kind, happened: list[Happened]) -> None:
+def test_another_order_is_a_difference(kind: Kind, happened: list[MachineEvent]) -> None:
     assert compared(*happened, kind=kind).differences
 
 
 @pytest.mark.parametrize('at', [2.5 - EARLY - 0.001, 2.501 + LATE + 0.001])
 def test_a_stop_at_another_time_is_a_difference(at: float) -> None:
-    verdict = compared(*RIGHT[:2], Happened(STOP, at))
+    verdict = compared(*RIGHT[:2], MachineEvent(STOP, at))
     assert not verdict.differences
     assert verdict.late
 
 
 def test_a_command_that_takes_long_leaves_the_outcome_to_chance() -> None:
-    assert compared(Happened(1, 1.001 + LATE + 0.001), *RIGHT[1:]).slow
+    assert compared(MachineEvent(1, 1.001 + LATE + 0.001), *RIGHT[1:]).slow
 
 
 def test_the_bridge_may_stop_what_stands_still() -> None:
-    happened = [Happened(STOP, 0.5), *RIGHT, Happened(STOP, 3.0)]
+    happened = [MachineEvent(STOP, 0.5), *RIGHT, MachineEvent(STOP, 3.0)]
     assert not compared(*happened, kind=Kind.BRIDGE).differences
     assert compared(*happened).differences
 
 
 def test_a_machine_that_comes_before_the_bridge_is_a_difference() -> None:
-    happened = [*RIGHT[:2], Happened(STOP, 2.51, by_machine=True)]
+    happened = [*RIGHT[:2], MachineEvent(STOP, 2.51, by_machine=True)]
     assert compared(*happened, kind=Kind.BRIDGE).differences
     assert not compared(*happened).differences
 
 
 def test_the_bridge_may_replace_a_command_that_waits_by_a_newer_one_at_once() -> None:
     burst = [Effect(1, 1.0, 1.0), Effect(2, 1.01, 1.01), Effect(STOP, 1.5, 1.5)]
-    happened = [Happened(2, 1.02), Happened(STOP, 1.51)]
+    happened = [MachineEvent(2, 1.02), MachineEvent(STOP, 1.51)]
     assert not compared(*happened, expected=burst, kind=Kind.BRIDGE).differences
     assert compared(*happened, expected=burst).differences
-    older = [Happened(1, 1.0), happened[1]]
+    older = [MachineEvent(1, 1.0), happened[1]]
     assert compared(*older, expected=burst, kind=Kind.BRIDGE).differences
 
 
@@ -107,16 +107,18 @@ def test_a_step_as_long_as_the_window_leaves_the_outcome_to_chance() -> None:
         assert bool(expected.troubles) is races, took
 
 
-right_heartbeat, right_command = Core.heartbeat, Core.command
+right_heartbeat, right_command = SessionTable.heartbeat, SessionTable.command
 
 
-def keep_the_former_user(core: Core, base: str, previous: Any, session: Any) -> None:
+def keep_the_former_user(core: SessionTable, base: str, previous: Any, session: Any) -> None:
     core._last_users[base] = session
     if session is not None:
         session.last_used.add(base)
 
 
-def keep_the_user_of_a_bare_command(core: Core, base: str, previous: Any, session: Any) -> None:
+def keep_the_user_of_a_bare_command(
+    core: SessionTable, base: str, previous: Any, session: Any
+) -> None:
     if session is not None:
         if previous is not None:
             previous.last_used.discard(base)
@@ -124,16 +126,21 @@ def keep_the_user_of_a_bare_command(core: Core, base: str, previous: Any, sessio
         session.last_used.add(base)
 
 
-def count_permissions(core: Core, client: str, mode: Any, own: bool, now: float) -> Any:
+def count_permissions(core: SessionTable, client: str, mode: Any, own: bool, now: float) -> Any:
     return right_heartbeat(core, client, mode, True, now)
 
 
-def count_no_heartbeats(core: Core, client: str, mode: Any, own: bool, now: float) -> Any:
+def count_no_heartbeats(core: SessionTable, client: str, mode: Any, own: bool, now: float) -> Any:
     return right_heartbeat(core, client, mode, False, now)
 
 
 def ignore_zeros(
-    core: Core, client: str, base: str, velocity: Any, now: float, refusal: Refusal | None = None
+    core: SessionTable,
+    client: str,
+    base: str,
+    velocity: Any,
+    now: float,
+    refusal: Refusal | None = None,
 ) -> Any:
     if velocity.is_zero:
         return []
@@ -141,14 +148,19 @@ def ignore_zeros(
 
 
 def ignore_bad_numbers(
-    core: Core, client: str, base: str, velocity: Any, now: float, refusal: Refusal | None = None
+    core: SessionTable,
+    client: str,
+    base: str,
+    velocity: Any,
+    now: float,
+    refusal: Refusal | None = None,
 ) -> Any:
     if not velocity.is_finite:
         return []
     return right_command(core, client, base, velocity, now, refusal)
 
 
-def ignore_leaving(core: Core, client: str, now: float) -> Any:
+def ignore_leaving(core: SessionTable, client: str, now: float) -> Any:
     return core.expire(now)
 
 
@@ -190,5 +202,5 @@ def test_some_script_tells_a_wrong_core_from_the_right_one(
 ) -> None:
     scripts = drawn(seed)
     right = outcomes(scripts)
-    monkeypatch.setattr(Core, method, wrong)
+    monkeypatch.setattr(SessionTable, method, wrong)
     assert outcomes(scripts) != right

@@ -109,7 +109,7 @@ def refused_while_heartbeats_go_on(directory: Path, count: int) -> list[Seen]:
         for base in on.bases:
             on.run.stream(base, base, heartbeats=True)
             on.moved(base, base)
-            on.run.shell.command(base, f'/{base}', Velocity(math.nan))
+            on.run.runtime.command(base, f'/{base}', Velocity(math.nan))
             due = on.run.wait_event('stop', base=base, cause='refused')['at']
             seen.append(on.stopped(base, due))
             on.stands_still(base, 2 * WINDOW)

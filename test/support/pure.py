@@ -34,7 +34,7 @@ from viam_session_bridge.core.requests import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.core.timing import earliest
+from viam_session_bridge.core.timing import soonest
 from viam_session_bridge.core.velocity import Velocity
 
 T = TypeVar('T')
@@ -145,21 +145,21 @@ class Rig:
         self.now = 0.0
         self.wake_at: float | None = None
         self.calls: list[tuple[Call, float]] = []  # in flight, with their deadlines
-        self.happened: list[Event] = []
+        self.events: list[Event] = []
         self.machine_window = MACHINE_WINDOW
         self._sids = 0
         for name in self.bridge.machines:
             self.feed(lambda name=name: self.bridge.channel(name, True, self.now))  # type: ignore[misc]
         self.feed(lambda: self.bridge.activate(self.now))
-        self.happened.clear()
+        self.events.clear()
 
     def feed(self, *feeds: Callable[[], None]) -> list[Request]:
         """Feed, all before the one drain, and return what is handed over."""
         for feed in feeds:
             feed()
         out = self.bridge.drain(self.now)
-        self.happened += out.events
-        self.wake_at = earliest((self.wake_at, self.bridge.next_deadline()))
+        self.events += out.events
+        self.wake_at = soonest((self.wake_at, self.bridge.next_deadline()))
         calls = [call for call in out.calls if not self._hides(call.request)]
         self.calls += [(call, self.now + call.timeout) for call in calls]
         usual = Answer(Outcome.OK, moving=False, listed=Listed((), {}, True))
@@ -275,4 +275,4 @@ class Rig:
 
     def told(self, kind: type[T]) -> list[T]:
         """Return what happened of a kind."""
-        return [event for event in self.happened if isinstance(event, kind)]
+        return [event for event in self.events if isinstance(event, kind)]

@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from viam_session_bridge.core.requests import Answer, Call, Move, StopBase
-from viam_session_bridge.runtime import Shell
+from viam_session_bridge.runtime import Runtime
 
 WINDOW = 0.04  # s
 SLOW = 0.006  # s that a stop takes at the bases of `slow_stop`
@@ -31,7 +31,7 @@ class Kind:
     """
 
     name: str
-    earliest: float
+    soonest: float
     latest: float
     clients: tuple[str, ...]
     early: str = ''  # the side that half of the races are to fall on, see `sides`
@@ -57,7 +57,7 @@ KINDS = (
 )
 
 
-class RacingShell(Shell):
+class RacingShell(Runtime):
     """A shell whose threads can be made to meet at the places where they may overtake."""
 
     def __init__(self, *arguments: Any) -> None:

@@ -69,23 +69,23 @@ class Field:
             dict.fromkeys(bases, 'main'), {'main': server.address}, WINDOW, CALL_TIMEOUT
         )
         self.run = ShellRun(configuration, RacingShell)
-        shell = self.run.shell
-        assert isinstance(shell, RacingShell)
-        self._shell = shell
+        runtime = self.run.runtime
+        assert isinstance(runtime, RacingShell)
+        self._runtime = runtime
 
     def feed(self, seconds: float) -> None:
         """Command the bases for so long."""
         end = time.monotonic() + seconds
         self._fault(dict(self.kind.faults))
         if self.kind.holds_stop:
-            self._shell.held = {base: threading.Event() for base in self.bases}
+            self._runtime.held = {base: threading.Event() for base in self.bases}
         due = [(time.monotonic() + 0.01 * place, base) for place, base in enumerate(self.bases)]
         while due[0][0] < end:
             at, base = heapq.heappop(due)
             deadline = self._command(base, at)
             ahead = -_AHEAD if self.kind.meets else self._swept()
             heapq.heappush(due, (deadline + ahead, base))
-        held, self._shell.held = self._shell.held, {}
+        held, self._runtime.held = self._runtime.held, {}
         for stop in held.values():
             stop.set()
         self._fault({name: type(value)(0) for name, value in self.kind.faults})
@@ -105,13 +105,13 @@ class Field:
         # Move the sweep to where both sides win, however busy the computer is.
         if self.kind.early and seen:
             share = seen[self.kind.early] / sum(seen.values())
-            self._shift += (share - 0.5) * (self.kind.latest - self.kind.earliest)
+            self._shift += (share - 0.5) * (self.kind.latest - self.kind.soonest)
 
     def rest(self) -> None:
         """Wait until all sessions have ended and all stops are final."""
 
         def rests(bridge: Bridge) -> bool:
-            return not (list(bridge.core.sessions) or bridge.not_final())
+            return not (list(bridge.table.sessions) or bridge.not_final())
 
         self.run.wait(lambda: self.run.look(rests), f'all stops are final: {self.kind.name}')
 
@@ -122,7 +122,7 @@ class Field:
     def _swept(self) -> float:
         """Return how much later than the deadline the next command comes."""
         share = (self._number * _GOLDEN) % 1.0
-        return self.kind.earliest + share * (self.kind.latest - self.kind.earliest) + self._shift
+        return self.kind.soonest + share * (self.kind.latest - self.kind.soonest) + self._shift
 
     def _command(self, base: str, at: float) -> float:
         """Command at a time; return the deadline of the session that this leaves."""
@@ -133,17 +133,17 @@ class Field:
         if self.kind.meets and turn > 1:
             self._meet(base, at + _AHEAD, self._swept())
         if self.kind.leaves and turn % 2:
-            self._shell.leaving[base] = client
+            self._runtime.leaving[base] = client
         self.run.command(client, base)
-        if base in self._shell.held:
-            stop, self._shell.held[base] = self._shell.held[base], threading.Event()
+        if base in self._runtime.held:
+            stop, self._runtime.held[base] = self._runtime.held[base], threading.Event()
             stop.set()
-        session = self.run.look(lambda bridge: bridge.core.session(client))
+        session = self.run.look(lambda bridge: bridge.table.session(client))
         return time.monotonic() if session is None else float(session.deadline(WINDOW))
 
     def _meet(self, base: str, deadline: float, offset: float) -> None:
         barrier = threading.Barrier(2)
-        self._shell.meetings[base] = deadline, barrier, offset
+        self._runtime.meetings[base] = deadline, barrier, offset
         with contextlib.suppress(threading.BrokenBarrierError):
             barrier.wait(HOLD)
         time.sleep(max(offset, 0.0))

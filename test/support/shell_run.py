@@ -22,11 +22,11 @@ from support.bounds import PATIENCE
 from support.invariant import Event
 from support.pure import base, configuration, machine
 from viam_session_bridge.configuration.model import Configuration, MachineConfiguration
-from viam_session_bridge.core.actions import Forward, Said
+from viam_session_bridge.core.actions import Action, Forward
 from viam_session_bridge.core.bridge import Bridge
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.reporting.event_log import kind_of
-from viam_session_bridge.runtime import Shell
+from viam_session_bridge.runtime import Runtime
 
 RATE = 50.0  # Hz, of a stream
 _POLL = 0.002  # s
@@ -35,7 +35,7 @@ _POLL = 0.002  # s
 class TellingBridge(Bridge):
     """A bridge that tells of accepted commands too."""
 
-    def _take(self, said: list[Said]) -> None:
+    def _take(self, said: list[Action]) -> None:
         for one in said:
             super()._take([one])
             if isinstance(one, Forward):
@@ -71,18 +71,18 @@ def settings(
 class ShellRun:
     """A shell, active and connected, whose bases are commanded by topic `/BASE`."""
 
-    def __init__(self, configuration: Configuration, shell: type[Shell] = Shell) -> None:
+    def __init__(self, configuration: Configuration, runtime: type[Runtime] = Runtime) -> None:
         self.failures: list[BaseException] = []
         self._events: list[Event] = []
         self._taking = threading.Lock()
         self._speeds = 0
         self._streams: dict[str, threading.Event] = {}
         with patch('viam_session_bridge.runtime.Bridge', TellingBridge):
-            self.shell = shell(configuration, self._take, self.failures.append)
+            self.runtime = runtime(configuration, self._take, self.failures.append)
 
     def __enter__(self) -> ShellRun:
-        self.shell.start()
-        self.shell.activate()
+        self.runtime.start()
+        self.runtime.activate()
         self.wait(
             lambda: self.look(lambda bridge: all(m.ready for m in bridge.machines.values())),
             'the machines are ready',
@@ -97,20 +97,20 @@ class ShellRun:
     ) -> None:
         for client in list(self._streams):
             self.silence(client)
-        self.shell.close()
+        self.runtime.close()
         if kind is None:
             assert self.failures == []
 
     def look(self, at: Callable[[Bridge], Any]) -> Any:
         """Return what `at` makes of the bridge's state."""
-        return self.shell.look(lambda bridge, now: at(bridge))
+        return self.runtime.look(lambda bridge, now: at(bridge))
 
     def command(self, client: str, base: str) -> float:
         """Command with a speed that no other command has; return it in mm/s."""
         with self._taking:
             self._speeds += 1
             speed = float(self._speeds)
-        self.shell.command(client, f'/{base}', Velocity(speed / 1000.0))
+        self.runtime.command(client, f'/{base}', Velocity(speed / 1000.0))
         return speed
 
     def stream(self, client: str, base: str, heartbeats: bool = False) -> None:
@@ -121,7 +121,7 @@ class ShellRun:
         def repeat() -> None:
             while not ended.wait(1.0 / RATE):
                 if heartbeats:
-                    self.shell.heartbeat(client, f'/{base}', True)
+                    self.runtime.heartbeat(client, f'/{base}', True)
                 else:
                     self.command(client, base)
 
@@ -171,5 +171,5 @@ class ShellRun:
 
     def _take(self) -> None:
         with self._taking:
-            for event in self.shell.events():
+            for event in self.runtime.events():
                 self._events.append({'event': kind_of(event), **asdict(event)})

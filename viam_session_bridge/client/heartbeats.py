@@ -18,7 +18,7 @@ from typing import Any, TYPE_CHECKING
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 
-from viam_session_bridge.client.told import DEFAULT_WINDOW
+from viam_session_bridge.client.bridge_overview import DEFAULT_WINDOW
 
 if TYPE_CHECKING:
     from rclpy.callback_groups import CallbackGroup

@@ -13,8 +13,8 @@ from rclpy.task import Future
 from rclpy.validate_namespace import validate_namespace
 from std_msgs.msg import String
 
+from viam_session_bridge.client.bridge_overview import Told
 from viam_session_bridge.client.heartbeats import Heartbeats
-from viam_session_bridge.client.told import Told
 from viam_session_bridge.reporting.overview import Overview, SessionRow
 from viam_session_bridge.ros.subscription import gids_available
 

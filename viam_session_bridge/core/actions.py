@@ -128,4 +128,4 @@ class Refused:
     at: float
 
 
-Said = Forward | Stop | SessionStarted | SessionEnded | TakenOver | Refused
+Action = Forward | Stop | SessionStarted | SessionEnded | TakenOver | Refused

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 
-class Pause:
+class Backoff:
     """A pause that doubles each time it is taken, up to the longest."""
 
     def __init__(self, first: float, longest: float) -> None:
@@ -16,9 +16,9 @@ class Pause:
 
     def take(self, longest: float | None = None) -> float:
         """Return the pause to make now, in s; it doubles to ``longest`` where that is given."""
-        pause = self._next
-        self._next = max(pause, min(2 * pause, self._longest if longest is None else longest))
-        return pause
+        backoff = self._next
+        self._next = max(backoff, min(2 * backoff, self._longest if longest is None else longest))
+        return backoff
 
     def reset(self) -> None:
         """Begin again with the first."""

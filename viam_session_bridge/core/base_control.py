@@ -34,7 +34,7 @@ from viam_session_bridge.core.events import (
     CommandFailed,
     CommandsSucceed,
     CommandsTimeOut,
-    Happened,
+    MachineEvent,
     StopAcknowledged,
     StopFailed,
     StopFinal,
@@ -50,8 +50,8 @@ from viam_session_bridge.core.pending_stop import (
 )
 from viam_session_bridge.core.requests import Outcome
 from viam_session_bridge.core.standing_zero import StandingZero
-from viam_session_bridge.core.timing import earliest
-from viam_session_bridge.core.unresolved_commands import Unanswered
+from viam_session_bridge.core.timing import soonest
+from viam_session_bridge.core.unresolved_commands import UnresolvedCommands
 
 TIMEOUTS_REPORTED = 3  # in a row (R10)
 UNKNOWN_EVERY, UNKNOWN_FOR = 1.0, 60.0  # s, while the machine knows no such base (R7)
@@ -108,12 +108,12 @@ class BaseControl:
         self.waiting: Command | None = None
         self.in_flight: Sent | None = None
         self.pending: PendingStop | None = None
-        self.unanswered = Unanswered()
+        self.unresolved = UnresolvedCommands()
         self.commanded = False  # since the last final stop, or what is as good as one (R19)
         self.lost = 0  # commands that went unanswered since the last final stop (R20)
         self.last_sid = ''  # of the newest command handed over
         self.gave_up = False  # a stop, for the machine knows no such base (R7)
-        self.happened: list[Happened] = []
+        self.events: list[MachineEvent] = []
         self.displaced = False  # until the bridge takes note (R16)
         self._stops: dict[int, OpenStop] = {}
         self._zero: int | None = None  # the zero velocity in flight that followed an error (R7)
@@ -242,8 +242,8 @@ class BaseControl:
             if not self.pending.acknowledged:
                 overdue_at = self.pending.overdue_at
         of_stops = (self._stop_due_at(), watch_at, overdue_at, self._standing_due_at())
-        of_commands = (ages_at, zero_at, self.unanswered.next_settled(), self._doubtful_until)
-        return earliest((*of_stops, *of_commands))
+        of_commands = (ages_at, zero_at, self.unresolved.next_settled(), self._doubtful_until)
+        return soonest((*of_stops, *of_commands))
 
     def tick(self, now: float) -> None:
         """
@@ -258,8 +258,8 @@ class BaseControl:
             self._drop_old(now)
         pending = self.pending
         if pending is not None and pending.is_overdue(now):
-            self.happened.append(StopOverdue(pending.stop, pending.tries, pending.detail, now))
-        if self.unanswered.settle(now):
+            self.events.append(StopOverdue(pending.stop, pending.tries, pending.detail, now))
+        if self.unresolved.settle(now):
             self._all_answered_now(now)
             if self._beside_lost and self.pending is None:
                 self._doubtful_until = now + self._window
@@ -270,7 +270,7 @@ class BaseControl:
         if self._zero_waits:
             assert self.waiting is not None
             held_up = self._zero_is_held_up and self._zero_waits_since + ZERO_WAITS <= now
-            if self.unanswered or held_up:
+            if self.unresolved or held_up:
                 forward = self.waiting.forward
                 self.stop(Stop(self.base, Cause.ZERO, forward.client, now, forward.session))
 
@@ -281,7 +281,7 @@ class BaseControl:
         assert self.waiting is not None
         self.in_flight = Sent(number, self.waiting, deadline)
         self._commander = self.waiting.forward.client
-        self._beside_lost, self._doubtful_until = bool(self.unanswered), None
+        self._beside_lost, self._doubtful_until = bool(self.unresolved), None
         self.waiting = None
         self.pending = None
         self.last_sid = sid
@@ -363,7 +363,7 @@ class BaseControl:
         elif number == self._zero:
             self._zero = None
             if outcome in UNANSWERED:
-                self.unanswered.add(self._zero_deadline)
+                self.unresolved.add(self._zero_deadline)
             self._all_answered_now(now)
         elif number in self._stops:
             self._stop_answered(
@@ -458,24 +458,24 @@ class BaseControl:
         assert self.waiting is not None
         if self._held_by_stop:
             forward, self.waiting = self.waiting.forward, None
-            self.happened.append(CommandDropped(self.base, forward.client, now))
+            self.events.append(CommandDropped(self.base, forward.client, now))
         else:
             self.fail_waiting(Cause.FAILED, 'it waited a whole window', now)
 
     def _command_answered(self, sent: Sent, outcome: Outcome, detail: str, now: float) -> None:
         self.in_flight = None
         forward = sent.command.forward
-        alone = not sent.beside_stop and not self.unanswered
+        alone = not sent.beside_stop and not self.unresolved
         if outcome in UNANSWERED:
-            self.unanswered.add(sent.deadline)
+            self.unresolved.add(sent.deadline)
             self.lost += 1
         self._at_zero = outcome is Outcome.OK and forward.velocity.is_zero
         if outcome is Outcome.OK and self._failing:
             self._failing = False
-            self.happened.append(CommandsSucceed(self.base, now))
+            self.events.append(CommandsSucceed(self.base, now))
         self._timeouts = self._timeouts + 1 if outcome is Outcome.TIMED_OUT else 0
         if self._timeouts == TIMEOUTS_REPORTED:
-            self.happened.append(CommandsTimeOut(self.base, self._timeouts, now))
+            self.events.append(CommandsTimeOut(self.base, self._timeouts, now))
         if outcome is Outcome.SESSION_EXPIRED and sent.command.attempt == 0:
             # It did not run. Once more, if it is still wanted: its session's end, a newer command
             # or a refusal would have left a stop or another command here (R13).
@@ -486,7 +486,7 @@ class BaseControl:
             assert self.pending is not None
             self.pending.motion_after_ack = True
         elif outcome is Outcome.CANCELLED and alone and self._leaves_displaced:
-            self.happened.append(CommandDisplaced(self.base, forward.client, now))
+            self.events.append(CommandDisplaced(self.base, forward.client, now))
             self._beside_lost, self._doubtful_until = False, None
             if self.waiting is None and self.pending is None:
                 self.displaced, self.commanded, self.last_sid = True, False, ''
@@ -519,12 +519,12 @@ class BaseControl:
             return
         pending.detail = detail
         if timed_out:
-            self.happened.append(
+            self.events.append(
                 StopTimedOut(pending.stop, answered.timeout, self._stop_timeout.seconds, now)
             )
         if not pending.failed and outcome is not Outcome.CANCELLED:
             pending.failed = True
-            self.happened.append(StopFailed(pending.stop, detail, now))
+            self.events.append(StopFailed(pending.stop, detail, now))
         if unknown:
             self._stop_unknown(pending, now)
             return
@@ -535,10 +535,10 @@ class BaseControl:
             pending.due_at = now
         elif outcome is Outcome.CANCELLED and answered.alone:
             # Another Viam client called, maybe one that repeats its calls, too.
-            pause = pending.pause.take(longest=self._stop_timeout.first)
-            pending.due_at = now + pause * (1.0 + self._random())
+            backoff = pending.backoff.take(longest=self._stop_timeout.first)
+            pending.due_at = now + backoff * (1.0 + self._random())
         else:
-            pending.due_at = now + pending.pause.take()
+            pending.due_at = now + pending.backoff.take()
 
     def _stop_unknown(self, pending: PendingStop, now: float) -> None:
         """
@@ -551,7 +551,7 @@ class BaseControl:
             pending.unknown_since = now
         pending.due_at = now + UNKNOWN_EVERY
         if pending.unknown_since + UNKNOWN_FOR <= now:
-            self.happened.append(StopGivenUp(pending.stop, pending.detail, now))
+            self.events.append(StopGivenUp(pending.stop, pending.detail, now))
             self.pending, self.gave_up = None, self._moved
             # The next reason to stop has it tried again (R19).
             self.commanded = self._moved or self.waiting is not None
@@ -562,14 +562,14 @@ class BaseControl:
         pending.unknown_since = None
         if number > pending.fence and not pending.acknowledged:
             pending.acknowledged = True
-            self.happened.append(StopAcknowledged(pending.stop, pending.tries, now))
+            self.events.append(StopAcknowledged(pending.stop, pending.tries, now))
         if answered.clean and pending.acknowledged:
-            self.happened.append(StopFinal(pending.stop, pending.tries, self.lost, now))
+            self.events.append(StopFinal(pending.stop, pending.tries, self.lost, now))
             self.lost = 0
             self.pending, self.gave_up = None, False
             self.commanded = self.waiting is not None
         elif not self._stops:
-            pending.pause.reset()
+            pending.backoff.reset()
             if self._all_answered:
                 pending.due_at = now
             else:
@@ -578,7 +578,7 @@ class BaseControl:
     def _fail(self, command: Command, cause: Cause, detail: str, now: float) -> None:
         forward = command.forward
         self._failing = True
-        self.happened.append(CommandFailed(self.base, forward.client, detail, now))
+        self.events.append(CommandFailed(self.base, forward.client, detail, now))
         self.stop(Stop(self.base, cause, forward.client, now, forward.session))
 
     def _all_answered_now(self, now: float) -> None:
@@ -589,7 +589,7 @@ class BaseControl:
 
     @property
     def _all_answered(self) -> bool:
-        return self.in_flight is None and self._zero is None and not self.unanswered
+        return self.in_flight is None and self._zero is None and not self.unresolved
 
     def _standing_due_at(self) -> float | None:
         return self._standing_zero.question_due() if self.pending is None else None

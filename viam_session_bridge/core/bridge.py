@@ -21,17 +21,17 @@ from viam_session_bridge.configuration.model import (
     SessionsMode,
     StopPolicy,
 )
-from viam_session_bridge.core.actions import Forward, Refusal, Refused, Said, SessionEnded, Stop
-from viam_session_bridge.core.events import Happened
-from viam_session_bridge.core.machine_control import Protocol
+from viam_session_bridge.core.actions import Action, Forward, Refusal, Refused, SessionEnded, Stop
+from viam_session_bridge.core.events import MachineEvent
+from viam_session_bridge.core.machine_control import MachineControl
 from viam_session_bridge.core.requests import Answer, Call, StopBase
 from viam_session_bridge.core.session import tolerated_lateness
-from viam_session_bridge.core.sessions import Core
-from viam_session_bridge.core.shutdown_order import Closing
-from viam_session_bridge.core.timing import earliest
+from viam_session_bridge.core.sessions import SessionTable
+from viam_session_bridge.core.shutdown_order import ShutdownOrder
+from viam_session_bridge.core.timing import soonest
 from viam_session_bridge.core.velocity import Velocity
 
-Event = Said | Happened
+Event = Action | MachineEvent
 
 REFUSALS_TOLD_EVERY = 1.0  # s, for each base and reason; all are counted
 
@@ -62,7 +62,9 @@ class Bridge:
         :param random: a number from 0 to 1, another one each time (R7)
         """
         window = configuration.heartbeat_window
-        self.core = Core(window, {base.name: base.sessions for base in configuration.bases})
+        self.table = SessionTable(
+            window, {base.name: base.sessions for base in configuration.bases}
+        )
         self.active = False
         self.discarded = 0  # messages that were taken from ROS and fed too late
         self.refusals: Counter[tuple[str, Refusal]] = Counter()
@@ -74,7 +76,7 @@ class Bridge:
             for topic in (*base.command_topics, *base.stamped_command_topics):
                 self._by_topic.setdefault(topic, []).append(base)
         self.machines = {
-            machine.name: Protocol(
+            machine.name: MachineControl(
                 machine.name,
                 [base.name for base in configuration.bases if base.machine == machine.name],
                 window=window,
@@ -88,12 +90,12 @@ class Bridge:
             )
             for machine in configuration.machines
         }
-        self._closing = Closing(
+        self._shutdown_order = ShutdownOrder(
             {machine.name: machine.parent for machine in configuration.machines},
             configuration.level_timeout,
         )
         # A stop goes out to sub-parts first, the deepest before all (R18).
-        self._deepest_first = self._closing.deepest_first()
+        self._deepest_first = self._shutdown_order.deepest_first()
         self._call_timeouts = {one.name: one.call_timeout for one in configuration.machines}
         self._end_stops_at: dict[str, float] = {}  # machines, before the exit (R19)
         self._opened: list[str] = []
@@ -124,11 +126,11 @@ class Bridge:
         if self._too_late(taken_at, now):
             self.discard(client, topic, velocity, now)
             return
-        self._take(self.core.expire(now))
+        self._take(self.table.expire(now))
         for base in self._by_topic[topic]:
             limited = velocity.limited(base.max_linear_speed, base.max_angular_speed)
             refusal = self._refusal(client, base, stamp_age, now)
-            self._take(self.core.command(client, base.name, limited, now, refusal))
+            self._take(self.table.command(client, base.name, limited, now, refusal))
         self._signed(client, now)
 
     def discard(self, client: str, topic: str, velocity: Velocity | None, now: float) -> None:
@@ -138,7 +140,7 @@ class Bridge:
         :param velocity: what it said; None where it could not be read
         """
         for base in self._by_topic[topic]:
-            self._take(self.core.discard(client, base.name, velocity, now))
+            self._take(self.table.discard(client, base.name, velocity, now))
 
     def heartbeat(
         self, client: str, topic: str, own: bool, now: float, taken_at: float | None = None
@@ -151,16 +153,16 @@ class Bridge:
         """
         if self.active and not self._too_late(taken_at, now):
             mode = self._by_topic[topic][0].sessions
-            self._take(self.core.heartbeat(client, mode, own, now))
+            self._take(self.table.heartbeat(client, mode, own, now))
             self._signed(client, now)
 
     def left(self, client: str, now: float) -> None:
         """Take that a client's publisher left the graph."""
-        self._take(self.core.left(client, now))
+        self._take(self.table.left(client, now))
 
     def seen(self, client: str) -> None:
         """Take that the graph shows a client's publisher."""
-        self.core.seen(client)
+        self.table.seen(client)
 
     # From the machines
 
@@ -170,21 +172,21 @@ class Bridge:
 
     def answered(self, call: Call, answer: Answer, now: float) -> None:
         """Take the end of a call."""
-        self._take(self.core.expire(now))
+        self._take(self.table.expire(now))
         displaced = self._touch(call.machine).answered(call.number, answer, now)
         if displaced:
-            self.core.displaced(displaced)
+            self.table.displaced(displaced)
         if self._machines_stop and answer.window:
             # A session is over for all machines when it is for the first of them (R16).
             windows = (machine.sessions.window for machine in self.machines.values())
-            self.core.set_window(min(window for window in windows if window))
+            self.table.set_window(min(window for window in windows if window))
 
     # From the node
 
     def activate(self, now: float) -> None:
         """Connect and accept commands."""
         self.active = True
-        for machine in self._closing.open_all():
+        for machine in self._shutdown_order.open_all():
             self._opened.append(machine)
             self._touch(machine).opened(now)
 
@@ -195,9 +197,9 @@ class Bridge:
         Each machine closes when its stops are final and its sub-parts have closed (R18).
         """
         self.active = False
-        self._closing.begin()
-        self._take(self.core.end_all(now))
-        for machine in self._closing.open:
+        self._shutdown_order.begin()
+        self._take(self.table.end_all(now))
+        for machine in self._shutdown_order.open:
             self._touch(machine).stop_commanded(now)
 
     def exits(self, at: float) -> None:
@@ -212,7 +214,7 @@ class Bridge:
 
     def tick(self, now: float) -> None:
         """Do what time alone brings about; for the lapse clock only (R12)."""
-        self._take(self.core.expire(now))
+        self._take(self.table.expire(now))
         for machine in [name for name, at in self._end_stops_at.items() if at <= now]:
             del self._end_stops_at[machine]
             self._touch(machine).allow_further_stops(False)
@@ -225,14 +227,16 @@ class Bridge:
         events, self._events = self._events, []
         for machine in self._deepest_first:
             if machine in self._touched:
-                handed_over, happened = self.machines[machine].drain(now)
+                handed_over, of_machine = self.machines[machine].drain(now)
                 calls += handed_over
-                events += happened
+                events += of_machine
         self._drained |= self._touched
         self._touched.clear()
         if len(calls) > 1:  # stops before all else
             calls.sort(key=lambda call: not isinstance(call.request, StopBase))
-        closed = self._closing.step(lambda machine: not self.machines[machine].not_final(), now)
+        closed = self._shutdown_order.step(
+            lambda machine: not self.machines[machine].not_final(), now
+        )
         for machine in closed:
             events.append(self.machines[machine].closed(now))
         opened, self._opened = self._opened, []
@@ -243,8 +247,13 @@ class Bridge:
         drained, self._drained = self._drained, set()
         of_machines = [self.machines[machine].next_deadline() for machine in drained]
         of_exit = self._end_stops_at.values()
-        return earliest(
-            (self.core.next_deadline(), self._closing.next_deadline(), *of_exit, *of_machines)
+        return soonest(
+            (
+                self.table.next_deadline(),
+                self._shutdown_order.next_deadline(),
+                *of_exit,
+                *of_machines,
+            )
         )
 
     # For the node and the overview
@@ -252,7 +261,7 @@ class Bridge:
     @property
     def closed(self) -> bool:
         """Whether every machine has closed (R18)."""
-        return not self._closing.open
+        return not self._shutdown_order.open
 
     def not_final(self) -> dict[str, bool]:
         """Return the bases whose stop is not final, and whether one was acknowledged (R19)."""
@@ -277,7 +286,7 @@ class Bridge:
             return Refusal.INACTIVE
         if stamp_age is not None and 0.0 < base.max_stamp_age < abs(stamp_age):
             return Refusal.STAMP
-        session = self.core.session(client)
+        session = self.table.session(client)
         return self.machines[base.machine].refusal(
             client,
             None if session is None else session.number,
@@ -290,14 +299,14 @@ class Bridge:
         self.discarded += late
         return late
 
-    def _take(self, said: list[Said]) -> None:
-        for one in said:
+    def _take(self, actions: list[Action]) -> None:
+        for one in actions:
             if isinstance(one, Forward):
                 self._touch(self._bases[one.base].machine).forward(one)
                 continue
             if isinstance(one, Stop):
                 name = self._bases[one.base].machine
-                if name not in self._closing.open or not self._touch(name).stop(one):
+                if name not in self._shutdown_order.open or not self._touch(name).stop(one):
                     continue  # it reaches nobody, or is nothing new
             elif isinstance(one, SessionEnded):
                 for machine in self.machines.values():
@@ -309,7 +318,7 @@ class Bridge:
     def _signed(self, client: str, now: float) -> None:
         if not self._machines_stop:
             return
-        session = self.core.session(client)
+        session = self.table.session(client)
         if session is not None and session.sign == now:
             for machine in self.machines:
                 self._touch(machine).signed(session.number, now)
@@ -322,6 +331,6 @@ class Bridge:
         self._refusal_told[key] = refused.at
         return True
 
-    def _touch(self, machine: str) -> Protocol:
+    def _touch(self, machine: str) -> MachineControl:
         self._touched.add(machine)
         return self.machines[machine]

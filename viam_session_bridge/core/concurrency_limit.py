@@ -20,7 +20,7 @@ YOUNG = 0.01
 """Seconds for which one counts; a machine at rest answers in one or two ms."""
 
 
-class Crowd:
+class ConcurrencyLimit:
     """The commands under way to a machine, and the bases that wait for their turn."""
 
     def __init__(self) -> None:

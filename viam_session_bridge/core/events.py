@@ -298,7 +298,7 @@ class MachineClosed:
     at: float
 
 
-Happened = (
+MachineEvent = (
     StopAcknowledged
     | StopFinal
     | StopFailed

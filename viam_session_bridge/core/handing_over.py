@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from viam_session_bridge.core.actions import Cause
 from viam_session_bridge.core.base_control import BaseControl
-from viam_session_bridge.core.concurrency_limit import Crowd
+from viam_session_bridge.core.concurrency_limit import ConcurrencyLimit
 from viam_session_bridge.core.machine_sessions import MachineSessions
-from viam_session_bridge.core.outbox import Outbox
+from viam_session_bridge.core.request_queue import RequestQueue
 from viam_session_bridge.core.requests import Doubt, IsMoving, Move, StartSession, StopBase
 from viam_session_bridge.core.velocity import ZERO
 
@@ -22,7 +22,11 @@ LONGEST_ZERO = 0.25
 
 
 def hand_over_command(
-    control: BaseControl, sessions: MachineSessions, outbox: Outbox, crowd: Crowd, now: float
+    control: BaseControl,
+    sessions: MachineSessions,
+    queue: RequestQueue,
+    limit: ConcurrencyLimit,
+    now: float,
 ) -> bool:
     """Hand over the waiting command if it may go, or the start of its session; tell if it went."""
     command = control.sendable()
@@ -37,42 +41,42 @@ def hand_over_command(
         sid = machine_session.sid
         if not sid:
             if not machine_session.starting:
-                number = outbox.call(StartSession(machine_session.resume))
+                number = queue.call(StartSession(machine_session.resume))
                 sessions.start(machine_session, number, now)
             return False
-    if not crowd.has_room(now):
-        crowd.wait(control.base)
+    if not limit.has_room(now):
+        limit.wait(control.base)
         return False
-    number = outbox.call(Move(control.base, command.forward.velocity, sid))
+    number = queue.call(Move(control.base, command.forward.velocity, sid))
     if sid:
         sessions.used(sid, now)
-    crowd.sent(control.base, number, now)
-    control.sent(number, sid, now + outbox.timeout)
+    limit.sent(control.base, number, now)
+    control.sent(number, sid, now + queue.timeout)
     return True
 
 
 def hand_over_stop(
-    control: BaseControl, sessions: MachineSessions, outbox: Outbox, now: float
+    control: BaseControl, sessions: MachineSessions, queue: RequestQueue, now: float
 ) -> None:
     """Hand over a Stop that is due, or the one zero velocity after its first error (R7)."""
     if control.zero_due():
         sid = control.last_sid
         if sessions.is_valid(sid, now):
-            timeout = min(outbox.timeout, LONGEST_ZERO)
-            number = outbox.call(Move(control.base, ZERO, sid), timeout)
+            timeout = min(queue.timeout, LONGEST_ZERO)
+            number = queue.call(Move(control.base, ZERO, sid), timeout)
             sessions.used(sid, now)
             control.zero_sent(number, now + timeout)
         else:
             control.skip_zero()
     if control.stop_due(now):
-        control.stop_sent(outbox.call(StopBase(control.base), control.stop_deadline()), now)
+        control.stop_sent(queue.call(StopBase(control.base), control.stop_deadline()), now)
 
 
-def ask_whether_it_moves(control: BaseControl, outbox: Outbox, now: float) -> None:
+def ask_whether_it_moves(control: BaseControl, queue: RequestQueue, now: float) -> None:
     """Ask if the base moves, where R7 or R22 call for it."""
     if control.watch_due(now):
         control.watched()
-        outbox.call(IsMoving(control.base, Doubt.UNANSWERED))
+        queue.call(IsMoving(control.base, Doubt.UNANSWERED))
     if control.standing_due(now):
         control.standing_asked()
-        outbox.call(IsMoving(control.base, Doubt.STANDING))
+        queue.call(IsMoving(control.base, Doubt.STANDING))

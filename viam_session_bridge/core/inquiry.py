@@ -18,14 +18,14 @@ from viam_session_bridge.core.base_control import BaseControl, UNANSWERED
 from viam_session_bridge.core.events import (
     AtRest,
     ForeignSessions,
-    Happened,
     LeftToMachine,
+    MachineEvent,
     MotionUnknown,
     StillMoving,
     StopFinal,
 )
 from viam_session_bridge.core.machine_sessions import MachineSessions
-from viam_session_bridge.core.outbox import Outbox
+from viam_session_bridge.core.request_queue import RequestQueue
 from viam_session_bridge.core.requests import (
     Answer,
     Doubt,
@@ -34,9 +34,9 @@ from viam_session_bridge.core.requests import (
     Outcome,
     Purpose,
 )
-from viam_session_bridge.core.timing import earliest
+from viam_session_bridge.core.timing import soonest
 from viam_session_bridge.core.unresolved_commands import Probe
-from viam_session_bridge.core.verification import Finding, Verifying
+from viam_session_bridge.core.verification import Finding, Verification
 
 REPORTED_LATER = 1.0  # s, where the machine did not answer
 REPORTED_AGAIN = 30.0  # s: others may begin to drive at any time
@@ -49,7 +49,7 @@ class Inquiry:
         self,
         machine: str,
         bases: Mapping[str, BaseControl],
-        outbox: Outbox,
+        queue: RequestQueue,
         sessions: MachineSessions,
         *,
         asks_first: bool,
@@ -60,14 +60,14 @@ class Inquiry:
         :param asks_first: who else has sessions, before a base is stopped that does not stand
             under a zero (R22, under ``stop_policy: machine``)
         """
-        self.happened: list[Happened] = []
-        self.verifying = Verifying()
+        self.events: list[MachineEvent] = []
+        self.verification = Verification()
         self.unsettled = False  # some command of some base may be
         self._probe = Probe()
         self._machine = machine
         self._bases = bases
         self._asks_first = asks_first
-        self._outbox = outbox
+        self._queue = queue
         self._sessions = sessions
         self._undecided: dict[str, Stop] = {}  # stops of R19 that wait for the answer
         self._to_leave: dict[str, int] = {}  # once their command is answered; value: the foreign
@@ -83,7 +83,7 @@ class Inquiry:
 
     def commanded(self, base: str) -> None:
         """Take that a client commands the base."""
-        self.verifying.commanded(base)
+        self.verification.commanded(base)
         self._undecided.pop(base, None)
         self._to_leave.pop(base, None)
 
@@ -102,9 +102,9 @@ class Inquiry:
 
     def note_final(self, control: BaseControl, now: float) -> None:
         """Take what happened at a base: after a final stop it is verified to stand still (R20)."""
-        for one in control.happened:
+        for one in control.events:
             if isinstance(one, StopFinal) and not control.commanded:
-                self.verifying.final(control.base, one.timed_out, now)
+                self.verification.final(control.base, one.timed_out, now)
 
     def begin(self) -> None:
         """Ask again, after the machine was closed."""
@@ -113,12 +113,12 @@ class Inquiry:
     def end(self) -> None:
         """Ask no more; the machine is closed."""
         self._ended, self._report_at = True, None
-        self.verifying.end()
+        self.verification.end()
 
     def verify(self, now: float) -> None:
         """Ask whether the bases that are due stand still."""
-        for base in self.verifying.due(now):
-            self.verifying.asked(base, self._outbox.call(IsMoving(base)))
+        for base in self.verification.due(now):
+            self.verification.asked(base, self._queue.call(IsMoving(base)))
 
     def ask(self, now: float) -> None:
         """Ask what else is due, and leave what can be left."""
@@ -127,20 +127,20 @@ class Inquiry:
         for base in [b for b in self._to_leave if self._bases[b].in_flight is None]:
             self._leave(base, self._to_leave.pop(base), now)
         if self._undecided and self._deactivation is None:
-            self._deactivation = self._outbox.call(GetSessions(Purpose.DEACTIVATE))
+            self._deactivation = self._queue.call(GetSessions(Purpose.DEACTIVATE))
         if self._report_at is not None and self._report_at <= now:
             self._report_at = None
-            self._outbox.call(GetSessions(Purpose.REPORT))
+            self._queue.call(GetSessions(Purpose.REPORT))
         probe_due_at = self._probe_due_at()
         if probe_due_at is not None and probe_due_at <= now:
-            self._outbox.call(GetSessions())
+            self._queue.call(GetSessions())
             self._probe.sent(now)
 
     def next_deadline(self) -> float | None:
         """Return when to :meth:`verify` or :meth:`ask` next."""
         if self._ended:
             return None
-        return earliest((self.verifying.next_deadline(), self._probe_due_at(), self._report_at))
+        return soonest((self.verification.next_deadline(), self._probe_due_at(), self._report_at))
 
     def answered(
         self, number: int, request: IsMoving | GetSessions, answer: Answer, now: float
@@ -149,10 +149,10 @@ class Inquiry:
         if isinstance(request, IsMoving):
             return self._moving_answered(number, request, answer, now)
         elif request.purpose is Purpose.SETTLE:
-            bases = [control.unanswered for control in self._bases.values()]
+            bases = [control.unresolved for control in self._bases.values()]
             self._probe.answered(answer.outcome, bases, now)
         elif request.purpose is Purpose.VERIFY:
-            if self.verifying.answered_again(request.about, number, answer, now):
+            if self.verification.answered_again(request.about, number, answer, now):
                 return self._suspected(request.about, answer, now)
         elif request.purpose is Purpose.STANDING:
             if not self._foreign(answer):
@@ -170,7 +170,7 @@ class Inquiry:
             foreign, told = self._foreign(answer), self._foreign_told
             self._foreign_told = foreign
             if bool(foreign) != bool(told):
-                self.happened.append(ForeignSessions(self._machine, foreign, now))
+                self.events.append(ForeignSessions(self._machine, foreign, now))
             self._report_at = now + REPORTED_AGAIN if answer.outcome is Outcome.OK else None
         else:
             never = self._foreign_told is None
@@ -187,34 +187,34 @@ class Inquiry:
             if answer.outcome is Outcome.OK and not answer.moving:
                 return []
             if self._asks_first:
-                self._outbox.call(GetSessions(Purpose.STANDING, base))
+                self._queue.call(GetSessions(Purpose.STANDING, base))
             else:
                 control.stop_standing(now)
             return []
-        finding = self.verifying.answered(base, number, answer, now)
+        finding = self.verification.answered(base, number, answer, now)
         if finding is Finding.MOVES:
-            self.happened.append(StillMoving(base, None, False, now))
+            self.events.append(StillMoving(base, None, False, now))
         elif finding is Finding.AT_REST:
             control.found_at_rest()
-            self.happened.append(AtRest(base, now))
+            self.events.append(AtRest(base, now))
         elif finding is Finding.UNKNOWN:
-            self.happened.append(MotionUnknown(base, answer.detail, now))
+            self.events.append(MotionUnknown(base, answer.detail, now))
         elif finding is Finding.LATE_COMMAND:
-            self.happened.append(StillMoving(base, None, True, now))
+            self.events.append(StillMoving(base, None, True, now))
             return [Stop(base, Cause.STILL_MOVING, '', now)]
         elif finding is Finding.SUSPECT:
-            call = self._outbox.call(GetSessions(Purpose.VERIFY, base))
-            self.verifying.asked_again(base, call)
+            call = self._queue.call(GetSessions(Purpose.VERIFY, base))
+            self.verification.asked_again(base, call)
         return []
 
     def _suspected(self, base: str, answer: Answer, now: float) -> list[Stop]:
         foreign = self._foreign(answer)
         if not foreign:
             told = 0 if answer.outcome.answered else None
-            self.happened.append(StillMoving(base, told, True, now))
+            self.events.append(StillMoving(base, told, True, now))
             return [Stop(base, Cause.STILL_MOVING, '', now)]
-        if self.verifying.to_report(base, now):
-            self.happened.append(StillMoving(base, foreign, False, now))
+        if self.verification.to_report(base, now):
+            self.events.append(StillMoving(base, foreign, False, now))
         return []
 
     def _deactivated(self, foreign: int, now: float) -> list[Stop]:
@@ -228,15 +228,15 @@ class Inquiry:
         control = self._bases[base]
         if control.pending is None:  # its last command did not fail
             control.left_to_others()
-            self.verifying.commanded(base)
-            self.happened.append(LeftToMachine(base, foreign, now))
+            self.verification.commanded(base)
+            self.events.append(LeftToMachine(base, foreign, now))
 
     def _probe_due_at(self) -> float | None:
         if not self.unsettled:
             return None
-        unanswered = [one.unanswered for one in self._bases.values() if one.unanswered]
-        self.unsettled = bool(unanswered)
-        return self._probe.due_at(unanswered)
+        unresolved = [one.unresolved for one in self._bases.values() if one.unresolved]
+        self.unsettled = bool(unresolved)
+        return self._probe.due_at(unresolved)
 
     def _foreign(self, answer: Answer) -> int:
         """Return how many others have sessions; where the machine cannot tell: none (R16, R19)."""

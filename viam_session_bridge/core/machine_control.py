@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable
 from viam_session_bridge.configuration.model import StopPolicy
 from viam_session_bridge.core.actions import Cause, Forward, Refusal, Stop
 from viam_session_bridge.core.base_control import BaseControl
-from viam_session_bridge.core.concurrency_limit import Crowd
+from viam_session_bridge.core.concurrency_limit import ConcurrencyLimit
+from viam_session_bridge.core.dead_peer_detector import DeadPeerDetector
 from viam_session_bridge.core.events import (
     ChannelChanged,
-    Happened,
     LeftToMachine,
     MachineClosed,
+    MachineEvent,
 )
 from viam_session_bridge.core.handing_over import (
     ask_whether_it_moves,
@@ -29,9 +30,9 @@ from viam_session_bridge.core.handing_over import (
 )
 from viam_session_bridge.core.inquiry import Inquiry
 from viam_session_bridge.core.machine_sessions import MachineSessions
-from viam_session_bridge.core.missing_bases import is_unknown_base, Missing
-from viam_session_bridge.core.outbox import Outbox
-from viam_session_bridge.core.readiness import Connection
+from viam_session_bridge.core.missing_bases import is_unknown_base, MissingBases
+from viam_session_bridge.core.readiness import Readiness
+from viam_session_bridge.core.request_queue import RequestQueue
 from viam_session_bridge.core.requests import (
     Answer,
     Authenticate,
@@ -50,11 +51,10 @@ from viam_session_bridge.core.requests import (
     StopBase,
 )
 from viam_session_bridge.core.round_trip import RoundTrip
-from viam_session_bridge.core.stall_detector import StallDetector
-from viam_session_bridge.core.timing import earliest
+from viam_session_bridge.core.timing import soonest
 
 
-class Protocol:
+class MachineControl:
     """One machine, as the bridge deals with it."""
 
     def __init__(
@@ -99,18 +99,18 @@ class Protocol:
             allow_unsupervised,
             beat_at_signs=self._machine_stops,
         )
-        self._outbox = Outbox(machine, call_timeout)
-        self._crowd = Crowd()
-        self._connection = Connection(machine, authenticates, self._outbox)
-        self._stall_detector = StallDetector()
+        self._queue = RequestQueue(machine, call_timeout)
+        self._limit = ConcurrencyLimit()
+        self._readiness = Readiness(machine, authenticates, self._queue)
+        self._dead_peer_detector = DeadPeerDetector()
         self._inquiry = Inquiry(
-            machine, self.bases, self._outbox, self.sessions, asks_first=self._machine_stops
+            machine, self.bases, self._queue, self.sessions, asks_first=self._machine_stops
         )
-        self._missing = Missing(self._outbox)
-        self._round_trip = RoundTrip(machine, self._outbox)
+        self._missing_bases = MissingBases(self._queue)
+        self._round_trip = RoundTrip(machine, self._queue)
         self._further_stops = True  # False in the last moments before the exit (R19)
         self._to_report = False  # foreign sessions, once the channel is ready
-        self._happened: list[Happened] = []
+        self._events: list[MachineEvent] = []
         self._touched: dict[str, BaseControl] = {}  # since the last drain
         self._due: dict[str, float] = {}  # when a base is due, where it is ever
 
@@ -149,7 +149,7 @@ class Protocol:
             return False  # of a command that came too late: deactivation decides
         if stop.of_session_end and self._machine_stops and control.last_sid:
             control.left_to_machine()
-            if stop.cause is Cause.DEACTIVATED and control.unanswered:
+            if stop.cause is Cause.DEACTIVATED and control.unresolved:
                 control.stop(stop)  # what may run late is nobody's to stop but ours
             elif stop.cause is Cause.DEACTIVATED:
                 control.waiting = None
@@ -212,17 +212,17 @@ class Protocol:
 
     def channel(self, connected: bool, now: float) -> None:
         """Take that the channel is connected, or is so no longer."""
-        self._connection.channel(connected, now)
+        self._readiness.channel(connected, now)
         self._follow_connection(now)
 
     def _follow_connection(self, now: float) -> None:
         """Take up when the machine is ready again, and replay nothing (R13)."""
-        ready = self._connection.ready
+        ready = self._readiness.ready
         if ready == self.ready:
             return
         self.ready = ready
-        self._happened.append(ChannelChanged(self.machine, ready, now))
-        self._missing.channel(ready, now)
+        self._events.append(ChannelChanged(self.machine, ready, now))
+        self._missing_bases.channel(ready, now)
         if ready and self._to_report:
             self._to_report = False
             self._inquiry.report_foreign(now)
@@ -236,7 +236,7 @@ class Protocol:
 
     def opened(self, now: float) -> None:
         """Take that the channel is being opened."""
-        self._connection.opened(now)
+        self._readiness.opened(now)
         self._inquiry.begin()
         if not self.ready:
             self._to_report = not self._machine_stops
@@ -246,8 +246,8 @@ class Protocol:
         self.ready = False
         for control in self.bases.values():
             control.closed()
-        self._connection.closed()
-        self._missing = Missing(self._outbox)
+        self._readiness.closed()
+        self._missing_bases = MissingBases(self._queue)
         self._inquiry.end()
         return MachineClosed(self.machine, now)
 
@@ -257,17 +257,17 @@ class Protocol:
 
         :return: the base whose last command another client's call took the place of (R16), or ''
         """
-        request = self._outbox.answered(number)
-        self._crowd.answered(number)
+        request = self._queue.answered(number)
+        self._limit.answered(number)
         if answer.outcome.answered and not isinstance(request, (Authenticate, Diagnose, Redial)):
-            self._stall_detector.heard(now)
+            self._dead_peer_detector.heard(now)
         self._round_trip.call_ended(request, answer, now)
         if answer.outcome is Outcome.UNAUTHENTICATED:
             of_base = isinstance(request, (Move, StopBase, IsMoving))
-            self._connection.refused(number, answer.detail, now, of_base=of_base)
+            self._readiness.refused(number, answer.detail, now, of_base=of_base)
             self._follow_connection(now)
         if isinstance(request, Authenticate):
-            self._connection.authenticated(number, answer, now)
+            self._readiness.authenticated(number, answer, now)
             self._follow_connection(now)
         elif isinstance(request, StartSession):
             self._start_answered(number, answer, now)
@@ -276,12 +276,12 @@ class Protocol:
             if client is not None:
                 self._stop_bases_of(request.sid, client, '', now)
         elif isinstance(request, Diagnose):
-            self._connection.diagnosed(answer, now)
+            self._readiness.diagnosed(answer, now)
         elif isinstance(request, (ListBases, GetMachineStatus)):
-            self._happened += self._missing.listed(number, answer, now)
+            self._events += self._missing_bases.listed(number, answer, now)
         elif isinstance(request, Reach):
-            if self._stall_detector.question_ended(answer.outcome.answered, now):
-                self._outbox.call(Redial())
+            if self._dead_peer_detector.question_ended(answer.outcome.answered, now):
+                self._queue.call(Redial())
         elif isinstance(request, (IsMoving, GetSessions)):
             if isinstance(request, GetSessions):
                 for base in self.bases:  # commands of any may count as answered by this
@@ -299,7 +299,7 @@ class Protocol:
             unknown = is_unknown_base(answer)
             control.answered(number, answer.outcome, answer.detail, now, unknown)
             self._inquiry.base_answered(answer)
-            self._happened += self._missing.answered(request.base, answer, now)
+            self._events += self._missing_bases.answered(request.base, answer, now)
             if control.displaced:
                 control.displaced = False
                 return request.base
@@ -314,7 +314,7 @@ class Protocol:
                 self._touch(base)
         self._inquiry.verify(now)
         for machine_session in self.sessions.beats_due(now):
-            number = self._outbox.call(SendHeartbeat(machine_session.sid))
+            number = self._queue.call(SendHeartbeat(machine_session.sid))
             self.sessions.beat(machine_session, number, now)
 
     def next_deadline(self) -> float | None:
@@ -322,44 +322,44 @@ class Protocol:
         of_bases = min(self._due.values(), default=None)
         asks = (
             self._inquiry.next_deadline(),
-            self._connection.next_deadline(),
-            self._stall_detector.next_deadline(),
-            self._missing.next_deadline(),
+            self._readiness.next_deadline(),
+            self._dead_peer_detector.next_deadline(),
+            self._missing_bases.next_deadline(),
         )
-        return earliest((of_bases, self.sessions.next_beat(), self._crowd.next_turn(), *asks))
+        return soonest((of_bases, self.sessions.next_beat(), self._limit.next_turn(), *asks))
 
-    def drain(self, now: float) -> tuple[list[Call], list[Happened]]:
+    def drain(self, now: float) -> tuple[list[Call], list[MachineEvent]]:
         """Return the calls to hand over now, and what happened since."""
-        happened, self._happened = self._happened, []
+        events, self._events = self._events, []
         touched, self._touched = self._touched, {}
-        if turns := self._crowd.turns(now):
+        if turns := self._limit.turns(now):
             touched = {base: self.bases[base] for base in turns} | touched
         for control in touched.values():
             control.tick(now)
-            if hand_over_command(control, self.sessions, self._outbox, self._crowd, now):
+            if hand_over_command(control, self.sessions, self._queue, self._limit, now):
                 # It may have been accepted before the base was left to the machine (R16).
-                self._inquiry.verifying.commanded(control.base)
+                self._inquiry.verification.commanded(control.base)
             else:
-                hand_over_stop(control, self.sessions, self._outbox, now)
-                ask_whether_it_moves(control, self._outbox, now)
-            if control.happened:
+                hand_over_stop(control, self.sessions, self._queue, now)
+                ask_whether_it_moves(control, self._queue, now)
+            if control.events:
                 self._inquiry.note_final(control, now)
-                happened += control.happened
-                control.happened = []
+                events += control.events
+                control.events = []
             if (due_at := control.next_deadline()) is not None:
                 self._due[control.base] = due_at
             else:
                 self._due.pop(control.base, None)
         self._detect_stall(now)
-        self._connection.ask(now)
+        self._readiness.ask(now)
         self._inquiry.ask(now)
-        self._missing.ask(now)
+        self._missing_bases.ask(now)
         self._round_trip.ask(now)
-        for one in (self.sessions, self._inquiry, self._connection, self._round_trip):
-            if one.happened:
-                happened += one.happened
-                one.happened = []
-        return self._outbox.take(), happened
+        for one in (self.sessions, self._inquiry, self._readiness, self._round_trip):
+            if one.events:
+                events += one.events
+                one.events = []
+        return self._queue.take(), events
 
     def _start_answered(self, number: int, answer: Answer, now: float) -> None:
         machine_session = self.sessions.start_answered(number, answer, now)
@@ -385,8 +385,8 @@ class Protocol:
 
     def _leave_to_machine(self, control: BaseControl, stopped_by: float, now: float) -> None:
         """Verify by then that viam-server has stopped a base whose machine session is over."""
-        self._inquiry.verifying.left(control.base, max(stopped_by, now), control.lost)
-        self._happened.append(LeftToMachine(control.base, None, now))
+        self._inquiry.verification.left(control.base, max(stopped_by, now), control.lost)
+        self._events.append(LeftToMachine(control.base, None, now))
 
     def _detect_stall(self, now: float) -> None:
         """
@@ -399,15 +399,15 @@ class Protocol:
             and self._further_stops
             and any(one.open_stop() is not None for one in self.bases.values())
         )
-        self._stall_detector.watch(is_open, now)
-        if self._stall_detector.question_due(now):
-            self._stall_detector.asked()
-            self._outbox.call(Reach())
+        self._dead_peer_detector.watch(is_open, now)
+        if self._dead_peer_detector.question_due(now):
+            self._dead_peer_detector.asked()
+            self._queue.call(Reach())
 
     def _is_stopped(self, sid: str) -> bool:
         return not any(
             control.last_sid == sid
-            and (control.pending or control.in_flight or self._inquiry.verifying.is_left(base))
+            and (control.pending or control.in_flight or self._inquiry.verification.is_left(base))
             for base, control in self.bases.items()
         )
 

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import heapq
 
 from viam_session_bridge.core.events import (
-    Happened,
+    MachineEvent,
     MachineSessionExpired,
     MachineSessionFailed,
     MachineSessionStarted,
     Unsupervised,
 )
 from viam_session_bridge.core.requests import Answer, Outcome
-from viam_session_bridge.core.timing import earliest
+from viam_session_bridge.core.timing import soonest
 
 LONGEST_WINDOW = 60.0  # s, viam-server's upper bound: assumed until the machine told its own
 BEATS_PER_WINDOW = 5  # as Viam's SDKs do
@@ -73,7 +73,7 @@ class MachineSessions:
         self.machine = machine
         self.window = 0.0  # s, the machine's; 0 until it told
         self.unsupervised = False  # it has no sessions, and is driven all the same (R15)
-        self.happened: list[Happened] = []
+        self.events: list[MachineEvent] = []
         self._max_sessions = max_sessions
         self._call_timeout = call_timeout
         self._allow_unsupervised = allow_unsupervised
@@ -153,7 +153,7 @@ class MachineSessions:
                 self._started.popitem(last=False)
             self.window = answer.window
             self._push_beat(machine_session, number)
-            self.happened.append(
+            self.events.append(
                 MachineSessionStarted(
                     self.machine, machine_session.client, answer.sid, resumed, now
                 )
@@ -161,11 +161,11 @@ class MachineSessions:
         elif answer.outcome is Outcome.UNIMPLEMENTED and self._allow_unsupervised:
             if not self.unsupervised:
                 self.unsupervised = True
-                self.happened.append(Unsupervised(self.machine, now))
+                self.events.append(Unsupervised(self.machine, now))
         else:
             if not answer.outcome.answered:
                 self._lost_starts.append(self._lapses_at(now))
-            self.happened.append(
+            self.events.append(
                 MachineSessionFailed(self.machine, machine_session.client, answer.detail, now)
             )
         if machine_session.ended and not machine_session.sid and not machine_session.resume:
@@ -209,7 +209,7 @@ class MachineSessions:
 
     def next_beat(self) -> float | None:
         """Return when to ask for :meth:`beats_due` next; it may turn out to be early."""
-        return earliest((self._beats[0][0] if self._beats else None, *self._signed.values()))
+        return soonest((self._beats[0][0] if self._beats else None, *self._signed.values()))
 
     def beat(self, machine_session: MachineSession, number: int, now: float) -> None:
         """Take that a heartbeat is handed over; the next is due after its answer."""
@@ -237,7 +237,7 @@ class MachineSessions:
         machine_session.sid, machine_session.resume = '', sid
         if machine_session.ended:
             self._resting.remove(machine_session)
-        self.happened.append(
+        self.events.append(
             MachineSessionExpired(self.machine, machine_session.client, sid, now)
         )
         return machine_session.client

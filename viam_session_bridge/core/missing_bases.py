@@ -13,9 +13,9 @@ from __future__ import annotations
 import math
 import re
 
-from viam_session_bridge.core.backoff import Pause
+from viam_session_bridge.core.backoff import Backoff
 from viam_session_bridge.core.events import BaseKnown, BaseUnknown
-from viam_session_bridge.core.outbox import Outbox
+from viam_session_bridge.core.request_queue import RequestQueue
 from viam_session_bridge.core.requests import (
     Answer,
     GetMachineStatus,
@@ -46,16 +46,16 @@ def is_unknown_base(answer: Answer) -> bool:
     return answer.outcome is Outcome.FAILED and bool(_UNKNOWN_BASE.fullmatch(answer.detail))
 
 
-class Missing:
+class MissingBases:
     """The bases that one machine lacks."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, queue: RequestQueue) -> None:
         """Start disconnected."""
-        self._outbox = outbox
+        self._queue = queue
         self._ask_at: float | None = None
         self._asked: int | None = None  # the question that is open
         self._by_status = True  # whether the machine has a status
-        self._pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._known: set[str] = set()  # those that took a call, whatever is listed
         self._since: dict[str, float] = {}  # since when each is missing
         self._told: dict[str, float] = {}
@@ -64,7 +64,7 @@ class Missing:
         """Take that the machine can be asked, or can be no more."""
         self._ask_at, self._asked, self._by_status = (now if ready else None), None, True
         self._known, self._since = set(), {}
-        self._pause.reset()
+        self._backoff.reset()
 
     def answered(self, base: str, answer: Answer, now: float) -> list[BaseKnown]:
         """Take the answer of a command or a stop."""
@@ -86,7 +86,7 @@ class Missing:
         if self._ask_at is not None and self._ask_at <= now:
             self._ask_at = None
             question = GetMachineStatus() if self._by_status else ListBases()
-            self._asked = self._outbox.call(question, LISTED_WITHIN)
+            self._asked = self._queue.call(question, LISTED_WITHIN)
 
     def next_deadline(self) -> float | None:
         """Return when to :meth:`ask` next."""
@@ -101,27 +101,27 @@ class Missing:
             if answer.outcome is Outcome.UNIMPLEMENTED and self._by_status:
                 self._by_status, self._ask_at = False, now
             else:
-                self._ask_at = now + self._pause.take()
+                self._ask_at = now + self._backoff.take()
             return []
-        listed, happened = answer.listed, list[BaseKnown | BaseUnknown]()
+        listed, events = answer.listed, list[BaseKnown | BaseUnknown]()
         self._since = {
             base: self._since.get(base, now)
             for base in listed.lacking if base not in self._known
         }  # fmt: skip
         for base in self._told.keys() - self._since.keys():
-            happened += self._found(base, now)
+            events += self._found(base, now)
         for base in self._since:
             detail = listed.lacking[base]
             if not listed.complete and now < self._since[base] + MISSING_AFTER:
                 continue
             if now >= self._told.get(base, -math.inf) + TOLD_AGAIN_AFTER:
                 self._told[base] = now
-                happened.append(BaseUnknown(base, listed.bases, detail, now))
+                events.append(BaseUnknown(base, listed.bases, detail, now))
         if self._since:
-            self._ask_at = now + self._pause.take()
+            self._ask_at = now + self._backoff.take()
         else:
-            self._pause.reset()
-        return happened
+            self._backoff.reset()
+        return events
 
     def _found(self, base: str, now: float) -> list[BaseKnown]:
         return [BaseKnown(base, now)] if self._told.pop(base, None) is not None else []

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from viam_session_bridge.core.actions import Cause, Stop
-from viam_session_bridge.core.backoff import Pause
+from viam_session_bridge.core.backoff import Backoff
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # s, before a Stop or a question is sent again
 LONGEST_TIMEOUT = 60.0  # s
@@ -61,8 +61,8 @@ class PendingStop:
         self.detail = ''  # why the last Stop failed, in the machine's words
         self.unknown_since: float | None = None  # the machine knows no such base
         self.overdue_at = stop.at + OVERDUE_AFTER
-        self.pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
-        self._watch_pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
+        self.backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        self._watch_pause = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
 
     @property
     def holds_motion(self) -> bool:
@@ -84,7 +84,7 @@ class PendingStop:
     def begin_anew(self, stop: Stop, last_call: int) -> None:
         """Take a reason to stop the base that no Stop sent so far covers."""
         self.distrust(last_call)
-        self.pause.reset()
+        self.backoff.reset()
         self._watch_pause.reset()
         self.due_at = stop.at
 

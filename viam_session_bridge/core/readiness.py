@@ -13,9 +13,9 @@ are named by numbers; the token itself never comes here.
 
 from __future__ import annotations
 
-from viam_session_bridge.core.backoff import Pause
-from viam_session_bridge.core.events import AccessRefused, Happened, MachineAbsent
-from viam_session_bridge.core.outbox import Outbox
+from viam_session_bridge.core.backoff import Backoff
+from viam_session_bridge.core.events import AccessRefused, MachineAbsent, MachineEvent
+from viam_session_bridge.core.request_queue import RequestQueue
 from viam_session_bridge.core.requests import (
     Answer,
     Authenticate,
@@ -23,7 +23,7 @@ from viam_session_bridge.core.requests import (
     ListBases,
     Outcome,
 )
-from viam_session_bridge.core.timing import earliest
+from viam_session_bridge.core.timing import soonest
 
 ABSENT_AFTER = 2.0  # s
 TOLD_AGAIN_AFTER = 60.0  # s
@@ -35,20 +35,20 @@ DIAGNOSIS_TIMEOUT = 10.0  # s
 ASKED_AGAIN_AFTER = 1.0  # s, whether the machine itself refuses, while its bases do
 
 
-class Connection:
+class Readiness:
     """The connection to one machine, and its access token."""
 
-    def __init__(self, machine: str, authenticates: bool, outbox: Outbox) -> None:
+    def __init__(self, machine: str, authenticates: bool, queue: RequestQueue) -> None:
         """Start disconnected; ``authenticates``: whether there are credentials for it."""
-        self.happened: list[Happened] = []
+        self.events: list[MachineEvent] = []
         self._machine = machine
         self._authenticates = authenticates
-        self._outbox = outbox
+        self._queue = queue
         self._connected = False
         self._granted = not authenticates
         self._authenticate_at: float | None = None
         self._authentication: int | None = None
-        self._pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)  # after an answer that was no token
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)  # after an answer that was no token
         self._void_pause = 0.0  # s, after a token that was refused soon
         self._granted_at = float('-inf')
         self._granted_after = 0  # the last call that went without this token
@@ -80,7 +80,7 @@ class Connection:
         self._explain_at = None if connected else now + ABSENT_AFTER
         if self._authenticates:
             self._granted, self._void_pause = False, 0.0
-            self._pause.reset()
+            self._backoff.reset()
             self._authenticate_at = now if connected else None
 
     def refused(self, number: int, detail: str, now: float, *, of_base: bool) -> None:
@@ -94,7 +94,7 @@ class Connection:
         if of_base:
             if number > self._granted_after and now >= self._asked_at + ASKED_AGAIN_AFTER:
                 self._asked_at = now
-                self._outbox.call(ListBases())
+                self._queue.call(ListBases())
         elif not self._authenticates:
             self._tell_refusal(detail, now)
         elif self._granted and self._connected and number > self._granted_after:
@@ -110,23 +110,23 @@ class Connection:
         """Ask for what is due."""
         if self._authenticate_at is not None and self._authenticate_at <= now:
             self._authenticate_at = None
-            self._authentication = self._outbox.call(Authenticate(), AUTHENTICATION_TIMEOUT)
+            self._authentication = self._queue.call(Authenticate(), AUTHENTICATION_TIMEOUT)
         if not self._explaining and self._explain_at is not None and self._explain_at <= now:
             self._explain_at = None
             self._explaining = True
-            self._outbox.call(Diagnose(), DIAGNOSIS_TIMEOUT)
+            self._queue.call(Diagnose(), DIAGNOSIS_TIMEOUT)
 
     def next_deadline(self) -> float | None:
         """Return when to :meth:`ask` next."""
         explain_at = None if self._explaining else self._explain_at
-        return earliest((self._authenticate_at, explain_at))
+        return soonest((self._authenticate_at, explain_at))
 
     def diagnosed(self, answer: Answer, now: float) -> None:
         """Take why the machine is not connected."""
         self._explaining = False
         if not self._connected:
             self._explain_at = now + TOLD_AGAIN_AFTER
-            self.happened.append(MachineAbsent(self._machine, answer.detail, now))
+            self.events.append(MachineAbsent(self._machine, answer.detail, now))
 
     def authenticated(self, number: int, answer: Answer, now: float) -> None:
         """Take the answer to a request for a token."""
@@ -136,15 +136,15 @@ class Connection:
         # A machine without keys does not know the call, and lets everyone in.
         if answer.outcome in (Outcome.OK, Outcome.UNIMPLEMENTED):
             self._granted, self._granted_at, self._asked_at = True, now, float('-inf')
-            self._granted_after = self._outbox.last
-            self._pause.reset()
+            self._granted_after = self._queue.last
+            self._backoff.reset()
             if answer.lifetime:
                 self._authenticate_at = now + max(RENEWED_AT * answer.lifetime, FIRST_PAUSE)
             return
-        self._authenticate_at = now + self._pause.take()
+        self._authenticate_at = now + self._backoff.take()
         self._tell_refusal(answer.detail, now)
 
     def _tell_refusal(self, detail: str, now: float) -> None:
         if now >= self._refusal_told + TOLD_AGAIN_AFTER:
             self._refusal_told = now
-            self.happened.append(AccessRefused(self._machine, detail, now))
+            self.events.append(AccessRefused(self._machine, detail, now))

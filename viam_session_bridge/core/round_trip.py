@@ -11,7 +11,7 @@ long it took is told, with the parameter. Pure.
 from __future__ import annotations
 
 from viam_session_bridge.core.events import CallsInTime, CallsTakeLonger
-from viam_session_bridge.core.outbox import Outbox
+from viam_session_bridge.core.request_queue import RequestQueue
 from viam_session_bridge.core.requests import (
     Answer,
     GetSessions,
@@ -32,11 +32,11 @@ QUESTION = GetSessions(Purpose.ROUND_TRIP)
 class RoundTrip:
     """The time that the calls of one machine take, where that is longer than they may."""
 
-    def __init__(self, machine: str, outbox: Outbox) -> None:
+    def __init__(self, machine: str, queue: RequestQueue) -> None:
         """Start with nothing known; the outbox has the deadline of the calls."""
-        self.happened: list[CallsTakeLonger | CallsInTime] = []
+        self.events: list[CallsTakeLonger | CallsInTime] = []
         self._machine = machine
-        self._outbox = outbox
+        self._queue = queue
         self._timeouts = 0
         self._asked_at: float | None = None  # the question that is open
         self._not_before = float('-inf')
@@ -51,16 +51,16 @@ class RoundTrip:
             self._timeouts = self._timeouts + 1 if answer.outcome is Outcome.TIMED_OUT else 0
             if self._longer and answer.outcome.answered:
                 self._longer = False
-                self.happened.append(CallsInTime(self._machine, now))
+                self.events.append(CallsInTime(self._machine, now))
         elif request == QUESTION and self._asked_at is not None:
             took, self._asked_at = now - self._asked_at, None
             self._not_before = now + ASKED_AGAIN_AFTER
             timed_out = answer.outcome is Outcome.TIMED_OUT
-            limit = self._outbox.timeout
+            limit = self._queue.timeout
             if timed_out or (answer.outcome.answered and took > limit):
                 self._longer = True
                 round_trip = None if timed_out else took
-                self.happened.append(CallsTakeLonger(self._machine, limit, round_trip, now))
+                self.events.append(CallsTakeLonger(self._machine, limit, round_trip, now))
 
     def ask(self, now: float) -> None:
         """Ask if that is due, which it is by the end of a call alone."""
@@ -68,4 +68,4 @@ class RoundTrip:
             return
         if now >= self._not_before:
             self._timeouts, self._asked_at = 0, now
-            self._outbox.call(QUESTION, ANSWERED_WITHIN)
+            self._queue.call(QUESTION, ANSWERED_WITHIN)

@@ -15,11 +15,11 @@ import heapq
 
 from viam_session_bridge.configuration.model import SessionsMode
 from viam_session_bridge.core.actions import (
+    Action,
     Cause,
     Forward,
     Refusal,
     Refused,
-    Said,
     SessionEnded,
     SessionStarted,
     Stop,
@@ -33,7 +33,7 @@ from viam_session_bridge.core.velocity import Velocity
 LEFT_CLIENTS_REMEMBERED = 1024
 
 
-class Core:
+class SessionTable:
     """All sessions and last users of one bridge."""
 
     def __init__(self, window: float, modes: Mapping[str, SessionsMode]) -> None:
@@ -81,37 +81,37 @@ class Core:
         velocity: Velocity,
         now: float,
         refusal: Refusal | None = None,
-    ) -> list[Said]:
+    ) -> list[Action]:
         """
         Take a command of the client's for the base.
 
         :param refusal: why the machine or the message itself rules it out, if it does
         """
-        said = self.expire(now)
+        actions = self.expire(now)
         session = self._sessions.get(client)
         mode = self._modes[base]
         refusal = self._refusal(client, velocity, mode, session) or refusal
         if refusal is not None:
-            return said + self._refuse(client, base, velocity.is_zero, refusal, now)
+            return actions + self._refuse(client, base, velocity.is_zero, refusal, now)
         previous = self._last_users.get(base)
         if mode is SessionsMode.DISABLED:
             session = None
         elif session is None:
             session = self._start(client, mode, now)
-            said.append(SessionStarted(client, session.number, now))
+            actions.append(SessionStarted(client, session.number, now))
         if session is not None:
             session.sign = now
             session.commands += 1
         if previous is not session:
             self._take_over(base, previous, session)
-            said.append(TakenOver(base, client, _number(session), _number(previous), now))
+            actions.append(TakenOver(base, client, _number(session), _number(previous), now))
         self._commanders[base] = client
-        said.append(Forward(base, client, _number(session), velocity, now))
-        return said
+        actions.append(Forward(base, client, _number(session), velocity, now))
+        return actions
 
     def discard(
         self, client: str, base: str, velocity: Velocity | None, now: float
-    ) -> list[Said]:
+    ) -> list[Action]:
         """
         Take that a command of the client's for the base was discarded: it is refused (R2).
 
@@ -120,34 +120,34 @@ class Core:
         is_zero = velocity is not None and velocity.is_zero
         return self.expire(now) + self._refuse(client, base, is_zero, Refusal.OLD, now)
 
-    def heartbeat(self, client: str, mode: SessionsMode, own: bool, now: float) -> list[Said]:
+    def heartbeat(self, client: str, mode: SessionsMode, own: bool, now: float) -> list[Action]:
         """
         Take a heartbeat for the client (R3).
 
         :param mode: that of the bases which the client commands
         :param own: whether the client's own node sent it; another's is a permission
         """
-        said = self.expire(now)
+        actions = self.expire(now)
         session = self._sessions.get(client)
         if session is None:
             if mode is SessionsMode.MANUAL and client not in self._left:
                 session = self._start(client, mode, now)
-                said.append(SessionStarted(client, session.number, now))
-            return said
+                actions.append(SessionStarted(client, session.number, now))
+            return actions
         session.heartbeat = now
         if own:
             session.sign = now
-        return said
+        return actions
 
-    def left(self, client: str, now: float) -> list[Said]:
+    def left(self, client: str, now: float) -> list[Action]:
         """Take that the client's publisher left the graph; refuse it until :meth:`seen` (R2)."""
-        said = self.expire(now)
+        actions = self.expire(now)
         self._left[client] = None
         while len(self._left) > LEFT_CLIENTS_REMEMBERED:
             self._left.popitem(last=False)
         if client in self._sessions:
-            said += self._end(self._sessions[client], Cause.LEFT, now)
-        return said
+            actions += self._end(self._sessions[client], Cause.LEFT, now)
+        return actions
 
     def seen(self, client: str) -> None:
         """Take that the graph shows the client's publisher."""
@@ -160,9 +160,9 @@ class Core:
         if last_user is not None:
             self._take_over(base, last_user, None)
 
-    def expire(self, now: float) -> list[Said]:
+    def expire(self, now: float) -> list[Action]:
         """End every session that is due (R4)."""
-        said: list[Said] = []
+        actions: list[Action] = []
         while self._due and self._due[0][0] <= now:
             _, number, session = heapq.heappop(self._due)
             if self._sessions.get(session.client) is not session:
@@ -171,19 +171,19 @@ class Core:
             if deadline > now:
                 heapq.heappush(self._due, (deadline, number, session))
             else:
-                said += self._end(session, Cause.LAPSE, now)
-        return said
+                actions += self._end(session, Cause.LAPSE, now)
+        return actions
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`expire` is to be called next; it may turn out to be early."""
         return self._due[0][0] if self._due else None
 
-    def end_all(self, now: float) -> list[Said]:
+    def end_all(self, now: float) -> list[Action]:
         """End all sessions, for deactivation and shutdown (R2, R19)."""
-        said = self.expire(now)
+        actions = self.expire(now)
         for session in list(self._sessions.values()):
-            said += self._end(session, Cause.DEACTIVATED, now)
-        return said
+            actions += self._end(session, Cause.DEACTIVATED, now)
+        return actions
 
     def _refusal(
         self, client: str, velocity: Velocity, mode: SessionsMode, session: Session | None
@@ -198,16 +198,16 @@ class Core:
 
     def _refuse(
         self, client: str, base: str, is_zero: bool, reason: Refusal, now: float
-    ) -> list[Said]:
+    ) -> list[Action]:
         commanded_last = self._commanders.get(base) == client
         if commanded_last and is_zero:
             return [Stop(base, Cause.ZERO, client, now)]
         if client in self._sessions:
             self._sessions[client].refusals[reason.value] += 1
-        said: list[Said] = [Refused(base, client, reason, now)]
+        actions: list[Action] = [Refused(base, client, reason, now)]
         if commanded_last:
-            said.append(Stop(base, Cause.REFUSED, client, now))
-        return said
+            actions.append(Stop(base, Cause.REFUSED, client, now))
+        return actions
 
     def _start(self, client: str, mode: SessionsMode, now: float) -> Session:
         self._numbers += 1
@@ -225,10 +225,10 @@ class Core:
             self._last_users[base] = session
             session.last_used.add(base)
 
-    def _end(self, session: Session, cause: Cause, now: float) -> list[Said]:
+    def _end(self, session: Session, cause: Cause, now: float) -> list[Action]:
         del self._sessions[session.client]
         bases = tuple(sorted(session.last_used))
-        said: list[Said] = [
+        actions: list[Action] = [
             SessionEnded(
                 client=session.client,
                 session=session.number,
@@ -243,8 +243,8 @@ class Core:
         ]
         for base in bases:
             self._take_over(base, session, None)
-            said.append(Stop(base, cause, session.client, now, session.number, session.sign))
-        return said
+            actions.append(Stop(base, cause, session.client, now, session.number, session.sign))
+        return actions
 
 
 def _number(session: Session | None) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 
-class Closing:
+class ShutdownOrder:
     """The machines of one bridge, and which of them are still open."""
 
     def __init__(self, parents: Mapping[str, str], level_timeout: float) -> None:
@@ -27,7 +27,7 @@ class Closing:
         self._level_timeout = level_timeout
         self._open: set[str] = set()
         self._final_since: dict[str, float] = {}
-        self._closing = False
+        self._shutdown_order = False
 
     @property
     def open(self) -> frozenset[str]:
@@ -45,12 +45,12 @@ class Closing:
 
     def begin(self) -> None:
         """Close every machine as soon as it may."""
-        self._closing = True
+        self._shutdown_order = True
 
     def open_all(self) -> list[str]:
         """Keep open what is, and open the rest; return the latter, main parts first."""
         opened = sorted((m for m in self._parents if m not in self._open), key=self.depth)
-        self._closing = False
+        self._shutdown_order = False
         self._open = set(self._parents)
         self._final_since.clear()
         return opened
@@ -62,7 +62,7 @@ class Closing:
         :param is_final: whether all stops of a machine's bases are final
         """
         closed: list[str] = []
-        if not self._closing:
+        if not self._shutdown_order:
             return closed
         for machine in self.deepest_first():
             if machine not in self._open:
@@ -78,7 +78,7 @@ class Closing:
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`step` is to be called next, whatever else happens."""
-        if not self._closing:
+        if not self._shutdown_order:
             return None
         waiting = (self._final_since[m] for m in self._open if m in self._final_since)
         return min((since + self._level_timeout for since in waiting), default=None)

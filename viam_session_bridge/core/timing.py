@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def earliest(times: Iterable[float | None]) -> float | None:
+def soonest(times: Iterable[float | None]) -> float | None:
     """Return the earliest, None where there is none; asked several times for each command."""
     first = None
     for at in times:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from viam_session_bridge.core.backoff import Pause
+from viam_session_bridge.core.backoff import Backoff
 from viam_session_bridge.core.requests import Outcome
 
 SETTLED_AFTER_PROBE = 1.0  # s
@@ -21,7 +21,7 @@ SETTLED_WITHOUT_PROBE = 10.0  # s
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # s, between two probes without an answer
 
 
-class Unanswered:
+class UnresolvedCommands:
     """
     The unanswered commands of one base. True while there are any.
 
@@ -72,9 +72,9 @@ class Probe:
         self._out = False
         self._sent_at = 0.0
         self._not_before = 0.0
-        self._pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
 
-    def due_at(self, bases: Iterable[Unanswered]) -> float | None:
+    def due_at(self, bases: Iterable[UnresolvedCommands]) -> float | None:
         """Return when a probe is to be handed over, None while none is needed or one is out."""
         if self._out:
             return None
@@ -85,12 +85,12 @@ class Probe:
         """Take that a probe is handed over."""
         self._out, self._sent_at = True, now
 
-    def answered(self, outcome: Outcome, bases: Iterable[Unanswered], now: float) -> None:
+    def answered(self, outcome: Outcome, bases: Iterable[UnresolvedCommands], now: float) -> None:
         """Take the answer of the probe that is out."""
         self._out = False
         if outcome in (Outcome.OK, Outcome.UNIMPLEMENTED):
-            self._pause.reset()
+            self._backoff.reset()
             for base in bases:
                 base.probed(self._sent_at, outcome is Outcome.OK, now)
         else:
-            self._not_before = now + self._pause.take()
+            self._not_before = now + self._backoff.take()

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from enum import Enum
 
-from viam_session_bridge.core.backoff import Pause
+from viam_session_bridge.core.backoff import Backoff
 from viam_session_bridge.core.requests import Answer, Outcome
-from viam_session_bridge.core.timing import earliest
+from viam_session_bridge.core.timing import soonest
 
 FIRST_AFTER = 0.1  # s after the final stop
 LEFT_AFTER = 0.25  # s after the machine is to have stopped it
@@ -48,10 +48,10 @@ class _Base:
         self.distrusted_until = 0.0  # a command had timed out
         self.left = False  # to its machine, and not found at rest since
         self.reported = False  # that it moves
-        self.pause = Pause(FIRST_AFTER, AGAIN_AFTER)
+        self.backoff = Backoff(FIRST_AFTER, AGAIN_AFTER)
 
 
-class Verifying:
+class Verification:
     """The questions about the bases of one machine."""
 
     def __init__(self) -> None:
@@ -71,8 +71,8 @@ class Verifying:
             asking.late_commands += timed_out
         asking.left = False
         asking.final_at = now
-        asking.pause.reset()
-        asking.due_at = now + asking.pause.take()
+        asking.backoff.reset()
+        asking.due_at = now + asking.backoff.take()
 
     def left(self, base: str, stopped_by: float, timed_out: int) -> None:
         """Take that a base is left to its machine, which is to stop it by then (R16)."""
@@ -103,7 +103,7 @@ class Verifying:
     def next_deadline(self) -> float | None:
         """Return when to ask next."""
         # Asked for each command, when there is nearly always nothing to verify.
-        return earliest(one.due_at for one in self._bases.values()) if self._bases else None
+        return soonest(one.due_at for one in self._bases.values()) if self._bases else None
 
     def asked(self, base: str, number: int) -> None:
         """Take that the question is handed over."""
@@ -139,7 +139,7 @@ class Verifying:
             reported, asking.reported = asking.reported, False
             return Finding.AT_REST if reported else Finding.FINE
         if not distrusted:
-            asking.due_at = now + asking.pause.take()
+            asking.due_at = now + asking.backoff.take()
         elif now >= asking.final_at + STOPPED_ANEW_AFTER:
             if asking.late_commands:
                 asking.late_commands -= 1

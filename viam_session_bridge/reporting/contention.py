@@ -39,7 +39,7 @@ class _Run:
     takeovers: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
 
-class TakingTurns:
+class Contention:
     """Watches the takeovers of all bases."""
 
     def __init__(self) -> None:

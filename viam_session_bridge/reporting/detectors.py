@@ -39,9 +39,9 @@ from viam_session_bridge.core.events import (
     Unsupervised,
 )
 from viam_session_bridge.reporting.active_problems import at_base, at_machine, BRIDGE, Problems
-from viam_session_bridge.reporting.contention import LOOKED_AT, TakingTurns, Turns
-from viam_session_bridge.reporting.nameless import Nameless
+from viam_session_bridge.reporting.contention import Contention, LOOKED_AT, Turns
 from viam_session_bridge.reporting.slow_publishers import FEW, Slow, SlowPublishers
+from viam_session_bridge.reporting.unnamed_clients import UnnamedClients
 
 AMPLE = 2.5  # periods of a publisher make a window that holds even when one message is lost
 FAILURE_LASTS = 10.0  # s, unless it recurs: a client that is refused tries again
@@ -86,9 +86,9 @@ class Diagnoses:
         self._describe = describe
         self._slow_machines: set[str] = set()
         self._failing: dict[str, _Failing] = {}  # by base
-        self._turns = TakingTurns()
+        self._turns = Contention()
         self._slow = SlowPublishers()
-        self.nameless = Nameless()
+        self.nameless = UnnamedClients()
 
     def stand(self, event: Event, line: str) -> None:
         """Take the line of an event that begins, or confirms, what stands."""

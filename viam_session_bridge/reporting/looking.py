@@ -24,9 +24,9 @@ def look(bridge: Bridge, now: float, describe: Callable[[str], tuple[str, str]])
 
     :param describe: a client's node and topic
     """
-    window = bridge.core.window
+    window = bridge.table.window
     sessions = []
-    for session in bridge.core.sessions:
+    for session in bridge.table.sessions:
         node, topic = describe(session.client)
         sids = {}
         for name, machine in bridge.machines.items():
@@ -55,7 +55,7 @@ def look(bridge: Bridge, now: float, describe: Callable[[str], tuple[str, str]])
                        machine.sessions.window)
         )
         for base, control in machine.bases.items():
-            user = bridge.core.last_user(base)
+            user = bridge.table.last_user(base)
             refusals: Counter[str] = Counter()
             for (refused, reason), count in bridge.refusals.items():
                 if refused == base:

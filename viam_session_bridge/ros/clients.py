@@ -16,11 +16,11 @@ from typing import Any, Protocol
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.reporting.active_problems import Problems
 from viam_session_bridge.reporting.throttle import Throttle
-from viam_session_bridge.ros.gaps import Losses
+from viam_session_bridge.ros.incompatible_publishers import IncompatiblePublishers
+from viam_session_bridge.ros.message_loss import MessageLosses
 from viam_session_bridge.ros.messages import Reading
 from viam_session_bridge.ros.publishers import Publisher, Publishers, same_node
 from viam_session_bridge.ros.subscription import gids_available
-from viam_session_bridge.ros.unheard import Unheard
 
 NAMES_KEPT = 1024  # of publishers that left, too: logs and the overview name them
 TOLD_KEPT = 1024  # of refused heartbeats, each is told once
@@ -89,11 +89,11 @@ class Clients:
         self._throttle = Throttle()
         self.discards: Counter[str] = Counter()
         self.refused_heartbeats: Counter[str] = Counter()
-        self.losses = Losses()
-        self.old_messages = Losses()
-        self.replacements = Losses()
+        self.losses = MessageLosses()
+        self.old_messages = MessageLosses()
+        self.replacements = MessageLosses()
         self.problems = Problems()
-        self._unheard = Unheard(self.problems)
+        self._unheard = IncompatiblePublishers(self.problems)
 
     def describe(self, client: str) -> Client:
         """Return what is known of a client; from any thread."""

@@ -21,10 +21,10 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from viam_session_bridge.ros.ending import Ending
 from viam_session_bridge.ros.middleware import avoid_shared_memory
 from viam_session_bridge.ros.node import BridgeNode
 from viam_session_bridge.ros.node_parameters import autostart
+from viam_session_bridge.ros.shutdown_request import ShutdownRequest
 from viam_session_bridge.ros.subscription import gids_available
 from viam_session_bridge.ros.systemd import Supervisor
 from viam_session_bridge.ros.watchdog import watch
@@ -44,7 +44,7 @@ def main(args: list[str] | None = None) -> int:
         return 1
     # Not before: it may block for ever in native code (Zenoh without its router), where a signal
     # is to end the process as the system does. From here on the end is an orderly one.
-    ending = Ending()
+    ending = ShutdownRequest()
     try:
         node = BridgeNode(finished=ending.come)
     except ParameterException as error:  # of a parameter of rclpy's own, such as use_sim_time
@@ -90,7 +90,7 @@ def _spin(executor: SingleThreadedExecutor, node: BridgeNode) -> None:
         node.fail(error)
 
 
-def _bring_up(node: BridgeNode, ending: Ending) -> bool:
+def _bring_up(node: BridgeNode, ending: ShutdownRequest) -> bool:
     done = TransitionCallbackReturn.SUCCESS
     if node.trigger_configure() != done:
         return False

@@ -24,7 +24,7 @@ from viam_session_bridge.ros.node_parameters import Parameters
 from viam_session_bridge.ros.receiver import Receiver
 from viam_session_bridge.ros.reporter import Reporter
 from viam_session_bridge.ros.subscription import gids_available
-from viam_session_bridge.runtime import Shell
+from viam_session_bridge.runtime import Runtime
 from viam_session_bridge.viam.access import complete
 
 HEARTBEAT_TOPIC = '~/heartbeat'
@@ -44,7 +44,7 @@ class BridgeNode(Node):
         self._finished = finished
         self._settings = Parameters(self)
         self._configuration: Configuration | None = None
-        self._shell: Shell | None = None
+        self._runtime: Runtime | None = None
         self._receiver: Receiver | None = None
         self._reporter: Reporter | None = None
         self.problems: tuple[str, ...] = ()
@@ -65,13 +65,13 @@ class BridgeNode(Node):
             return TransitionCallbackReturn.FAILURE
         self._settings.lock()
         self._configuration = configuration
-        self._shell = Shell(configuration, self._reporter.wake, self.fail)
-        self._shell.start()
+        self._runtime = Runtime(configuration, self._reporter.wake, self.fail)
+        self._runtime.start()
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Accept commands."""
-        assert self._configuration and self._shell and self._reporter
+        assert self._configuration and self._runtime and self._reporter
         types: dict[str, type] = {}
         for base in self._configuration.bases:
             types.update(dict.fromkeys(base.command_topics, Twist))
@@ -90,7 +90,7 @@ class BridgeNode(Node):
                 'are one client, and heartbeats are permissions only'
             )
         clients = Clients(
-            self._shell,
+            self._runtime,
             lambda: receiver.publishers,
             frozenset(types),
             lambda: self.get_clock().now().nanoseconds * 1e-9,
@@ -110,8 +110,8 @@ class BridgeNode(Node):
             self.get_logger().error(f'cannot subscribe: {error}')
             return TransitionCallbackReturn.FAILURE
         self._receiver = receiver
-        self._reporter.observe(self._shell, clients)
-        self._shell.activate()
+        self._reporter.observe(self._runtime, clients)
+        self._runtime.activate()
         receiver.start()
         return super().on_activate(state)
 
@@ -143,19 +143,19 @@ class BridgeNode(Node):
 
     def end_driving(self) -> None:
         """End all sessions and stop their bases at once; from any thread."""
-        shell = self._shell
-        if shell is not None:
-            shell.deactivate()
+        runtime = self._runtime
+        if runtime is not None:
+            runtime.deactivate()
 
     def came_round(self) -> bool:
         """Tell whether the lapse clock, if there is one, ticked since this was last asked."""
-        shell = self._shell
-        return shell is None or shell.came_round()
+        runtime = self._runtime
+        return runtime is None or runtime.came_round()
 
     def abandon(self) -> None:
         """End what threads there are after a shutdown that failed itself."""
-        if self._shell is not None:
-            self._shell.close()
+        if self._runtime is not None:
+            self._runtime.close()
         if self._receiver is not None:
             self._receiver.stop()
 
@@ -166,13 +166,13 @@ class BridgeNode(Node):
             self._receiver = None
 
     def _disconnect(self) -> None:
-        if self._shell is None:
+        if self._runtime is None:
             return
         assert self._configuration and self._reporter
         timeout = self._configuration.shutdown_timeout
-        not_final = self._shell.wait_closed(timeout)
+        not_final = self._runtime.wait_closed(timeout)
         self.never_stopped = [base for base, acknowledged in not_final.items() if not acknowledged]
-        self._shell.close()
+        self._runtime.close()
         self._reporter.close()
         for base, acknowledged in not_final.items():
             if acknowledged:
@@ -185,7 +185,7 @@ class BridgeNode(Node):
                     f'{base}: its stop was never acknowledged within shutdown_timeout '
                     f'({timeout} s): see to the base itself'
                 )
-        self._shell = self._reporter = None
+        self._runtime = self._reporter = None
 
     def _warn(self, text: str) -> None:
         self.get_logger().warning(text)

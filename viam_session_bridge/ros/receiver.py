@@ -28,10 +28,10 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from std_msgs.msg import String
 
 from viam_session_bridge.core.message_age import MessageAge
-from viam_session_bridge.ros.gaps import Gaps
+from viam_session_bridge.ros.message_loss import MessageLoss
 from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers
 from viam_session_bridge.ros.sink import Sink
-from viam_session_bridge.ros.stall_guard import Punctuality
+from viam_session_bridge.ros.stall_detector import StallDetector
 from viam_session_bridge.ros.subscription import DEPTH, Inlet, subscribe, WaitSet
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Receiver:
         self._window = window
         self._stopping = False
         self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
-        self._gaps = Gaps()
+        self._gaps = MessageLoss()
         # The heartbeat first, so that in each round it is taken before the commands.
         self._inlets = subscribe(node, [(heartbeat_topic, String), *topics.items()])
         self._wait_set = WaitSet(node, self._inlets)
@@ -145,7 +145,7 @@ class Receiver:
         now = monotonic()
         self._looks = Looks([inlet.topic for inlet in inlets], now)
         self._matched_at = now
-        self._punctuality = Punctuality(self._window, now)
+        self._punctuality = StallDetector(self._window, now)
         alive_at = now
         while not self._stopping:
             wake_at = min(now + min(self._punctuality.period, UNNOTICED), self._looks.next_at)

@@ -30,14 +30,14 @@ from viam_session_bridge.reporting.diagnostics import (
     StopLatency,
     Wrong,
 )
+from viam_session_bridge.reporting.duty_cycle import DutyCycle
 from viam_session_bridge.reporting.event_log import EventLog
 from viam_session_bridge.reporting.log_text import about, tell
 from viam_session_bridge.reporting.looking import Ended, look
 from viam_session_bridge.reporting.overview import Overview
 from viam_session_bridge.reporting.throttle import Throttle
 from viam_session_bridge.ros.clients import Clients
-from viam_session_bridge.ros.pace import Pace
-from viam_session_bridge.runtime import Shell
+from viam_session_bridge.runtime import Runtime
 
 PERIOD = 1.0  # s
 EVENTS_EVERY = 0.05  # s: each time costs the executor a millisecond, as much as a command in all
@@ -57,7 +57,7 @@ class Reporter:
         self._plaintext = frozenset(
             machine.name for machine in configuration.machines if machine.is_plaintext_to_network
         )
-        self._shell: Shell | None = None
+        self._runtime: Runtime | None = None
         self._clients: Clients | None = None
         self._ended = Ended()
         self._throttle = Throttle()
@@ -71,15 +71,15 @@ class Reporter:
         # The node's own clock may be simulated, and stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(PERIOD, self._publish_all, clock=steady)
-        self._pace = Pace()
+        self._pace = DutyCycle()
         self._later = node.create_timer(PERIOD, self._publish_changes, clock=steady)
         self._later.cancel()
         self._rested = node.create_timer(EVENTS_EVERY, self._end_rest, clock=steady)
         self._rested.cancel()
 
-    def observe(self, shell: Shell, clients: Clients) -> None:
+    def observe(self, runtime: Runtime, clients: Clients) -> None:
         """Report on this shell."""
-        self._shell, self._clients = shell, clients
+        self._runtime, self._clients = runtime, clients
 
     def wake(self) -> None:
         """Have the executor take the shell's events, now or after its rest; from any thread."""
@@ -88,9 +88,9 @@ class Reporter:
 
     def overview(self) -> Overview:
         """Return the overview, with the sessions that ended last."""
-        if self._shell is None:
+        if self._runtime is None:
             return Overview(False, 0.0, 0, [], [], [])
-        overview = self._shell.look(lambda bridge, now: look(bridge, now, self._describe))
+        overview = self._runtime.look(lambda bridge, now: look(bridge, now, self._describe))
         self._diagnoses.window = overview.window
         return replace(overview, sessions=[*overview.sessions, *self._ended])
 
@@ -113,9 +113,9 @@ class Reporter:
         self._take_events()  # those of which nobody was woken
 
     def _take_events(self) -> None:
-        if self._shell is None:
+        if self._runtime is None:
             return
-        events = list(self._shell.events())
+        events = list(self._runtime.events())
         if events and not self._resting:
             self._resting = True
             self._rested.reset()

@@ -21,7 +21,7 @@ from typing import NoReturn
 
 import grpc
 
-from viam_session_bridge.core.backoff import Pause
+from viam_session_bridge.core.backoff import Backoff
 from viam_session_bridge.viam import messages
 from viam_session_bridge.viam.credentials import Credentials, CredentialsError
 from viam_session_bridge.viam.webrtc_process import DialError, DialProcess
@@ -101,7 +101,7 @@ class Dialer:
             self._thread.join()
 
     def _run(self) -> None:
-        pause = Pause(FIRST_PAUSE, LONGEST_PAUSE)
+        pause = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         wait = 0.0
         while not self._closing.wait(wait):
             if self._connect():

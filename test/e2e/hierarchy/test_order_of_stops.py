@@ -29,7 +29,7 @@ from viam_session_bridge.configuration.model import (
 from viam_session_bridge.core.bridge import Bridge
 from viam_session_bridge.core.requests import Answer, Call, StopBase
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.runtime import Shell
+from viam_session_bridge.runtime import Runtime
 from viam_session_bridge.viam.channel import Channel
 
 pytestmark = pytest.mark.fast_bases('all that is judged is over before a Stop ends')
@@ -74,15 +74,15 @@ class Running:
     def __init__(self, tree: Tree, parents: dict[str, str]) -> None:
         self._tree = tree
         self._failures: list[BaseException] = []
-        self._shell = Shell(configuration(tree, parents), lambda: None, self._failures.append)
+        self._runtime = Runtime(configuration(tree, parents), lambda: None, self._failures.append)
 
     def __enter__(self) -> Running:
-        self._shell.start()
-        self._shell.activate()
+        self._runtime.start()
+        self._runtime.activate()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._shell.close()
+        self._runtime.close()
         assert self._failures == []
 
     def wait_connected(self) -> None:
@@ -91,7 +91,7 @@ class Running:
         def connected(bridge: Bridge, _: float) -> bool:
             return all(machine.ready for machine in bridge.machines.values())
 
-        wait_for(lambda: self._shell.look(connected), 'connected')
+        wait_for(lambda: self._runtime.look(connected), 'connected')
 
     def lapse(self) -> dict[str, float]:
         """Drive all, fall silent, and return when each base got its stop."""
@@ -102,12 +102,12 @@ class Running:
             return [entry.t for entry in entries if entry.t >= since]
 
         def driven() -> bool:
-            self._shell.command('client', '/all', Velocity(x=0.2))
+            self._runtime.command('client', '/all', Velocity(x=0.2))
             return all(began(part, 'set_velocity') for part in self._tree)
 
         wait_for(driven, 'all are driven')
         wait_for(lambda: all(began(part, 'stop') for part in self._tree), 'all are stopped')
-        wait_for(lambda: not self._shell.look(lambda bridge, _: bridge.not_final()), 'for good')
+        wait_for(lambda: not self._runtime.look(lambda bridge, _: bridge.not_final()), 'for good')
         return {part: began(part, 'stop')[0] for part in self._tree}
 
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from viam_session_bridge.core.actions import Forward, Said
-from viam_session_bridge.core.events import Happened
+from viam_session_bridge.core.actions import Action, Forward
+from viam_session_bridge.core.events import MachineEvent
 from viam_session_bridge.reporting.event_log import LogClosed, Logged, LogOpened, name_of
 
 KINDS: dict[str, type[Logged]] = {
     name_of(kind): kind
-    for kind in (*get_args(Said), *get_args(Happened), LogOpened, LogClosed)
+    for kind in (*get_args(Action), *get_args(MachineEvent), LogOpened, LogClosed)
     if kind is not Forward
 }
 _ABOUT = ('node', 'topic')

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import pytest
 
-from viam_session_bridge.ros.pace import Pace, SHARE
+from viam_session_bridge.reporting.duty_cycle import DutyCycle, SHARE
 
 
 def test_without_a_change_there_is_nothing_to_publish() -> None:
-    pace = Pace()
+    pace = DutyCycle()
     assert pace.wait(0.0) is None
     pace.changed()
     pace.published(0.0, 0.001)
@@ -18,13 +18,13 @@ def test_without_a_change_there_is_nothing_to_publish() -> None:
 
 
 def test_the_first_change_is_published_at_once() -> None:
-    pace = Pace()
+    pace = DutyCycle()
     pace.changed()
     assert pace.wait(0.0) == 0.0
 
 
 def test_a_change_right_after_waits_and_is_not_forgotten() -> None:
-    pace = Pace()
+    pace = DutyCycle()
     pace.published(0.0, 0.01)
     pace.changed()
     assert pace.wait(0.01) == pytest.approx(0.01 / SHARE)
@@ -32,7 +32,7 @@ def test_a_change_right_after_waits_and_is_not_forgotten() -> None:
 
 
 def test_changes_without_end_leave_the_time_to_the_commands() -> None:
-    pace, now, taken, longest = Pace(), 0.0, 0.0, 0.0
+    pace, now, taken, longest = DutyCycle(), 0.0, 0.0, 0.0
     published_at = 0.0
     while now < 60.0:
         pace.changed()

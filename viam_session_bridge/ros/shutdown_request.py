@@ -12,7 +12,7 @@ import signal
 from viam_session_bridge.signals import ending
 
 
-class Ending:
+class ShutdownRequest:
     """
     The end of the process, by a signal that asks for it or one of its own threads.
 

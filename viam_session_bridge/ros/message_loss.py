@@ -14,7 +14,7 @@ from collections import Counter
 PUBLISHERS_KEPT = 1024  # they come and go as often as they like
 
 
-class Gaps:
+class MessageLoss:
     """The last number of each publisher."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Gaps:
         return max(number - last - 1, 0)
 
 
-class Losses:
+class MessageLosses:
     """How many messages were lost (or replaced), by topic, and where that goes on now."""
 
     def __init__(self) -> None:

@@ -55,14 +55,18 @@ from viam_session_bridge.reporting.active_problems import (
     SHOWN,
     TOLD_AGAIN_AFTER,
 )
-from viam_session_bridge.reporting.contention import FOR, TakingTurns
+from viam_session_bridge.reporting.contention import Contention, FOR
 from viam_session_bridge.reporting.detectors import Diagnoses, FAILURE_LASTS
 from viam_session_bridge.reporting.log_text import tell
-from viam_session_bridge.reporting.nameless import AFTER, Nameless
 from viam_session_bridge.reporting.overview import SessionRow
 from viam_session_bridge.reporting.slow_publishers import CLIENTS_KEPT, SlowPublishers
+from viam_session_bridge.reporting.unnamed_clients import AFTER, UnnamedClients
+from viam_session_bridge.ros.incompatible_publishers import (
+    IncompatiblePublishers,
+    LASTS,
+    wrong_qos,
+)
 from viam_session_bridge.ros.publishers import UNKNOWN
-from viam_session_bridge.ros.unheard import LASTS, Unheard, wrong_qos
 
 PERIODS = [(0.51, '1.3'), (0.6, '1.5'), (1.0, '2.5'), (1.8, '4.5')]  # s, and ample windows
 
@@ -79,7 +83,7 @@ def drive(commands: Iterable[tuple[float, str]], until: float = 0.0) -> list[Eve
         rig.until(at)
         rig.drive(client)
     rig.until(max(until, rig.now))
-    return rig.happened
+    return rig.events
 
 
 def told(events: Iterable[Event], diagnosing: Diagnoses | None = None) -> list[str]:
@@ -112,7 +116,7 @@ def test_where_no_window_is_long_enough_the_remedy_is_to_publish_faster() -> Non
     for at in times(70.0, 7):
         rig.until(at)
         rig.drive('teleop')
-    (line,) = told(rig.happened, diagnosing)
+    (line,) = told(rig.events, diagnosing)
     assert line == (
         '/teleop publishes every 70 s on /cmd_vel, the window is 60 s: publish faster'
     )
@@ -213,7 +217,7 @@ def test_one_that_leaves_and_comes_again_is_not_told() -> None:
         rig.drive('teleop')
         rig.left('teleop')
         rig.acknowledge()
-    assert told(rig.happened) == []
+    assert told(rig.events) == []
 
 
 def test_of_many_clients_the_last_are_remembered() -> None:
@@ -323,7 +327,7 @@ def test_clients_on_bases_of_their_own_do_not_take_turns() -> None:
 
 
 def test_few_takeovers_are_remembered_however_fast_they_come() -> None:
-    watch = TakingTurns()
+    watch = Contention()
     for number in range(10_000):
         watch.taken_over(TakenOver('base', str(number), 2, 1, number * 1e-4))
     assert len(watch._runs['base'].takeovers) < 10
@@ -584,7 +588,7 @@ def row(client: str = '01', node: str = '', age: float = AFTER + 1.0) -> Session
 
 
 def test_a_client_whose_node_the_graph_does_not_name_is_told_once() -> None:
-    nameless = Nameless()
+    nameless = UnnamedClients()
     (line,) = nameless.look([row('01'), row('02')])
     assert line.startswith('/cmd_vel: the graph does not name the node of a client (Cyclone DDS')
     assert 'RMW_IMPLEMENTATION=rmw_fastrtps_cpp' in line
@@ -602,7 +606,7 @@ def test_a_client_whose_node_the_graph_does_not_name_is_told_once() -> None:
     ids=['named', 'young', "Jazzy's", 'ended'],
 )
 def test_a_client_that_has_a_name_or_may_get_one_is_not_told(known: SessionRow) -> None:
-    assert Nameless().look([known]) == []
+    assert UnnamedClients().look([known]) == []
 
 
 def refusals(count: int, reason: Refusal = Refusal.NO_SESSION, client: str = '01') -> list[Event]:
@@ -648,7 +652,7 @@ def info(name: str = 'nav', kind: str = TWIST, namespace: str = '/robot') -> Any
 
 
 def seen(there: Any, wanted: str = TWIST, why: str = '', now: float = 0.0) -> str | None:
-    return Unheard(Problems()).seen('/cmd_vel', there, wanted, why, now)
+    return IncompatiblePublishers(Problems()).seen('/cmd_vel', there, wanted, why, now)
 
 
 @pytest.mark.parametrize(
@@ -703,7 +707,7 @@ def test_every_reason_of_an_incompatible_qos_is_told() -> None:
 
 def test_one_is_told_once_a_minute_and_shown_until_it_is_seen_no_more() -> None:
     problems = Problems()
-    unheard = Unheard(problems)
+    unheard = IncompatiblePublishers(problems)
     lines = [unheard.seen('/cmd_vel', info(kind=STAMPED), TWIST, '', at) for at in times(2.0, 61)]
     assert sum(line is not None for line in lines) == 3
     assert len(problems.lines(BRIDGE, 119.9 + LASTS)) == 1
@@ -711,7 +715,7 @@ def test_one_is_told_once_a_minute_and_shown_until_it_is_seen_no_more() -> None:
 
 
 def test_one_whose_name_is_not_known_yet_is_told_when_it_is() -> None:
-    unheard = Unheard(Problems())
+    unheard = IncompatiblePublishers(Problems())
     nameless = info(UNKNOWN[0], STAMPED, UNKNOWN[1])
     assert unheard.seen('/cmd_vel', nameless, TWIST, '', 0.0) is None
     assert unheard.seen('/cmd_vel', info(kind=STAMPED), TWIST, '', 0.1) is not None

@@ -8,7 +8,7 @@ import pytest
 
 from viam_session_bridge.core.actions import Cause, Forward, Stop
 from viam_session_bridge.core.concurrency_limit import MOST, YOUNG
-from viam_session_bridge.core.machine_control import Protocol
+from viam_session_bridge.core.machine_control import MachineControl
 from viam_session_bridge.core.requests import (
     Answer,
     Call,
@@ -28,7 +28,7 @@ class Machine:
     """A protocol whose machine is connected and knows the client's session."""
 
     def __init__(self) -> None:
-        self.protocol = Protocol('main', BASES, window=WINDOW, call_timeout=0.25)
+        self.protocol = MachineControl('main', BASES, window=WINDOW, call_timeout=0.25)
         self.protocol.channel(True, 0.0)
         (question,) = self.drain(0.0)
         listed = Listed(tuple(BASES), {}, True)

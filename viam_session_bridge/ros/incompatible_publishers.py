@@ -30,7 +30,7 @@ SETTINGS = {
 }
 
 
-class Unheard:
+class IncompatiblePublishers:
     """Who is not heard, and why."""
 
     def __init__(self, problems: Problems) -> None:

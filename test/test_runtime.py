@@ -30,7 +30,7 @@ from viam_session_bridge.configuration.model import (
 from viam_session_bridge.core.bridge import Bridge
 from viam_session_bridge.core.requests import Call
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.runtime import Shell
+from viam_session_bridge.runtime import Runtime
 from viam_session_bridge.simulation.server import SimulatedMachine
 from viam_session_bridge.viam.channel import Channel
 
@@ -59,23 +59,23 @@ class Running:
     def __init__(self, *addresses: str) -> None:
         self.failures: list[BaseException] = []
         self.woken = threading.Event()
-        self.shell = Shell(configuration(*addresses), self.woken.set, self.failures.append)
+        self.runtime = Runtime(configuration(*addresses), self.woken.set, self.failures.append)
 
     def __enter__(self) -> Running:
         with ExitStack() as unless_connected:
-            unless_connected.callback(self.shell.close)
-            self.shell.start()
-            self.shell.activate()
+            unless_connected.callback(self.runtime.close)
+            self.runtime.start()
+            self.runtime.activate()
             self.wait_for(lambda bridge: all(m.ready for m in bridge.machines.values()))
             unless_connected.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.shell.close()
+        self.runtime.close()
 
     def wait_for(self, state: Callable[[Bridge], bool]) -> None:
         end = time.monotonic() + BOUND
-        while not self.shell.look(lambda bridge, now: state(bridge)):
+        while not self.runtime.look(lambda bridge, now: state(bridge)):
             assert time.monotonic() < end, 'the bridge did not get there'
             time.sleep(0.001)
 
@@ -84,7 +84,7 @@ class Running:
         for _ in range(times):
             time.sleep(0.02)
             last = time.monotonic()
-            self.shell.command(f'client {number}', f'/cmd_vel{number}', Velocity(x=0.2))
+            self.runtime.command(f'client {number}', f'/cmd_vel{number}', Velocity(x=0.2))
         return last
 
 
@@ -116,9 +116,9 @@ def test_a_machine_that_is_connected_at_once_is_asked_at_once(
 
     monkeypatch.setattr(runtime, 'Channel', AtOnce)
     running = Running('127.0.0.1:1')
-    running.shell.activate()
+    running.runtime.activate()
     assert AtOnce.asked
-    running.shell.close()
+    running.runtime.close()
 
 
 def test_silence_stops_the_base_one_window_after_the_last_command(
@@ -146,15 +146,15 @@ def test_a_hung_machine_delays_no_other_machines_stop(
         with Running(address, hung_address) as running:
             running.drive(1)
             os.kill(hung.pid, signal.SIGSTOP)
-            running.shell.command('client 1', '/cmd_vel1', Velocity(x=0.2))
+            running.runtime.command('client 1', '/cmd_vel1', Velocity(x=0.2))
             last = running.drive(0)
             late = stop_of(record) - last - WINDOW
             assert -0.005 <= late <= 0.2
-            running.shell.deactivate()
-            assert running.shell.wait_closed(0.5) == {'b1': False}
+            running.runtime.deactivate()
+            assert running.runtime.wait_closed(0.5) == {'b1': False}
             os.kill(hung.pid, signal.SIGCONT)
             # The command without an answer settles a second after the machine spoke again (R7).
-            assert running.shell.wait_closed(BOUND) == {}
+            assert running.runtime.wait_closed(BOUND) == {}
         assert running.failures == []
     finally:
         hung.kill()
@@ -172,9 +172,9 @@ def test_the_exit_waits_for_a_stop_whose_machine_session_lapsed_meanwhile() -> N
             running.drive(0)
             running.wait_for(lambda bridge: not bridge.machines['m0'].bases['b0'].in_flight)
             os.kill(frozen.pid, signal.SIGSTOP)
-            running.shell.deactivate()
+            running.runtime.deactivate()
             thaw.start()
-            assert running.shell.wait_closed(0.6) == {}
+            assert running.runtime.wait_closed(0.6) == {}
         assert running.failures == []
     finally:
         thaw.cancel()
@@ -188,8 +188,8 @@ def test_deactivation_stops_what_was_commanded_and_refuses_what_follows(
     address, record = machine
     with Running(address) as running:
         running.drive(0)
-        running.shell.deactivate()
-        assert running.shell.wait_closed(BOUND) == {}
+        running.runtime.deactivate()
+        assert running.runtime.wait_closed(BOUND) == {}
         before = len(record.commands('base'))
         running.drive(0, times=2)
     assert len(record.commands('base')) == before

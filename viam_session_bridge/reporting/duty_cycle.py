@@ -13,7 +13,7 @@ SHARE = 0.05
 """Share of the time that publishing may take."""
 
 
-class Pace:
+class DutyCycle:
     """When what changed is to be published; ``now`` in s, steady."""
 
     def __init__(self) -> None:

@@ -14,33 +14,33 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from viam_session_bridge.reporting.diagnostics import diagnostic_statuses
 from viam_session_bridge.reporting.overview import Overview
-from viam_session_bridge.ros.gaps import Gaps, Losses, PUBLISHERS_KEPT
+from viam_session_bridge.ros.message_loss import MessageLoss, MessageLosses, PUBLISHERS_KEPT
 
 
 def test_messages_in_order_leave_no_gap() -> None:
-    gaps = Gaps()
+    gaps = MessageLoss()
     assert [gaps.before('a', number) for number in (7, 8, 9)] == [0, 0, 0]
 
 
 def test_what_is_missing_between_two_messages_was_lost() -> None:
-    gaps = Gaps()
+    gaps = MessageLoss()
     assert [gaps.before('a', number) for number in (1, 5, 6, 8)] == [0, 3, 0, 1]
 
 
 def test_publishers_are_counted_apart() -> None:
-    gaps = Gaps()
+    gaps = MessageLoss()
     assert [gaps.before(*one) for one in (('a', 1), ('b', 100), ('a', 2), ('b', 103))] == [
         0, 0, 0, 2,
     ]  # fmt: skip
 
 
 def test_one_that_comes_late_or_twice_is_no_gap() -> None:
-    gaps = Gaps()
+    gaps = MessageLoss()
     assert [gaps.before('a', number) for number in (1, 3, 2, 3, 4)] == [0, 1, 0, 0, 0]
 
 
 def test_of_many_publishers_those_heard_last_are_remembered() -> None:
-    gaps = Gaps()
+    gaps = MessageLoss()
     gaps.before('first', 1)
     gaps.before('kept', 1)
     for number in range(PUBLISHERS_KEPT):
@@ -51,7 +51,7 @@ def test_of_many_publishers_those_heard_last_are_remembered() -> None:
 
 
 def test_topics_lose_now_that_lost_since_the_last_look() -> None:
-    losses = Losses()
+    losses = MessageLosses()
     assert losses.recent() == []
     losses.add('/b', 2)
     losses.add('/a', 1)
@@ -81,7 +81,7 @@ def test_diagnostics_warn_no_more_of_what_was_lost_before() -> None:
 
 
 def test_a_few_that_are_replaced_are_no_matter() -> None:
-    replacements = Losses()
+    replacements = MessageLosses()
     replacements.add('/a', 9)
     replacements.add('/b', 10)
     assert replacements.recent(10) == ['/b']

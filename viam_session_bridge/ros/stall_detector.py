@@ -7,7 +7,7 @@ from __future__ import annotations
 from viam_session_bridge.core.session import tolerated_lateness
 
 
-class Punctuality:
+class StallDetector:
     """R2's watch on the loop itself: pure, one check after each wait and after each take."""
 
     def __init__(self, window: float, now: float) -> None:

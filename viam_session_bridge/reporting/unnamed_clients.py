@@ -18,7 +18,7 @@ from viam_session_bridge.reporting.overview import SessionRow
 AFTER = 5.0  # s: with Fast DDS the graph tells a name 20 to 100 ms after the first message
 
 
-class Nameless:
+class UnnamedClients:
     """Tells of them once for each topic."""
 
     def __init__(self) -> None:

@@ -9,8 +9,8 @@ from typing import TypeVar
 import pytest
 
 from viam_session_bridge.core.actions import Cause, Forward, Stop
-from viam_session_bridge.core.events import AtRest, Happened, MotionUnknown, StillMoving
-from viam_session_bridge.core.machine_control import Protocol
+from viam_session_bridge.core.events import AtRest, MachineEvent, MotionUnknown, StillMoving
+from viam_session_bridge.core.machine_control import MachineControl
 from viam_session_bridge.core.requests import (
     Answer,
     Call,
@@ -28,7 +28,7 @@ from viam_session_bridge.core.verification import (
     AGAIN_FOR,
     Finding,
     STOPPED_ANEW_AFTER,
-    Verifying,
+    Verification,
 )
 
 H = TypeVar('H', StillMoving, AtRest, MotionUnknown)
@@ -42,9 +42,9 @@ class Bench:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.protocol = Protocol('main', ['base'], window=0.5, call_timeout=0.25)
+        self.protocol = MachineControl('main', ['base'], window=0.5, call_timeout=0.25)
         self.open: list[Call] = []
-        self.told: list[Happened] = []
+        self.told: list[MachineEvent] = []
         self.protocol.channel(True, self.now)
         self.drain()
 
@@ -289,7 +289,7 @@ class Questions:
     """The questions about one base, each answered at once."""
 
     def __init__(self) -> None:
-        self.verifying = Verifying()
+        self.verifying = Verification()
         self._number = 0
 
     def answer(self, now: float, answer: Answer) -> Finding:

@@ -17,7 +17,7 @@ PATIENCE, LONGEST_PATIENCE = 1.0, 60.0  # s, without a word from the machine
 QUESTIONS = 3  # without an answer
 
 
-class StallDetector:
+class DeadPeerDetector:
     """The words from one machine while a Stop to it is open."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from viam_session_bridge.core.requests import Call, Request
 
 
-class Outbox:
+class RequestQueue:
     """Calls by number; the numbers ascend in the order of handing over."""
 
     def __init__(self, machine: str, timeout: float) -> None:

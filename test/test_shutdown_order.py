@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from viam_session_bridge.core.shutdown_order import Closing
+from viam_session_bridge.core.shutdown_order import ShutdownOrder
 
 PARENTS = {'main': '', 'arm': 'main', 'hand': 'arm', 'mast': 'main'}
 LEVEL_TIMEOUT = 1.0
 
 
-def closing() -> Closing:
-    machines = Closing(PARENTS, LEVEL_TIMEOUT)
+def closing() -> ShutdownOrder:
+    machines = ShutdownOrder(PARENTS, LEVEL_TIMEOUT)
     machines.open_all()
     machines.begin()
     return machines
@@ -24,14 +24,14 @@ def all_but(*hung: str) -> Callable[[str], bool]:
 
 
 def test_all_are_opened_main_parts_first() -> None:
-    machines = Closing(PARENTS, LEVEL_TIMEOUT)
+    machines = ShutdownOrder(PARENTS, LEVEL_TIMEOUT)
     assert machines.open == frozenset()
     assert machines.open_all() == ['main', 'arm', 'mast', 'hand']
     assert machines.open == frozenset(PARENTS)
 
 
 def test_nothing_closes_before_it_is_to() -> None:
-    machines = Closing(PARENTS, LEVEL_TIMEOUT)
+    machines = ShutdownOrder(PARENTS, LEVEL_TIMEOUT)
     machines.open_all()
     assert machines.step(all_but(), 0.0) == []
 
