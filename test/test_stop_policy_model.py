@@ -23,6 +23,7 @@ from viam_session_bridge.core.events import AtRest, LeftToMachine, StillMoving
 from viam_session_bridge.core.requests import (
     Answer,
     Call,
+    GetMachineStatus,
     GetSessions,
     Move,
     Outcome,
@@ -164,7 +165,8 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
         super().handed_over(call, ticks)
         request = call.request
         nothing_to_stop = isinstance(request, StopBase) and request.base not in self.ran
-        assert self.open or request == GetSessions() or nothing_to_stop, 'it closed'
+        asks = request in (GetSessions(), GetMachineStatus())  # due at that very moment
+        assert self.open or asks or nothing_to_stop, 'it closed'
         if isinstance(request, SendHeartbeat):
             self.check_heartbeat(self.owner[request.sid])
         elif isinstance(request, StartSession) and request.resume:
