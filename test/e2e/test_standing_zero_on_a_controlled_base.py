@@ -69,7 +69,7 @@ def test_one_that_drives_on_under_its_zeros_is_stopped_and_driven_again(
     wheels.keeps_moving(zeros, WINDOW / 2)
     rest = wheels.wait_rest(zeros, WINDOW + ROOM)
     assert rest - zeros >= WINDOW / 2
-    (stopped,) = [one for one in bridge.events('stop_acknowledged') if one['at'] >= zeros]
+    stopped = bridge.wait_event('stop_acknowledged', since=zeros)
     assert stopped['stop']['cause'] == 'a zero that does not stop it'
     wheels.keeps_still(4 * WINDOW)
     assert not [one for one in bridge.events('session_ended') if one['at'] >= zeros]
