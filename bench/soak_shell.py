@@ -120,9 +120,9 @@ def main(address: str, log: str, sessions: int, commands: int, seconds: float) -
         return not (failures or enough or time.monotonic() >= until)
 
     says_at = 0.0
-    crowd = ConcurrencyLimit(runtime)
+    load = ClientLoad(runtime)
     while goes_on():
-        crowd.step()
+        load.step()
         if time.monotonic() >= says_at:
             says_at = time.monotonic() + EVERY
             _say(log, reporting)
@@ -134,7 +134,7 @@ def main(address: str, log: str, sessions: int, commands: int, seconds: float) -
     return 1 if failures or not_final else 0
 
 
-class ConcurrencyLimit:
+class ClientLoad:
     """Clients that command some times and fall silent, leave, or begin anew."""
 
     def __init__(self, runtime: Runtime) -> None:

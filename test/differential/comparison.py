@@ -24,7 +24,7 @@ _WIDEST = 0.25
 
 
 @dataclass(frozen=True)
-class MachineEvent:
+class RecordedEffect:
     """A command (its speed in mm/s) or STOP took effect; `by_machine`: by its own rules."""
 
     what: int
@@ -39,9 +39,9 @@ class Tape:
         """Read nothing yet."""
         self._tail = Tail(path)
         self._lock = threading.Lock()
-        self._of: defaultdict[str, list[MachineEvent]] = defaultdict(list)
+        self._of: defaultdict[str, list[RecordedEffect]] = defaultdict(list)
 
-    def happened(self, base: str, start: float, end: float) -> list[MachineEvent]:
+    def happened(self, base: str, start: float, end: float) -> list[RecordedEffect]:
         """Return what took effect on a base between two times."""
         with self._lock:
             for line in self._tail.new():
@@ -51,9 +51,9 @@ class Tape:
 
     def _add(self, line: dict[str, Any]) -> None:
         if line['call'] == 'stop':
-            one = MachineEvent(STOP, line['t'], line.get('cause') == 'session')
+            one = RecordedEffect(STOP, line['t'], line.get('cause') == 'session')
         elif line['call'] == 'set_velocity':
-            one = MachineEvent(round(line['linear'][1]), line['t'])
+            one = RecordedEffect(round(line['linear'][1]), line['t'])
         else:
             return
         self._of[line['base']].append(one)
@@ -88,7 +88,7 @@ class Verdict:
 def compare(
     base: str,
     expected: Sequence[Effect],
-    happened: Sequence[MachineEvent],
+    happened: Sequence[RecordedEffect],
     kind: Kind,
     load: Callable[[float, float], float],
 ) -> Verdict:
@@ -137,7 +137,7 @@ def moving(whats: Sequence[int]) -> list[int]:
 
 
 def _without_overtaken(
-    due: Sequence[Effect], there: Sequence[MachineEvent], load: Callable[[float, float], float]
+    due: Sequence[Effect], there: Sequence[RecordedEffect], load: Callable[[float, float], float]
 ) -> list[Effect]:
     """Leave out the commands that a newer one replaced while they waited (R14)."""
     kept: list[Effect] = []
@@ -153,7 +153,7 @@ def _without_overtaken(
     return kept
 
 
-def _words(effects: Iterable[Effect | MachineEvent]) -> str:
+def _words(effects: Iterable[Effect | RecordedEffect]) -> str:
     return ', '.join(_word(one.what) for one in effects) or 'nothing'
 
 

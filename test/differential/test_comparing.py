@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from differential.comparison import compare, MachineEvent, moving, Verdict
+from differential.comparison import compare, moving, RecordedEffect, Verdict
 from differential.expected import Effect, Expected, planned, STOP
 from differential.generator import draw
 from differential.script import Do, Kind, Script, Step
@@ -19,12 +19,12 @@ from viam_session_bridge.core.actions import Refusal
 from viam_session_bridge.core.sessions import SessionTable
 
 EXPECTED = [Effect(1, 1.0, 1.001), Effect(2, 2.0, 2.001), Effect(STOP, 2.5, 2.501)]
-RIGHT = [MachineEvent(1, 1.001), MachineEvent(2, 2.001), MachineEvent(STOP, 2.51)]
+RIGHT = [RecordedEffect(1, 1.001), RecordedEffect(2, 2.001), RecordedEffect(STOP, 2.51)]
 SCRIPTS = 31
 
 
 def compared(
-    *happened: MachineEvent, expected: list[Effect] = EXPECTED, kind: Kind = Kind.RAW
+    *happened: RecordedEffect, expected: list[Effect] = EXPECTED, kind: Kind = Kind.RAW
 ) -> Verdict:
     return compare('w', expected, happened, kind, lambda start, end: 0.0)
 
@@ -42,48 +42,48 @@ def test_what_is_as_expected_is_no_difference(kind: Kind) -> None:
     [
         RIGHT[:2],
         RIGHT[1:],
-        [RIGHT[0], MachineEvent(STOP, 1.5), *RIGHT[1:]],
+        [RIGHT[0], RecordedEffect(STOP, 1.5), *RIGHT[1:]],
         [RIGHT[1], RIGHT[0], RIGHT[2]],
         [RIGHT[0], RIGHT[2], RIGHT[1]],
-        [*RIGHT, MachineEvent(3, 3.0)],
+        [*RIGHT, RecordedEffect(3, 3.0)],
         [],
     ],
     ids=['no stop', 'no command', 'a stop', 'order', 'stop too soon', 'a command', 'nothing'],
 )
 @pytest.mark.parametrize('kind', Kind)
-def test_another_order_is_a_difference(kind: Kind, happened: list[MachineEvent]) -> None:
+def test_another_order_is_a_difference(kind: Kind, happened: list[RecordedEffect]) -> None:
     assert compared(*happened, kind=kind).differences
 
 
 @pytest.mark.parametrize('at', [2.5 - EARLY - 0.001, 2.501 + LATE + 0.001])
 def test_a_stop_at_another_time_is_a_difference(at: float) -> None:
-    verdict = compared(*RIGHT[:2], MachineEvent(STOP, at))
+    verdict = compared(*RIGHT[:2], RecordedEffect(STOP, at))
     assert not verdict.differences
     assert verdict.late
 
 
 def test_a_command_that_takes_long_leaves_the_outcome_to_chance() -> None:
-    assert compared(MachineEvent(1, 1.001 + LATE + 0.001), *RIGHT[1:]).slow
+    assert compared(RecordedEffect(1, 1.001 + LATE + 0.001), *RIGHT[1:]).slow
 
 
 def test_the_bridge_may_stop_what_stands_still() -> None:
-    happened = [MachineEvent(STOP, 0.5), *RIGHT, MachineEvent(STOP, 3.0)]
+    happened = [RecordedEffect(STOP, 0.5), *RIGHT, RecordedEffect(STOP, 3.0)]
     assert not compared(*happened, kind=Kind.BRIDGE).differences
     assert compared(*happened).differences
 
 
 def test_a_machine_that_comes_before_the_bridge_is_a_difference() -> None:
-    happened = [*RIGHT[:2], MachineEvent(STOP, 2.51, by_machine=True)]
+    happened = [*RIGHT[:2], RecordedEffect(STOP, 2.51, by_machine=True)]
     assert compared(*happened, kind=Kind.BRIDGE).differences
     assert not compared(*happened).differences
 
 
 def test_the_bridge_may_replace_a_command_that_waits_by_a_newer_one_at_once() -> None:
     burst = [Effect(1, 1.0, 1.0), Effect(2, 1.01, 1.01), Effect(STOP, 1.5, 1.5)]
-    happened = [MachineEvent(2, 1.02), MachineEvent(STOP, 1.51)]
+    happened = [RecordedEffect(2, 1.02), RecordedEffect(STOP, 1.51)]
     assert not compared(*happened, expected=burst, kind=Kind.BRIDGE).differences
     assert compared(*happened, expected=burst).differences
-    older = [MachineEvent(1, 1.0), happened[1]]
+    older = [RecordedEffect(1, 1.0), happened[1]]
     assert compared(*older, expected=burst, kind=Kind.BRIDGE).differences
 
 

@@ -336,10 +336,10 @@ class BaseControl:
         """Take that it is asked whether the base stands under its zeros."""
         self._standing_zero.asked()
 
-    def stop_standing(self, now: float) -> bool:
+    def stop_standing(self, now: float) -> None:
         """Stop a base that does not stand under its zeros, which are signs of life from now on."""
-        stop = self._standing_zero.stop(now) if self.pending is None else None
-        return stop is not None and self.stop(stop)
+        if self.pending is None and (stop := self._standing_zero.stop(now)) is not None:
+            self.stop(stop)
 
     def connected(self, now: float) -> None:
         """Take that the connection is there again: a stop is sent anew (R7)."""

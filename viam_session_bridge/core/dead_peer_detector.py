@@ -13,6 +13,8 @@ long must come to its end on one of them. Pure: time is handed in.
 
 from __future__ import annotations
 
+from viam_session_bridge.core.backoff import Backoff
+
 PATIENCE, LONGEST_PATIENCE = 1.0, 60.0  # s, without a word from the machine
 QUESTIONS = 3  # without an answer
 
@@ -23,7 +25,8 @@ class DeadPeerDetector:
     def __init__(self) -> None:
         """Start with no Stop open."""
         self._open = False
-        self._patience = PATIENCE
+        self._backoff = Backoff(PATIENCE, LONGEST_PATIENCE)
+        self._patience = self._backoff.take()
         self._ask_at: float | None = None
         self._asking = False
         self._unanswered = 0
@@ -36,7 +39,8 @@ class DeadPeerDetector:
 
     def heard(self, now: float) -> None:
         """Take that the machine answered some call."""
-        self._patience = PATIENCE
+        self._backoff.reset()
+        self._patience = self._backoff.take()
         if self._open:
             self._wait(now)
 
@@ -58,7 +62,7 @@ class DeadPeerDetector:
         if self._unanswered < QUESTIONS:
             self._ask_at = now
             return False
-        self._patience = min(2.0 * self._patience, LONGEST_PATIENCE)
+        self._patience = self._backoff.take()
         self._wait(now)
         return True
 

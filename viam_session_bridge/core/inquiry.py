@@ -5,8 +5,8 @@ What a machine is asked about its bases (R7, R16, R19, R20, R22).
 
 Whether a lost command had its turn, whether a base stands still, and who else has sessions: the
 bridge cannot see what other Viam clients do, so where that matters it stops a base only if the
-machine lists none but its own. Pure: the questions go into the outbox, the answers are fed in and
-lead to stops.
+machine lists none but its own. Pure: the questions go into the request queue, the answers are fed
+in and lead to stops.
 """
 
 from __future__ import annotations

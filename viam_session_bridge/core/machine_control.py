@@ -3,9 +3,9 @@
 """
 All that is between the bridge and one machine: its bases and its machine sessions.
 
-Pure: what the core decided, answers and time are fed in; :meth:`Protocol.drain` returns the
-calls to hand to gRPC, in order. Only :meth:`Protocol.tick`, which the lapse clock calls, ever
-heartbeats a machine session (R12).
+Pure: what the core decided, answers and time are fed in; :meth:`MachineControl.drain`
+returns the calls to hand to gRPC, in order. Only :meth:`MachineControl.tick`, which the lapse
+clock calls, ever heartbeats a machine session (R12).
 """
 
 from __future__ import annotations
@@ -113,6 +113,8 @@ class MachineControl:
         self._events: list[MachineEvent] = []
         self._touched: dict[str, BaseControl] = {}  # since the last drain
         self._due: dict[str, float] = {}  # when a base is due, where it is ever
+        # Kept, for all bases would be asked for each command.
+        self._stop_is_open: set[str] = set()
 
     # From the core
 
@@ -342,6 +344,10 @@ class MachineControl:
             else:
                 hand_over_stop(control, self.sessions, self._queue, now)
                 ask_whether_it_moves(control, self._queue, now)
+            if control.open_stop() is not None:
+                self._stop_is_open.add(control.base)
+            else:
+                self._stop_is_open.discard(control.base)
             if control.events:
                 self._inquiry.note_final(control, now)
                 events += control.events
@@ -394,11 +400,7 @@ class MachineControl:
 
         Not where no other could follow on the new connection: the exit waits for this one (R19).
         """
-        is_open = (
-            self.ready
-            and self._further_stops
-            and any(one.open_stop() is not None for one in self.bases.values())
-        )
+        is_open = self.ready and self._further_stops and bool(self._stop_is_open)
         self._dead_peer_detector.watch(is_open, now)
         if self._dead_peer_detector.question_due(now):
             self._dead_peer_detector.asked()

@@ -33,7 +33,7 @@ class RoundTrip:
     """The time that the calls of one machine take, where that is longer than they may."""
 
     def __init__(self, machine: str, queue: RequestQueue) -> None:
-        """Start with nothing known; the outbox has the deadline of the calls."""
+        """Start with nothing known; the queue has the deadline of the calls."""
         self.events: list[CallsTakeLonger | CallsInTime] = []
         self._machine = machine
         self._queue = queue
