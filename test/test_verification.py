@@ -393,3 +393,15 @@ def stopped_for_what_timed_out() -> Questions:
     questions.verifying.final('base', 0, 2.1)
     assert questions.answer(3.1, MOVES) is Finding.SUSPECT
     return questions
+
+
+def test_one_that_was_left_to_its_machine_is_reported_at_once_whatever_the_time_is() -> None:
+    for step in range(1, 1000):
+        now = 0.0137 * step
+        verification = Verification()
+        verification.left('base', now, 0)
+        verification.asked('base', 1)
+        assert verification.answered('base', 1, MOVES, now) is Finding.SUSPECT
+        verification.asked_again('base', 2)
+        assert verification.answered_again('base', 2, OK, now)
+        assert verification.to_report('base', now), now
