@@ -1,6 +1,10 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked of a machine, and what became of it. No I/O: the channel turns these into gRPC."""
+"""
+What is asked of a machine, and what became of it.
+
+Pure: requests are numbered here, the channel turns them into gRPC calls.
+"""
 
 from __future__ import annotations
 
@@ -188,3 +192,31 @@ class Answer:
     moving: bool = False
     listed: Listed | None = None
     lifetime: float = 0.0
+
+
+class RequestQueue:
+    """The calls of one machine: waiting to be handed to gRPC, or in flight."""
+
+    def __init__(self, machine: str, timeout: float) -> None:
+        """Start empty; ``timeout``: s, the deadline of every call."""
+        self.timeout = timeout
+        self.last = 0  # the number of the newest call, 0 before the first
+        self._machine = machine
+        self._waiting: list[Call] = []
+        self._open: dict[int, Request] = {}
+
+    def call(self, request: Request, timeout: float | None = None) -> int:
+        """Add a call and return its number; ``timeout`` in s where it has one of its own."""
+        self.last += 1
+        self._open[self.last] = request
+        self._waiting.append(Call(self.last, self._machine, request, timeout or self.timeout))
+        return self.last
+
+    def answered(self, number: int) -> Request:
+        """Remove a call that ended; return what it asked."""
+        return self._open.pop(number)
+
+    def take(self) -> list[Call]:
+        """Return the calls to hand over now, in order."""
+        calls, self._waiting = self._waiting, []
+        return calls
