@@ -10,6 +10,7 @@ that nothing is compared and no machine has to be idle.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 import sys
 import threading
@@ -67,7 +68,7 @@ class Trace:
 def counts(calls: list[tuple[str, str, str]]) -> tuple[int, int]:
     """Return how many calls there were, and how many came from another module's."""
     modules = [module for _, module, _ in calls]
-    return len(calls), sum(one != other for one, other in zip(modules, modules[1:], strict=False))
+    return len(calls), sum(one != other for one, other in pairwise(modules))
 
 
 def configuration(address: str) -> Configuration:
@@ -121,7 +122,10 @@ def main() -> None:
         runtime = Runtime(configuration(machine.address), lambda: None, sys.excepthook)  # type: ignore[arg-type]
         runtime.start()
         runtime.activate()
-        wait_for('a connection', lambda: runtime.look(lambda bridge, _: bridge.machines['main'].ready))
+        wait_for(
+            'a connection',
+            lambda: runtime.look(lambda bridge, _: bridge.machines['main'].ready),
+        )
         for number in range(WARM_UP + 1):
             trace.take()
             runtime.command('client', '/cmd_vel', Velocity(0.1 + number / 1000, 0.0, 0.0))

@@ -32,8 +32,8 @@ from viam_session_bridge.core.base_control import UNKNOWN_EVERY, ZERO_WAITS
 from viam_session_bridge.core.bridge import Bridge
 from viam_session_bridge.core.dead_peer_detector import PATIENCE as WORDLESS
 from viam_session_bridge.core.dead_peer_detector import QUESTIONS
-from viam_session_bridge.core.handing_over import LONGEST_ZERO
-from viam_session_bridge.core.pending_stop import FIRST_PAUSE
+from viam_session_bridge.core.machine_control import LONGEST_ZERO
+from viam_session_bridge.core.stop_control import FIRST_PAUSE
 from viam_session_bridge.core.velocity import ZERO
 
 WINDOW = 0.4  # s

@@ -24,8 +24,12 @@ from viam_session_bridge.core.actions import (
     Stop,
     TakenOver,
 )
-from viam_session_bridge.core.session import tolerated_lateness
-from viam_session_bridge.core.sessions import LEFT_CLIENTS_REMEMBERED, SessionTable
+from viam_session_bridge.core.sessions import (
+    LEFT_CLIENTS_REMEMBERED,
+    SessionTable,
+    tolerated_lateness,
+)
+from viam_session_bridge.core.timing import NEVER
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 WINDOW = 0.5
@@ -45,7 +49,6 @@ def lapse(core: SessionTable) -> list[Action]:
     said: list[Action] = []
     while not said:
         deadline = core.next_deadline()
-        assert deadline is not None
         said = core.expire(deadline)
     return said
 
@@ -133,7 +136,7 @@ def test_disabled_there_never_is_one(core: SessionTable) -> None:
     assert core.command('A', 'free', GO, 1.0) == [Forward('free', 'A', 0, GO, 1.0)]
     assert core.heartbeat('A', DISABLED, True, 1.0) == []
     assert list(core.sessions) == []
-    assert core.next_deadline() is None
+    assert core.next_deadline() == NEVER
 
 
 # R2: end
@@ -336,16 +339,16 @@ def test_the_deadline_may_be_early_but_never_late(core: SessionTable) -> None:
     core.command('A', 'base', GO, 1.0)
     core.command('A', 'base', GO, 1.4)
     deadline = core.next_deadline()
-    assert deadline is not None and deadline <= 1.4 + WINDOW
+    assert deadline <= 1.4 + WINDOW
     core.expire(deadline)
     assert core.next_deadline() == 1.4 + WINDOW
 
 
 def test_without_sessions_there_is_no_deadline(core: SessionTable) -> None:
-    assert core.next_deadline() is None
+    assert core.next_deadline() == NEVER
     core.command('A', 'base', GO, 1.0)
     lapse(core)
-    assert core.next_deadline() is None
+    assert core.next_deadline() == NEVER
 
 
 # R5, R6: last users
@@ -474,7 +477,7 @@ def test_not_even_after_its_session_lapsed_or_it_left(core: SessionTable) -> Non
         (Cause.REFUSED, True),
         (Cause.ZERO, True),
         (Cause.FAILED, True),
-        (Cause.NO_SESSION, True),
+        (Cause.NO_MACHINE_SESSION, True),
         (Cause.OLDER, True),
         (Cause.LAPSE, False),
         (Cause.LEFT, False),

@@ -20,7 +20,6 @@ from viam_session_bridge.core.events import (
     StopOverdue,
     StopTimedOut,
 )
-from viam_session_bridge.core.pending_stop import StopTimeout, THERE_AND_BACK
 from viam_session_bridge.core.requests import (
     Doubt,
     GetSessions,
@@ -31,6 +30,7 @@ from viam_session_bridge.core.requests import (
     StartSession,
     StopBase,
 )
+from viam_session_bridge.core.stop_control import StopTimeout, THERE_AND_BACK
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 STOP = StopBase('base')
@@ -61,7 +61,7 @@ def times(sent: list[tuple[float, Request]], request: Request = STOP) -> list[fl
 def timeout_of_the_next_stop(rig: Rig) -> float:
     rig.drive('B')
     rig.left('B')
-    rig.feed(lambda: rig.bridge.seen('B'))
+    rig.feed(lambda: rig.bridge.seen('B', rig.now))
     (call,) = [call for call, _ in rig.calls if call.request == STOP]
     return call.timeout
 
@@ -470,7 +470,7 @@ def test_but_the_next_end_does_for_it_may_be_back(rig: Rig) -> None:
 
 def test_so_does_a_refusal(rig: Rig) -> None:
     give_up(rig)
-    rig.feed(lambda: rig.bridge.seen('A'))
+    rig.feed(lambda: rig.bridge.seen('A', rig.now))
     assert rig.command('A', NAN) == [STOP]
 
 

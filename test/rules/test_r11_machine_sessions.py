@@ -134,7 +134,7 @@ def test_only_the_lapse_clocks_tick_sends_them() -> None:
     rig = driving()
     rig.now = 0.45
     assert rig.heartbeat('A') == []
-    assert rig.feed(lambda: rig.bridge.seen('A')) == []
+    assert rig.feed(lambda: rig.bridge.seen('A', rig.now)) == []
     assert rig.channel(False) == rig.channel(True) == []
     assert rig.tick() == [SendHeartbeat('sid-1')]
 
@@ -163,7 +163,7 @@ def test_a_resumed_one_is_heartbeated_as_often_as_before() -> None:
     rig = driving()
     for _ in range(5):
         rig.left('A')
-        rig.bridge.seen('A')
+        rig.bridge.seen('A', rig.now)
         rig.acknowledge()
         rig.command('A')
         rig.answer(StartSession, sid='sid-1')
@@ -187,7 +187,7 @@ def test_not_before_its_stops_are_final() -> None:
     rig = Rig(base('base', '/both'), base('other', '/both'))
     rig.drive('A', topic='/both')
     rig.left('A')
-    rig.bridge.seen('A')
+    rig.bridge.seen('A', rig.now)
     rig.answer(StopBase)
     rig.command('A', topic='/both')
     assert rig.pending(StartSession) == [StartSession('')]
@@ -236,7 +236,7 @@ def test_ended_ones_count_until_they_lapsed_on_the_machine() -> None:
 def test_the_ended_ones_own_client_may_resume_it() -> None:
     rig = driving(max_sessions=1)
     rig.left('A')
-    rig.bridge.seen('A')
+    rig.bridge.seen('A', rig.now)
     rig.acknowledge()
     assert rig.command('A') == [StartSession('sid-1')]
 
@@ -286,7 +286,7 @@ def test_one_to_be_resumed_counts_though_its_start_is_never_sent() -> None:
     rig = driving('base', 'other', max_sessions=1)
     rig.command('A')
     rig.left('A')
-    rig.bridge.seen('A')
+    rig.bridge.seen('A', rig.now)
     rig.answer(Move)
     rig.answer(StopBase, newest=True)  # final; the next command waits for the other
     assert rig.command('A') == []

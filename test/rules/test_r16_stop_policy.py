@@ -20,8 +20,8 @@ from viam_session_bridge.core.events import (
     StillMoving,
     StopFinal,
 )
-from viam_session_bridge.core.inquiry import REPORTED_AGAIN
 from viam_session_bridge.core.requests import (
+    Doubt,
     GetSessions,
     IsMoving,
     Move,
@@ -32,6 +32,7 @@ from viam_session_bridge.core.requests import (
     StartSession,
     StopBase,
 )
+from viam_session_bridge.core.stop_policy import REPORTED_AGAIN
 from viam_session_bridge.core.velocity import Velocity
 
 MACHINE_WINDOW = 1.0  # s, which the bridge takes over: its own is 0.5
@@ -39,7 +40,7 @@ FIFTH = MACHINE_WINDOW / 5
 STOPPED_BY = MACHINE_WINDOW + 0.25  # s after the last use, then the base is asked
 OWN = ('sid-1',)
 FOREIGN = ('sid-1', 'of the app')
-VERIFY = GetSessions(Purpose.VERIFY, 'base')
+WHO_ELSE = GetSessions(Purpose.LEFT, 'base')
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ def test_a_base_that_its_machine_stopped_is_asked_once(rig: Rig) -> None:
 
 def test_one_that_still_moves_is_stopped_until_final_if_nobody_else_is_there(rig: Rig) -> None:
     rig.until(STOPPED_BY)
-    assert rig.answer(IsMoving, moving=True) == [VERIFY]
+    assert rig.answer(IsMoving, moving=True) == [WHO_ELSE]
     assert rig.answer(GetSessions, sids=OWN) == [StopBase('base')]
     assert rig.answer(StopBase, Outcome.FAILED) == []
     assert rig.until(STOPPED_BY + 0.06)[0][1] == StopBase('base')
@@ -210,7 +211,7 @@ def test_a_machine_that_cannot_tell_who_is_there_is_taken_to_have_nobody(rig: Ri
 @pytest.mark.parametrize('outcome', [Outcome.UNIMPLEMENTED, Outcome.FAILED])
 def test_a_base_that_cannot_tell_counts_as_moving(rig: Rig, outcome: Outcome) -> None:
     rig.until(STOPPED_BY)
-    assert rig.answer(IsMoving, outcome) == [VERIFY]
+    assert rig.answer(IsMoving, outcome) == [WHO_ELSE]
 
 
 @pytest.mark.parametrize('outcome', [Outcome.TIMED_OUT, Outcome.CUT])
@@ -288,7 +289,7 @@ def test_a_machine_session_that_expired_early_has_its_other_bases_verified_not_s
     led_to = rig.answer(Move, Outcome.SESSION_EXPIRED)
     assert led_to == [StartSession('sid-1')]
     assert kinds(rig.until(0.25, times_out=False)) == [(0.25, IsMoving)]
-    assert rig.pending(IsMoving) == [IsMoving('other')]
+    assert rig.pending(IsMoving) == [IsMoving('other', Doubt.LEFT)]
 
 
 def test_its_clients_next_session_does_not_keep_the_base_moving() -> None:

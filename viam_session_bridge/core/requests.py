@@ -51,7 +51,8 @@ class Purpose(Enum):
     SETTLE = 'whether a command without an answer had its turn'  # R7
     ROUND_TRIP = 'how long a call takes'  # R10
     STANDING = 'who else may move a base that does not stand under a zero'  # R22
-    VERIFY = 'who else may move a base that still moves'  # R16, R20
+    VERIFY = 'who else may move a base that still moves'  # R20
+    LEFT = 'who else may move a base that its machine did not stop'  # R16
     DEACTIVATE = 'whether to leave its bases to the machine'  # R19
     REPORT = 'whether others drive there'  # R16
 
@@ -71,7 +72,8 @@ class GetSessions:
 class Doubt(Enum):
     """Why a base is asked whether it moves."""
 
-    VERIFY = 'its stop is final'  # R16, R20
+    VERIFY = 'its stop is final'  # R20
+    LEFT = 'its machine was to stop it'  # R16
     UNANSWERED = 'a command without an answer may have run after its stop'  # R7
     STANDING = 'all its commands were zero for a window'  # R22
 
