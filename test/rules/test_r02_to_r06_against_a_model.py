@@ -77,9 +77,7 @@ class Model:
         self.refuse(client, base, velocity, refusal)
         return False
 
-    def refuse(
-        self, client: str, base: str, velocity: Velocity | None, refusal: Refusal
-    ) -> None:
+    def refuse(self, client: str, base: str, velocity: Velocity | None, refusal: Refusal) -> None:
         was_last = self.commander.get(base) == client
         if was_last:
             self.stops.add((base, Cause.ZERO if velocity is ZERO else Cause.REFUSED))

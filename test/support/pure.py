@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 import os
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 
@@ -21,6 +21,7 @@ from viam_session_bridge.configuration.model import (
     StopPolicy,
 )
 from viam_session_bridge.core.bridge import Bridge, Event
+from viam_session_bridge.core.events import StopFinal
 from viam_session_bridge.core.requests import (
     Answer,
     Call,
@@ -43,6 +44,10 @@ R = TypeVar('R', bound=Request)
 WINDOW = 0.5
 CALL_TIMEOUT = 0.25
 MACHINE_WINDOW = 60.0  # so long that heartbeats stay out of tests that are not about them
+STOPPING_WINDOW = 1.0  # s, of a machine that does the stopping
+
+STOP = StopBase('base')
+NAN = float('nan')
 
 THOROUGH = os.environ.get('HYPOTHESIS_PROFILE') == 'thorough'
 
@@ -274,3 +279,45 @@ class Rig:
     def told(self, kind: type[T]) -> list[T]:
         """Return what happened of a kind."""
         return [event for event in self.events if isinstance(event, kind)]
+
+
+def hung(rig: Rig) -> Rig:
+    """Leave A's newest command in flight."""
+    rig.command('A', 0.4)
+    assert rig.pending(Move)
+    return rig
+
+
+def times(sent: list[tuple[float, Request]], request: Request = STOP) -> list[float]:
+    """Return when a request was sent."""
+    return [at for at, one in sent if one == request]
+
+
+def is_final(rig: Rig) -> bool:
+    return bool(rig.told(StopFinal)) and rig.bridge.not_final() == {}
+
+
+def base_of_two() -> Rig:
+    """Let A (sid-1) drive a base that B (sid-2) drove before."""
+    rig = Rig()
+    rig.command('A')
+    rig.answer(StartSession)
+    rig.command('B')
+    rig.answer(Move)
+    rig.answer(StartSession)
+    rig.answer(Move)
+    rig.drive('A')
+    assert rig.calls == []
+    return rig
+
+
+def go(x: float, sid: str = 'sid-1', name: str = 'base') -> Move:
+    return Move(name, Velocity(x), sid)
+
+
+def left_to_machine(*bases: BaseConfiguration, **options: Any) -> Rig:
+    """Return a bench whose machine does the stopping (R16); A commanded `base` at time 0."""
+    rig = Rig(*bases, verify=True, stop_policy=StopPolicy.MACHINE, **options)
+    rig.machine_window = STOPPING_WINDOW
+    rig.drive('A')
+    return rig

@@ -10,14 +10,13 @@ from itertools import pairwise
 
 import pytest
 
-from support.channel_driver import base_named
 from support.pure import base, machine, Rig
 from viam_session_bridge.core.events import BaseKnown, BaseUnknown
 from viam_session_bridge.core.missing_bases import (
     is_unknown_base,
     LONGEST_PAUSE,
     MISSING_AFTER,
-    TOLD_AGAIN_AFTER,
+    REPORTED_AGAIN_AFTER,
 )
 from viam_session_bridge.core.requests import (
     Answer,
@@ -30,14 +29,10 @@ from viam_session_bridge.core.requests import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.viam import messages as wire
-from viam_session_bridge.viam.methods import listed_by_name, listed_by_status
 
 NO_SUCH = 'UNKNOWN: no node found with api rdk:component:base and name base'
 BROKEN = {'base': 'resource build error: no motor'}
 ABSENT = {'base': ''}
-INITIALIZING, RUNNING = 1, 2
-UNCONFIGURED, CONFIGURING, READY, REMOVING, UNHEALTHY = range(1, 6)
 
 
 def answer(
@@ -94,9 +89,7 @@ def test_one_that_is_missing_is_told_before_anyone_commands_it(
 ) -> None:
     rig = Rig(list_bases=True)
     ask_until(rig, 0.0, lacking)
-    assert rig.told(BaseUnknown) == [
-        BaseUnknown('base', ('left', 'right'), lacking['base'], 0.0)
-    ]
+    assert rig.told(BaseUnknown) == [BaseUnknown('base', ('left', 'right'), lacking['base'], 0.0)]
 
 
 def test_while_it_is_missing_that_is_asked_now_and_then_and_told_once_a_minute() -> None:
@@ -105,7 +98,7 @@ def test_while_it_is_missing_that_is_asked_now_and_then_and_told_once_a_minute()
     assert asked[:5] == [0.0, 1.0, 3.0, 7.0, 15.0]
     assert {later - at for at, later in pairwise(asked[4:])} == {LONGEST_PAUSE}
     assert [event.at for event in rig.told(BaseUnknown)] == [
-        0.0, TOLD_AGAIN_AFTER + 5.0, 2 * TOLD_AGAIN_AFTER + 5.0,
+        0.0, REPORTED_AGAIN_AFTER + 5.0, 2 * REPORTED_AGAIN_AFTER + 5.0,
     ]  # fmt: skip
 
 
@@ -255,59 +248,3 @@ def test_a_bridge_that_is_activated_again_tells_again() -> None:
     rig.channel(True)
     ask_until(rig, 2.0, ABSENT)
     assert [event.at for event in rig.told(BaseUnknown)] == [0.0, 1.0]
-
-
-# What a machine lists
-
-
-def test_of_all_that_a_machine_lists_its_bases_are_named() -> None:
-    listed = wire.RESOURCE_NAMES.response()
-    for kind, subtype, name in (
-        ('component', 'base', 'wheels'),
-        ('component', 'motor', 'left'),
-        ('service', 'base', 'odd'),
-        ('component', 'base', 'rem1:base'),
-    ):
-        listed.resources.add(namespace='rdk', type=kind, subtype=subtype, name=name)
-    ours = {
-        name: base_named(name, resource=resource)
-        for name, resource in {
-            'there': 'wheels', 'absent': 'left', 'other': 'odd', 'far': 'rem1:base',
-            'short': 'base',
-        }.items()
-    }  # fmt: skip
-    assert listed_by_name(listed, ours) == Listed(
-        ('rem1:base', 'wheels'), {'absent': '', 'other': ''}, None
-    )
-
-
-@pytest.mark.parametrize(
-    ('state', 'resource', 'error', 'lacking', 'complete'),
-    [
-        (RUNNING, READY, '', {}, True),
-        (INITIALIZING, READY, '', {}, False),
-        (RUNNING, None, '', ABSENT, True),
-        (INITIALIZING, None, '', ABSENT, False),
-        (RUNNING, UNHEALTHY, 'no motor', {'base': 'no motor'}, True),
-        (INITIALIZING, UNHEALTHY, 'no motor', {'base': 'no motor'}, False),
-        (RUNNING, CONFIGURING, '', ABSENT, False),
-        (RUNNING, UNCONFIGURED, '', ABSENT, False),
-        (RUNNING, REMOVING, '', ABSENT, False),
-        (0, None, '', ABSENT, False),
-    ],
-)
-def test_a_base_is_lacking_until_it_is_ready(
-    state: int, resource: int | None, error: str, lacking: dict[str, str], complete: bool
-) -> None:
-    response = wire.GET_MACHINE_STATUS.response(state=state)
-    names = [('base', 'other', READY), ('motor', 'wheels', READY)]
-    if resource is not None:
-        names.append(('base', 'wheels', resource))
-    for subtype, name, its_state in names:
-        status = response.resources.add(state=its_state, error=error)
-        status.name.MergeFrom(
-            wire.ResourceName(namespace='rdk', type='component', subtype=subtype, name=name)
-        )
-    listed = listed_by_status(response, {'base': base_named('base')})
-    there = ('other',) if resource is None else ('other', 'wheels')
-    assert listed == Listed(there, lacking, complete)

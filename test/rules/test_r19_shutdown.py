@@ -1,15 +1,43 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
+"""R19: deactivation, and what the exit waits for."""
 
-"""What the exit waits for, and which Stops are not begun any more (R19)."""
+from __future__ import annotations
 
 import pytest
 
-from support.pure import CALL_TIMEOUT, Rig
-from viam_session_bridge.core.requests import Outcome, Reach, Redial, StopBase
+from support.pure import base, CALL_TIMEOUT, go, Rig, STOP
+from viam_session_bridge.configuration.model import SessionsMode
+from viam_session_bridge.core.requests import Move, Outcome, Reach, Redial, StopBase
 
-STOP = StopBase('base')
 EXIT_AT = 2.0
+
+
+# Deactivation
+
+
+def test_deactivation_drops_what_waits_behind_a_failure_without_a_session_too() -> None:
+    rig = Rig(base(sessions=SessionsMode.DISABLED))
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    rig.answer(Move, Outcome.FAILED)
+    rig.deactivate()
+    rig.acknowledge()
+    assert rig.calls == []
+    assert rig.bridge.not_final() == {}
+
+
+def test_a_command_that_waited_for_a_final_stop_is_stopped_in_its_turn() -> None:
+    rig = Rig(base(sessions=SessionsMode.DISABLED))
+    rig.command('A', 0.4)
+    rig.answer(Move, Outcome.FAILED)
+    rig.command('A', 0.5)
+    assert rig.answer(StopBase) == [go(0.5, '')]
+    rig.answer(Move)
+    assert rig.deactivate() == [STOP]
+
+
+# Exit
 
 
 @pytest.fixture
