@@ -11,41 +11,32 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+import math
+from typing import TYPE_CHECKING
+
+from geometry_msgs.msg import Twist, TwistStamped
 
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.reporting.active_problems import Problems
 from viam_session_bridge.reporting.throttle import Throttle
-from viam_session_bridge.ros.incompatible_publishers import IncompatiblePublishers
-from viam_session_bridge.ros.message_loss import MessageLosses
-from viam_session_bridge.ros.messages import Reading
-from viam_session_bridge.ros.publishers import Publisher, Publishers, same_node
+from viam_session_bridge.ros.message_loss import TopicCounter
+from viam_session_bridge.ros.publishers import (
+    IncompatiblePublishers,
+    Publisher,
+    Publishers,
+    same_node,
+)
 from viam_session_bridge.ros.subscription import gids_available
 
+if TYPE_CHECKING:
+    from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+    from viam_session_bridge.runtime import Runtime
+
 NAMES_KEPT = 1024  # of publishers that left, too: logs and the overview name them
-TOLD_KEPT = 1024  # of refused heartbeats, each is told once
+REFUSALS_KEPT = 1024  # of heartbeats, each is reported once
 NAME_SHOWN = 128  # characters of what a heartbeat names: it may have any length
-
-
-class Feed(Protocol):
-    """What is fed: the shell."""
-
-    def command(
-        self,
-        client: str,
-        topic: str,
-        velocity: Velocity,
-        stamp_age: float | None,
-        taken_at: float,
-    ) -> None: ...
-
-    def discard(self, client: str, topic: str, velocity: Velocity | None) -> None: ...
-
-    def heartbeat(self, client: str, topic: str, own: bool, taken_at: float) -> None: ...
-
-    def left(self, client: str) -> None: ...
-
-    def seen(self, client: str) -> None: ...
+NANOSECONDS = 1_000_000_000  # in a second
 
 
 @dataclass(frozen=True)
@@ -56,79 +47,111 @@ class Client:
     node: str
 
 
+def velocity_of(twist: Twist) -> Velocity:
+    """
+    Return the planar velocity of a message.
+
+    A number that is not finite makes the whole velocity so, even on an axis that is not
+    forwarded: a publisher that sends NaN is not to be believed in any axis (R17).
+    """
+    linear, angular = twist.linear, twist.angular
+    # Zero where all three are finite, NaN otherwise. Their sum would not do: it may overflow.
+    unused = linear.z * 0.0 + angular.x * 0.0 + angular.y * 0.0
+    return Velocity(linear.x + unused, linear.y, angular.z)
+
+
 class Clients:
-    """The receiving loop's sink: names the client of each message and feeds the shell."""
+    """Names the client of each message that was received, and feeds the runtime."""
 
     def __init__(
         self,
-        feed: Feed,
-        publishers: Callable[[], Publishers],
-        command_topics: frozenset[str],
+        runtime: Runtime,
+        publishers: Publishers,
         ros_time: Callable[[], float],
         report: Callable[[str], None],
-        failed: Callable[[BaseException], None],
     ) -> None:
         """
         Prepare.
 
-        :param publishers: the receiving loop's view of the graph
-        :param command_topics: fully resolved
+        :param publishers: as the receiving loop sees them in the graph
         :param ros_time: s, the clock that message stamps are held against
         :param report: takes a warning for the user's log, once for each kind; a hostile
             publisher can make neither many lines nor long ones
         """
-        self._feed = feed
-        self._publishers = publishers
-        self._topics = command_topics
+        self._runtime = runtime
+        self.publishers = publishers
+        self._topics = publishers.command_topics
         self._ros_time = ros_time
         self._report = report
-        self._failed = failed
+        self._has_gids = gids_available()
         self._names: OrderedDict[str, Client] = OrderedDict()
         self._reported: set[str] = set()
-        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()  # refused heartbeats
+        self._reported_refusals: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._throttle = Throttle()
         self.discards: Counter[str] = Counter()
         self.refused_heartbeats: Counter[str] = Counter()
-        self.losses = MessageLosses()
-        self.old_messages = MessageLosses()
-        self.replacements = MessageLosses()
+        self.losses = TopicCounter()
+        self.old_messages = TopicCounter()
+        self.replacements = TopicCounter()
         self.problems = Problems()
-        self._unheard = IncompatiblePublishers(self.problems)
+        self._incompatible = IncompatiblePublishers(self.problems)
 
     def describe(self, client: str) -> Client:
         """Return what is known of a client; from any thread."""
-        there = self._publishers().by_gid(client)
+        there = self.publishers.by_gid(client)
         if there is not None:  # never forgotten, however many come and go
             return Client(there.topic, there.node)
         return self._names.get(client) or Client(client if client in self._topics else '', '')
 
-    # The receiving loop's sink
+    # From the receiving loop
 
-    def command(self, topic: str, gid: str | None, reading: Reading, now: float) -> None:
-        """Feed a command."""
-        stamp_age = None if reading.stamp is None else self._ros_time() - reading.stamp
-        client = self._client(topic, gid)
-        self._feed.command(client, topic, reading.velocity, stamp_age, now)
-        for axis in reading.unused_axes():
-            self._report_once(
-                f'{topic}: {axis} is not forwarded, no base on the ground follows it; '
-                'publish linear.x, linear.y and angular.z'
-            )
+    def command(
+        self, topic: str, gid: str | None, message: Twist | TwistStamped, now: float
+    ) -> None:
+        """
+        Feed a command.
 
-    def discarded_command(self, topic: str, gid: str | None, reading: Reading | None) -> None:
-        """Feed that a command was discarded, which counts as refused (R2)."""
-        velocity = None if reading is None else reading.velocity
-        self._feed.discard(self._client(topic, gid), topic, velocity)
+        :param gid: its publisher's; None where rclpy gives none (Jazzy, R1)
+        """
+        client = gid or topic
+        if client not in self._names:
+            self._name(client, Client(topic, ''))
+        stamp_age = None
+        if isinstance(message, TwistStamped):
+            stamp = message.header.stamp
+            # More nanoseconds than a second has: out of every range.
+            seconds = stamp.sec + stamp.nanosec * 1e-9 if stamp.nanosec < NANOSECONDS else math.inf
+            stamp_age = self._ros_time() - seconds
+            message = message.twist
+        self._runtime.command(client, topic, velocity_of(message), stamp_age, now)
+        if message.linear.z or message.angular.x or message.angular.y:
+            self._report_unused_axes(topic, message)
+
+    def discard(
+        self, topic: str, gid: str | None, message: Twist | TwistStamped | None
+    ) -> None:
+        """
+        Feed that a command was discarded, which counts as refused (R2).
+
+        Where many waited, it is the newest of its publisher. None: it could not be read.
+        """
+        client = gid or topic
+        if client not in self._names:
+            self._name(client, Client(topic, ''))
+        if isinstance(message, TwistStamped):
+            message = message.twist
+        velocity = None if message is None else velocity_of(message)
+        self._runtime.discard(client, topic, velocity)
 
     def heartbeat(self, gid: str | None, data: str, now: float) -> None:
-        """Feed a heartbeat to the clients it names."""
+        """Feed a heartbeat to the clients it names; its sender may not be in the graph yet."""
         if gid is None:
             self._heartbeat_for_topic(data, now)
             return
-        sender = self._publishers().by_gid(gid)
+        sender = self.publishers.by_gid(gid)
         own = data == ''
         name = (sender.node if sender else '') if own else f'/{data.lstrip("/")}'
-        named = self._publishers().named(name) if name else []
+        named = self.publishers.named(name) if name else []
         if own and sender is not None:
             named = [publisher for publisher in named if same_node(publisher, sender)]
         if not named:
@@ -140,7 +163,7 @@ class Clients:
                                    'give each its own, or let each send its own heartbeats')
         else:
             for publisher in named:
-                self._feed.heartbeat(
+                self._runtime.heartbeat(
                     publisher.gid,
                     publisher.topic,
                     sender is not None and same_node(sender, publisher),
@@ -155,17 +178,17 @@ class Clients:
             return
         for publisher in appeared:
             self._name(publisher.gid, Client(topic, publisher.node))
-            self._feed.seen(publisher.gid)
+            self._runtime.seen(publisher.gid)
         for publisher in left:
-            self._feed.left(publisher.gid)
-        if not gids_available():  # the topic is the client: there while one of them is (R1)
-            if self._publishers().on(topic):
-                self._feed.seen(topic)
+            self._runtime.left(publisher.gid)
+        if not self._has_gids:  # the topic is the client: there while one of them is (R1)
+            if self.publishers.on(topic):
+                self._runtime.seen(topic)
             else:
-                self._feed.left(topic)
+                self._runtime.left(topic)
 
     def discarded(self, count: int, late: float) -> None:
-        """Count what a late wake-up cost (R2)."""
+        """Count the messages that a late wake-up cost (R2)."""
         self.discards['messages'] += count
         self.discards['times'] += 1
         self._report(
@@ -174,7 +197,7 @@ class Clients:
         )
 
     def old(self, topic: str) -> None:
-        """Count what was too old when it came (R2); diagnostics tell how it goes on."""
+        """Count a message that was too old when it came (R2); diagnostics show if that goes on."""
         self.old_messages.add(topic, 1)
         self._report_once(
             f'{topic}: messages come too late and are discarded (R2), older than the window: the '
@@ -182,7 +205,11 @@ class Clients:
         )
 
     def clock_set(self, publisher: str, by: float, now: float) -> None:
-        """Tell whose messages were discarded though they came on time (R2)."""
+        """
+        Report that a publisher's clock was set back by so many seconds (R2).
+
+        :param publisher: its GID, or the topic where rclpy gives none
+        """
         known = self.describe(publisher)
         name = f'{known.node or publisher} on {known.topic}' if known.topic else publisher
         self._report_some(
@@ -194,7 +221,7 @@ class Clients:
         )
 
     def lost(self, topic: str, count: int) -> None:
-        """Count what a publisher sent and the loop never got; diagnostics tell how it goes on."""
+        """Count messages that never came; diagnostics show if that goes on."""
         self.losses.add(topic, count)
         self._report_once(
             f'{topic}: messages are lost on their way: its publishers are too fast for this '
@@ -202,39 +229,37 @@ class Clients:
         )
 
     def replaced(self, topic: str, count: int) -> None:
-        """Count what came faster than it was handled; the newest of each publisher counts."""
+        """Count messages that newer ones of their publishers replaced before they were handled."""
         self.replacements.add(topic, count)
 
-    def unheard(self, topic: str, info: Any, wanted: str, why: str, now: float) -> None:
-        """Tell of a publisher that is not heard, but not of many at once."""
-        line = self._unheard.seen(topic, info, wanted, why, now)
+    def incompatible(
+        self, topic: str, info: TopicEndpointInfo, wanted: str, why: str, now: float
+    ) -> None:
+        """Report a publisher of which no message comes through, but not many at once."""
+        line = self._incompatible.seen(topic, info, wanted, why, now)
         if line is not None:
-            self._report_some('unheard', line, now)
-
-    def failed(self, exception: BaseException) -> None:
-        """Pass on that nothing will be received any more."""
-        self._failed(exception)
+            self._report_some('incompatible', line, now)
 
     def _heartbeat_for_topic(self, data: str, now: float) -> None:
         topic = f'/{data.lstrip("/")}'
         if topic in self._topics:
-            self._feed.heartbeat(topic, topic, False, now)
+            self._runtime.heartbeat(topic, topic, False, now)
         else:
             self._refuse_heartbeat('unknown', topic, now, 'this ROS distribution does not tell '
                                    'publishers apart; heartbeats name a command topic here: '
                                    + ', '.join(sorted(self._topics)))
 
     def _refuse_heartbeat(self, reason: str, name: str, now: float, remedy: str) -> None:
-        """Count it, and tell it once for each name, but not many names at once."""
+        """Count a heartbeat and report it, once for each name and not many names at once."""
         self.refused_heartbeats[reason] += 1
         shown = name if len(name) <= NAME_SHOWN else f'{name[:NAME_SHOWN]}...'
-        if (reason, shown) in self._told:
+        if (reason, shown) in self._reported_refusals:
             return
         text = f'~/heartbeat for {shown!r} refused ({reason}): {remedy}'
         if self._report_some(reason, text, now):
-            self._told[reason, shown] = None
-            while len(self._told) > TOLD_KEPT:
-                self._told.popitem(last=False)
+            self._reported_refusals[reason, shown] = None
+            while len(self._reported_refusals) > REFUSALS_KEPT:
+                self._reported_refusals.popitem(last=False)
 
     def _report_some(self, kind: str, text: str, now: float) -> bool:
         """Report, but not many of a kind at once; return whether it was."""
@@ -249,12 +274,17 @@ class Clients:
             self._reported.add(text)
             self._report(text)
 
-    def _client(self, topic: str, gid: str | None) -> str:
-        """Return the publisher, or, where rclpy names none, the topic (R1)."""
-        client = gid or topic
-        if client not in self._names:
-            self._name(client, Client(topic, ''))
-        return client
+    def _report_unused_axes(self, topic: str, twist: Twist) -> None:
+        for axis, number in (
+            ('linear.z', twist.linear.z),
+            ('angular.x', twist.angular.x),
+            ('angular.y', twist.angular.y),
+        ):
+            if number:
+                self._report_once(
+                    f'{topic}: {axis} is not forwarded, no base on the ground follows it; '
+                    'publish linear.x, linear.y and angular.z'
+                )
 
     def _name(self, client: str, what: Client) -> None:
         self._names[client] = what
