@@ -61,12 +61,12 @@ from viam_session_bridge.reporting.log_text import tell
 from viam_session_bridge.reporting.overview import SessionRow
 from viam_session_bridge.reporting.slow_publishers import CLIENTS_KEPT, SlowPublishers
 from viam_session_bridge.reporting.unnamed_clients import AFTER, UnnamedClients
-from viam_session_bridge.ros.incompatible_publishers import (
+from viam_session_bridge.ros.publishers import (
     IncompatiblePublishers,
     LASTS,
+    UNKNOWN,
     wrong_qos,
 )
-from viam_session_bridge.ros.publishers import UNKNOWN
 
 PERIODS = [(0.51, '1.3'), (0.6, '1.5'), (1.0, '2.5'), (1.8, '4.5')]  # s, and ample windows
 

@@ -131,7 +131,7 @@ class Subscription:
 
     def take(self) -> Taken | None:
         """Take the oldest waiting message and count the lost ones before it; None: none waits."""
-        taken = self._handle.take_message(self.message_type, True)
+        taken: Any = self._handle.take_message(self.message_type, True)
         if taken is None:
             return None
         serialized, info = taken
@@ -224,7 +224,7 @@ class WaitSet:
 
     def __init__(self, node: Node, subscriptions: Sequence[Subscription]) -> None:
         self._node = node
-        self._context = node.context
+        self._context: Any = node.context
         self._subscriptions = {one._handle.pointer: one for one in subscriptions}
         self._guard = node.create_guard_condition(_never, OutsideExecutor())
         self._wait_set = _rclpy.WaitSet(len(subscriptions), 1, 0, 0, 0, 0, self._context.handle)
@@ -272,7 +272,7 @@ class WaitSet:
 
     def alive(self) -> bool:
         """Tell whether the ROS context still runs."""
-        return self._context.ok()
+        return bool(self._context.ok())
 
     def destroy(self) -> None:
         """Destroy the guard condition; while entered, at the end of that."""
