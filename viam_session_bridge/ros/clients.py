@@ -8,23 +8,24 @@ Runs on the receiving loop's thread.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+import math
 from typing import Any, Protocol
 
+from viam_session_bridge.bounds import BoundedDict, Throttle
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.reporting.active_problems import Problems
-from viam_session_bridge.reporting.throttle import Throttle
+from viam_session_bridge.reporting.active_problems import ActiveProblems
 from viam_session_bridge.ros.incompatible_publishers import IncompatiblePublishers
 from viam_session_bridge.ros.message_loss import MessageLosses
 from viam_session_bridge.ros.messages import Reading
 from viam_session_bridge.ros.publishers import Publisher, Publishers, same_node
 from viam_session_bridge.ros.subscription import gids_available
+from viam_session_bridge.text import shorten
 
 NAMES_KEPT = 1024  # of publishers that left, too: logs and the overview name them
-TOLD_KEPT = 1024  # of refused heartbeats, each is told once
-NAME_SHOWN = 128  # characters of what a heartbeat names: it may have any length
+REFUSED_KEPT = 1024  # names in refused heartbeats, each is reported once
 
 
 class Feed(Protocol):
@@ -83,16 +84,16 @@ class Clients:
         self._ros_time = ros_time
         self._report = report
         self._failed = failed
-        self._names: OrderedDict[str, Client] = OrderedDict()
-        self._reported: set[str] = set()
-        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()  # refused heartbeats
+        self._names: BoundedDict[str, Client] = BoundedDict(NAMES_KEPT)
+        self._refused: BoundedDict[tuple[str, str], None] = BoundedDict(REFUSED_KEPT)  # reported
         self._throttle = Throttle()
+        self._once = Throttle(burst=1, every=math.inf)
         self.discards: Counter[str] = Counter()
         self.refused_heartbeats: Counter[str] = Counter()
         self.losses = MessageLosses()
         self.old_messages = MessageLosses()
         self.replacements = MessageLosses()
-        self.problems = Problems()
+        self.problems = ActiveProblems()
         self._unheard = IncompatiblePublishers(self.problems)
 
     def describe(self, client: str) -> Client:
@@ -154,7 +155,7 @@ class Clients:
         if topic not in self._topics:
             return
         for publisher in appeared:
-            self._name(publisher.gid, Client(topic, publisher.node))
+            self._names[publisher.gid] = Client(topic, publisher.node)
             self._feed.seen(publisher.gid)
         for publisher in left:
             self._feed.left(publisher.gid)
@@ -225,16 +226,14 @@ class Clients:
                                    + ', '.join(sorted(self._topics)))
 
     def _refuse_heartbeat(self, reason: str, name: str, now: float, remedy: str) -> None:
-        """Count it, and tell it once for each name, but not many names at once."""
+        """Count it, and report it once for each name, but not many names at once."""
         self.refused_heartbeats[reason] += 1
-        shown = name if len(name) <= NAME_SHOWN else f'{name[:NAME_SHOWN]}...'
-        if (reason, shown) in self._told:
+        shown = shorten(name)  # it may have any length
+        if (reason, shown) in self._refused:
             return
         text = f'~/heartbeat for {shown!r} refused ({reason}): {remedy}'
         if self._report_some(reason, text, now):
-            self._told[reason, shown] = None
-            while len(self._told) > TOLD_KEPT:
-                self._told.popitem(last=False)
+            self._refused[reason, shown] = None
 
     def _report_some(self, kind: str, text: str, now: float) -> bool:
         """Report, but not many of a kind at once; return whether it was."""
@@ -245,19 +244,12 @@ class Clients:
         return True
 
     def _report_once(self, text: str) -> None:
-        if text not in self._reported:
-            self._reported.add(text)
+        if self._once.let_through(text, 0.0) is not None:
             self._report(text)
 
     def _client(self, topic: str, gid: str | None) -> str:
         """Return the publisher, or, where rclpy names none, the topic (R1)."""
         client = gid or topic
         if client not in self._names:
-            self._name(client, Client(topic, ''))
+            self._names[client] = Client(topic, '')
         return client
-
-    def _name(self, client: str, what: Client) -> None:
-        self._names[client] = what
-        self._names.move_to_end(client)
-        while len(self._names) > NAMES_KEPT:
-            self._names.popitem(last=False)

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from viam_session_bridge.reporting.active_problems import BRIDGE, Problems, shown
+from viam_session_bridge.reporting.active_problems import ActiveProblems, BRIDGE
 from viam_session_bridge.ros.publishers import UNKNOWN
+from viam_session_bridge.text import safe_name
 
 LASTS = 10.0  # s: the graph is looked at every 2 s, and less often under thousands of publishers
 STAMPED = {
@@ -33,7 +34,7 @@ SETTINGS = {
 class IncompatiblePublishers:
     """Who is not heard, and why."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: ActiveProblems) -> None:
         """Start with everyone heard."""
         self._problems = problems
 
@@ -47,20 +48,20 @@ class IncompatiblePublishers:
         """
         if info.node_name in UNKNOWN:
             return None  # its name comes a moment later
-        node = shown(f'{info.node_namespace.rstrip("/")}/{info.node_name}')
+        node = safe_name(f'{info.node_namespace.rstrip("/")}/{info.node_name}')
         if info.topic_type != wanted:
             what = wrong_type(info.topic_type, wanted)
         else:
             what = wrong_qos(topic, why)
         line = f'{topic}: {node} is not heard: {what}'
-        about = f'{topic} {node} {shown(info.topic_type)}'
-        due = self._problems.stands(BRIDGE, 'unheard', line, now, about=about, lasts=LASTS)
+        subject = f'{topic} {node} {safe_name(info.topic_type)}'
+        due = self._problems.report(BRIDGE, 'unheard', line, now, subject=subject, lasts=LASTS)
         return line if due else None
 
 
 def wrong_type(there: str, wanted: str) -> str:
     """Say what to do about a publisher of another message type."""
-    what = f'it publishes {shown(there)}, the bridge expects {wanted}'
+    what = f'it publishes {safe_name(there)}, the bridge expects {wanted}'
     if there in STAMPED and wanted in STAMPED:
         return f'{what}: move the topic to {STAMPED[there]}, or have it publish {wanted}'
     return f'{what}: let it publish that, or on another topic'

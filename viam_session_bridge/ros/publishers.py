@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from viam_session_bridge.bounds import DutyCycle
+
 DDS_IMPLEMENTATIONS = ('rmw_fastrtps', 'rmw_cyclonedds', 'rmw_connextdds', 'rmw_gurumdds')
 """Beginnings of the names of rmw implementations whose GIDs are DDS GUIDs."""
 
@@ -178,7 +180,7 @@ class Looks:
         self.next_at = now
         """When the next look is due, on the caller's clock."""
         self._at = dict.fromkeys(topics, now)
-        self._free = dict(self._at)
+        self._looking = {topic: DutyCycle(self.SHARE, self.PAUSE) for topic in self._at}
         self._delay = dict.fromkeys(self._at, self.PAUSE)
 
     def due(self, now: float) -> list[str]:
@@ -189,13 +191,13 @@ class Looks:
 
     def changed(self, topic: str, now: float) -> None:
         """Note that publishers of a topic came or went: look as soon as the pause allows."""
-        self._at[topic] = max(now, self._free[topic])
+        self._at[topic] = max(now, self._looking[topic].free_at)
         self._delay[topic] = self.PAUSE
         self.next_at = min(self._at.values())
 
     def looked(self, topic: str, began: float, now: float) -> None:
         """Note a look that lasted from `began` to `now`."""
-        self._free[topic] = now + max(self.PAUSE, (now - began) / self.SHARE)
-        self._at[topic] = max(self._free[topic], now + self._delay[topic])
+        self._looking[topic].worked(began, now)
+        self._at[topic] = max(self._looking[topic].free_at, now + self._delay[topic])
         self._delay[topic] = min(2 * self._delay[topic], self.SLOWEST)
         self.next_at = min(self._at.values())

@@ -27,6 +27,7 @@ from rclpy.exceptions import InvalidHandle
 from rclpy.utilities import get_rmw_implementation_identifier
 from std_msgs.msg import String
 
+from viam_session_bridge.bounds import Throttle
 from viam_session_bridge.core.message_age import MessageAge
 from viam_session_bridge.ros.message_loss import MessageLoss
 from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers
@@ -90,7 +91,7 @@ class Receiver:
         self._node = node
         self._sink = sink
         self._report = report
-        self._reported: dict[str, float] = {}
+        self._throttle = Throttle(burst=1, every=REPORT_EVERY)
         self._window = window
         self._stopping = False
         self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
@@ -292,9 +293,7 @@ class Receiver:
 
     def _say(self, kind: str, text: str) -> None:
         """Report, but not the same kind over and over."""
-        now = monotonic()
-        if now >= self._reported.get(kind, now):
-            self._reported[kind] = now + REPORT_EVERY
+        if self._throttle.let_through(kind, monotonic()) is not None:
             # Receiving goes on, for the robot's sake, even where the log is broken.
             with suppress(Exception):
                 self._report(text)
