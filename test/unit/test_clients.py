@@ -13,7 +13,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from viam_session_bridge.core.velocity import Velocity, ZERO
 from viam_session_bridge.reporting.active_problems import BRIDGE, SHOWN
-from viam_session_bridge.ros.clients import Client, Clients, NAMES_KEPT, TOLD_KEPT
+from viam_session_bridge.ros.clients import Client, Clients, NAMES_KEPT, REFUSED_KEPT
 from viam_session_bridge.ros.messages import Reading
 from viam_session_bridge.ros.publishers import Publishers
 
@@ -245,7 +245,7 @@ def test_refused_heartbeats_of_many_names_are_told_a_few_at_a_time(rig: Rig) -> 
 
 
 def test_after_many_names_another_ones_refusal_is_still_told(rig: Rig) -> None:
-    for number in range(2 * TOLD_KEPT):
+    for number in range(2 * REFUSED_KEPT):
         rig.beat(gid(TELEOP, 1), f'/nobody_{number}')
         rig.now += 2.0
     rig.lines.clear()
