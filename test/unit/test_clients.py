@@ -23,7 +23,7 @@ from viam_session_bridge.ros.clients import (
     Client,
     Clients,
     NAMES_KEPT,
-    REFUSALS_KEPT,
+    REFUSED_KEPT,
     velocity_of,
 )
 from viam_session_bridge.ros.publishers import Publishers
@@ -311,7 +311,7 @@ def test_refused_heartbeats_of_many_names_are_reported_a_few_at_a_time(rig: Rig)
 
 
 def test_after_many_names_another_ones_refusal_is_still_reported(rig: Rig) -> None:
-    for number in range(2 * REFUSALS_KEPT):
+    for number in range(2 * REFUSED_KEPT):
         rig.beat(gid(TELEOP, 1), f'/nobody_{number}')
         rig.now += 2.0
     rig.lines.clear()

@@ -12,7 +12,8 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from viam_session_bridge.reporting.diagnostics import diagnostic_statuses
+from support.pure import configuration
+from viam_session_bridge.reporting.diagnostics import diagnostic_statuses, message_warning
 from viam_session_bridge.reporting.overview import Overview
 from viam_session_bridge.ros.message_loss import (
     MessageLoss,
@@ -117,7 +118,6 @@ def bridge_status(
 ) -> DiagnosticStatus:
     """Return the status of the bridge itself."""
     overview = Overview(True, 0.5, 0, [], [], [])
-    bridge, = diagnostic_statuses(
-        '/bridge', overview, {}, {}, counts, losing=losing, replacing=replacing
-    )
+    warning = message_warning(lost=losing, replaced=replacing)
+    bridge, = diagnostic_statuses('/bridge', overview, configuration(), {}, counts, warning)
     return bridge

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from viam_session_bridge.configuration.address import parse_address
+from viam_session_bridge.text import printable
 
 __all__ = [
     'BaseConfiguration',
@@ -151,4 +152,4 @@ def _line(text: str) -> str:
     if len(text) > LINE_LENGTH:
         # A message begins with the parameter and its value, and ends with the remedy.
         text = f'{text[: LINE_LENGTH // 2]} [...] {text[-LINE_LENGTH // 2 :]}'
-    return ''.join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return printable(text, escape=True)

@@ -8,7 +8,7 @@ Runs on the receiving loop's thread.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 import math
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from geometry_msgs.msg import Twist, TwistStamped
 
+from viam_session_bridge.bounds import BoundedDict, Throttle
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.reporting.active_problems import Problems
-from viam_session_bridge.reporting.throttle import Throttle
+from viam_session_bridge.reporting.active_problems import ActiveProblems
 from viam_session_bridge.ros.message_loss import TopicCounter
 from viam_session_bridge.ros.publishers import (
     IncompatiblePublishers,
@@ -27,6 +27,7 @@ from viam_session_bridge.ros.publishers import (
     same_node,
 )
 from viam_session_bridge.ros.subscription import gids_available
+from viam_session_bridge.text import shorten
 
 if TYPE_CHECKING:
     from rclpy.topic_endpoint_info import TopicEndpointInfo
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     from viam_session_bridge.runtime import Runtime
 
 NAMES_KEPT = 1024  # of publishers that left, too: logs and the overview name them
-REFUSALS_KEPT = 1024  # of heartbeats, each is reported once
-NAME_SHOWN = 128  # characters of what a heartbeat names: it may have any length
+REFUSED_KEPT = 1024  # names in refused heartbeats, each is reported once
 NANOSECONDS = 1_000_000_000  # in a second
 
 
@@ -84,16 +84,16 @@ class Clients:
         self._ros_time = ros_time
         self._report = report
         self._has_gids = gids_available()
-        self._names: OrderedDict[str, Client] = OrderedDict()
-        self._reported: set[str] = set()
-        self._reported_refusals: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._names: BoundedDict[str, Client] = BoundedDict(NAMES_KEPT)
+        self._refused: BoundedDict[tuple[str, str], None] = BoundedDict(REFUSED_KEPT)  # reported
         self._throttle = Throttle()
+        self._once = Throttle(burst=1, every=math.inf)
         self.discards: Counter[str] = Counter()
         self.refused_heartbeats: Counter[str] = Counter()
         self.losses = TopicCounter()
         self.old_messages = TopicCounter()
         self.replacements = TopicCounter()
-        self.problems = Problems()
+        self.problems = ActiveProblems()
         self._incompatible = IncompatiblePublishers(self.problems)
 
     def describe(self, client: str) -> Client:
@@ -115,7 +115,7 @@ class Clients:
         """
         client = gid or topic
         if client not in self._names:
-            self._name(client, Client(topic, ''))
+            self._names[client] = Client(topic, '')
         stamp_age = None
         if isinstance(message, TwistStamped):
             stamp = message.header.stamp
@@ -137,7 +137,7 @@ class Clients:
         """
         client = gid or topic
         if client not in self._names:
-            self._name(client, Client(topic, ''))
+            self._names[client] = Client(topic, '')
         if isinstance(message, TwistStamped):
             message = message.twist
         velocity = None if message is None else velocity_of(message)
@@ -177,7 +177,7 @@ class Clients:
         if topic not in self._topics:
             return
         for publisher in appeared:
-            self._name(publisher.gid, Client(topic, publisher.node))
+            self._names[publisher.gid] = Client(topic, publisher.node)
             self._runtime.seen(publisher.gid)
         for publisher in left:
             self._runtime.left(publisher.gid)
@@ -252,14 +252,12 @@ class Clients:
     def _refuse_heartbeat(self, reason: str, name: str, now: float, remedy: str) -> None:
         """Count a heartbeat and report it, once for each name and not many names at once."""
         self.refused_heartbeats[reason] += 1
-        shown = name if len(name) <= NAME_SHOWN else f'{name[:NAME_SHOWN]}...'
-        if (reason, shown) in self._reported_refusals:
+        shown = shorten(name)  # it may have any length
+        if (reason, shown) in self._refused:
             return
         text = f'~/heartbeat for {shown!r} refused ({reason}): {remedy}'
         if self._report_some(reason, text, now):
-            self._reported_refusals[reason, shown] = None
-            while len(self._reported_refusals) > REFUSALS_KEPT:
-                self._reported_refusals.popitem(last=False)
+            self._refused[reason, shown] = None
 
     def _report_some(self, kind: str, text: str, now: float) -> bool:
         """Report, but not many of a kind at once; return whether it was."""
@@ -270,8 +268,7 @@ class Clients:
         return True
 
     def _report_once(self, text: str) -> None:
-        if text not in self._reported:
-            self._reported.add(text)
+        if self._once.let_through(text, 0.0) is not None:
             self._report(text)
 
     def _report_unused_axes(self, topic: str, twist: Twist) -> None:
@@ -285,9 +282,3 @@ class Clients:
                     f'{topic}: {axis} is not forwarded, no base on the ground follows it; '
                     'publish linear.x, linear.y and angular.z'
                 )
-
-    def _name(self, client: str, what: Client) -> None:
-        self._names[client] = what
-        self._names.move_to_end(client)
-        while len(self._names) > NAMES_KEPT:
-            self._names.popitem(last=False)

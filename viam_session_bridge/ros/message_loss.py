@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from viam_session_bridge.bounds import BoundedDict
 from viam_session_bridge.core.session import tolerated_lateness
 
 PUBLISHERS_KEPT = 1024  # they come and go as often as they like
@@ -43,14 +44,12 @@ class MessageLoss:
 
     def __init__(self) -> None:
         """Start with no publisher known."""
-        self._last: dict[str, int] = {}
+        self._last: BoundedDict[str, int] = BoundedDict(PUBLISHERS_KEPT)
 
     def before(self, publisher: str, number: int) -> int:
         """Return how many of the publisher's messages were lost between its last and this one."""
-        last = self._last.pop(publisher, number - 1)
-        self._last[publisher] = max(last, number)
-        if len(self._last) > PUBLISHERS_KEPT:
-            del self._last[next(iter(self._last))]  # the one not heard for longest
+        last = self._last.get(publisher, number - 1)
+        self._last[publisher] = max(last, number)  # and it is the one that was heard last
         return max(number - last - 1, 0)
 
 

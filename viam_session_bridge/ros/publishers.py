@@ -12,7 +12,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from viam_session_bridge.reporting.active_problems import BRIDGE, Problems, shown
+from viam_session_bridge.bounds import DutyCycle
+from viam_session_bridge.reporting.active_problems import ActiveProblems, BRIDGE
+from viam_session_bridge.text import safe_name
 
 if TYPE_CHECKING:
     from rclpy.topic_endpoint_info import TopicEndpointInfo
@@ -38,7 +40,7 @@ HOST = slice(4, 8)
 UNKNOWN = ('_NODE_NAME_UNKNOWN_', '_NODE_NAMESPACE_UNKNOWN_')
 """What rmw_dds_common calls the node of a publisher whose participant is not announced yet."""
 
-LASTS = 10.0
+SHOWN_FOR = 10.0
 """Seconds for which a look shows an incompatible publisher: longer than from one look to the next,
 also under thousands of publishers."""
 
@@ -178,7 +180,7 @@ class Looks:
         self.next_at = now
         """When the next look is due, on the caller's clock."""
         self._at = dict.fromkeys(topics, now)
-        self._free = dict(self._at)
+        self._looking = {topic: DutyCycle(self.SHARE, self.PAUSE) for topic in self._at}
         self._delay = dict.fromkeys(self._at, self.PAUSE)
 
     def due(self, now: float) -> list[str]:
@@ -189,14 +191,14 @@ class Looks:
 
     def changed(self, topic: str, now: float) -> None:
         """Note that publishers of a topic came or went: look as soon as the pause allows."""
-        self._at[topic] = max(now, self._free[topic])
+        self._at[topic] = max(now, self._looking[topic].free_at)
         self._delay[topic] = self.PAUSE
         self.next_at = min(self._at.values())
 
     def looked(self, topic: str, began: float, now: float) -> None:
         """Note a look that lasted from ``began`` to ``now``."""
-        self._free[topic] = now + max(self.PAUSE, (now - began) / self.SHARE)
-        self._at[topic] = max(self._free[topic], now + self._delay[topic])
+        self._looking[topic].worked(began, now)
+        self._at[topic] = max(self._looking[topic].free_at, now + self._delay[topic])
         self._delay[topic] = min(2 * self._delay[topic], self.SLOWEST)
         self.next_at = min(self._at.values())
 
@@ -209,7 +211,7 @@ class IncompatiblePublishers:
     line here nobody would know. For the receiving loop's thread; the problems may be read on any.
     """
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: ActiveProblems) -> None:
         """Start with none."""
         self._problems = problems
 
@@ -225,20 +227,22 @@ class IncompatiblePublishers:
         """
         if info.node_name in UNKNOWN:
             return None  # its name comes a moment later
-        node = shown(f'{info.node_namespace.rstrip("/")}/{info.node_name}')
+        node = safe_name(f'{info.node_namespace.rstrip("/")}/{info.node_name}')
         if info.topic_type != wanted:
             what = wrong_type(info.topic_type, wanted)
         else:
             what = wrong_qos(topic, why)
         line = f'{topic}: {node} is not heard: {what}'
-        about = f'{topic} {node} {shown(info.topic_type)}'
-        due = self._problems.stands(BRIDGE, 'incompatible', line, now, about=about, lasts=LASTS)
+        subject = f'{topic} {node} {safe_name(info.topic_type)}'
+        due = self._problems.report(
+            BRIDGE, 'incompatible', line, now, subject=subject, lasts=SHOWN_FOR
+        )
         return line if due else None
 
 
 def wrong_type(there: str, wanted: str) -> str:
     """Say what to do about a publisher of another message type."""
-    what = f'it publishes {shown(there)}, the bridge expects {wanted}'
+    what = f'it publishes {safe_name(there)}, the bridge expects {wanted}'
     if there in STAMPED and wanted in STAMPED:
         return f'{what}: move the topic to {STAMPED[there]}, or have it publish {wanted}'
     return f'{what}: let it publish that, or on another topic'

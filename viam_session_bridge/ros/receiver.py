@@ -26,6 +26,7 @@ from typing import Any, TYPE_CHECKING
 from rclpy.exceptions import InvalidHandle
 from std_msgs.msg import String
 
+from viam_session_bridge.bounds import Throttle
 from viam_session_bridge.core.message_age import MessageAge
 from viam_session_bridge.ros.clients import Clients
 from viam_session_bridge.ros.message_loss import StallDetector
@@ -91,7 +92,7 @@ class Receiver:
         self._publishers = clients.publishers
         self._report = report
         self._failed = failed
-        self._reported: dict[str, float] = {}
+        self._throttle = Throttle(burst=1, every=REPORT_EVERY)
         self._window = window
         self._stopping = False
         self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
@@ -305,9 +306,7 @@ class Receiver:
 
     def _say(self, kind: str, text: str) -> None:
         """Report, but not the same kind over and over."""
-        now = monotonic()
-        if now >= self._reported.get(kind, now):
-            self._reported[kind] = now + REPORT_EVERY
+        if self._throttle.let_through(kind, monotonic()) is not None:
             # Receiving goes on, for the robot's sake, even where the log is broken.
             with suppress(Exception):
                 self._report(text)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import Any, TYPE_CHECKING
+from typing import Any, cast, TYPE_CHECKING
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import (
@@ -224,7 +224,7 @@ class WaitSet:
 
     def __init__(self, node: Node, subscriptions: Sequence[Subscription]) -> None:
         self._node = node
-        self._context: Any = node.context
+        self._context = cast(Any, node.context)  # its handle is there while it runs
         self._subscriptions = {one._handle.pointer: one for one in subscriptions}
         self._guard = node.create_guard_condition(_never, OutsideExecutor())
         self._wait_set = _rclpy.WaitSet(len(subscriptions), 1, 0, 0, 0, 0, self._context.handle)
