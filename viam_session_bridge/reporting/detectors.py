@@ -16,8 +16,8 @@ from statistics import fmean
 from typing import NamedTuple
 
 from viam_session_bridge.bounds import BoundedDict, Throttle
-from viam_session_bridge.configuration.limits import HEARTBEAT_WINDOW
 from viam_session_bridge.configuration.model import Configuration, StopPolicy
+from viam_session_bridge.configuration.table import HEARTBEAT_WINDOW
 from viam_session_bridge.core import events
 from viam_session_bridge.core.actions import (
     Cause,

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 import math
 
-from viam_session_bridge.configuration.limits import CALL_TIMEOUT
 from viam_session_bridge.configuration.model import Configuration, StopPolicy
+from viam_session_bridge.configuration.table import CALL_TIMEOUT
 from viam_session_bridge.core import actions, events
 from viam_session_bridge.core.bridge import Event
 from viam_session_bridge.core.round_trip import ANSWERED_WITHIN

@@ -28,8 +28,7 @@ from rclpy.lifecycle import Node
 from rclpy.parameter import Parameter
 
 from viam_session_bridge.configuration.model import Configuration
-from viam_session_bridge.configuration.parsing import convert, Entry, lay_out
-from viam_session_bridge.configuration.reading import read
+from viam_session_bridge.configuration.parsing import convert, Entry, lay_out, read
 from viam_session_bridge.configuration.table import Kind, Row, Value
 from viam_session_bridge.configuration.validation import check_names
 
