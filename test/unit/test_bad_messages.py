@@ -64,7 +64,7 @@ class Rig:
             info = TopicEndpointInfo(
                 node_name=node, node_namespace='/', endpoint_gid=list(bytes.fromhex(gid))
             )
-            self.clients.publishers_changed(topic, *self.publishers.update(topic, [info]), 0.0)
+            self.clients.publishers_changed(topic, *self.publishers.update(topic, [info]))
         self.teleop_drives()
 
     def teleop_drives(self) -> None:

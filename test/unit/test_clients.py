@@ -88,7 +88,7 @@ class Rig:
             for gid, node in self.graph[topic].items()
         ]
         appeared, left = self.publishers.update(topic, infos)
-        self.clients.publishers_changed(topic, appeared, left, self.now)
+        self.clients.publishers_changed(topic, appeared, left)
 
     # As a runtime that is fed by the clients
 

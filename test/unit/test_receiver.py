@@ -93,7 +93,7 @@ class Clients:
     publishers = Publishers(['/cmd_vel'], 'rmw_fastrtps_cpp')
     def command(self, topic, gid, message, now): write('command', message.linear.x)
     def heartbeat(self, gid, data, now): write('heartbeat', data)
-    def publishers_changed(self, topic, appeared, left, now): pass
+    def publishers_changed(self, topic, appeared, left): pass
     def discarded(self, count, late): write('discarded', count, late)
     def discard(self, topic, gid, message): write('discard', message.linear.x)
     def old(self, topic): pass
@@ -150,11 +150,11 @@ class Recorder(Clients):
             self.changed.notify_all()
 
     def publishers_changed(
-        self, topic: str, appeared: list[Publisher], left: list[Publisher], now: float
+        self, topic: str, appeared: list[Publisher], left: list[Publisher]
     ) -> None:
         with self.changed:
             self.appeared += appeared
-            self.left += [(gone, now) for gone in left]
+            self.left += [(gone, time.monotonic()) for gone in left]
             self.changed.notify_all()
 
     def discarded(self, count: int, late: float) -> None:

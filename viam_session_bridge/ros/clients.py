@@ -1,9 +1,10 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-From messages to clients: who sent this command, and whom does this heartbeat mean (R1, R3).
+From messages to clients: who sent a command, and whom a heartbeat means (R1, R3).
 
-Runs on the receiving loop's thread.
+Runs on the receiving loop's thread. What a hostile publisher can have reported is bounded: a few
+lines of each kind, and none of them long.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def velocity_of(twist: Twist) -> Velocity:
 
 
 class Clients:
-    """Names the client of each message that was received, and feeds the runtime."""
+    """Finds the client of each message that was received, and feeds the runtime."""
 
     def __init__(
         self,
@@ -75,8 +76,7 @@ class Clients:
 
         :param publishers: as the receiving loop sees them in the graph
         :param ros_time: s, the clock that message stamps are held against
-        :param report: takes a warning for the user's log, once for each kind; a hostile
-            publisher can make neither many lines nor long ones
+        :param report: takes a warning for the user's log
         """
         self._runtime = runtime
         self.publishers = publishers
@@ -131,9 +131,10 @@ class Clients:
         self, topic: str, gid: str | None, message: Twist | TwistStamped | None
     ) -> None:
         """
-        Feed that a command was discarded, which counts as refused (R2).
+        Feed a command that was discarded, which counts as refused (R2).
 
-        Where many waited, it is the newest of its publisher. None: it could not be read.
+        :param message: where many waited, the newest of its publisher; None where it could not be
+            read
         """
         client = gid or topic
         if client not in self._names:
@@ -171,7 +172,7 @@ class Clients:
                 )
 
     def publishers_changed(
-        self, topic: str, appeared: list[Publisher], left: list[Publisher], now: float
+        self, topic: str, appeared: list[Publisher], left: list[Publisher]
     ) -> None:
         """Feed who came and who left; the heartbeat topic's publishers are no clients."""
         if topic not in self._topics:

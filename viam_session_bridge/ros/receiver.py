@@ -101,7 +101,7 @@ class Receiver:
         self._wait_set = WaitSet(node, self._subscriptions)
         self._heartbeats = self._subscriptions[0]
         host_of = self._publishers.host_of
-        clock_set = partial(self._call, 'clock_set', clients.clock_set)
+        clock_set = partial(self._call, clients.clock_set)
         self._ages = MessageAge(window, host_of, host_of(self._heartbeats.own_gid()), clock_set)
         self._thread = threading.Thread(target=self._run, name='receiver')
 
@@ -143,7 +143,7 @@ class Receiver:
         self._looks = Looks([one.topic for one in self._subscriptions], now)
         self._stalls = StallDetector(self._window, now)
         period = min(self._stalls.period, UNNOTICED)
-        self._matched_at = self._look_at = alive_at = now
+        self._matched_at = self._watch_at = alive_at = now
         while not self._stopping:
             wake_at = min(now + period, self._looks.next_at)
             if self._settled_at:
@@ -153,8 +153,8 @@ class Receiver:
             late = self._stalls.late(now)  # before anything is taken: R2 counts all that waited
             if late or self._settled_at:
                 self._settle(late, now)
-            if now >= self._look_at:
-                self._look(now)
+            if now >= self._watch_at:
+                self._watch(now)
             self._receive(ready)
             if self._wait_set.woken or now >= alive_at:
                 self._check_alive()
@@ -183,8 +183,8 @@ class Receiver:
                 try:
                     self._hand_on(subscription, gid, sent, message, now)
                 except Exception as error:
-                    what = 'heartbeat' if subscription is self._heartbeats else 'command'
-                    self._say(what, f'internal error in {what}: {error!r}')
+                    is_heartbeat = subscription is self._heartbeats
+                    self._internal_error('heartbeat' if is_heartbeat else 'command', error)
 
     def _newest(self, subscription: Subscription) -> Iterable[Taken]:
         """Take what waits; return of each publisher the newest, of heartbeats all that differ."""
@@ -198,7 +198,7 @@ class Receiver:
             count += 1
         if count > len(newest):
             replaced = count - len(newest)
-            self._call('replaced', self._clients.replaced, subscription.topic, replaced)
+            self._call(self._clients.replaced, subscription.topic, replaced)
         if subscription.lost:
             self._report_lost(subscription)
         return newest.values()
@@ -206,7 +206,11 @@ class Receiver:
     def _hand_on(
         self, subscription: Subscription, gid: str | None, sent: float, message: Any, now: float
     ) -> None:
-        """Hand on a message, or that it is discarded; None: it could not be read."""
+        """
+        Hand on a message, or that it is discarded.
+
+        :param message: None where it could not be read
+        """
         topic = subscription.topic
         too_old = self._ages.too_old(gid or topic, sent, now, time())
         if message is None or too_old or self._settled_at:
@@ -232,7 +236,7 @@ class Receiver:
     def _discard(self, subscription: Subscription, gid: str | None, message: Any) -> None:
         """Hand on that a command is discarded; a discarded heartbeat is nothing (R2)."""
         if subscription is not self._heartbeats:
-            self._call('discard', self._clients.discard, subscription.topic, gid, message)
+            self._call(self._clients.discard, subscription.topic, gid, message)
 
     # Stalls (R2)
 
@@ -245,7 +249,7 @@ class Receiver:
             for subscription, (serialized, gid, _) in self._empty():
                 self._discard(subscription, gid, self._read(subscription, serialized))
         elif now >= self._settled_at:
-            self._call('discarded', self._clients.discarded, self._discarded, self._late)
+            self._call(self._clients.discarded, self._discarded, self._late)
             self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
 
     def _empty(self) -> list[tuple[Subscription, Taken]]:
@@ -262,47 +266,59 @@ class Receiver:
     def _report_lost(self, subscription: Subscription) -> None:
         lost, subscription.lost = subscription.lost, 0
         if lost:
-            self._call('lost', self._clients.lost, subscription.topic, lost)
+            self._call(self._clients.lost, subscription.topic, lost)
 
     # The graph
 
-    def _look(self, now: float) -> None:
-        """Look at the graph where publishers came or went or it is due; hand on what changed."""
+    def _watch(self, now: float) -> None:
+        """Look at the graph where publishers came or went, or where it is time."""
         if now >= self._matched_at:
             self._matched_at = now + Looks.PAUSE
             for subscription in self._subscriptions:
                 if subscription.matched():
                     self._looks.changed(subscription.topic, now)
-        for topic in self._looks.due(now) if now >= self._looks.next_at else ():
-            subscription = next(one for one in self._subscriptions if one.topic == topic)
-            began = monotonic()
-            appeared: list[Publisher] = []
-            left: list[Publisher] = []
-            try:
-                infos = [i for i in subscription.publishers() if self._compatible(subscription, i)]
-                appeared, left = self._publishers.update(topic, infos)
-            except Exception as error:
-                self._say(f'graph {topic}', f'{topic}: its publishers are not known: {error!r}')
-            self._looks.looked(topic, began, monotonic())
-            self._ages.changed([seen.gid for seen in appeared], [gone.gid for gone in left], now)
-            if appeared or left:
-                changed = self._clients.publishers_changed
-                self._call('publishers_changed', changed, topic, appeared, left, now)
-        self._look_at = min(self._matched_at, self._looks.next_at)
+        if now >= self._looks.next_at:
+            due = self._looks.due(now)
+            for subscription in self._subscriptions:
+                if subscription.topic in due:
+                    self._look(subscription, now)
+        self._watch_at = min(self._matched_at, self._looks.next_at)
+
+    def _look(self, subscription: Subscription, now: float) -> None:
+        """Look at a topic's publishers in the graph, and hand on what changed."""
+        topic = subscription.topic
+        began = monotonic()
+        appeared: list[Publisher] = []
+        left: list[Publisher] = []
+        try:
+            infos = [i for i in subscription.publishers() if self._compatible(subscription, i)]
+            appeared, left = self._publishers.update(topic, infos)
+        except Exception as error:
+            self._say(f'graph {topic}', f'{topic}: its publishers are not known: {error!r}')
+        self._looks.looked(topic, began, monotonic())
+        self._ages.changed([seen.gid for seen in appeared], [gone.gid for gone in left], now)
+        if appeared or left:
+            self._call(self._clients.publishers_changed, topic, appeared, left)
 
     def _compatible(self, subscription: Subscription, info: TopicEndpointInfo) -> bool:
         why = subscription.incompatibility(info)
         if why:
-            self._call('incompatible', self._clients.incompatible,
-                       subscription.topic, info, subscription.type_name, why, monotonic())
+            self._call(
+                self._clients.incompatible,
+                subscription.topic, info, subscription.type_name, why, monotonic(),
+            )  # fmt: skip
         return not why
 
-    def _call(self, what: str, callback: Callable[..., None], *arguments: Any) -> None:
-        """Call what is called rarely; its exception is reported and ends nothing."""
+    def _call(self, method: Callable[..., None], *arguments: Any) -> None:
+        """Call one of the clients' methods that is called rarely."""
         try:
-            callback(*arguments)
+            method(*arguments)
         except Exception as error:
-            self._say(what, f'internal error in {what}: {error!r}')
+            self._internal_error(method.__name__, error)
+
+    def _internal_error(self, where: str, error: Exception) -> None:
+        """Report an exception of the clients, which ends nothing: receiving goes on."""
+        self._say(where, f'internal error in {where}: {error!r}')
 
     def _say(self, kind: str, text: str) -> None:
         """Report, but not the same kind over and over."""
