@@ -23,8 +23,8 @@ from viam_session_bridge.ros.clients import (
     Client,
     Clients,
     NAMES_KEPT,
+    read_twist,
     REFUSED_KEPT,
-    velocity_of,
 )
 from viam_session_bridge.ros.publishers import Publishers
 from viam_session_bridge.runtime import Runtime
@@ -223,7 +223,7 @@ def test_a_stamp_gives_an_age_and_one_that_is_no_time_is_out_of_every_range(
 def test_a_number_that_is_not_finite_spoils_the_velocity_on_whichever_axis(
     axes: str, axis: str, number: float
 ) -> None:
-    assert not velocity_of(Twist(**{axes: Vector3(**{axis: number})})).is_finite
+    assert not read_twist(Twist(**{axes: Vector3(**{axis: number})}))[0].is_finite
 
 
 def test_axes_that_are_not_forwarded_are_reported_once_each(rig: Rig) -> None:

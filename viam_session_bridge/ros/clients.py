@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 NAMES_KEPT = 1024  # of publishers that left, too: logs and the overview name them
 REFUSED_KEPT = 1024  # names in refused heartbeats, each is reported once
 NANOSECONDS = 1_000_000_000  # in a second
+UNUSED_AXES = ('linear.z', 'angular.x', 'angular.y')
+NO_MOTION = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,18 @@ class Client:
     node: str
 
 
-def velocity_of(twist: Twist) -> Velocity:
+def read_twist(twist: Twist) -> tuple[Velocity, tuple[float, float, float]]:
     """
-    Return the planar velocity of a message.
+    Return the planar velocity, and the numbers on the axes that no base on the ground follows.
 
     A number that is not finite makes the whole velocity so, even on an axis that is not
     forwarded: a publisher that sends NaN is not to be believed in any axis (R17).
     """
     linear, angular = twist.linear, twist.angular
+    unused = linear.z, angular.x, angular.y
     # Zero where all three are finite, NaN otherwise. Their sum would not do: it may overflow.
-    unused = linear.z * 0.0 + angular.x * 0.0 + angular.y * 0.0
-    return Velocity(linear.x + unused, linear.y, angular.z)
+    spoiler = unused[0] * 0.0 + unused[1] * 0.0 + unused[2] * 0.0
+    return Velocity(linear.x + spoiler, linear.y, angular.z), unused
 
 
 class Clients:
@@ -123,9 +126,10 @@ class Clients:
             seconds = stamp.sec + stamp.nanosec * 1e-9 if stamp.nanosec < NANOSECONDS else math.inf
             stamp_age = self._ros_time() - seconds
             message = message.twist
-        self._runtime.command(client, topic, velocity_of(message), stamp_age, now)
-        if message.linear.z or message.angular.x or message.angular.y:
-            self._report_unused_axes(topic, message)
+        velocity, unused = read_twist(message)
+        self._runtime.command(client, topic, velocity, stamp_age, now)
+        if unused != NO_MOTION:
+            self._report_unused_axes(topic, unused)
 
     def discard(
         self, topic: str, gid: str | None, message: Twist | TwistStamped | None
@@ -141,7 +145,7 @@ class Clients:
             self._names[client] = Client(topic, '')
         if isinstance(message, TwistStamped):
             message = message.twist
-        velocity = None if message is None else velocity_of(message)
+        velocity = None if message is None else read_twist(message)[0]
         self._runtime.discard(client, topic, velocity)
 
     def heartbeat(self, gid: str | None, data: str, now: float) -> None:
@@ -272,12 +276,8 @@ class Clients:
         if self._once.let_through(text, 0.0) is not None:
             self._report(text)
 
-    def _report_unused_axes(self, topic: str, twist: Twist) -> None:
-        for axis, number in (
-            ('linear.z', twist.linear.z),
-            ('angular.x', twist.angular.x),
-            ('angular.y', twist.angular.y),
-        ):
+    def _report_unused_axes(self, topic: str, numbers: tuple[float, float, float]) -> None:
+        for axis, number in zip(UNUSED_AXES, numbers, strict=True):
             if number:
                 self._report_once(
                     f'{topic}: {axis} is not forwarded, no base on the ground follows it; '
