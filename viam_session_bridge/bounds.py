@@ -40,7 +40,7 @@ class BoundedDict(OrderedDict[K, V]):
 
 @dataclass
 class _Kind:
-    full_until: float  # the burst is used up by so much time
+    due_at: float  # the next one, if they came evenly; a burst runs ahead of that
     kept_back: int = 0
 
 
@@ -62,10 +62,10 @@ class Throttle:
         known = self._kinds.get(kind)
         if known is None:
             known = self._kinds[kind] = _Kind(-math.inf)
-        if known.full_until > now + self._ahead:
+        if known.due_at > now + self._ahead:
             known.kept_back += 1
             return None
-        known.full_until = max(known.full_until, now) + self._every
+        known.due_at = max(known.due_at, now) + self._every
         kept_back, known.kept_back = known.kept_back, 0
         return kept_back
 

@@ -18,15 +18,7 @@ from typing import NamedTuple
 from viam_session_bridge.bounds import BoundedDict, Throttle
 from viam_session_bridge.configuration.model import Configuration, StopPolicy
 from viam_session_bridge.configuration.table import HEARTBEAT_WINDOW
-from viam_session_bridge.core import events
-from viam_session_bridge.core.actions import (
-    Cause,
-    Refusal,
-    Refused,
-    SessionEnded,
-    SessionStarted,
-    TakenOver,
-)
+from viam_session_bridge.core import actions, events
 from viam_session_bridge.core.bridge import Event
 from viam_session_bridge.reporting.active_problems import (
     ActiveProblems,
@@ -84,14 +76,6 @@ def place_of(event: Event) -> str:
     return at_base(about.base) if hasattr(about, 'base') else ''
 
 
-@dataclass
-class _Failing:
-    """The commands of a base that failed, with none between that succeeded; s, steady."""
-
-    since: float
-    last: float
-
-
 class Detectors:
     """All detectors, and the problems that they find."""
 
@@ -110,13 +94,14 @@ class Detectors:
         self._machines = {base.name: base.machine for base in configuration.bases}
         self._describe = describe
         self._slow_machines: set[str] = set()
-        self._failing: dict[str, _Failing] = {}  # by base
+        # By base, since a command succeeded last: when the first and the last one failed.
+        self._failing: dict[str, tuple[float, float]] = {}
         self._contention = Contention()
         self._slow_publishers = SlowPublishers()
 
     def covers(self, event: Event) -> bool:
         """Return whether an active problem explains an event, which then needs no line."""
-        if isinstance(event, TakenOver):
+        if isinstance(event, actions.TakenOver):
             return self._contention.goes_on(event.base, event.at)
         if isinstance(event, events.MachineSessionFailed):
             return event.machine in self._slow_machines and event.detail.startswith(TIMED_OUT)
@@ -130,20 +115,20 @@ class Detectors:
         """
         Note an event, and the warning that the log has of it, if any.
 
-        :return: a line for the log where the event is one of a row that is a fault in itself
+        :return: a line for the log where several events together show a fault
         """
         if warning is not None:
             self._begin(event, warning)
         self._end(event)
-        return self._find_row(event)
+        return self._find_pattern(event)
 
     def _begin(self, event: Event, line: str) -> None:
         if isinstance(event, events.CommandFailed):
-            failing = self._failing.get(event.base)
-            if failing is None or failing.last + FAILURE_LASTS < event.at:
-                failing = self._failing[event.base] = _Failing(event.at, event.at)
-            failing.last = event.at
-            if failing.since + FAILS_FOR <= event.at:
+            since, last = self._failing.get(event.base, (event.at, event.at))
+            if last + FAILURE_LASTS < event.at:
+                since = event.at
+            self._failing[event.base] = since, event.at
+            if since + FAILS_FOR <= event.at:
                 place = at_base(event.base)
                 self.problems.report(place, 'commands', line, event.at, error=True)
         elif begins := _BEGIN.get(type(event)):
@@ -180,23 +165,23 @@ class Detectors:
             self._failing.pop(base, None)
         return bases
 
-    def _find_row(self, event: Event) -> str | None:
+    def _find_pattern(self, event: Event) -> str | None:
         report = self.problems.report
-        if isinstance(event, SessionEnded):
+        if isinstance(event, actions.SessionEnded):
             self._slow_publishers.session_ended(event, self.window)
-        elif isinstance(event, SessionStarted):
+        elif isinstance(event, actions.SessionStarted):
             period = self._slow_publishers.session_started(event, self.window)
             if period is not None:
                 line, lasts = self._slow_line(event.client, period), FEW * self.window
                 if report(BRIDGE, 'slow', line, event.at, subject=event.client, lasts=lasts):
                     return line
-        elif isinstance(event, TakenOver):
-            turns = self._contention.taken_over(event)
-            if turns is not None:
-                line = self._contention_line(event.base, turns)
+        elif isinstance(event, actions.TakenOver):
+            contention = self._contention.taken_over(event)
+            if contention is not None:
+                line = self._contention_line(event.base, *contention)
                 if report(at_base(event.base), 'turns', line, event.at, lasts=COUNTED_OVER):
                     return line
-        elif isinstance(event, Refused):
+        elif isinstance(event, actions.Refused):
             return self.unnamed_clients.refused(event, *self._describe(event.client))
         return None
 
@@ -215,11 +200,11 @@ class Detectors:
             f'{self.window:.3g} s: {longer}publish faster'
         )
 
-    def _contention_line(self, base: str, turns: Turns) -> str:
-        described = [self._describe(client) for client in turns.clients[:CLIENTS_SHOWN]]
+    def _contention_line(self, base: str, clients: list[str], rate: float) -> str:
+        described = [self._describe(client) for client in clients[:CLIENTS_SHOWN]]
         who = [f'{node or "a publisher"} on {topic}' for node, topic in described]
         return (
-            f'{base}: {" and ".join(who)} take turns, {turns.rate:.0f} times a second: it '
+            f'{base}: {" and ".join(who)} take turns, {rate:.0f} times a second: it '
             'follows whoever spoke last. Let only one speak at a time, or put twist_mux in front '
             'of the bridge'
         )
@@ -258,18 +243,18 @@ class SlowPublishers:
         """Start with no client known."""
         self._clients: BoundedDict[str, _Silences] = BoundedDict(CLIENTS_KEPT)
 
-    def session_ended(self, event: SessionEnded, window: float) -> None:
+    def session_ended(self, event: actions.SessionEnded, window: float) -> None:
         """Note the end of a session, after which a silence may be measured."""
         one_by_one = event.commands == 1 or (
             event.commands > 1
             and event.sign - event.started >= APART * window * (event.commands - 1)
         )
         silences = self._clients.pop(event.client, None) or _Silences(None)
-        if event.cause is Cause.LAPSE and one_by_one:
+        if event.cause is actions.Cause.LAPSE and one_by_one:
             silences.since = event.sign
             self._clients[event.client] = silences
 
-    def session_started(self, event: SessionStarted, window: float) -> float | None:
+    def session_started(self, event: actions.SessionStarted, window: float) -> float | None:
         """Return the period (s) of a client that is too slow, each time while it goes on."""
         silences = self._clients.get(event.client)
         if silences is None or silences.since is None:
@@ -291,13 +276,6 @@ LASTS = 1.0  # s that it goes on until it counts
 COUNTED_OVER = 2.0  # s
 TAKEOVERS_KEPT = 9  # of a base
 CLIENTS_SHOWN = 3
-
-
-class Turns(NamedTuple):
-    """Clients that take turns, sorted, and how often a second their base changes hands."""
-
-    clients: tuple[str, ...]
-    rate: float
 
 
 @dataclass
@@ -326,8 +304,8 @@ class Contention:
         takeovers = self._bases.get(base)
         return takeovers is not None and now <= takeovers.found + COUNTED_OVER
 
-    def taken_over(self, event: TakenOver) -> Turns | None:
-        """Return who takes turns on the base, each time while it goes on."""
+    def taken_over(self, event: actions.TakenOver) -> tuple[list[str], float] | None:
+        """Return who takes turns on the base, and how often a second, each time it goes on."""
         if not event.session or not event.previous:
             return None  # nobody was there to take it from
         takeovers = self._bases.get(event.base)
@@ -342,7 +320,7 @@ class Contention:
         if event.at - takeovers.since < LASTS or rate <= OFTEN:
             return None
         takeovers.found = event.at
-        return Turns(tuple(sorted({client for _, client in newest})), rate)
+        return sorted({client for _, client in newest}), rate
 
 
 # Clients whose node the graph does not name
@@ -374,9 +352,9 @@ class UnnamedClients:
             if row.age > NAMED_AFTER and (line := self._line(row.topic, now))
         ]
 
-    def refused(self, event: Refused, node: str, topic: str) -> str | None:
+    def refused(self, event: actions.Refused, node: str, topic: str) -> str | None:
         """Return a line about a client that may be refused for lack of a heartbeat (R3)."""
-        if event.reason is not Refusal.NO_SESSION or event.client == topic:
+        if event.reason is not actions.Refusal.NO_SESSION or event.client == topic:
             return None
         client, since = self._refused.get(topic, ('', event.at))
         if node or client != event.client:

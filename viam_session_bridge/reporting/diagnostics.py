@@ -104,23 +104,21 @@ def diagnostic_statuses(
     bases = {base.name: base for base in configuration.bases}
     machines = {machine.name: machine for machine in configuration.machines}
     statuses = [
-        (BRIDGE, _bridge_status(node, overview, counts, warning)),
+        _bridge_status(node, overview, counts, warning),
+        *(_machine_status(node, row, machines[row.machine]) for row in overview.machines),
         *(
-            (at_machine(row.machine), _machine_status(node, row, machines[row.machine]))
-            for row in overview.machines
-        ),
-        *(
-            (at_base(row.base), _base_status(node, row, bases[row.base], latencies.get(row.base)))
+            _base_status(node, row, bases[row.base], latencies.get(row.base, StopLatency()))
             for row in overview.bases
         ),
     ]
-    for place, status in statuses:
+    for status in statuses:
+        place = status.name.removeprefix(f'{node}: ')
         if lines := [line for some in problems for line in some.lines(place, now)]:
             error = any(some.has_error(place, now) for some in problems)
             level = DiagnosticStatus.ERROR if error else DiagnosticStatus.WARN
             status.level = max(status.level, level)
             status.message = '; '.join([*lines, status.message])
-    return [status for _, status in statuses]
+    return statuses
 
 
 def _bridge_status(
@@ -132,7 +130,7 @@ def _bridge_status(
     elif counts.get('discarded_messages'):
         level, message = DiagnosticStatus.WARN, 'messages were discarded after a late wake-up'
     values = {'sessions': len(overview.sessions), **counts}
-    return _status(level, f'{node}: bridge', message, node, values)
+    return _status(level, f'{node}: {BRIDGE}', message, node, values)
 
 
 def _machine_status(
@@ -147,13 +145,12 @@ def _machine_status(
     elif plaintext:
         level, message = DiagnosticStatus.WARN, 'PLAINTEXT: anyone on its network can drive it'
     values = {'ready': row.ready, 'machine_window': row.window, 'plaintext': plaintext}
-    return _status(level, f'{node}: machine {row.machine}', message, row.machine, values)
+    return _status(level, f'{node}: {at_machine(row.machine)}', message, row.machine, values)
 
 
 def _base_status(
-    node: str, row: BaseRow, base: BaseConfiguration, latency: StopLatency | None
+    node: str, row: BaseRow, base: BaseConfiguration, latency: StopLatency
 ) -> DiagnosticStatus:
-    latency = latency or StopLatency()
     level, message = DiagnosticStatus.OK, f'last user: session {row.session}'
     if row.stopping:
         level, message = DiagnosticStatus.WARN, 'stopping'
@@ -170,7 +167,7 @@ def _base_status(
         'stop_latency_last': f'{latency.last:.4f}',
         'stop_latency_worst': f'{latency.worst:.4f}',
     }
-    return _status(level, f'{node}: base {row.base}', message, row.base, values)
+    return _status(level, f'{node}: {at_base(row.base)}', message, row.base, values)
 
 
 def _status(

@@ -20,7 +20,6 @@ from viam_session_bridge.core.events import SID_SHOWN
 if TYPE_CHECKING:
     from viam_session_bridge.core.actions import SessionEnded
     from viam_session_bridge.core.bridge import Bridge
-    from viam_session_bridge.core.session import Session
 
 ENDED_KEPT = 16  # sessions that ended last stay in a bridge's overview
 
@@ -94,7 +93,23 @@ def snapshot(bridge: Bridge, now: float, describe: Callable[[str], tuple[str, st
 
     :param describe: a client's node and topic
     """
-    sessions = [_session_row(bridge, one, now, describe) for one in bridge.table.sessions]
+    window = bridge.table.window
+    sessions = []
+    for session in bridge.table.sessions:
+        node, topic = describe(session.client)
+        sids = {
+            name: of_machine.sid[:SID_SHOWN]
+            for name, machine in bridge.machines.items()
+            if (of_machine := machine.sessions.of(session.number)) and of_machine.sid
+        }
+        to_lapse = max(session.deadline(window) - now, 0.0)
+        row = SessionRow(
+            id=session.number, client=session.client, node=node, topic=topic, state='active',
+            machine_sessions=sids, bases=sorted(session.last_used),
+            age=round(now - session.started, 3), to_lapse=round(to_lapse, 3),
+            commands=session.commands, refusals=dict(session.refusals),
+        )  # fmt: skip
+        sessions.append(row)
     machines = [
         MachineRow(name, one.ready, not one.sessions.unsupervised, one.sessions.window)
         for name, one in bridge.machines.items()
@@ -109,26 +124,7 @@ def snapshot(bridge: Bridge, now: float, describe: Callable[[str], tuple[str, st
             stopping = control.pending is not None
             refused = dict(refusals.get(base, {}))
             bases.append(BaseRow(base, name, user.number if user else 0, stopping, refused))
-    window = bridge.table.window
     return Overview(bridge.active, window, bridge.discarded, sessions, bases, machines)
-
-
-def _session_row(
-    bridge: Bridge, session: Session, now: float, describe: Callable[[str], tuple[str, str]]
-) -> SessionRow:
-    node, topic = describe(session.client)
-    sids = {}
-    for name, machine in bridge.machines.items():
-        machine_session = machine.sessions.of(session.number)
-        if machine_session is not None and machine_session.sid:
-            sids[name] = machine_session.sid[:SID_SHOWN]
-    return SessionRow(
-        id=session.number, client=session.client, node=node, topic=topic, state='active',
-        machine_sessions=sids, bases=sorted(session.last_used),
-        age=round(now - session.started, 3),
-        to_lapse=round(max(session.deadline(bridge.table.window) - now, 0.0), 3),
-        commands=session.commands, refusals=dict(session.refusals),
-    )  # fmt: skip
 
 
 def ended_row(ended: SessionEnded, node: str, topic: str) -> SessionRow:

@@ -30,7 +30,7 @@ def rig() -> Rig:
 
 
 def the_stop(rig: Rig, timed_out: int = 0) -> Stop:
-    """Let the stop in flight be final a tenth of a second from now; return it as its events have it."""
+    """Let the stop in flight be final a tenth of a second from now; return it."""
     rig.now += 0.1
     rig.answer(StopBase)
     (acknowledged,), (final,) = rig.told(StopAcknowledged)[-1:], rig.told(StopFinal)[-1:]
