@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 SETTLE = 0.1
 """Seconds after a stall in which all messages are discarded: the middleware's threads were frozen
-too, and only now hand over what waits in their sockets. Later ones are told by their age."""
+too, and only now hand over what waits in their sockets. Later ones are recognised by their age."""
 
 UNNOTICED = 0.15
 """

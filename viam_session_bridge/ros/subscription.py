@@ -143,7 +143,7 @@ class Subscription:
 
     def matched(self) -> bool:
         """
-        Tell whether publishers came or went since the last call; maybe, where rmw does not tell.
+        Tell whether publishers came or went since the last call; maybe, where rmw does not say.
 
         Polled, in 0.5 us, not waited for: a wait set with an event for each topic takes six times
         as long for each message.
