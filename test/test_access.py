@@ -31,7 +31,7 @@ from viam_session_bridge.core.events import AccessRefused, CommandFailed, Machin
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.runtime import Runtime
 from viam_session_bridge.viam import messages as wire
-from viam_session_bridge.viam.access import complete
+from viam_session_bridge.viam.credentials import complete
 
 WINDOW = 0.4  # s
 SECRET = 'a-secret-that-nobody-may-see'

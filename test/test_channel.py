@@ -31,9 +31,8 @@ from viam_session_bridge.core.requests import (
 )
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.simulation.server import SimulatedMachine
-from viam_session_bridge.viam import connectivity, transport
+from viam_session_bridge.viam import channel, connectivity, transport
 from viam_session_bridge.viam import messages as wire
-from viam_session_bridge.viam.channel import Channel
 
 
 @pytest.fixture
@@ -65,10 +64,10 @@ def test_a_session_is_started_used_kept_and_listed(driver: Driver) -> None:
 def test_an_answer_that_cannot_be_read_ends_its_call_all_the_same(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: Channel, response: object) -> None:
+    def broken(*_: object) -> None:
         raise OverflowError('out of range')
 
-    monkeypatch.setattr(Channel, '_result', broken)
+    monkeypatch.setattr(channel, 'read', broken)
     answer = driver.ask(StopBase('base'))
     assert answer.outcome is Outcome.CUT
     assert 'out of range' in answer.detail

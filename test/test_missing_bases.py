@@ -31,7 +31,7 @@ from viam_session_bridge.core.requests import (
     StopBase,
 )
 from viam_session_bridge.viam import messages as wire
-from viam_session_bridge.viam.methods import listed_by_name, listed_by_status
+from viam_session_bridge.viam.channel import listed_by_name, listed_by_status
 
 NO_SUCH = 'UNKNOWN: no node found with api rdk:component:base and name base'
 BROKEN = {'base': 'resource build error: no motor'}
