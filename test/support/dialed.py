@@ -10,7 +10,6 @@ import json
 import os
 from pathlib import Path
 import queue
-import threading
 import time
 
 from support.bounds import PATIENCE
@@ -58,9 +57,7 @@ class Dialed:
     def close(self) -> None:
         """Close the transport and wait until its thread has hung up."""
         self.transport.close()
-        for thread in threading.enumerate():
-            if thread.name == 'dial main':
-                thread.join()
+        self.transport._thread.join()
 
     def reached(self, timeout: float = DIALS) -> tuple[str, float]:
         """Return the next target, whatever failed before, and when it was reported."""
