@@ -1,6 +1,5 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-
 """The way to one Viam machine and back: messages, channel, transports and credentials."""
 
 import os

@@ -1,6 +1,5 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-
 """
 The Viam messages and methods that this package uses, described field by field.
 
