@@ -31,7 +31,7 @@ from viam_session_bridge.core.requests import (
 )
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.simulation.server import SimulatedMachine
-from viam_session_bridge.viam import channel, connectivity, transport
+from viam_session_bridge.viam import channel, grpc_internals
 from viam_session_bridge.viam import messages as wire
 
 
@@ -231,7 +231,7 @@ def test_a_call_that_is_broken_off_is_cut(code: str) -> None:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Have grpcio's private way or its public one to know of a connection."""
     if request.param == 'public':
-        monkeypatch.setattr(transport, 'connectivity_of', connectivity._Subscribed)
+        monkeypatch.setattr(grpc_internals, 'are_known', lambda: False)
     return str(request.param)
 
 
@@ -333,15 +333,17 @@ def test_a_closed_channel_is_not_redialled(machine: SimulatedMachine) -> None:
     assert driver.readiness.empty()
 
 
-def test_nobody_knowing_of_the_connection_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_after_which_no_loss_would_be_noticed_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def broken(*_: object) -> None:
         raise SystemError('broken')
 
     monkeypatch.setattr(threading, 'excepthook', lambda _: None)
-    monkeypatch.setattr(connectivity._Core, 'wait', broken)
+    monkeypatch.setattr(grpc_internals.InnerConnectivity, 'wait', broken)
     driver = Driver('127.0.0.1:1')
     driver.wait_ready(False)
-    # The thread ends right after it told.
+    # The thread ends right after it reported.
     for thread in threading.enumerate():
         if thread.name == 'connection to main':
             thread.join(BOUND)

@@ -44,8 +44,8 @@ from viam_session_bridge.core.requests import (
     StopBase,
 )
 from viam_session_bridge.viam import messages
-from viam_session_bridge.viam.answers import Answers
 from viam_session_bridge.viam.credentials import CredentialsError, load, token_lifetime
+from viam_session_bridge.viam.grpc_internals import answer_thread, AnswerThread
 from viam_session_bridge.viam.transport import DirectTransport
 from viam_session_bridge.viam.webrtc import WebRtcTransport
 
@@ -68,7 +68,7 @@ class _Connection:
     """One gRPC channel of the transport's, and the calls under way there."""
 
     methods: Mapping[str, Any]  # grpcio's callables, by path
-    answers: Answers
+    answers: AnswerThread | None
     under_way: set[Any] = field(default_factory=set)  # grpcio's futures
     given_up: bool = False
 
@@ -181,7 +181,7 @@ class Channel:
             if channel is not None:
                 if self._connection is None:
                     methods = {one.path: one.on(channel) for one in messages.METHODS}
-                    answers = Answers(channel, self._machine.name, self._failed)
+                    answers = answer_thread(channel, self._machine.name, self._failed)
                     self._connection = _Connection(methods, answers)
                 return
         self._unbind()
@@ -192,7 +192,7 @@ class Channel:
             if redial:  # under the lock, so that the channel let go of is not bound again
                 self._transport.redial()
             connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is not None and connection.answers is not None:
             connection.answers.close()
         return connection
 

@@ -17,7 +17,7 @@ import grpc
 
 from viam_session_bridge.configuration.model import MachineConfiguration
 from viam_session_bridge.viam.connection_check import diagnose
-from viam_session_bridge.viam.connectivity import Connectivity, connectivity_of
+from viam_session_bridge.viam.grpc_internals import Connectivity, connectivity_of
 
 LARGEST_ANSWER = 1024 * 1024  # bytes: a thousand sessions take a tenth of it
 CLOSE_CHECK_INTERVAL = 2.0  # s, at most, after which a connection that nobody wants is noticed
@@ -113,7 +113,7 @@ class DirectTransport:
             self._failed(error)
             raise
         finally:
-            connectivity.leave()
+            connectivity.close()
 
     def _follow(self, channel: grpc.Channel, connectivity: Connectivity) -> None:
         seen = None
