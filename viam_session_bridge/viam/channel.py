@@ -17,13 +17,13 @@ from typing import Any
 
 import grpc
 
-from viam_session_bridge.configuration import limits
 from viam_session_bridge.configuration.model import (
     BaseConfiguration,
     DriveMode,
     MachineConfiguration,
     Transport,
 )
+from viam_session_bridge.configuration.table import HEARTBEAT_WINDOW
 from viam_session_bridge.core.requests import (
     Answer,
     Authenticate,
@@ -282,12 +282,12 @@ def read(request: Request, response: Any, bases: Mapping[str, BaseConfiguration]
     match request:
         case StartSession():
             window = messages.to_seconds(response.heartbeat_window)
-            if response.id and window in limits.HEARTBEAT_WINDOW:
+            if response.id and window in HEARTBEAT_WINDOW:
                 return Answer(Outcome.OK, sid=response.id, window=window)
             return Answer(
                 Outcome.FAILED,
                 f'it started a session with id {response.id[:8]!r} and a window of {window} s, '
-                f'which must be {limits.HEARTBEAT_WINDOW} s: see that it is a viam-server',
+                f'which must be {HEARTBEAT_WINDOW} s: see that it is a viam-server',
             )
         case GetSessions():
             return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))

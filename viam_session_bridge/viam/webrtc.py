@@ -28,7 +28,7 @@ from typing import IO, NoReturn
 import grpc
 
 from viam_session_bridge.configuration.model import MachineConfiguration
-from viam_session_bridge.core.backoff import Backoff
+from viam_session_bridge.core.timing import Backoff
 from viam_session_bridge.viam import messages, webrtc_helper
 from viam_session_bridge.viam.credentials import Credentials, CredentialsError, load
 from viam_session_bridge.viam.transport import Changed, CHANNEL_LIMITS

@@ -35,7 +35,7 @@ from viam_session_bridge.core.events import (
     StopTimedOut,
     Unsupervised,
 )
-from viam_session_bridge.reporting.log_text import tell
+from viam_session_bridge.reporting.log_text import log_line
 from viam_session_bridge.tools.timeline.lanes import Sign
 
 WHY = {
@@ -45,14 +45,14 @@ WHY = {
     Cause.REFUSED: 'a command of {name}, which drove it, was refused',
     Cause.ZERO: 'a zero of {name} could not be forwarded',
     Cause.FAILED: 'a command of {name} failed, timed out or waited a whole window',
-    Cause.NO_SESSION: 'the machine started no session for {name}',
+    Cause.NO_MACHINE_SESSION: 'the machine started no session for {name}',
     Cause.EXPIRED: 'the machine no longer knew the session of {name}',
     Cause.OLDER: 'an older command may have run late',
     Cause.STILL_MOVING: 'it still moved after its stop',
     Cause.STANDING: 'the zeros of {name} did not bring it to rest',
 }
 SHORT = {
-    Cause.NO_SESSION: 'no session',
+    Cause.NO_MACHINE_SESSION: 'no session',
     Cause.EXPIRED: 'expired',
     Cause.OLDER: 'older command',
     Cause.STANDING: 'standing zero',
@@ -102,7 +102,7 @@ def told(event: Event, time: float, name: Callable[[str], str]) -> str:
     """Return what the bridge's own log says of an event, and when."""
     if isinstance(event, AtRest):
         return f'{clock(time)} {event.base}: it stands still'
-    line = tell(event, name, None)  # the parameters are not in the log
+    line = log_line(event, name, None)  # the parameters are not in the log
     return f'{clock(time)} {line[1] if line else type(event).__name__}'
 
 
