@@ -219,7 +219,7 @@ def test_a_connection_whose_process_died_is_noticed_and_made_anew(tmp_path: Path
 
 
 @in_namespace
-def test_what_the_machine_refuses_is_said_and_dialed_again(tmp_path: Path) -> None:
+def test_what_the_machine_refuses_is_reported_and_dialed_again(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     changing = tmp_path / 'changing.json'
     write_key(changing, Credentials(KEY.key_id, 'wrong'))

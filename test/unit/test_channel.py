@@ -73,7 +73,7 @@ def test_an_answer_that_cannot_be_read_ends_its_call_all_the_same(
     assert 'out of range' in answer.detail
 
 
-def test_an_unknown_session_is_told_from_other_errors(driver: Driver) -> None:
+def test_an_unknown_session_is_distinguished_from_other_errors(driver: Driver) -> None:
     unknown = '6f1de1a2-22bb-4b7c-9f6e-0a4cf1a5b0c1'
     assert driver.ask(Move('base', Velocity(), unknown)).outcome is Outcome.SESSION_EXPIRED
     assert driver.ask(SendHeartbeat(unknown)).outcome is Outcome.SESSION_EXPIRED
@@ -130,7 +130,7 @@ def test_velocity_and_power_reach_the_base_in_its_units() -> None:
         server.stop(None)
 
 
-def test_a_server_without_sessions_is_told_as_such() -> None:
+def test_a_server_without_sessions_is_reported_as_such() -> None:
     server = grpc.server(futures.ThreadPoolExecutor(1))
     port = server.add_insecure_port('127.0.0.1:0')
     server.start()

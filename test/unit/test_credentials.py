@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Keys, certificates and tokens: what can be used, and what is said of what cannot."""
+"""Keys, certificates and tokens: which can be used, and the errors of those that cannot."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_file_that_others_can_use_is_refused_with_the_remedy(tmp_path: Path, m
     ],
     ids=range(9),
 )
-def test_what_is_no_key_is_said_without_a_character_of_it(
+def test_the_error_of_what_is_no_key_quotes_no_character_of_it(
     tmp_path: Path, text: str, words: str
 ) -> None:
     path = write(tmp_path / 'key', text)
