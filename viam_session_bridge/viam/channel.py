@@ -235,7 +235,7 @@ class Channel:
 
     def _without_secrets(self, text: str) -> str:
         """Return a machine's words without the secrets that it may repeat in them."""
-        for secret in self._secrets.values():
+        for secret in list(self._secrets.values()):  # a login may add one meanwhile
             text = text.replace(secret, '***')
         return text
 
