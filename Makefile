@@ -63,7 +63,7 @@ endif
 test-oldest: ## what speaks to the machine, with the oldest grpcio and protobuf
 	@PYTHON='$(PYTHON)' scripts/venv .venv-oldest
 	$(ALONE) .venv-oldest/bin/python -m pytest -q test/unit/test_messages_of_viam.py test/unit/test_channel.py \
-		test/unit/test_answers.py test/unit/test_connectivity.py
+		test/unit/test_grpc_internals.py
 
 test-jazzy: viam-server ## the tests on ROS 2 Jazzy, with the oldest grpcio and protobuf
 	@PYTHON='$(PYTHON)' scripts/venv .venv-jazzy
