@@ -11,12 +11,14 @@ import json
 import math
 import os
 from pathlib import Path
+import subprocess
+import sys
 import time
 from typing import Any
 
 from bench.bursts import bursts, judge, Outcome
 from bench.probe import read_sent
-from bench.processes import Process
+from bench.processes import Process, ROOT
 from bench.tail import RotatedTail, Tail
 from support.bounds import Load
 from support.bridge_process import BridgeProcess, WINDOW
@@ -97,9 +99,10 @@ class LoadStage:
         self._observer.listen(_DIAGNOSTICS)
         self._sent = directory / 'probe.sent'
         topics = [topic(base) for base in (*self._probed, self._loaded[0])]
-        probe = Process(
-            directory / 'probe.log', {**os.environ, **publishers_environment(self._domain)},
-            'bench.probe', 'probe', str(self._sent), *topics,
+        probe = Process(directory, 'probe', publishers_environment(self._domain))
+        probe.launch(
+            [sys.executable, '-m', 'bench.probe', 'probe', str(self._sent), *topics],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
         )  # fmt: skip
         stack.callback(probe.kill)
         self._clients: list[str] = json.loads(probe.hear('ready').partition(' ')[2])

@@ -24,14 +24,14 @@ from std_msgs.msg import String
 
 from viam_session_bridge import signals
 
-HEARD_WITHIN = 10.0  # s
+SUBSCRIBED_WITHIN = 10.0  # s
 
 
-class Sends:
+class SentLog:
     """
-    Writes what was sent to a file, a JSON line each: ``t`` (time.monotonic(), s) and ``what``.
+    What was sent, a JSON line each: ``t`` (time.monotonic(), s) and ``what``.
 
-    One write a line, after the sending, with the time before it: a line that is there tells of a
+    One write a line, after the sending, with the time before it: a line that is there stands for a
     message that went out, and whatever kills this process cuts no line.
     """
 
@@ -47,13 +47,13 @@ class Sends:
 
 
 class Lines:
-    """Counts the lines that come on the standard input, and tells its end."""
+    """Counts the lines that come on the standard input, and notices its end."""
 
     def __init__(self) -> None:
-        """Begin to read, on a thread."""
+        """Begin to read, on a thread that ends with the input or the process."""
         self.count = 0
         self.ended = False
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._read, name='lines', daemon=True).start()
 
     def _read(self) -> None:
         for _ in sys.stdin:
@@ -71,11 +71,11 @@ def publish(arguments: argparse.Namespace) -> None:
     twist = Twist()
     twist.linear.x, twist.angular.z = arguments.x, arguments.z
     lines = Lines() if arguments.by_line else None
-    sends = Sends(arguments.sends)
-    heard = [publisher for publisher in (commands, heartbeats) if publisher is not None]
+    sent = SentLog(arguments.sends)
+    publishers = [commands, *([] if heartbeats is None else [heartbeats])]
     begun = time.monotonic()
-    while not all(publisher.get_subscription_count() for publisher in heard):
-        if time.monotonic() > begun + HEARD_WITHIN:
+    while not all(publisher.get_subscription_count() for publisher in publishers):
+        if time.monotonic() > begun + SUBSCRIBED_WITHIN:
             print(f'nobody subscribes to {commands.topic_name} yet; publishing', flush=True)
             break
         time.sleep(0.02)
@@ -88,11 +88,11 @@ def publish(arguments: argparse.Namespace) -> None:
         at = time.monotonic()
         if lines is None or lines.count < 2:
             commands.publish(twist)
-            sends.add(at, 'command')
+            sent.add(at, 'command')
         if heartbeats is not None:
             at = time.monotonic()
             heartbeats.publish(String())
-            sends.add(at, 'heartbeat')
+            sent.add(at, 'heartbeat')
         due = max(due + 1.0 / arguments.rate, time.monotonic())
         time.sleep(max(due - time.monotonic(), 0.0))
 

@@ -1,0 +1,412 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a timeline shows: a lane for the bridge, each machine, each base and each client.
+
+Lanes hold spans and marks. All times in them are s since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum
+
+from viam_session_bridge.core.actions import (
+    Cause,
+    Refused,
+    SessionEnded,
+    SessionStarted,
+    Stop,
+    TakenOver,
+)
+from viam_session_bridge.core.events import (
+    ChannelChanged,
+    MachineClosed,
+    StopAcknowledged,
+    StopFinal,
+)
+from viam_session_bridge.reporting.event_log import LogClosed, Logged, LogOpened, name_of
+from viam_session_bridge.reporting.log_text import tell
+from viam_session_bridge.tools.timeline_reading import Entry, Names, Run, split
+
+SHORT = {  # labels of causes whose names are long
+    Cause.NO_SESSION: 'no session',
+    Cause.EXPIRED: 'expired',
+    Cause.OLDER: 'older command',
+    Cause.STANDING: 'standing zero',
+}
+
+
+class SpanKind(str, Enum):
+    """What a span of time was."""
+
+    RUNNING = 'running'  # the bridge
+    CONNECTED = 'connected'  # a machine
+    DISCONNECTED = 'not connected'
+    LAST_USER = 'last user'  # of a base
+    STOPPING = 'stop not acknowledged yet'
+    ALIVE = 'session'  # up to its last sign of life
+    SILENT = 'silent'  # from there to its end
+
+
+class Sign(str, Enum):
+    """What a mark stands for."""
+
+    STOP = 'stop: its cause, and the time to its answer'
+    UNANSWERED = 'stop without an answer'
+    TAKEN_OVER = 'taken over'
+    ENDED = 'session ended'
+    REFUSED = 'command refused'
+    WARNING = 'warning'
+    NOTE = 'note'
+
+
+@dataclass(frozen=True)
+class Span:
+    """A span of time with a short label; the colour is that of ``user``, '' for nobody's."""
+
+    kind: SpanKind
+    begin: float
+    end: float
+    label: str = ''
+    user: str = ''
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment: a short label for the picture, and a sentence for the list of marks."""
+
+    sign: Sign
+    at: float
+    label: str
+    text: str
+
+
+@dataclass
+class Lane:
+    """One line of the picture."""
+
+    name: str
+    spans: list[Span] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+
+    def part(self, begin: float, end: float) -> Lane:
+        """Return what lies between two times."""
+        spans = [
+            replace(span, begin=max(span.begin, begin), end=min(span.end, end))
+            for span in self.spans
+            if span.begin <= end and span.end >= begin
+        ]
+        return Lane(self.name, spans, [mark for mark in self.marks if begin <= mark.at <= end])
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """All lanes; ``users`` in the order of their appearance, which gives them their colours."""
+
+    begin: float
+    end: float
+    bridge: Lane
+    machines: Sequence[Lane]
+    bases: Sequence[Lane]
+    clients: Sequence[Lane]
+    users: Sequence[str]
+
+    @property
+    def marks(self) -> list[Mark]:
+        """All marks, in the order of time."""
+        lanes = (self.bridge, *self.machines, *self.bases, *self.clients)
+        return sorted((mark for lane in lanes for mark in lane.marks), key=lambda mark: mark.at)
+
+    def part(self, begin: float, end: float) -> Timeline:
+        """Return what lies between two times, without the clients that have nothing there."""
+        machines, bases, clients = (
+            [lane.part(begin, end) for lane in lanes]
+            for lanes in (self.machines, self.bases, self.clients)
+        )
+        clients = [lane for lane in clients if lane.spans or lane.marks]
+        bridge = self.bridge.part(begin, end)
+        return Timeline(begin, end, bridge, machines, bases, clients, self.users)
+
+
+def clock(time: float) -> str:
+    """Return a time (s since the epoch) as the local clock showed it, in ms."""
+    return datetime.fromtimestamp(time).strftime('%H:%M:%S.%f')[:-3]
+
+
+def duration(seconds: float) -> str:
+    """Return a duration, a short one in ms."""
+    if seconds < 1.0:
+        return f'{1e3 * seconds:.1f} ms'
+    return f'{seconds:.2f} s' if seconds < 100 else f'{seconds:.0f} s'
+
+
+def compose(entries: Sequence[Entry]) -> Timeline:
+    """Return the timeline of a log that has at least one entry."""
+    runs, names = split(entries), Names(entries)
+    bridge, machines, bases, clients = Lane('bridge'), _Lanes(), _Lanes(), _Clients(names)
+    for run in runs:
+        _add_run(bridge, run, last=run is runs[-1])
+        clients.add(run)
+        machine_runs: dict[str, _MachineRun] = {}
+        base_runs: dict[str, _BaseRun] = {}
+        for event in (entry.event for entry in run.entries):
+            if machine := getattr(event, 'machine', ''):
+                if machine not in machine_runs:
+                    machine_runs[machine] = _MachineRun(machines[machine], run, names)
+                machine_runs[machine].add(event)
+            for base in _bases_of(event):
+                if base not in base_runs:
+                    base_runs[base] = _BaseRun(bases[base], run, names)
+                base_runs[base].add(event)
+        for machine_run in machine_runs.values():
+            machine_run.close()
+        for base_run in base_runs.values():
+            base_run.close()
+    lanes = [*bases.values(), *clients.lanes()]
+    spans = sorted((span for lane in lanes for span in lane.spans), key=lambda span: span.begin)
+    return Timeline(
+        begin=min(run.begin for run in runs),
+        end=max(run.end for run in runs),
+        bridge=bridge,
+        machines=[machines[name] for name in sorted(machines)],
+        bases=[bases[name] for name in sorted(bases)],
+        clients=clients.lanes(),
+        users=list(dict.fromkeys(span.user for span in spans if span.user)),
+    )
+
+
+class _Lanes(dict[str, Lane]):
+    """Lanes by name, made when they are first asked for."""
+
+    def __missing__(self, name: str) -> Lane:
+        self[name] = Lane(name)
+        return self[name]
+
+
+def _bases_of(event: Logged) -> Sequence[str]:
+    if isinstance(event, SessionEnded):
+        return event.bases
+    base: str = getattr(getattr(event, 'stop', event), 'base', '')
+    return (base,) if base else ()
+
+
+def _mark(event: Logged, run: Run, names: Names) -> Iterator[Mark]:
+    """Yield the mark of an event, with the words of the bridge's own log; none without words."""
+    if isinstance(event, (LogOpened, LogClosed)) or not (line := tell(event, names.of, None)):
+        return
+    warning, text = line
+    label, sign = name_of(type(event)).replace('_', ' '), Sign.WARNING if warning else Sign.NOTE
+    if isinstance(event, Refused):
+        label, sign = event.reason.value, Sign.REFUSED
+    elif isinstance(event, TakenOver):
+        label, sign = '', Sign.TAKEN_OVER
+        text = f'{text} from {names.of(run.clients.get(event.previous, ""))}'
+    elif isinstance(event, SessionEnded):
+        bases = ', '.join(event.bases)
+        sign = Sign.ENDED
+        label = f'{_short(event.cause)}: {f"stopping {bases}" if bases else "stops nothing"}'
+        refused = ', '.join(f'{count} {reason}' for reason, count in event.refusals.items())
+        text += f'; {event.commands} commands{f", refused: {refused}" if refused else ""}'
+    yield Mark(sign, run.time(event.at), label, text)
+
+
+def _short(cause: Cause) -> str:
+    return SHORT.get(cause, cause.value)
+
+
+def _add_run(lane: Lane, run: Run, last: bool) -> None:
+    """Add a run to the bridge's lane; ``last``: the log has no later one."""
+    lane.spans.append(Span(SpanKind.RUNNING, run.begin, run.end))
+    if run.closed:
+        lane.marks.append(Mark(Sign.NOTE, run.end, 'ended', 'the bridge ended in order'))
+    elif not last:
+        text = 'the bridge was killed or crashed: the log has no end of it'
+        lane.marks.append(Mark(Sign.WARNING, run.end, 'killed or crashed', text))
+
+
+class _MachineRun:
+    """Fill a machine's lane with what one run of the bridge saw of it."""
+
+    def __init__(self, lane: Lane, run: Run, names: Names) -> None:
+        self._lane, self._run, self._names = lane, run, names
+        self._since = run.begin
+        # None: not known; what it was before the first change is known from that.
+        self._ready: bool | None = False if run.opened else None
+
+    def add(self, event: Logged) -> None:
+        """Add an event about this machine."""
+        at = self._run.time(event.at)
+        if isinstance(event, ChannelChanged):
+            self._add_span(not event.ready if self._ready is None else self._ready, at)
+            self._ready = event.ready
+            return
+        self._lane.marks += _mark(event, self._run, self._names)
+        if isinstance(event, MachineClosed):
+            self._add_span(self._ready, at)
+            self._ready = None
+
+    def close(self) -> None:
+        """End with the run, or with the log."""
+        self._add_span(self._ready, self._run.end)
+
+    def _add_span(self, ready: bool | None, end: float) -> None:
+        if ready is not None and end > self._since:
+            kind = SpanKind.CONNECTED if ready else SpanKind.DISCONNECTED
+            self._lane.spans.append(Span(kind, self._since, end, '' if ready else kind.value))
+        self._since = end
+
+
+@dataclass
+class _Stop:
+    """One stop and what became of it, in s on the steady clock."""
+
+    stop: Stop
+    acknowledged: float | None = None
+    final: float | None = None
+    tries: int = 0
+    taken_over: float | None = None
+
+
+class _BaseRun:
+    """Fill a base's lane with what one run of the bridge did to it."""
+
+    def __init__(self, lane: Lane, run: Run, names: Names) -> None:
+        self._lane, self._run, self._names = lane, run, names
+        self._user = 0  # the session; 0 for none, or for one that the log does not know
+        self._since = run.begin
+        self._stops: list[_Stop] = []
+
+    def add(self, event: Logged) -> None:
+        """Add an event about this base."""
+        at = self._run.time(event.at)
+        if isinstance(event, (Stop, StopAcknowledged, StopFinal)):
+            self._add_stop(event)
+        elif isinstance(event, SessionEnded):
+            # A log that begins under this user has no takeover of it.
+            begin = self._since if self._user else max(self._run.time(event.started), self._since)
+            self._add_user(event.session, begin, at)
+            self._user, self._since = 0, at
+        else:
+            self._lane.marks += _mark(event, self._run, self._names)
+        if isinstance(event, TakenOver):
+            if event.previous:
+                self._add_user(event.previous, self._since, at)
+            self._user, self._since = event.session, at
+            for stop in self._stops:
+                if stop.acknowledged is None and stop.taken_over is None:
+                    stop.taken_over = event.at
+
+    def close(self) -> None:
+        """End with the run, or with the log."""
+        if self._user:
+            self._add_user(self._user, self._since, self._run.end)
+        for stop in self._stops:
+            self._close_stop(stop)
+
+    def _add_user(self, session: int, begin: float, end: float) -> None:
+        name = self._names.of(self._run.clients.get(session, ''))
+        self._lane.spans.append(Span(SpanKind.LAST_USER, begin, max(begin, end), name, name))
+
+    def _add_stop(self, event: Stop | StopAcknowledged | StopFinal) -> None:
+        stop = event if isinstance(event, Stop) else event.stop
+        found = next((one for one in self._stops if one.stop == stop), None)
+        if found is None:
+            found = _Stop(stop)
+            self._stops.append(found)
+        if isinstance(event, Stop):
+            return
+        # What stopped the base for one reason did so for all there were by then.
+        covered = [one for one in self._stops if one.stop.at <= event.at]
+        for one in covered:
+            if one is found or one.taken_over is None:
+                one.tries = event.tries
+                one.acknowledged = event.at if one.acknowledged is None else one.acknowledged
+                one.final = event.at if isinstance(event, StopFinal) else None
+        if isinstance(event, StopFinal):
+            self._stops = [one for one in self._stops if one not in covered]
+            for one in covered:
+                self._close_stop(one)
+
+    def _close_stop(self, one: _Stop) -> None:
+        stop, at = one.stop, self._run.time(one.stop.at)
+        label, sign = _short(stop.cause), Sign.UNANSWERED
+        whose = f' of {self._names.of(stop.client)}' if stop.client else ''
+        text = f'{stop.base}: stopped ({stop.cause.value}{whose})'
+        if stop.sign is not None:
+            text += f' {duration(stop.at - stop.sign)} after the last sign of life'
+        if one.acknowledged is not None:
+            latency = one.acknowledged - stop.at
+            tries = f', tries: {one.tries}' if one.tries > 1 else ''
+            text += f', acknowledged {duration(latency)} later{tries}'
+            if one.final is not None:
+                text += f', final after {duration(one.final - stop.at)}'
+            label, sign = f'{label} {duration(latency)}', Sign.STOP
+            self._lane.spans.append(Span(SpanKind.STOPPING, at, max(at, at + latency)))
+        elif one.taken_over is not None:
+            after = duration(one.taken_over - stop.at)
+            text += f', not acknowledged: a new command took the base over {after} later'
+            label = f'{label}, taken over'
+        else:
+            text += ', not acknowledged as far as this log goes'
+            label = f'{label}, no answer'
+        self._lane.marks.append(Mark(sign, at, label, text))
+
+
+class _Clients:
+    """The clients' lanes; sessions of one name that overlap are in lanes of their own."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._lanes: dict[tuple[str, str], list[Lane]] = {}  # by name and topic
+
+    def add(self, run: Run) -> None:
+        """Add the sessions of a run."""
+        sessions: dict[int, SessionStarted | SessionEnded] = {
+            entry.event.session: entry.event
+            for entry in run.entries
+            if isinstance(entry.event, (SessionStarted, SessionEnded))
+        }
+        # A client has one session at a time: where the log lost an end, the next one was later.
+        next_begin: dict[str, float] = {}
+        ends: dict[int, float] = {}
+        for number, event in sorted(sessions.items(), reverse=True):
+            ends[number] = next_begin.get(event.client, run.end)
+            started = event.started if isinstance(event, SessionEnded) else event.at
+            next_begin[event.client] = run.time(started)
+        for number, event in sorted(sessions.items()):
+            name, label = self._names.of(event.client), f'session {number}'
+            if isinstance(event, SessionStarted):
+                begin = run.time(event.at)
+                end = max(begin, ends[number])
+                self._lane(event.client, begin).spans.append(
+                    Span(SpanKind.ALIVE, begin, end, label, name)
+                )
+                continue
+            begin = max(run.time(event.started), run.begin)
+            sign = max(run.time(event.sign), begin)
+            end = max(run.time(event.at), sign)
+            lane = self._lane(event.client, begin)
+            lane.spans.append(Span(SpanKind.ALIVE, begin, sign, label, name))
+            lane.spans.append(Span(SpanKind.SILENT, sign, end, duration(end - sign), name))
+            lane.marks += _mark(event, run, self._names)
+
+    def lanes(self) -> list[Lane]:
+        """Return all lanes, in the order in which the clients appeared."""
+        names = [name for name, _ in self._lanes]
+        for (name, topic), lanes in self._lanes.items():
+            for lane in lanes:
+                lane.name = f'{name} ({topic})' if names.count(name) > 1 and topic else name
+        return [lane for lanes in self._lanes.values() for lane in lanes]
+
+    def _lane(self, client: str, begin: float) -> Lane:
+        name = self._names.of(client)
+        lanes = self._lanes.setdefault((name, self._names.topic(client)), [])
+        free = (lane for lane in lanes if lane.spans[-1].end <= begin)
+        lane = next(free, None)
+        if lane is None:
+            lane = Lane(name)
+            lanes.append(lane)
+        return lane
