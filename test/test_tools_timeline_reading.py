@@ -52,8 +52,8 @@ from viam_session_bridge.core.events import (
     Unsupervised,
 )
 from viam_session_bridge.reporting.event_log import EventLog, LogClosed, Logged, LogOpened, name_of
-from viam_session_bridge.tools.timeline.composing import compose
-from viam_session_bridge.tools.timeline.reading import Entry, files_of, KINDS, lines_of, read
+from viam_session_bridge.tools.timeline_lanes import compose
+from viam_session_bridge.tools.timeline_reading import Entry, files_of, KINDS, lines_of, read
 
 STOP = Stop('base', Cause.LAPSE, 'A', 3.0, 1, 2.5)
 ONE_OF_EACH: list[Logged] = [
@@ -224,7 +224,8 @@ def test_no_line_breaks_it(lines: list[str]) -> None:
     entries, skipped = read(lines)
     assert len(entries) + skipped.total() == len(lines)
     if entries:
-        picture = compose(entries)
-        assert picture.begin <= picture.end
-        spans = [span for lane in picture.lanes for span in lane.spans]
+        timeline = compose(entries)
+        assert timeline.begin <= timeline.end
+        lanes = (timeline.bridge, *timeline.machines, *timeline.bases, *timeline.clients)
+        spans = [span for lane in lanes for span in lane.spans]
         assert [span for span in spans if span.begin > span.end] == []
