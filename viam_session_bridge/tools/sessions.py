@@ -122,11 +122,12 @@ class Display:
         self._silent = False
         if sys.stdout.isatty() and os.environ.get('TERM', 'dumb') != 'dumb':
             try:
+                from rich.console import Console
                 from rich.live import Live
             except ImportError:
                 print(NO_RICH, file=sys.stderr)
             else:
-                self._live = Live(auto_refresh=False)
+                self._live = Live(console=Console(), auto_refresh=False)
 
     def print(self, line: str = '') -> None:
         """Print a line, above the table if there is one."""
@@ -333,7 +334,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 )
                 return 1
             if arguments.once:
-                _print_once(client.node, overview)
+                print_once(client.node, overview)
                 return 0
             watch = Watch(client, display)
             while True:
@@ -344,7 +345,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         display.close()
 
 
-def _print_once(node: str, overview: Overview) -> None:
+def print_once(node: str, overview: Overview) -> None:
+    """Print an overview as a table, or as lines where rich is missing."""
     try:
         from rich.console import Console
     except ImportError:

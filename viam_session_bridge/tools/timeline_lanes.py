@@ -31,11 +31,18 @@ from viam_session_bridge.reporting.event_log import LogClosed, Logged, LogOpened
 from viam_session_bridge.reporting.log_text import tell
 from viam_session_bridge.tools.timeline_reading import Entry, Names, Run, split
 
-SHORT = {  # labels of causes whose names are long
-    Cause.NO_SESSION: 'no session',
-    Cause.EXPIRED: 'expired',
-    Cause.OLDER: 'older command',
-    Cause.STANDING: 'standing zero',
+CAUSES = {  # of stops: the label, and the sentence
+    Cause.LAPSE: ('lapse', '{name}, its last user, fell silent for the heartbeat window'),
+    Cause.LEFT: ('left', '{name}, its last user, left the ROS graph'),
+    Cause.DEACTIVATED: ('deactivated', 'the bridge was deactivated or shut down'),
+    Cause.REFUSED: ('refused', 'a command of {name}, which drove it, was refused'),
+    Cause.ZERO: ('zero', 'a zero of {name} could not be forwarded'),
+    Cause.FAILED: ('failed', 'a command of {name} failed, timed out or waited a whole window'),
+    Cause.NO_SESSION: ('no session', 'the machine started no session for {name}'),
+    Cause.EXPIRED: ('expired', 'the machine no longer knew the session of {name}'),
+    Cause.OLDER: ('older command', 'an older command may have run late'),
+    Cause.STILL_MOVING: ('still moving', 'it still moved after its stop'),
+    Cause.STANDING: ('standing zero', 'the zeros of {name} did not bring it to rest'),
 }
 
 
@@ -207,14 +214,11 @@ def _mark(event: Logged, run: Run, names: Names) -> Iterator[Mark]:
     elif isinstance(event, SessionEnded):
         bases = ', '.join(event.bases)
         sign = Sign.ENDED
-        label = f'{_short(event.cause)}: {f"stopping {bases}" if bases else "stops nothing"}'
+        label = f'{CAUSES[event.cause][0]}: {f"stopping {bases}" if bases else "stops nothing"}'
         refused = ', '.join(f'{count} {reason}' for reason, count in event.refusals.items())
         text += f'; {event.commands} commands{f", refused: {refused}" if refused else ""}'
+        text += f'; publisher {event.client}' if event.client else ''
     yield Mark(sign, run.time(event.at), label, text)
-
-
-def _short(cause: Cause) -> str:
-    return SHORT.get(cause, cause.value)
 
 
 def _add_run(lane: Lane, run: Run, last: bool) -> None:
@@ -332,25 +336,24 @@ class _BaseRun:
 
     def _close_stop(self, one: _Stop) -> None:
         stop, at = one.stop, self._run.time(one.stop.at)
-        label, sign = _short(stop.cause), Sign.UNANSWERED
-        whose = f' of {self._names.of(stop.client)}' if stop.client else ''
-        text = f'{stop.base}: stopped ({stop.cause.value}{whose})'
+        (label, why), sign = CAUSES[stop.cause], Sign.UNANSWERED
+        text = f'{stop.base}: stopped, for {why.format(name=self._names.of(stop.client))}'
         if stop.sign is not None:
-            text += f' {duration(stop.at - stop.sign)} after the last sign of life'
+            text += f'; last sign of life {duration(stop.at - stop.sign)} before'
         if one.acknowledged is not None:
             latency = one.acknowledged - stop.at
             tries = f', tries: {one.tries}' if one.tries > 1 else ''
-            text += f', acknowledged {duration(latency)} later{tries}'
+            text += f'; acknowledged {duration(latency)} later{tries}'
             if one.final is not None:
                 text += f', final after {duration(one.final - stop.at)}'
             label, sign = f'{label} {duration(latency)}', Sign.STOP
             self._lane.spans.append(Span(SpanKind.STOPPING, at, max(at, at + latency)))
         elif one.taken_over is not None:
             after = duration(one.taken_over - stop.at)
-            text += f', not acknowledged: a new command took the base over {after} later'
+            text += f'; not acknowledged: a new command took the base over {after} later'
             label = f'{label}, taken over'
         else:
-            text += ', not acknowledged as far as this log goes'
+            text += '; not acknowledged, as far as this log goes'
             label = f'{label}, no answer'
         self._lane.marks.append(Mark(sign, at, label, text))
 
