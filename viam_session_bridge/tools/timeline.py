@@ -208,6 +208,9 @@ def draw(timeline: Timeline, heading: str, out: Path) -> None:
         Drawing(timeline, heading).figure.savefig(out, metadata=metadata)
 
 
+_Box = tuple[float, float, float, float]  # left, bottom, right, top, in pixels
+
+
 @dataclass(frozen=True)
 class _Row:
     """A lane and its place, in inches from the top: the middle and half the height of its bars."""
@@ -256,7 +259,6 @@ class Drawing:
         canvas.draw()  # now it is known where everything is, and there it stays
         self.figure.set_layout_engine('none')
         self._add_legend()
-        self._covered: list[Any] = []
         for row in self._rows:
             self._add_labels(row)
 
@@ -350,62 +352,68 @@ class Drawing:
             )  # fmt: skip
 
     def _add_labels(self, row: _Row) -> None:
-        from matplotlib.transforms import Bbox
-
         is_base = row.lane in self._timeline.bases
         pixels = self._axes.transData.transform
         low, high = row.middle + row.half, row.middle - row.half
+        covered: list[_Box] = []
         for mark in row.lane.marks:
             x, y = pixels((mark.at / DAY, self._height_of(mark.sign, row)))
-            half = 2 if mark.sign is Sign.ENDED else 6
-            self._covered.append(Bbox([(x - half, y - 6), (x + half, y + 6)]))
+            half = 2.0 if mark.sign is Sign.ENDED else 6.0
+            covered.append((x - half, y - 6.0, x + half, y + 6.0))
             if mark.sign in STOPS:
-                self._covered.append(Bbox([(x - 3, pixels((0, low))[1]), (x + 3, y)]))
-        bars = [
-            Bbox([pixels((span.begin / DAY, low)), pixels((span.end / DAY, high))])
+                covered.append((x - 3.0, pixels((0, low))[1], x + 3.0, y))
+        bars: list[_Box] = [
+            (*pixels((span.begin / DAY, low)), *pixels((span.end / DAY, high)))
             for span in row.lane.spans
         ]
         for span, bar in zip(row.lane.spans, bars, strict=True):
             if span.user:
-                self._label_bar(span, row.middle, bar)
+                self._label_bar(span, row.middle, bar, covered)
             elif span.label:
-                self._label(span.label, span.begin, row.middle, ((0, 11, 'left'),))
-        self._covered += bars
+                self._label(span.label, span.begin, row.middle, ((0, 11, 'left'),), covered)
+        covered += bars
         for mark in row.lane.marks:
             second = (11 if mark.sign in STOPS else -11,) if is_base else ()
             places = [(x, y, side) for y in (0, *second) for x, side in BESIDE]
-            self._label(mark.label, mark.at, self._height_of(mark.sign, row), places)
+            self._label(mark.label, mark.at, self._height_of(mark.sign, row), places, covered)
 
-    def _label_bar(self, span: Span, middle: float, bar: Any) -> None:
+    def _label_bar(
+        self, span: Span, middle: float, bar: _Box, covered: list[_Box]
+    ) -> None:
         """Write a label in a bar that has room for it, or for the last part of a name."""
         look = self._look(span)
         ground = look['facecolor'] if look['hatch'] else 'none'
         ink = PAPER if look['facecolor'] in DARK_ONES and 'alpha' not in look else INK
         for text in dict.fromkeys((span.label, span.label.rpartition('/')[2])):
             box = {'facecolor': ground, 'edgecolor': 'none', 'pad': 1.0}
-            at = 0.5 * (span.begin + span.end)
-            if self._label(text, at, middle, ((0, 0, 'center'),), bar, color=ink, bbox=box):
+            at, place = 0.5 * (span.begin + span.end), ((0, 0, 'center'),)
+            if self._label(text, at, middle, place, covered, bar, color=ink, bbox=box):
                 return
 
     def _label(
         self, text: str, at: float, y: float, places: Iterable[tuple[float, float, str]],
-        inside: Any = None, **look: Any,
+        covered: list[_Box], inside: _Box | None = None, **look: Any,
     ) -> bool:  # fmt: skip
         """Write a text at the first of these places that is free: offsets in pt, and the side."""
-        inside = self.figure.bbox if inside is None else inside
+        left, _, right, _ = inside or (self._axes.bbox.x0, 0.0, self.figure.bbox.x1, 0.0)
         artist = self._axes.annotate(
             text, (at / DAY, y), (0, 0), textcoords='offset points', va='center', in_layout=False,
             **{'color': INK, **look},
         )  # fmt: skip
         for *offset, side in places:
             artist.set(position=offset, ha=side)
-            box = artist.get_window_extent().padded(2.0)
-            fits = inside.x0 <= box.x0 and box.x1 <= inside.x1
-            if fits and not any(box.overlaps(other) for other in self._covered):
-                self._covered.append(box)
+            box: _Box = artist.get_window_extent().padded(2.0).extents
+            if left <= box[0] and box[2] <= right and not any(_overlap(box, c) for c in covered):
+                covered.append(box)
                 return True
         artist.remove()
         return False
+
+
+def _overlap(one: _Box, other: _Box) -> bool:
+    return (
+        one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+    )
 
 
 if __name__ == '__main__':

@@ -153,25 +153,25 @@ def duration(seconds: float) -> str:
 def compose(entries: Sequence[Entry]) -> Timeline:
     """Return the timeline of a log that has at least one entry."""
     runs, names = split(entries), Names(entries)
-    bridge, machines, bases, clients = Lane('bridge'), _Lanes(), _Lanes(), _Clients(names)
+    bridge, clients = Lane('bridge'), _Clients(names)
+    machines: dict[str, Lane] = {}
+    bases: dict[str, Lane] = {}
     for run in runs:
         _add_run(bridge, run, last=run is runs[-1])
         clients.add(run)
-        machine_runs: dict[str, _MachineRun] = {}
-        base_runs: dict[str, _BaseRun] = {}
+        of_machines: dict[str, list[Logged]] = {}
+        of_bases: dict[str, list[Logged]] = {}
         for event in (entry.event for entry in run.entries):
             if machine := getattr(event, 'machine', ''):
-                if machine not in machine_runs:
-                    machine_runs[machine] = _MachineRun(machines[machine], run, names)
-                machine_runs[machine].add(event)
+                of_machines.setdefault(machine, []).append(event)
             for base in _bases_of(event):
-                if base not in base_runs:
-                    base_runs[base] = _BaseRun(bases[base], run, names)
-                base_runs[base].add(event)
-        for machine_run in machine_runs.values():
-            machine_run.close()
-        for base_run in base_runs.values():
-            base_run.close()
+                of_bases.setdefault(base, []).append(event)
+        for name, events in of_machines.items():
+            _add_machine(machines.setdefault(name, Lane(name)), run, events, names)
+        for name, events in of_bases.items():
+            lane = bases.setdefault(name, Lane(name))
+            _add_users(lane, run, events, names)
+            _add_stops(lane, run, events, names)
     lanes = [*bases.values(), *clients.lanes()]
     spans = sorted((span for lane in lanes for span in lane.spans), key=lambda span: span.begin)
     return Timeline(
@@ -183,14 +183,6 @@ def compose(entries: Sequence[Entry]) -> Timeline:
         clients=clients.lanes(),
         users=list(dict.fromkeys(span.user for span in spans if span.user)),
     )
-
-
-class _Lanes(dict[str, Lane]):
-    """Lanes by name, made when they are first asked for."""
-
-    def __missing__(self, name: str) -> Lane:
-        self[name] = Lane(name)
-        return self[name]
 
 
 def _bases_of(event: Logged) -> Sequence[str]:
@@ -231,36 +223,54 @@ def _add_run(lane: Lane, run: Run, last: bool) -> None:
         lane.marks.append(Mark(Sign.WARNING, run.end, 'killed or crashed', text))
 
 
-class _MachineRun:
-    """Fill a machine's lane with what one run of the bridge saw of it."""
+def _add_machine(lane: Lane, run: Run, events: Sequence[Logged], names: Names) -> None:
+    """Add what one run of the bridge saw of a machine: connected or not, and marks."""
+    since = run.begin
+    # None: not known; what it was before the first change is known from that.
+    ready: bool | None = False if run.opened else None
 
-    def __init__(self, lane: Lane, run: Run, names: Names) -> None:
-        self._lane, self._run, self._names = lane, run, names
-        self._since = run.begin
-        # None: not known; what it was before the first change is known from that.
-        self._ready: bool | None = False if run.opened else None
-
-    def add(self, event: Logged) -> None:
-        """Add an event about this machine."""
-        at = self._run.time(event.at)
-        if isinstance(event, ChannelChanged):
-            self._add_span(not event.ready if self._ready is None else self._ready, at)
-            self._ready = event.ready
-            return
-        self._lane.marks += _mark(event, self._run, self._names)
-        if isinstance(event, MachineClosed):
-            self._add_span(self._ready, at)
-            self._ready = None
-
-    def close(self) -> None:
-        """End with the run, or with the log."""
-        self._add_span(self._ready, self._run.end)
-
-    def _add_span(self, ready: bool | None, end: float) -> None:
-        if ready is not None and end > self._since:
+    def add_span(end: float) -> None:
+        if ready is not None and end > since:
             kind = SpanKind.CONNECTED if ready else SpanKind.DISCONNECTED
-            self._lane.spans.append(Span(kind, self._since, end, '' if ready else kind.value))
-        self._since = end
+            lane.spans.append(Span(kind, since, end, '' if ready else kind.value))
+
+    for event in events:
+        at = run.time(event.at)
+        if isinstance(event, ChannelChanged):
+            ready = not event.ready if ready is None else ready
+            add_span(at)
+            ready, since = event.ready, at
+        else:
+            lane.marks += _mark(event, run, names)
+        if isinstance(event, MachineClosed):
+            add_span(at)
+            ready, since = None, at
+    add_span(run.end)
+
+
+def _add_users(lane: Lane, run: Run, events: Sequence[Logged], names: Names) -> None:
+    """Add who was last user of a base in one run, and marks of all but the stops."""
+    user = 0  # the session; 0 for none, or for one that the log does not know
+    since = run.begin
+
+    def add_span(session: int, begin: float, end: float) -> None:
+        name = names.of(run.clients.get(session, ''))
+        lane.spans.append(Span(SpanKind.LAST_USER, begin, max(begin, end), name, name))
+
+    for event in events:
+        at = run.time(event.at)
+        if isinstance(event, SessionEnded):
+            # A log that begins under this user has no takeover of it.
+            add_span(event.session, since if user else max(run.time(event.started), since), at)
+            user, since = 0, at
+        elif not isinstance(event, (Stop, StopAcknowledged, StopFinal)):
+            lane.marks += _mark(event, run, names)
+        if isinstance(event, TakenOver):
+            if event.previous:
+                add_span(event.previous, since, at)
+            user, since = event.session, at
+    if user:
+        add_span(user, since, run.end)
 
 
 @dataclass
@@ -274,88 +284,60 @@ class _Stop:
     taken_over: float | None = None
 
 
-class _BaseRun:
-    """Fill a base's lane with what one run of the bridge did to it."""
-
-    def __init__(self, lane: Lane, run: Run, names: Names) -> None:
-        self._lane, self._run, self._names = lane, run, names
-        self._user = 0  # the session; 0 for none, or for one that the log does not know
-        self._since = run.begin
-        self._stops: list[_Stop] = []
-
-    def add(self, event: Logged) -> None:
-        """Add an event about this base."""
-        at = self._run.time(event.at)
-        if isinstance(event, (Stop, StopAcknowledged, StopFinal)):
-            self._add_stop(event)
-        elif isinstance(event, SessionEnded):
-            # A log that begins under this user has no takeover of it.
-            begin = self._since if self._user else max(self._run.time(event.started), self._since)
-            self._add_user(event.session, begin, at)
-            self._user, self._since = 0, at
-        else:
-            self._lane.marks += _mark(event, self._run, self._names)
+def _add_stops(lane: Lane, run: Run, events: Sequence[Logged], names: Names) -> None:
+    """Add the stops of a base in one run, with what became of each."""
+    stops: list[_Stop] = []
+    finished: list[_Stop] = []
+    for event in events:
         if isinstance(event, TakenOver):
-            if event.previous:
-                self._add_user(event.previous, self._since, at)
-            self._user, self._since = event.session, at
-            for stop in self._stops:
-                if stop.acknowledged is None and stop.taken_over is None:
-                    stop.taken_over = event.at
-
-    def close(self) -> None:
-        """End with the run, or with the log."""
-        if self._user:
-            self._add_user(self._user, self._since, self._run.end)
-        for stop in self._stops:
-            self._close_stop(stop)
-
-    def _add_user(self, session: int, begin: float, end: float) -> None:
-        name = self._names.of(self._run.clients.get(session, ''))
-        self._lane.spans.append(Span(SpanKind.LAST_USER, begin, max(begin, end), name, name))
-
-    def _add_stop(self, event: Stop | StopAcknowledged | StopFinal) -> None:
+            for one in stops:
+                if one.acknowledged is None and one.taken_over is None:
+                    one.taken_over = event.at
+        if not isinstance(event, (Stop, StopAcknowledged, StopFinal)):
+            continue
         stop = event if isinstance(event, Stop) else event.stop
-        found = next((one for one in self._stops if one.stop == stop), None)
+        found = next((one for one in stops if one.stop == stop), None)
         if found is None:
             found = _Stop(stop)
-            self._stops.append(found)
+            stops.append(found)
         if isinstance(event, Stop):
-            return
+            continue
         # What stopped the base for one reason did so for all there were by then.
-        covered = [one for one in self._stops if one.stop.at <= event.at]
+        covered = [one for one in stops if one.stop.at <= event.at]
         for one in covered:
             if one is found or one.taken_over is None:
                 one.tries = event.tries
                 one.acknowledged = event.at if one.acknowledged is None else one.acknowledged
                 one.final = event.at if isinstance(event, StopFinal) else None
         if isinstance(event, StopFinal):
-            self._stops = [one for one in self._stops if one not in covered]
-            for one in covered:
-                self._close_stop(one)
+            finished += covered
+            stops = [one for one in stops if one not in covered]
+    for one in (*finished, *stops):
+        _add_stop(lane, run, one, names)
 
-    def _close_stop(self, one: _Stop) -> None:
-        stop, at = one.stop, self._run.time(one.stop.at)
-        (label, why), sign = CAUSES[stop.cause], Sign.UNANSWERED
-        text = f'{stop.base}: stopped, for {why.format(name=self._names.of(stop.client))}'
-        if stop.sign is not None:
-            text += f'; last sign of life {duration(stop.at - stop.sign)} before'
-        if one.acknowledged is not None:
-            latency = one.acknowledged - stop.at
-            tries = f', tries: {one.tries}' if one.tries > 1 else ''
-            text += f'; acknowledged {duration(latency)} later{tries}'
-            if one.final is not None:
-                text += f', final after {duration(one.final - stop.at)}'
-            label, sign = f'{label} {duration(latency)}', Sign.STOP
-            self._lane.spans.append(Span(SpanKind.STOPPING, at, max(at, at + latency)))
-        elif one.taken_over is not None:
-            after = duration(one.taken_over - stop.at)
-            text += f'; not acknowledged: a new command took the base over {after} later'
-            label = f'{label}, taken over'
-        else:
-            text += '; not acknowledged, as far as this log goes'
-            label = f'{label}, no answer'
-        self._lane.marks.append(Mark(sign, at, label, text))
+
+def _add_stop(lane: Lane, run: Run, one: _Stop, names: Names) -> None:
+    stop, at = one.stop, run.time(one.stop.at)
+    (label, why), sign = CAUSES[stop.cause], Sign.UNANSWERED
+    text = f'{stop.base}: stopped, for {why.format(name=names.of(stop.client))}'
+    if stop.sign is not None:
+        text += f'; last sign of life {duration(stop.at - stop.sign)} before'
+    if one.acknowledged is not None:
+        latency = one.acknowledged - stop.at
+        tries = f', tries: {one.tries}' if one.tries > 1 else ''
+        text += f'; acknowledged {duration(latency)} later{tries}'
+        if one.final is not None:
+            text += f', final after {duration(one.final - stop.at)}'
+        label, sign = f'{label} {duration(latency)}', Sign.STOP
+        lane.spans.append(Span(SpanKind.STOPPING, at, max(at, at + latency)))
+    elif one.taken_over is not None:
+        after = duration(one.taken_over - stop.at)
+        text += f'; not acknowledged: a new command took the base over {after} later'
+        label = f'{label}, taken over'
+    else:
+        text += '; not acknowledged, as far as this log goes'
+        label = f'{label}, no answer'
+    lane.marks.append(Mark(sign, at, label, text))
 
 
 class _Clients:
@@ -373,25 +355,21 @@ class _Clients:
             if isinstance(entry.event, (SessionStarted, SessionEnded))
         }
         # A client has one session at a time: where the log lost an end, the next one was later.
-        next_begin: dict[str, float] = {}
         ends: dict[int, float] = {}
+        following: dict[str, float] = {}
         for number, event in sorted(sessions.items(), reverse=True):
-            ends[number] = next_begin.get(event.client, run.end)
-            started = event.started if isinstance(event, SessionEnded) else event.at
-            next_begin[event.client] = run.time(started)
+            ends[number] = following.get(event.client, run.end)
+            following[event.client] = run.time(_start(event))
         for number, event in sorted(sessions.items()):
             name, label = self._names.of(event.client), f'session {number}'
+            begin = max(run.time(_start(event)), run.begin)
+            lane = self._lane(event.client, begin)
             if isinstance(event, SessionStarted):
-                begin = run.time(event.at)
-                end = max(begin, ends[number])
-                self._lane(event.client, begin).spans.append(
-                    Span(SpanKind.ALIVE, begin, end, label, name)
-                )
+                end = max(ends[number], begin)
+                lane.spans.append(Span(SpanKind.ALIVE, begin, end, label, name))
                 continue
-            begin = max(run.time(event.started), run.begin)
             sign = max(run.time(event.sign), begin)
             end = max(run.time(event.at), sign)
-            lane = self._lane(event.client, begin)
             lane.spans.append(Span(SpanKind.ALIVE, begin, sign, label, name))
             lane.spans.append(Span(SpanKind.SILENT, sign, end, duration(end - sign), name))
             lane.marks += _mark(event, run, self._names)
@@ -405,11 +383,15 @@ class _Clients:
         return [lane for lanes in self._lanes.values() for lane in lanes]
 
     def _lane(self, client: str, begin: float) -> Lane:
+        """Return a lane of the client that is free from then on."""
         name = self._names.of(client)
         lanes = self._lanes.setdefault((name, self._names.topic(client)), [])
-        free = (lane for lane in lanes if lane.spans[-1].end <= begin)
-        lane = next(free, None)
+        lane = next((lane for lane in lanes if lane.spans[-1].end <= begin), None)
         if lane is None:
             lane = Lane(name)
             lanes.append(lane)
         return lane
+
+
+def _start(event: SessionStarted | SessionEnded) -> float:
+    return event.started if isinstance(event, SessionEnded) else event.at
