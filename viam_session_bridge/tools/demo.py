@@ -148,8 +148,8 @@ class Stage:
 
     def wait(self) -> None:
         """Wait until commands get through."""
-        self.machine.wait_for('listening', UP_WITHIN)
-        self.bridge.wait_for('main: connected', UP_WITHIN)
+        self.machine.wait_for_output('listening', UP_WITHIN)
+        self.bridge.wait_for_output('main: connected', UP_WITHIN)
 
     def check(self) -> None:
         """Raise ProcessError where one of them has ended."""
@@ -180,7 +180,7 @@ class Story:
         """Play it all, and return whether it went as it should."""
         self.stage.wait()
         for publisher in (self._teleop, self._navigator):
-            publisher.wait_for('ready', UP_WITHIN)
+            publisher.wait_for_output('ready', UP_WITHIN)
         with OverviewClient(BRIDGE) as client:
             if client.fetch(UP_WITHIN) is None:
                 raise self.stage.bridge.error(f'does not answer within {UP_WITHIN:g} s')

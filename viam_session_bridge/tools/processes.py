@@ -115,7 +115,7 @@ class Process:
         """Return all it has written to its log so far."""
         return self.log.read_text(errors='replace')
 
-    def wait_for(self, text: str, timeout: float) -> None:
+    def wait_for_output(self, text: str, timeout: float) -> None:
         """Wait until its log contains a text."""
         self.wait_until(lambda: text in self.output(), f'{text!r} is not in its log', timeout)
 
