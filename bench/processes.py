@@ -104,17 +104,20 @@ class Workbench(processes.Processes):
                 shared_memory.remove(process.left_behind)
                 process.left_behind = set()
 
-    def start(self, name: str, *arguments: str, announced: bool = True) -> Process:
+    def start(
+        self, name: str, *arguments: str, announced: bool = True, checkout: Path = ROOT
+    ) -> Process:
         """
         Start `python -m ARGUMENTS`; its errors go to NAME.log.
 
         :param announced: several times a second, not every three: found sooner, and else the same
+        :param checkout: the project's directory whose modules it runs
         """
         environment = {**self.environment}
         if announced:
             environment['FASTDDS_DEFAULT_PROFILES_FILE'] = str(ANNOUNCED)
         process = Process(self.path, name, environment)
-        return self.add(process, *arguments, stdout=subprocess.PIPE, cwd=ROOT)
+        return self.add(process, *arguments, stdout=subprocess.PIPE, cwd=checkout)
 
     def spawn_bridge(
         self,
@@ -124,12 +127,14 @@ class Workbench(processes.Processes):
         name: str = 'bridge',
         call_timeout: float = CALL_TIMEOUT,
         max_sessions: int = MAX_SESSIONS,
+        checkout: Path = ROOT,
     ) -> tuple[Process, Path]:
         """
         Start a bridge without waiting for it, and return it with its event log.
 
         :param bases: the address of the machine of each base; its topic is /BASE/cmd_vel
         :param name: where there are several; only the first one's node has its usual name
+        :param checkout: the project's directory whose bridge it is
         """
         log = self.path / f'{name}.events.jsonl'
         addresses = dict.fromkeys(bases.values())
@@ -153,7 +158,7 @@ class Workbench(processes.Processes):
             options += ['-r', f'__node:={name}']
         # As users start it: it chooses its way through the middleware by itself.
         process = self.start(
-            name, 'viam_session_bridge', '--ros-args', *options, announced=False
+            name, 'viam_session_bridge', '--ros-args', *options, announced=False, checkout=checkout
         )
         return process, log
 
