@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Sequence
+import contextlib
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 import sys
 from typing import Any
@@ -172,26 +173,18 @@ def parse_time(text: str, begin: float, end: float) -> float:
         time, the last one there was at the log's end, or one with a date
     """
     text = text.strip()
-    try:
+    with contextlib.suppress(ValueError):
         seconds = float(text)
-    except ValueError:
-        pass
-    else:
-        if not abs(seconds) < 1e10:
-            raise ValueError(f'{text!r} is no time')
-        return end + seconds if text.startswith('-') else begin + seconds
-    for time in ('%H:%M', '%H:%M:%S', '%H:%M:%S.%f'):
-        for day in ('', '%Y-%m-%d ', '%Y-%m-%dT'):
-            try:
-                parsed = datetime.strptime(text, day + time)
-            except ValueError:
-                continue
-            if not day:
-                parsed = datetime.combine(datetime.fromtimestamp(end).date(), parsed.time())
-                # Up to the second that the end is in: that is how it is shown.
-                if parsed.timestamp() > end + 1.0:
-                    parsed -= timedelta(days=1)
-            return parsed.timestamp()
+        if abs(seconds) < 1e10:
+            return end + seconds if text.startswith('-') else begin + seconds
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(text).timestamp()
+    with contextlib.suppress(ValueError):
+        last = datetime.combine(datetime.fromtimestamp(end).date(), time.fromisoformat(text))
+        # Up to the second that the end is in: that is how it is shown.
+        if last.timestamp() > end + 1.0:
+            last -= timedelta(days=1)
+        return last.timestamp()
     raise ValueError(
         f'{text!r} is no time: give seconds (12.5, -60 before the end), 14:02:11 or '
         '2026-05-04T14:02:11'
@@ -219,6 +212,7 @@ class _Row:
     lane: Lane
     middle: float
     half: float
+    is_base: bool
 
 
 class Drawing:
@@ -264,7 +258,8 @@ class Drawing:
 
     def _add_row(self, name: str, lane: Lane, above: float, half: float, below: float) -> None:
         name = name if len(name) <= NAME_SHOWN else f'{name[: NAME_SHOWN - 2]}..'
-        self._rows.append(_Row(name, lane, self._height + above, half))
+        is_base = lane in self._timeline.bases
+        self._rows.append(_Row(name, lane, self._height + above, half, is_base))
         self._height += above + below
 
     def _set_axes(self, heading: str) -> None:
@@ -273,7 +268,7 @@ class Drawing:
         dates: Any = matplotlib.dates
         begin, end = self._timeline.begin, self._timeline.end
         margin = max(0.02 * (end - begin), 0.05)  # a moment has a width, too
-        first, last = (datetime.fromtimestamp(time).astimezone() for time in (begin, end))
+        first, last = (datetime.fromtimestamp(at).astimezone() for at in (begin, end))
         until = f'{last:%H:%M:%S}' if first.date() == last.date() else f'{last:%Y-%m-%d %H:%M:%S}'
         axes = self._axes
         axes.set(xlim=((begin - margin) / DAY, (end + margin) / DAY), ylim=(self._height, 0.0))
@@ -328,7 +323,7 @@ class Drawing:
         """Return where a sign's marks are: on a base stops above its bar, what else below it."""
         if sign is Sign.ENDED:
             return row.middle
-        if row.lane in self._timeline.bases:
+        if row.is_base:
             if sign is Sign.TAKEN_OVER:
                 return row.middle - row.half
             return row.middle + (-0.28 if sign in STOPS else 0.28)
@@ -352,7 +347,6 @@ class Drawing:
             )  # fmt: skip
 
     def _add_labels(self, row: _Row) -> None:
-        is_base = row.lane in self._timeline.bases
         pixels = self._axes.transData.transform
         low, high = row.middle + row.half, row.middle - row.half
         covered: list[_Box] = []
@@ -373,7 +367,7 @@ class Drawing:
                 self._label(span.label, span.begin, row.middle, ((0, 11, 'left'),), covered)
         covered += bars
         for mark in row.lane.marks:
-            second = (11 if mark.sign in STOPS else -11,) if is_base else ()
+            second = (11 if mark.sign in STOPS else -11,) if row.is_base else ()
             places = [(x, y, side) for y in (0, *second) for x, side in BESIDE]
             self._label(mark.label, mark.at, self._height_of(mark.sign, row), places, covered)
 

@@ -91,7 +91,7 @@ class Mark:
     text: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Lane:
     """One line of the picture."""
 
