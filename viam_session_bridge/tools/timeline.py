@@ -206,7 +206,7 @@ _Box = tuple[float, float, float, float]  # left, bottom, right, top, in pixels
 
 @dataclass(frozen=True)
 class _Row:
-    """A lane and its place, in inches from the top: the middle and half the height of its bars."""
+    """A lane, the middle of its bars (inches from the top), and half their height."""
 
     name: str
     lane: Lane
@@ -219,8 +219,8 @@ class Drawing:
     """
     A timeline on a matplotlib figure.
 
-    Labels are placed last, when the layout is known: each where it covers nothing, and one that
-    has no such place is left out.
+    Labels come last, when the layout is known: each beside its mark or in its bar where it covers
+    nothing; one that would is left out.
     """
 
     def __init__(self, timeline: Timeline, heading: str) -> None:
@@ -368,8 +368,8 @@ class Drawing:
         covered += bars
         for mark in row.lane.marks:
             second = (11 if mark.sign in STOPS else -11,) if row.is_base else ()
-            places = [(x, y, side) for y in (0, *second) for x, side in BESIDE]
-            self._label(mark.label, mark.at, self._height_of(mark.sign, row), places, covered)
+            positions = [(x, y, side) for y in (0, *second) for x, side in BESIDE]
+            self._label(mark.label, mark.at, self._height_of(mark.sign, row), positions, covered)
 
     def _label_bar(
         self, span: Span, middle: float, bar: _Box, covered: list[_Box]
@@ -380,21 +380,21 @@ class Drawing:
         ink = PAPER if look['facecolor'] in DARK_ONES and 'alpha' not in look else INK
         for text in dict.fromkeys((span.label, span.label.rpartition('/')[2])):
             box = {'facecolor': ground, 'edgecolor': 'none', 'pad': 1.0}
-            at, place = 0.5 * (span.begin + span.end), ((0, 0, 'center'),)
-            if self._label(text, at, middle, place, covered, bar, color=ink, bbox=box):
+            at, centred = 0.5 * (span.begin + span.end), ((0, 0, 'center'),)
+            if self._label(text, at, middle, centred, covered, bar, color=ink, bbox=box):
                 return
 
     def _label(
-        self, text: str, at: float, y: float, places: Iterable[tuple[float, float, str]],
+        self, text: str, at: float, y: float, positions: Iterable[tuple[float, float, str]],
         covered: list[_Box], inside: _Box | None = None, **look: Any,
     ) -> bool:  # fmt: skip
-        """Write a text at the first of these places that is free: offsets in pt, and the side."""
+        """Write a text at the first free one of these positions: offsets in pt, and the side."""
         left, _, right, _ = inside or (self._axes.bbox.x0, 0.0, self.figure.bbox.x1, 0.0)
         artist = self._axes.annotate(
             text, (at / DAY, y), (0, 0), textcoords='offset points', va='center', in_layout=False,
             **{'color': INK, **look},
         )  # fmt: skip
-        for *offset, side in places:
+        for *offset, side in positions:
             artist.set(position=offset, ha=side)
             box: _Box = artist.get_window_extent().padded(2.0).extents
             if left <= box[0] and box[2] <= right and not any(_overlap(box, c) for c in covered):
