@@ -65,7 +65,12 @@ def test_all_are_ended_with_the_context_the_last_one_first(
 ) -> None:
     ended: list[str] = []
     end = Process.end
-    monkeypatch.setattr(Process, 'end', lambda self: (ended.append(self.name), end(self))[1])
+
+    def note_and_end(self: Process) -> int:
+        ended.append(self.name)
+        return end(self)
+
+    monkeypatch.setattr(Process, 'end', note_and_end)
     with pytest.raises(KeyboardInterrupt), Processes(tmp_path) as processes:
         for name in ('first', 'second'):
             processes.start(name, 'http.server', '0', '--bind', '127.0.0.1')
