@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 import os
 
 # Read when grpc is imported: its handlers of fork() abort a child now and then, and here children
@@ -14,11 +14,14 @@ os.environ['GRPC_ENABLE_FORK_SUPPORT'] = 'false'
 from hypothesis import HealthCheck, settings
 import pytest
 
+from support.bounds import Load
 from support.domains import own_domain, ros_environment
 
 settings.register_profile('default', deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile('thorough', settings.get_profile('default'), max_examples=2000)
 settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'default'))
+
+EXCEEDED = 'exceeded a bound'  # s
 
 # Nothing here may open a window.
 os.environ.pop('DISPLAY', None)
@@ -32,3 +35,29 @@ def own_ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         for name, value in ros_environment(domain).items():
             monkeypatch.setenv(name, value)
         yield domain
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, None, None]:
+    """Note by how much a test exceeded a bound, see :mod:`support.bounds`."""
+    load = getattr(item, 'funcargs', {}).get('load')
+    if call.when == 'call' and isinstance(load, Load) and load.exceeded:
+        item.user_properties.append((EXCEEDED, load.exceeded))
+    yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that passed for their bounds were widened."""
+    tests = {
+        report.nodeid: float(seconds)
+        for report in terminalreporter.getreports('passed')
+        if report.when == 'call'
+        for name, seconds in report.user_properties
+        if name == EXCEEDED
+    }
+    if tests:
+        terminalreporter.section(f'{len(tests)} passed as their bounds were widened for load')
+        for test, seconds in tests.items():
+            terminalreporter.line(f'{test}: {1e3 * seconds:.1f} ms beyond')

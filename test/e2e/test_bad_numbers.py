@@ -68,6 +68,6 @@ def test_bad_number_stops_the_base_at_once_and_nobody_else(
         wait_for(lambda: bridge.events('session_ended', client=rows[0]['client']), 'it lapses')
 
     resumed = broken.stream(topic, forward=0.2)
-    again = base.wait_driven(resumed)[0].t
+    again = base.wait_driven_again(stop.t, resumed).t
     base.keeps_moving(again, WINDOW)
     other.not_stopped(other_began)

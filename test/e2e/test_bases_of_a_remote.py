@@ -77,11 +77,8 @@ def stopped_on_time(
 ) -> Entry:
     """Hold a stop to a time after the last sign of life (its two bounds)."""
     stop = base.wait_stopped(sent[0])
-    widened = load.between(sent[0], stop.t)
     assert stop.t >= sent[0] + after - EARLY
-    assert stop.t <= sent[1] + after + ON_TIME + widened, (
-        f'{1e3 * (stop.t - sent[1] - after):.1f} ms late (bound widened by {widened:.4f} s)'
-    )
+    load.hold(stop.t - sent[1], after + ON_TIME, sent[0], stop.t, f'the stop of {base.base}')
     return stop
 
 
@@ -222,28 +219,38 @@ def test_commands_that_hang_behind_a_frozen_sub_part_are_stopped_and_move_nothin
     sub_part: ViamServer,
 ) -> None:
     machine.control('near', ignore_cancel=True)
-    teleop, navigator = start_publisher('teleop'), start_publisher('navigator')
-    far.wait_driven(navigator.stream('/far/cmd_vel', forward=0.1))
-    began = teleop.stream('/near/cmd_vel', forward=0.2)
-    near.wait_driven(began)
-    hold_sessions(machine, sub_part, near, navigator)
-    bridge.wait_event('command_failed', base='near', since=began)
-    last = near.motions()[-1].t
-    stop = near.wait_stopped(last)
-    assert stop.t - last <= CALL_TIMEOUT + 1.0 / RATE + ON_TIME + load.since(last)
+    late: list[Entry] = []
+    # Now and then viam-server's own lapse gets its lock before the hanging command does, which
+    # then moves nothing: that is no evidence that a late command is stopped.
+    for attempt in range(5):
+        teleop, navigator = (start_publisher(f'{one}_{attempt}') for one in ('near', 'far'))
+        far.wait_driven(navigator.stream('/far/cmd_vel', forward=0.1))
+        began = teleop.stream('/near/cmd_vel', forward=0.2)
+        near.wait_driven(began)
+        hold_sessions(machine, sub_part, near, navigator)
+        bridge.wait_event('command_failed', base='near', since=began)
+        last = near.motions()[-1].t
+        stop = near.wait_stopped(last)
+        load.hold(stop.t - last, CALL_TIMEOUT + 1.0 / RATE + ON_TIME, last)
 
-    kill(teleop, '/near/cmd_vel')
-    bridge.wait_event('session_ended', bases=['near'], since=last)
-    thawed = time.monotonic()
-    sub_part.resume()
+        kill(teleop, '/near/cmd_vel')
+        bridge.wait_event('session_ended', bases=['near'], since=last)
+        thawed = time.monotonic()
+        sub_part.resume()
+        wait_final(bridge, {'near', 'far'}, thawed)
+        late = near.motions(thawed)
+        for base in (near, far):
+            base.stands_still(time.monotonic(), 1.0)
+        if late:
+            break
+    assert late, 'a late command was to move it, for this to show anything'
+
+
+def wait_final(bridge: BridgeProcess, bases: set[str], since: float) -> None:
+    """Wait until stops of the bases were final at `since` or later."""
 
     def final() -> bool:
         events = bridge.events('stop_final')
-        return {'near', 'far'} <= {e['stop']['base'] for e in events if e['at'] >= thawed}
+        return bases <= {event['stop']['base'] for event in events if event['at'] >= since}
 
-    wait_for(final, 'both stops are final')
-    late = near.motions(thawed)
-    for base in (near, far):
-        base.stands_still(time.monotonic(), 1.0)
-    if not late:  # seen once: viam-server let none of them through when it went on
-        pytest.skip('no late command moved it, for this to show anything')
+    wait_for(final, f'the stops of {bases} are final')

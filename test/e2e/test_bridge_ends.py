@@ -40,7 +40,7 @@ def stopped_by_the_machine(base: Drive, load: Load) -> Entry:
     last = base.motions()[-1].t
     assert last < stop.t
     assert stop.t - last >= MACHINE_WINDOW - EARLY
-    assert stop.t - last <= MACHINE_WINDOW + LATE + load.since(last)
+    load.hold(stop.t - last, MACHINE_WINDOW + LATE, last)
     return stop
 
 

@@ -117,7 +117,7 @@ def test_stamp_out_of_bounds_stops_the_base_at_once(
     wait_for(lambda: refusals_of(observer, name).get('stamp', 0), 'they are counted')
 
     resumed = publisher.stream(topic, stamped=True, forward=0.2, age=0.1)
-    again = base.wait_driven(resumed)[0].t
+    again = base.wait_driven_again(stop.t, resumed).t
     base.keeps_moving(again, WINDOW)
 
 

@@ -108,7 +108,7 @@ def test_manual_stops_when_the_heartbeats_end_though_commands_go_on(
 
     resumed = time.monotonic()
     operator.heartbeat('/beat_ends')
-    again = base.wait_driven(resumed)[0].t
+    again = base.wait_driven_again(stop.t, resumed).t
     base.keeps_moving(again, WINDOW)
 
 

@@ -168,7 +168,7 @@ def test_heartbeats_for_a_copied_name_are_refused_until_the_copy_has_left(
     copy.leave()
     left = time.monotonic()
     again = permitted.wait_driven(leaves, times=1)[0].t
-    assert again - left <= LEFT + load.between(left, max(again, left))
+    load.hold(again - left, LEFT, left, max(again, left))
     permitted.keeps_moving(again, 2 * WINDOW)
 
     def counted(_: object, values: dict[str, str]) -> bool:

@@ -140,7 +140,8 @@ CASES = {
     'huge': Case(_peer(bad_peers.Huge), NO_SESSION + '.*larger than max'),
     'endless': Case(_peer(bad_peers.Endless), NO_SESSION + 'DEADLINE_EXCEEDED'),
     'goes_away_at_once': Case(_peer(bad_peers.GoesAwayAtOnce), 'connected'),
-    # The one where the call itself met the end of the connection, the other just after that.
+    # Two threads bring the same end, the call's own error and the loss of the connection: which
+    # of them comes first is grpcio's affair, and each is reported in its own words.
     'goes_away': Case(
         _peer(bad_peers.GoesAway), NO_SESSION + '(UNAVAILABLE|the connection was lost)'),
     'resets': Case(_peer(bad_peers.Resets), NO_SESSION + '.*RST_STREAM'),

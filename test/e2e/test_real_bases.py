@@ -130,6 +130,5 @@ def test_one_refused_command_among_good_ones_stops_it_and_it_is_driven_on(
 def drives_again(wheels: Wheels, since: float, load: Load) -> None:
     """Hold the base to be driven again soon, and on."""
     moves = wheels.wait_moving()
-    widened = load.between(since, moves)
-    assert moves - since <= 2 * wheels.takes + AGAIN + widened, f'{moves - since:.3f} s later'
+    load.hold(moves - since, 2 * wheels.takes + AGAIN, since, moves)
     wheels.keeps_moving(moves, 2 * WINDOW)

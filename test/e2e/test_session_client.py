@@ -292,7 +292,7 @@ def test_example_lets_drive_while_the_button_says_so(
     stop = base.stopped_within(let_go, WINDOW + LATE)
     base.stands_still(stop.t, WINDOW)
     held = joystick.press('/button')
-    again = base.wait_driven(held)[0].t
+    again = base.wait_driven_again(stop.t, held).t
     base.keeps_moving(again, WINDOW)
     joystick.kill()  # with the button held
     stop = base.stopped_one_window_after(joystick.last_sent('/button'), WINDOW)

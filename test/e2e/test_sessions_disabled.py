@@ -51,6 +51,6 @@ def test_base_goes_on_without_its_publisher_until_the_bridge_ends(
         assert bridge.running
     else:
         assert bridge.terminate() == 0
-        assert time.monotonic() - ended <= EXIT + load.since(ended)
+        load.hold(time.monotonic() - ended, EXIT, ended)
     stop = base.stopped_within(ended, AT_ONCE + 0.1)
     base.stands_still(stop.t, WINDOW)

@@ -75,7 +75,7 @@ def test_one_that_drives_on_under_its_zeros_is_stopped_and_driven_again(
     assert not [one for one in bridge.events('session_ended') if one['at'] >= zeros]
     dead(machine, False)
     driven = teleop.stream(wheels.topic, forward=0.2)
-    assert wheels.wait_moving() - driven <= ROOM + load.since(driven)
+    load.hold(wheels.wait_moving() - driven, ROOM, driven)
 
 
 def test_one_that_stands_under_its_zeros_is_left_to_its_loop(

@@ -81,8 +81,8 @@ def test_is_ready_in_time_alive_at_the_pace_and_stopping_at_the_end(
         assert bridge.terminate() == 0
     (ends,) = notifications.wait(ENDS)
     for before, after in pairwise([ready, *lives]):
-        assert after - before <= WATCHDOG / 2 + load.between(before, after)
-    assert ends - wished <= EXIT + load.since(wished)
+        load.hold(after - before, WATCHDOG / 2, before, after)
+    load.hold(ends - wished, EXIT, wished)
     assert notifications.said().count(READY) == 1
     assert (notifications.said()[0], notifications.said()[-1]) == (READY, ENDS)
 
@@ -155,7 +155,7 @@ def test_restarted_bridge_moves_nothing_by_itself_and_lets_the_old_sessions_laps
     last = silent.motions()[-1].t
     assert last < killed
     assert lapsed.t - last >= MACHINE_WINDOW - EARLY
-    assert lapsed.t - last <= MACHINE_WINDOW + LATE + load.since(last)
+    load.hold(lapsed.t - last, MACHINE_WINDOW + LATE, last)
     silent.stands_still(killed, 1.0)
     assert len(silent.stops(killed)) == 1
     # The old session of the base that is driven lapsed, too, and is not its last user.

@@ -153,7 +153,7 @@ def test_a_connection_that_is_given_up_from_outside_is_dialled_anew_at_once(
         dialed.dialer.redial()
         why, lost = dialed.failed()
         assert why == 'it is dialled anew, for a call on it hung'
-        assert lost - redialled < AT_ONCE + load.since(redialled)
+        load.hold(lost - redialled, AT_ONCE, redialled)
         after, reached = dialed.reached()
         assert after != before
         assert not Path(before.removeprefix('unix:')).exists()
@@ -172,7 +172,7 @@ def test_a_machine_that_died_is_noticed_and_reached_again_when_it_is_back(tmp_pa
         machine.server.kill()
         why, lost = dialed.failed()
         assert 'does not answer over WebRTC' in why
-        assert lost - killed < LOSS + load.since(killed)
+        load.hold(lost - killed, LOSS, killed)
         started = time.monotonic()
         machine.server.start()
         served = time.monotonic()
@@ -180,7 +180,7 @@ def test_a_machine_that_died_is_noticed_and_reached_again_when_it_is_back(tmp_pa
         assert after != before
         assert not Path(before.removeprefix('unix:')).exists()
         # A dial that failed meanwhile, the pause behind it, and those that follow.
-        assert reached - served < DIALED + 2 * FIRST_PAUSE + load.since(started)
+        load.hold(reached - served, DIALED + 2 * FIRST_PAUSE, started)
         assert call(after, wire.START_SESSION).id
         print(f'lost {lost - killed:.2f} s, reached {reached - killed:.2f} s after it died')
 
@@ -197,12 +197,12 @@ def test_a_machine_that_hangs_is_given_up_and_reached_again_when_it_goes_on(
         paused = time.monotonic()
         machine.server.pause()
         _, lost = dialed.failed()
-        assert lost - paused < LOSS + load.since(paused)
+        load.hold(lost - paused, LOSS, paused)
         resumed = time.monotonic()
         machine.server.resume()
         after, reached = dialed.reached()
         assert after != before
-        assert reached - resumed < DIALED + load.since(resumed)
+        load.hold(reached - resumed, DIALED, resumed)
         print(f'lost after {lost - paused:.2f} s, reached after {reached - resumed:.2f} s')
 
 

@@ -31,4 +31,4 @@ def test_stop_acts_in_time_and_nothing_moves_unattended(case: str, tmp_path: Pat
         assert len(seen) == BASES
         for stop in seen:
             assert stop.late >= -EARLY
-            assert stop.late <= bound + load.between(stop.due, stop.at), seen
+            load.hold(stop.late, bound, stop.due, stop.at, str(seen))

@@ -9,15 +9,85 @@ import math
 import pytest
 
 from support.pure import base, forward, Rig, WINDOW
+from support.session_table import AUTO, GO, INVALID, lapse, stops
 from viam_session_bridge.configuration.model import SessionsMode
-from viam_session_bridge.core.actions import Cause, Refusal, Refused, SessionStarted, Stop
+from viam_session_bridge.core.actions import (
+    Cause,
+    Refusal,
+    Refused,
+    SessionEnded,
+    SessionStarted,
+    Stop,
+)
 from viam_session_bridge.core.events import StopAcknowledged
 from viam_session_bridge.core.requests import Move, Request, StopBase
-from viam_session_bridge.core.session import tolerated_lateness
+from viam_session_bridge.core.sessions import SessionTable, tolerated_lateness
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 TOLERATED = tolerated_lateness(WINDOW)
 TOO_LATE = math.nextafter(TOLERATED, 1.0)
+
+
+# What the table makes of it
+
+
+def test_a_discarded_command_of_the_client_that_commanded_last_stops_the_base(
+    table: SessionTable,
+) -> None:
+    table.command('A', 'base', GO, 1.0)
+    table.command('A', 'arm', GO, 1.0)
+    for velocity in (GO, INVALID, None):
+        assert table.discard('A', 'base', velocity, 1.1) == [
+            Refused('base', 'A', Refusal.OLD, 1.1),
+            Stop('base', Cause.REFUSED, 'A', 1.1),
+        ]
+
+
+def test_a_discarded_zero_of_its_is_a_stop_though_heartbeats_go_on(table: SessionTable) -> None:
+    table.command('A', 'base', GO, 1.0)
+    table.heartbeat('A', AUTO, True, 1.4)
+    assert table.discard('A', 'base', ZERO, 1.5) == [Stop('base', Cause.ZERO, 'A', 1.5)]
+    assert table.heartbeat('A', AUTO, True, 1.8) == []
+    assert [session.number for session in table.sessions] == [1]
+
+
+def test_a_discarded_command_of_anothers_stops_nothing(table: SessionTable) -> None:
+    table.command('A', 'base', GO, 1.0)
+    for velocity in (GO, ZERO, None):
+        actions = table.discard('B', 'base', velocity, 1.1)
+        assert actions == [Refused('base', 'B', Refusal.OLD, 1.1)]
+    assert [session.client for session in table.sessions] == ['A']
+
+
+def test_it_stops_the_base_also_after_its_session_or_without_one(table: SessionTable) -> None:
+    table.command('A', 'base', GO, 1.0)
+    lapse(table)
+    assert stops(table.discard('A', 'base', GO, 9.0)) == [('base', Cause.REFUSED)]
+    table.command('B', 'free', GO, 9.0)
+    assert stops(table.discard('B', 'free', GO, 9.0)) == [('free', Cause.REFUSED)]
+
+
+def test_a_discarded_command_is_no_sign_of_life_and_counts_as_refused(table: SessionTable) -> None:
+    table.command('A', 'base', GO, 1.0)
+    table.discard('A', 'base', GO, 1.4)
+    (session,) = table.sessions
+    assert (session.commands, session.refusals) == (1, {'old': 1})
+    assert stops(table.expire(1.5)) == [('base', Cause.LAPSE)]
+
+
+def test_due_sessions_are_expired_before_a_discarded_command_is_looked_at(
+    table: SessionTable,
+) -> None:
+    table.command('A', 'base', GO, 1.0)
+    actions = table.discard('A', 'base', GO, 1.5)
+    assert [type(one) for one in actions] == [SessionEnded, Stop, Refused, Stop]
+
+
+@pytest.mark.parametrize(('window', 'tolerated'), [(60.0, 30.0), (0.5, 0.25), (0.03, 0.02)])
+def test_what_comes_later_than_half_a_window_and_20_ms_is_not_acted_on(
+    window: float, tolerated: float
+) -> None:
+    assert tolerated_lateness(window) == tolerated
 
 
 @pytest.fixture

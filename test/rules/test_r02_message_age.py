@@ -313,9 +313,7 @@ def test_one_that_came_back_is_remembered(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize('leave', [True, False])
-def test_however_many_come_few_are_remembered_and_those_heard_last(
-    rig: Rig, leave: bool
-) -> None:
+def test_however_many_come_few_are_remembered_and_those_heard_last(rig: Rig, leave: bool) -> None:
     rig.stream(rig.remote, 0.0, 1.0)
     nowhere = Host(NOWHERE)
     for number in range(3 * PUBLISHERS_KEPT):

@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a base stands still once its stop is final (R20), through its machine's protocol."""
+"""R20: whether a base stands still once its stop is final."""
 
 from __future__ import annotations
 
@@ -23,13 +23,6 @@ from viam_session_bridge.core.requests import (
     StopBase,
 )
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.core.verification import (
-    AGAIN_AFTER,
-    AGAIN_FOR,
-    Finding,
-    STOPPED_ANEW_AFTER,
-    Verification,
-)
 
 H = TypeVar('H', StillMoving, AtRest, MotionUnknown)
 OK = Answer(Outcome.OK)
@@ -49,9 +42,9 @@ class Bench:
         self.drain()
 
     def drain(self) -> None:
-        calls, told = self.protocol.drain(self.now)
-        self.open += calls
-        self.told += told
+        self.open += self.protocol.drain(self.now)
+        self.told += self.protocol.events
+        self.protocol.events.clear()
 
     def go(self) -> None:
         self.protocol.forward(Forward('base', 'A', 1, Velocity(x=0.3), self.now))
@@ -67,7 +60,7 @@ class Bench:
         end = self.now + seconds
         while True:
             due = self.protocol.next_deadline()
-            self.now = end if due is None or due > end else max(due, self.now)
+            self.now = max(min(due, end), self.now)
             self.protocol.tick(self.now)
             self.drain()
             if self.now >= end:
@@ -280,128 +273,3 @@ def test_where_it_lists_some_the_base_is_left_to_them_and_told_after_3_s() -> No
         (1, False),
     ]
     assert bench.asked(StopBase) == 0
-
-
-# What an answer means, asked of the questions themselves
-
-
-class Questions:
-    """The questions about one base, each answered at once."""
-
-    def __init__(self) -> None:
-        self.verifying = Verification()
-        self._number = 0
-
-    def answer(self, now: float, answer: Answer) -> Finding:
-        self._number += 1
-        self.verifying.asked('base', self._number)
-        return self.verifying.answered('base', self._number, answer, now)
-
-    def answer_again(self, now: float, answer: Answer) -> bool:
-        self._number += 1
-        self.verifying.asked_again('base', self._number)
-        return self.verifying.answered_again('base', self._number, answer, now)
-
-
-def final(timed_out: int = 0) -> Questions:
-    """Return the questions after a stop that was final at 0 s."""
-    questions = Questions()
-    questions.verifying.final('base', timed_out, 0.0)
-    return questions
-
-
-def left(timed_out: int = 0) -> Questions:
-    """Return the questions about a base that its machine is to have stopped at 0 s."""
-    questions = Questions()
-    questions.verifying.left('base', 0.0, timed_out)
-    return questions
-
-
-def test_each_command_that_timed_out_is_made_up_for_by_a_stop_of_its_own() -> None:
-    questions = final(1)
-    questions.verifying.final('base', 1, 1.0)
-    for now in (3.0, 4.0):
-        assert questions.answer(now, MOVES) is Finding.LATE_COMMAND
-    assert questions.answer(5.0, MOVES) is Finding.SUSPECT
-
-
-def test_until_a_second_after_the_final_stop_it_may_coast() -> None:
-    assert final(1).answer(STOPPED_ANEW_AFTER - 1e-6, MOVES) is Finding.FINE
-    assert final(1).answer(STOPPED_ANEW_AFTER, MOVES) is Finding.LATE_COMMAND
-
-
-def test_after_a_minute_the_command_that_timed_out_is_over() -> None:
-    questions = final(1)
-    questions.answer(AGAIN_FOR, STANDS)
-    assert questions.verifying.next_deadline() is None
-
-
-def test_until_then_it_is_asked_each_second() -> None:
-    questions = final(1)
-    questions.answer(0.1, STANDS)
-    assert questions.verifying.next_deadline() == 0.1 + AGAIN_AFTER
-
-
-def test_while_it_moves_it_is_asked_later_and_not_at_once() -> None:
-    questions = final()
-    questions.answer(0.1, MOVES)
-    deadline = questions.verifying.next_deadline()
-    assert deadline is not None and deadline > 0.1
-
-
-def test_that_it_rests_is_told_once_after_it_was_told_to_move() -> None:
-    questions = final(1)
-    assert questions.answer(4.0, MOVES) is Finding.LATE_COMMAND
-    assert questions.answer(5.0, MOVES) is Finding.SUSPECT
-    assert questions.verifying.to_report('base', 5.0)
-    assert questions.answer(6.0, STANDS) is Finding.AT_REST
-    assert questions.answer(7.0, STANDS) is Finding.FINE
-
-
-def test_a_question_that_fails_again_after_one_that_did_not_is_told_again() -> None:
-    questions = final(1)
-    fails = Answer(Outcome.FAILED, 'UNKNOWN: no encoder')
-    assert questions.answer(0.1, fails) is Finding.UNKNOWN
-    assert questions.answer(1.1, fails) is Finding.FINE
-    assert questions.answer(2.1, STANDS) is Finding.FINE
-    assert questions.answer(3.1, fails) is Finding.UNKNOWN
-
-
-def test_one_found_at_rest_that_moves_later_is_suspect_where_a_command_timed_out() -> None:
-    questions = left(1)
-    assert questions.answer(0.3, STANDS) is Finding.AT_REST
-    assert questions.answer(1.3, MOVES) is Finding.SUSPECT
-
-
-def test_one_left_to_its_machine_is_its_no_longer_once_others_were_asked_for() -> None:
-    questions = left()
-    assert questions.answer(0.3, MOVES) is Finding.SUSPECT
-    assert questions.verifying.is_left('base')
-    assert questions.answer_again(0.4, OK)
-    assert not questions.verifying.is_left('base')
-
-
-def test_where_nobody_says_who_is_there_the_base_is_asked_again_a_second_later() -> None:
-    questions = stopped_for_what_timed_out()
-    assert not questions.answer_again(3.2, Answer(Outcome.FAILED, 'UNKNOWN: no such thing'))
-    assert questions.verifying.next_deadline() == 3.2 + AGAIN_AFTER
-
-
-def stopped_for_what_timed_out() -> Questions:
-    questions = final(1)
-    assert questions.answer(2.0, MOVES) is Finding.LATE_COMMAND
-    questions.verifying.final('base', 0, 2.1)
-    assert questions.answer(3.1, MOVES) is Finding.SUSPECT
-    return questions
-
-
-def test_one_that_was_left_to_its_machine_is_reported_at_once_whatever_the_time_is() -> None:
-    for step in range(1, 1000):
-        now = 0.0137 * step
-        verification = Verification()
-        verification.left('base', now, 0)
-        verification.asked('base', 1)
-        assert verification.answered('base', 1, MOVES, now) is Finding.SUSPECT
-        verification.asked_again('base', 2)
-        assert verification.answered_again('base', 2, OK, now)
-        assert verification.to_report('base', now), now

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 import os
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 
@@ -21,6 +21,7 @@ from viam_session_bridge.configuration.model import (
     StopPolicy,
 )
 from viam_session_bridge.core.bridge import Bridge, Event
+from viam_session_bridge.core.events import StopFinal
 from viam_session_bridge.core.requests import (
     Answer,
     Call,
@@ -34,7 +35,7 @@ from viam_session_bridge.core.requests import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.core.timing import soonest
+from viam_session_bridge.core.timing import NEVER
 from viam_session_bridge.core.velocity import Velocity
 
 T = TypeVar('T')
@@ -43,6 +44,10 @@ R = TypeVar('R', bound=Request)
 WINDOW = 0.5
 CALL_TIMEOUT = 0.25
 MACHINE_WINDOW = 60.0  # so long that heartbeats stay out of tests that are not about them
+STOPPING_WINDOW = 1.0  # s, of a machine that does the stopping
+
+STOP = StopBase('base')
+NAN = float('nan')
 
 THOROUGH = os.environ.get('HYPOTHESIS_PROFILE') == 'thorough'
 
@@ -143,7 +148,7 @@ class Rig:
         self._stalls = stalls
         self._list_bases = list_bases
         self.now = 0.0
-        self.wake_at: float | None = None
+        self.wake_at = NEVER
         self.calls: list[tuple[Call, float]] = []  # in flight, with their deadlines
         self.events: list[Event] = []
         self.machine_window = MACHINE_WINDOW
@@ -159,7 +164,7 @@ class Rig:
             feed()
         out = self.bridge.drain(self.now)
         self.events += out.events
-        self.wake_at = soonest((self.wake_at, self.bridge.next_deadline()))
+        self.wake_at = min(self.wake_at, out.wake_at)
         calls = [call for call in out.calls if not self._hides(call.request)]
         self.calls += [(call, self.now + call.timeout) for call in calls]
         usual = Answer(Outcome.OK, moving=False, listed=Listed((), {}, True))
@@ -250,9 +255,7 @@ class Rig:
         sent: list[tuple[float, Request]] = []
         while True:
             deadlines = [deadline for _, deadline in self.calls] if times_out else []
-            times = [*deadlines, *([] if self.wake_at is None else [self.wake_at])]
-            due = min((at for at in times if at <= when), default=None)
-            if due is None:
+            if (due := min([self.wake_at, *deadlines])) > when:
                 break
             self.now = max(self.now, due)
             overdue = next((e for e in self.calls if e[1] <= self.now), None)
@@ -268,7 +271,7 @@ class Rig:
 
     def tick(self) -> list[Request]:
         """Let the lapse clock tick now."""
-        self.wake_at = None
+        self.wake_at = NEVER
         return self.feed(lambda: self.bridge.tick(self.now))
 
     # What is told
@@ -276,3 +279,45 @@ class Rig:
     def told(self, kind: type[T]) -> list[T]:
         """Return what happened of a kind."""
         return [event for event in self.events if isinstance(event, kind)]
+
+
+def hung(rig: Rig) -> Rig:
+    """Leave A's newest command in flight."""
+    rig.command('A', 0.4)
+    assert rig.pending(Move)
+    return rig
+
+
+def times(sent: list[tuple[float, Request]], request: Request = STOP) -> list[float]:
+    """Return when a request was sent."""
+    return [at for at, one in sent if one == request]
+
+
+def is_final(rig: Rig) -> bool:
+    return bool(rig.told(StopFinal)) and rig.bridge.not_final() == {}
+
+
+def base_of_two() -> Rig:
+    """Let A (sid-1) drive a base that B (sid-2) drove before."""
+    rig = Rig()
+    rig.command('A')
+    rig.answer(StartSession)
+    rig.command('B')
+    rig.answer(Move)
+    rig.answer(StartSession)
+    rig.answer(Move)
+    rig.drive('A')
+    assert rig.calls == []
+    return rig
+
+
+def go(x: float, sid: str = 'sid-1', name: str = 'base') -> Move:
+    return Move(name, Velocity(x), sid)
+
+
+def left_to_machine(*bases: BaseConfiguration, **options: Any) -> Rig:
+    """Return a bench whose machine does the stopping (R16); A commanded `base` at time 0."""
+    rig = Rig(*bases, verify=True, stop_policy=StopPolicy.MACHINE, **options)
+    rig.machine_window = STOPPING_WINDOW
+    rig.drive('A')
+    return rig

@@ -50,11 +50,7 @@ class Wheels:
     def wait_rest(self, since: float, seconds: float) -> float:
         """Wait until the base came to rest, hold it to so many seconds, and return when."""
         rest = float(wait_for(lambda: self.rests(since), f'{self._name} comes to rest')[0])
-        widened = self._load.between(since, rest)
-        assert rest - since <= seconds + widened, (
-            f'{self._name} came to rest {rest - since:.3f} s later, not within {seconds:.3f} s'
-            f' (widened by {widened:.3f} s for load)'
-        )
+        self._load.hold(rest - since, seconds, since, rest, f'the rest of {self._name}')
         return rest
 
     def keeps_moving(self, since: float, seconds: float) -> None:

@@ -27,8 +27,8 @@ from viam_session_bridge.core.events import (
     StopAcknowledged,
     StopFinal,
 )
-from viam_session_bridge.reporting.event_log import LogClosed, Logged, LogOpened, name_of
-from viam_session_bridge.reporting.log_text import tell
+from viam_session_bridge.reporting.event_log import EVENT_NAMES, LogClosed, Logged, LogOpened
+from viam_session_bridge.reporting.log_text import log_line
 from viam_session_bridge.tools.timeline_reading import Entry, Names, Run, split
 
 CAUSES = {  # of stops: the label, and the sentence
@@ -38,7 +38,7 @@ CAUSES = {  # of stops: the label, and the sentence
     Cause.REFUSED: ('refused', 'a command of {name}, which drove it, was refused'),
     Cause.ZERO: ('zero', 'a zero of {name} could not be forwarded'),
     Cause.FAILED: ('failed', 'a command of {name} failed, timed out or waited a whole window'),
-    Cause.NO_SESSION: ('no session', 'the machine started no session for {name}'),
+    Cause.NO_MACHINE_SESSION: ('no session', 'the machine started no session for {name}'),
     Cause.EXPIRED: ('expired', 'the machine no longer knew the session of {name}'),
     Cause.OLDER: ('older command', 'an older command may have run late'),
     Cause.STILL_MOVING: ('still moving', 'it still moved after its stop'),
@@ -194,10 +194,11 @@ def _bases_of(event: Logged) -> Sequence[str]:
 
 def _mark(event: Logged, run: Run, names: Names) -> Iterator[Mark]:
     """Yield the mark of an event, with the words of the bridge's own log; none without words."""
-    if isinstance(event, (LogOpened, LogClosed)) or not (line := tell(event, names.of, None)):
+    if isinstance(event, (LogOpened, LogClosed)) or not (line := log_line(event, names.of, None)):
         return
     warning, text = line
-    label, sign = name_of(type(event)).replace('_', ' '), Sign.WARNING if warning else Sign.NOTE
+    label = EVENT_NAMES[type(event)].replace('_', ' ')
+    sign = Sign.WARNING if warning else Sign.NOTE
     if isinstance(event, Refused):
         label, sign = event.reason.value, Sign.REFUSED
     elif isinstance(event, TakenOver):

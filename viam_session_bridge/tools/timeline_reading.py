@@ -19,21 +19,10 @@ from statistics import median
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from viam_session_bridge.core.actions import (
-    Action,
-    Forward,
-    SessionEnded,
-    SessionStarted,
-    TakenOver,
-)
-from viam_session_bridge.core.events import MachineEvent
-from viam_session_bridge.reporting.event_log import LogClosed, Logged, LogOpened, name_of
+from viam_session_bridge.core.actions import SessionEnded, SessionStarted, TakenOver
+from viam_session_bridge.reporting.event_log import EVENT_NAMES, LogClosed, Logged, LogOpened
 
-KINDS: dict[str, type[Logged]] = {
-    name_of(kind): kind
-    for kind in (*get_args(Action), *get_args(MachineEvent), LogOpened, LogClosed)
-    if kind is not Forward
-}
+KINDS = {name: kind for kind, name in EVENT_NAMES.items()}
 _LATEST = 1e10  # s; no clock shows a later time
 _DISORDER = 1.0  # s that a line may be older than the one before it
 _CLOCK_SET = 1.0  # s: a wall clock that differs by more was set meanwhile

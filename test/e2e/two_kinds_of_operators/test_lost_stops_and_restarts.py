@@ -60,11 +60,10 @@ def test_a_stop_that_viam_server_lost_is_the_bridges_to_send(
     machine.control('lost', stop_failures=1)
     sent = kill(teleop, '/lost')
     stop = base.wait_stopped(began)
-    widened = load.since(sent[0])
     # That a stop failed shows when it ends, and until then viam-server answers no GetSessions.
     due = MACHINE_WINDOW + max(VERIFIED, base.stop_takes) + base.stop_takes
     assert stop.t - sent[0] >= MACHINE_WINDOW + VERIFIED + base.stop_takes - EARLY
-    assert stop.t - sent[1] <= due + LATE + widened, f'{widened:.4f}'
+    load.hold(stop.t - sent[1], due + LATE, sent[0], stop.t)
     failed, *_ = [entry for entry in base.calls(began) if entry.call == 'stop' and entry.error]
     assert failed.t - sent[0] >= SOONEST - EARLY
     assert failed.t < stop.t
@@ -95,7 +94,7 @@ def test_a_stop_that_viam_server_lost_is_reported_where_an_sdk_program_is(
     found = bridge.wait_event('still_moving', base='contested')
     assert (found['foreign'], found['stopped']) == (1, False)
     assert found['at'] - sent[0] >= MACHINE_WINDOW + VERIFIED - EARLY
-    assert found['at'] - sent[1] <= MACHINE_WINDOW + VERIFIED + LATE + load.since(sent[0])
+    load.hold(found['at'] - sent[1], MACHINE_WINDOW + VERIFIED + LATE, sent[0])
     says(bridge, 'contested: it still moves; another Viam client drives it')
     assert base.moving
     assert not bridges_stops(bridge, 'contested')
