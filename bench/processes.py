@@ -28,15 +28,17 @@ _END = 10.0  # s
 class Process:
     """A Python module that runs as a process, its errors in a log file."""
 
-    def __init__(self, log: Path, environment: Mapping[str, str], *arguments: str) -> None:
-        """Start `python -m ARGUMENTS`."""
+    def __init__(
+        self, log: Path, environment: Mapping[str, str], *arguments: str, checkout: Path = ROOT
+    ) -> None:
+        """Start `python -m ARGUMENTS` with the modules of a checkout of the project."""
         self._log = log
         self.left_behind: set[Path] = set()
         """The locks of the shared memory that it had when it was killed."""
         with log.open('ab') as errors:
             self._popen = subprocess.Popen(
                 [sys.executable, '-m', *arguments],
-                cwd=ROOT,
+                cwd=checkout,
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -139,7 +141,9 @@ class Workbench:
             shared_memory.remove(process.left_behind)
             process.left_behind = set()
 
-    def start(self, name: str, *arguments: str, announced: bool = True) -> Process:
+    def start(
+        self, name: str, *arguments: str, announced: bool = True, checkout: Path = ROOT
+    ) -> Process:
         """
         Start `python -m ARGUMENTS`; its errors go to NAME.log.
 
@@ -148,7 +152,7 @@ class Workbench:
         environment = {**self._environment}
         if announced:
             environment['FASTDDS_DEFAULT_PROFILES_FILE'] = str(ANNOUNCED)
-        process = Process(self.path / f'{name}.log', environment, *arguments)
+        process = Process(self.path / f'{name}.log', environment, *arguments, checkout=checkout)
         self._processes.append(process)
         return process
 
@@ -160,12 +164,14 @@ class Workbench:
         name: str = 'bridge',
         call_timeout: float = CALL_TIMEOUT,
         max_sessions: int = MAX_SESSIONS,
+        checkout: Path = ROOT,
     ) -> tuple[Process, Path]:
         """
         Start a bridge without waiting for it, and return it with its event log.
 
         :param bases: the address of the machine of each base; its topic is /BASE/cmd_vel
         :param name: where there are several; only the first one's node has its usual name
+        :param checkout: the project's directory whose bridge it is
         """
         log = self.path / f'{name}.events.jsonl'
         addresses = dict.fromkeys(bases.values())
@@ -189,7 +195,7 @@ class Workbench:
             options += ['-r', f'__node:={name}']
         # As users start it: it chooses its way through the middleware by itself.
         process = self.start(
-            name, 'viam_session_bridge', '--ros-args', *options, announced=False
+            name, 'viam_session_bridge', '--ros-args', *options, announced=False, checkout=checkout
         )
         return process, log
 

@@ -5,11 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-import json
+from dataclasses import dataclass
 import math
 import os
-from pathlib import Path
 import platform
 from statistics import median
 import sys
@@ -46,7 +44,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as much one subject took as another, turn by turn."""
+    """How many times as much one node took as another, turn by turn."""
 
     median: float
     least: float
@@ -75,10 +73,6 @@ class Check:
             return 'yes' if self.held else 'not yet'
         return 'PASS' if self.held else 'FAIL'
 
-    def line(self) -> str:
-        """Return the line for the user."""
-        return f'{self.verdict}  {self.what}: {self.measured}'
-
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return a table: texts to the left, numbers to the right, with two digits."""
@@ -95,7 +89,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def conditions() -> dict[str, Any]:
-    """Return what the numbers depend on; says so where the machine is busy."""
+    """Return what the numbers depend on; print a note where the machine is busy."""
     import google.protobuf
     import grpc
 
@@ -111,18 +105,6 @@ def conditions() -> dict[str, Any]:
         'grpcio': grpc.__version__,
         'protobuf': google.protobuf.__version__,
     }
-
-
-def finish(
-    checks: Sequence[Check], results: dict[str, Any], path: Path | None, *, told: bool = True
-) -> int:
-    """Print the checks, write everything to a file if wanted, and return the exit status."""
-    if told:
-        print('\n' + '\n'.join(check.line() for check in checks))
-    if path is not None:
-        results = {**results, 'checks': [asdict(check) for check in checks]}
-        path.write_text(json.dumps(results, indent=2) + '\n')
-    return 0 if all(check.held or check.wish for check in checks) else 1
 
 
 def _text(cell: Any) -> str:
