@@ -7,7 +7,7 @@ PYTHON ?=
 ARGS ?=
 RUN_ARGS ?= --run
 PYTEST_ARGS ?=
-UNIT := test/e2e test/chaos $(sort $(wildcard test/test_*.py))
+UNIT := test/e2e test/campaigns/chaos test/integration test/unit test/rules
 
 # Absolute for programs that change their directory.
 BIN := $(CURDIR)/.venv/bin
@@ -57,13 +57,13 @@ viam-server: venv
 unit: viam-server ## the tests, with the real viam-server (PYTEST_ARGS='-k lapse')
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(UNIT) $(PYTEST_ARGS)
 ifeq ($(origin UNIT),file)
-	$(BIN)/python -m pytest test/differential $(PYTEST_ARGS) || test $$? = 5  # none chosen
+	$(BIN)/python -m pytest test/campaigns/differential $(PYTEST_ARGS) || test $$? = 5  # none chosen
 endif
 
 test-oldest: ## what speaks to the machine, with the oldest grpcio and protobuf
 	@PYTHON='$(PYTHON)' scripts/venv .venv-oldest
-	$(ALONE) .venv-oldest/bin/python -m pytest -q test/test_messages_of_viam.py test/test_channel.py \
-		test/test_answers.py test/test_connectivity.py
+	$(ALONE) .venv-oldest/bin/python -m pytest -q test/unit/test_messages_of_viam.py test/unit/test_channel.py \
+		test/unit/test_answers.py test/unit/test_connectivity.py
 
 test-jazzy: viam-server ## the tests on ROS 2 Jazzy, with the oldest grpcio and protobuf
 	@PYTHON='$(PYTHON)' scripts/venv .venv-jazzy
@@ -81,11 +81,11 @@ model: model-checker ## the stop protocol, checked exhaustively (two minutes)
 
 fuzz: viam-server ## random scripts against every implementation (ARGS='--seed 7 --count 4000')
 	PYTHONPATH=$(CURDIR):$(CURDIR)/test GRPC_ENABLE_FORK_SUPPORT=false \
-	  $(BIN)/python -m differential $(ARGS)
+	  $(BIN)/python -m campaigns.differential $(ARGS)
 
 chaos: viam-server ## faults drawn from a seed, judged by the base's record (ARGS='--seed 7 --base-takes 0.4')
 	PYTHONPATH=$(CURDIR):$(CURDIR)/test GRPC_ENABLE_FORK_SUPPORT=false \
-	  $(BIN)/python -m chaos $(ARGS)
+	  $(BIN)/python -m campaigns.chaos $(ARGS)
 
 races: viam-server ## commands and takeovers that meet the lapse; the hard cases' worst stops
 	$(BIN)/python -m bench.races --races 25000

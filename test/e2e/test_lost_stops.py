@@ -3,7 +3,8 @@
 """
 Stops that could get lost, with publishers and bridge as on a robot (R7, R8, R9).
 
-`test/test_lost_stops.py` has more cases, without ROS. What each base did is judged by its record.
+`test/integration/test_lost_stops.py` has more cases, without ROS. What each base did is judged by
+its record.
 """
 
 from __future__ import annotations

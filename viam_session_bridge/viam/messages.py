@@ -4,11 +4,11 @@
 """
 The few Viam messages that this package speaks, described field by field.
 
-The numbers are those of Viam's public .proto files (viam-sdk 0.85.1), and test/test_wire.py
-holds them against viam-sdk's classes, byte for byte. They live in a descriptor pool of their own:
-viam-sdk may be loaded in the same process and registers the same names in the default pool.
-Fields that are not described here (`extra`, most of a machine's status) are neither sent nor
-looked at.
+The numbers are those of Viam's public .proto files (viam-sdk 0.85.1), and
+test/unit/test_messages_of_viam.py holds them against viam-sdk's classes, byte for byte. They live
+in a descriptor pool of their own: viam-sdk may be loaded in the same process and registers the
+same names in the default pool. Fields that are not described here (`extra`, most of a machine's
+status) are neither sent nor looked at.
 
 Works with protobuf 4.21 to 7 and with any grpcio:
 

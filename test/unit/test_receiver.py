@@ -1,0 +1,740 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""The receiving loop, over real DDS and with publishers in processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sized
+from contextlib import suppress
+from itertools import pairwise
+import json
+import os
+from pathlib import Path
+import signal
+from statistics import median
+import subprocess
+import sys
+import threading
+import time
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+rclpy = pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from geometry_msgs.msg import Twist, TwistStamped  # noqa: E402
+from rclpy.event_handler import UnsupportedEventTypeError  # noqa: E402
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
+
+from support.domains import publishers_environment  # noqa: E402
+from viam_session_bridge.core.message_age import MessageAge  # noqa: E402
+from viam_session_bridge.ros.messages import Reading  # noqa: E402
+from viam_session_bridge.ros.publishers import Looks, Publisher  # noqa: E402
+from viam_session_bridge.ros.receiver import Receiver  # noqa: E402
+from viam_session_bridge.ros.stall_detector import StallDetector  # noqa: E402
+from viam_session_bridge.ros.subscription import gids_available, Inlet  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+BOUND = 30.0
+"""Seconds that anything may take on a busy machine."""
+OWN: Mapping[str, str] = MappingProxyType({})
+"""The environment of the tests' own process, with nothing changed."""
+PROMPT = 0.05
+"""Seconds within which a message that nothing delays arrives, usually."""
+
+# Publishes time.monotonic(), which all processes of a machine share, as the command.
+PUBLISHER = """
+import json, sys, threading, time
+import rclpy
+from geometry_msgs.msg import Twist
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+rclpy.init()
+node = rclpy.create_node(sys.argv[1])
+qos = QoSProfile(depth=10, reliability=ReliabilityPolicy[sys.argv[4]])
+publishers = [node.create_publisher(Twist, topic, qos) for topic in sys.argv[2].split(',')]
+going = True
+def publish():
+    due, message = time.monotonic(), Twist()
+    while going:
+        for publisher in publishers:
+            message.linear.x = time.monotonic()
+            publisher.publish(message)
+        due = max(due + 1 / float(sys.argv[3]), time.monotonic() - 0.1)
+        time.sleep(max(0.0, due - time.monotonic()))
+thread = threading.Thread(target=publish)
+thread.start()
+sys.stdin.readline()
+going = False
+thread.join()
+for publisher in publishers:
+    print(time.monotonic(), flush=True)
+    node.destroy_publisher(publisher)
+    sys.stdin.readline()
+node.destroy_node()
+rclpy.shutdown()
+"""
+
+# Receives until a line comes on its standard input; tells on its standard output.
+RECEIVER = """
+import json, sys, time
+import rclpy
+from geometry_msgs.msg import Twist
+from viam_session_bridge.ros.receiver import Receiver
+class Sink:
+    def tell(self, *what): print(json.dumps(what), flush=True)
+    def command(self, topic, gid, reading, now): self.tell('command', reading.x)
+    def heartbeat(self, gid, data, now): self.tell('heartbeat', data)
+    def publishers_changed(self, topic, appeared, left, now): pass
+    def discarded(self, count, late): self.tell('discarded', count, late)
+    def discarded_command(self, topic, gid, reading): self.tell('discarded_command', reading.x)
+    def old(self, topic): pass
+    def clock_set(self, publisher, by, now): pass
+    def lost(self, topic, count): pass
+    def replaced(self, topic, count): pass
+    def unheard(self, topic, info, wanted, why, now): pass
+    def failed(self, exception): self.tell('failed', str(exception))
+rclpy.init()
+node = rclpy.create_node('bridge')
+receiver = Receiver(node, {'cmd_vel': Twist}, '~/heartbeat', 0.2, Sink(), print)
+receiver.start()
+if sys.argv[1] == 'forget':
+    sys.exit()
+sys.stdin.readline()
+receiver.stop()
+rclpy.shutdown()
+"""
+
+
+class Recorder:
+    """A sink that keeps what it is told, for tests to wait for."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.commands: list[tuple[str, str | None, float, float]] = []
+        self.heartbeats: list[tuple[str | None, str, float]] = []
+        self.appeared: list[Publisher] = []
+        self.left: list[tuple[Publisher, float]] = []
+        self.discards: list[tuple[int, float]] = []
+        self.discarded_commands: list[tuple[str, str | None, float | None]] = []
+        self.old_messages: list[str] = []
+        self.clocks_set: list[tuple[str, float]] = []
+        self.losses: list[tuple[str, int]] = []
+        self.replacements: list[tuple[str, int]] = []
+        self.failures: list[BaseException] = []
+        self.reports: list[str] = []
+        self.unheards: list[tuple[str, str, str, str]] = []  # topic, type there and wanted, why
+        self.on_command: Callable[[], None] = lambda: None
+
+    def command(self, topic: str, gid: str | None, reading: Reading, now: float) -> None:
+        with self.changed:
+            self.commands.append((topic, gid, reading.x, now))
+            self.changed.notify_all()
+        self.on_command()
+
+    def heartbeat(self, gid: str | None, data: str, now: float) -> None:
+        with self.changed:
+            self.heartbeats.append((gid, data, now))
+            self.changed.notify_all()
+
+    def publishers_changed(
+        self, topic: str, appeared: list[Publisher], left: list[Publisher], now: float
+    ) -> None:
+        with self.changed:
+            self.appeared += appeared
+            self.left += [(gone, now) for gone in left]
+            self.changed.notify_all()
+
+    def discarded(self, count: int, late: float) -> None:
+        with self.changed:
+            self.discards.append((count, late))
+            self.changed.notify_all()
+
+    def discarded_command(self, topic: str, gid: str | None, reading: Reading | None) -> None:
+        with self.changed:
+            self.discarded_commands.append((topic, gid, reading.x if reading else None))
+            self.changed.notify_all()
+
+    def old(self, topic: str) -> None:
+        with self.changed:
+            self.old_messages.append(topic)
+            self.changed.notify_all()
+
+    def clock_set(self, publisher: str, by: float, now: float) -> None:
+        with self.changed:
+            self.clocks_set.append((publisher, by))
+            self.changed.notify_all()
+
+    def lost(self, topic: str, count: int) -> None:
+        with self.changed:
+            self.losses.append((topic, count))
+            self.changed.notify_all()
+
+    def replaced(self, topic: str, count: int) -> None:
+        with self.changed:
+            self.replacements.append((topic, count))
+            self.changed.notify_all()
+
+    def unheard(self, topic: str, info: Any, wanted: str, why: str, now: float) -> None:
+        with self.changed:
+            self.unheards.append((topic, info.topic_type, wanted, why))
+            self.changed.notify_all()
+
+    def failed(self, exception: BaseException) -> None:
+        with self.changed:
+            self.failures.append(exception)
+            self.changed.notify_all()
+
+    def report(self, text: str) -> None:
+        with self.changed:
+            self.reports.append(text)
+            self.changed.notify_all()
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        with self.changed:
+            assert self.changed.wait_for(condition, BOUND), vars(self)
+
+    def wait_for(self, told: Sized, count: int) -> None:
+        self.wait(lambda: len(told) >= count)
+
+    def delays(self, topic: str) -> list[float]:
+        """Return the seconds from publishing to handing on, a message each."""
+        return [now - sent for on, _, sent, now in self.commands if on == topic]
+
+
+class Ros:
+    """A node in a ROS domain of the test's own, and processes that publish there."""
+
+    def __init__(self, domain: int) -> None:
+        self.domain = domain
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, args=[], domain_id=domain)
+        self.node = rclpy.create_node('bridge', context=self.context)
+        self.sink = Recorder()
+        self.processes: list[subprocess.Popen[str]] = []
+        self.receivers: list[Receiver] = []
+
+    def override(self, policy: str, value: int | str) -> None:
+        """Set a QoS policy of the command subscription, before `receive`."""
+        self.node.destroy_node()
+        self.node = rclpy.create_node('bridge', context=self.context, parameter_overrides=[
+            Parameter(f'qos_overrides./cmd_vel.subscription.{policy}', value=value)])
+
+    def receive(self, topics: dict[str, type] | None = None, window: float = 0.5) -> Receiver:
+        receiver = Receiver(
+            self.node, topics or {'cmd_vel': Twist}, '~/heartbeat', window, self.sink,
+            self.sink.report)
+        self.receivers.append(receiver)
+        receiver.start()
+        return receiver
+
+    def process(
+        self, script: str, *arguments: object, environment: Mapping[str, str] = OWN
+    ) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, '-c', script, *map(str, arguments)], text=True, cwd=ROOT,
+            env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.processes.append(process)
+        return process
+
+    def publish(
+        self, node: str = 'teleop', topics: str = '/cmd_vel', rate: float = 50.0,
+        reliability: str = 'RELIABLE',
+    ) -> subprocess.Popen[str]:
+        environment = publishers_environment(self.domain)
+        return self.process(
+            PUBLISHER, node, topics, rate, reliability, environment=environment)
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.communicate()
+        for receiver in self.receivers:
+            assert receiver.stop(BOUND)
+        self.context.try_shutdown()
+
+
+@pytest.fixture
+def ros(own_ros_domain: int) -> Iterator[Ros]:
+    ros = Ros(own_ros_domain)
+    try:
+        yield ros
+    finally:
+        ros.close()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def tell(process: subprocess.Popen[str], what: str) -> list[Any]:
+    """Return the next thing of that kind that a receiver process told."""
+    while True:
+        told: list[Any] = json.loads(line(process))
+        if told[0] == what:
+            return told
+
+
+def enter(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write('\n')
+    process.stdin.flush()
+
+
+def test_commands_carry_the_gid_that_the_graph_shows(ros: Ros) -> None:
+    receiver = ros.receive()
+    ros.publish('teleop', '/cmd_vel,/cmd_vel')
+    ros.sink.wait(lambda: len(ros.sink.commands) > 20)
+    ros.sink.wait(lambda: len(receiver.publishers.named('/teleop')) == 2)
+    (one, two) = receiver.publishers.named('/teleop')
+    infos = ros.node.get_publishers_info_by_topic('/cmd_vel')
+    assert {one.gid, two.gid} == {bytes(info.endpoint_gid).hex() for info in infos}
+    assert one.participant == two.participant != ''
+    gids = {gid for _, gid, _, _ in ros.sink.commands}
+    assert gids == ({one.gid, two.gid} if gids_available() else {None})
+    assert {topic for topic, _, _, _ in ros.sink.commands} == {'/cmd_vel'}
+
+
+def test_a_heartbeat_is_handed_on_with_its_sender(ros: Ros) -> None:
+    receiver = ros.receive()
+    publisher = ros.node.create_publisher(String, '/bridge/heartbeat', 1)
+    ros.sink.wait(lambda: receiver.publishers.on('/bridge/heartbeat'))
+    publisher.publish(String(data='/teleop'))
+    ros.sink.wait(lambda: ros.sink.heartbeats)
+    gid, data, _ = ros.sink.heartbeats[0]
+    assert data == '/teleop'
+    expected = receiver.publishers.on('/bridge/heartbeat')[0].gid
+    assert gid == (expected if gids_available() else None)
+
+
+def test_a_blocked_executor_delays_nothing(ros: Ros) -> None:
+    ros.receive()
+    ros.publish(rate=100.0)
+    ros.sink.wait(lambda: ros.sink.commands)
+    blocked, over = threading.Event(), threading.Event()
+
+    def block() -> None:
+        blocked.set()
+        over.wait(1.0)
+
+    ros.node.create_timer(0.01, block)
+    executor = SingleThreadedExecutor(context=ros.context)
+    executor.add_node(ros.node)
+
+    def spin() -> None:
+        with suppress(ExternalShutdownException):
+            executor.spin()
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    try:
+        assert blocked.wait(BOUND)
+        before = len(ros.sink.commands)
+        ros.sink.wait(lambda: len(ros.sink.commands) >= before + 80)
+        assert not over.is_set()
+    finally:
+        over.set()
+        executor.shutdown()
+        thread.join(BOUND)
+    delays = ros.sink.delays('/cmd_vel')[before:before + 80]
+    assert median(delays) < PROMPT
+    assert max(delays) < 0.5
+
+
+def test_a_thawed_receiver_replays_nothing(ros: Ros) -> None:
+    publisher = ros.publish(rate=200.0)
+    receiver = ros.process(RECEIVER, 'stay')
+    for _ in range(10):
+        tell(receiver, 'command')
+    receiver.send_signal(signal.SIGSTOP)
+    # All its threads have stopped when its parent is told so, and not before.
+    assert os.WIFSTOPPED(os.waitpid(receiver.pid, os.WUNTRACED)[1])
+    frozen = time.monotonic()
+    # It has to publish on for longer than half a window and a quarter; nothing else tells when.
+    with pytest.raises(subprocess.TimeoutExpired):
+        publisher.wait(1.0)
+    publisher.kill()
+    publisher.wait(BOUND)
+    receiver.send_signal(signal.SIGCONT)
+    thawed = time.monotonic()
+    # What it wrote before it was frozen comes first, on a busy machine short freezes as well.
+    # The middleware may hand over what waited only after the pause for it.
+    waited, late, discarded = 0, 0.0, 0.0
+    while late < 0.7 or not waited:
+        told = json.loads(line(receiver))
+        if told[0] == 'command':
+            assert told[1] < frozen
+        elif told[0] == 'discarded_command':
+            discarded = told[1]
+        else:
+            late = max(late, told[2])
+            waited += told[1] if late > 0.7 else 0
+    assert late < thawed - frozen + BOUND
+    assert discarded > frozen  # the newest of what waited is told
+    ros.publish('other', rate=20.0)
+    assert tell(receiver, 'command')[1] > thawed
+
+
+def test_a_freeze_right_after_a_take_is_noticed(
+    ros: Ros, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ros.receive(window=0.2)
+    take = Inlet.take
+    froze: list[float] = []
+
+    def freeze(inlet: Inlet) -> Any:
+        taken = take(inlet)
+        if taken is not None and len(ros.sink.commands) >= 5 and not froze:
+            froze.append(inlet.read(taken[0]).x)
+            time.sleep(0.5)
+        return taken
+
+    monkeypatch.setattr(Inlet, 'take', freeze)
+    ros.publish(rate=100.0)
+    ros.sink.wait(lambda: [late for _, late in ros.sink.discards if late > 0.4])
+    ros.sink.wait(lambda: ros.sink.commands[-1][2] > froze[0] + 0.5)
+    sent = [x for _, _, x, _ in ros.sink.commands]
+    assert not [x for x in sent if froze[0] <= x < froze[0] + 0.5]
+    assert ros.sink.discarded_commands
+
+
+def test_a_busy_sink_counts_as_a_freeze_and_its_backlog_is_dropped(ros: Ros) -> None:
+    ros.receive(window=0.2)
+    began: list[float] = []
+
+    def dawdle() -> None:
+        if not began:
+            began.append(time.monotonic())
+            time.sleep(0.5)
+
+    ros.sink.on_command = dawdle
+    ros.publish(rate=100.0)
+    ros.sink.wait(lambda: ros.sink.discards)
+    ros.sink.wait(lambda: len(ros.sink.commands) > 1)
+    assert ros.sink.commands[1][2] > began[0] + 0.5
+
+
+@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
+def test_of_what_waited_in_a_freeze_the_newest_of_each_publisher_is_told(ros: Ros) -> None:
+    ros.receive(window=0.2)
+    began: list[tuple[int, float]] = []
+
+    def dawdle() -> None:
+        if len({gid for _, gid, _, _ in ros.sink.commands}) == 2 and not began:
+            began.append((len(ros.sink.discarded_commands), time.monotonic()))
+            time.sleep(0.5)  # hundreds of messages
+
+    ros.sink.on_command = dawdle
+    ros.publish('one', rate=200.0)
+    ros.publish('other', rate=200.0)
+    ros.sink.wait(lambda: began)
+    before, since = began[0]
+    ros.sink.wait(lambda: len(ros.sink.discarded_commands) >= before + 2)
+    two = ros.sink.discarded_commands[before : before + 2]
+    assert {gid for _, gid, _ in two} == {gid for _, gid, _, _ in ros.sink.commands}
+    assert all(x is not None and x > since + 0.1 for _, _, x in two)
+
+
+@pytest.mark.parametrize('what', ['command', 'heartbeat'])
+def test_a_message_that_is_too_old_when_it_comes_is_discarded(
+    ros: Ros, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver = ros.receive(window=60.0)
+    topic, kind = ('/cmd_vel', Twist) if what == 'command' else ('/bridge/heartbeat', String)
+    publisher = ros.node.create_publisher(kind, topic, 10)
+    handed_on = ros.sink.commands if what == 'command' else ros.sink.heartbeats
+    ros.sink.wait(lambda: receiver.publishers.on(topic))
+    publisher.publish(kind())
+    ros.sink.wait(lambda: handed_on)
+    take = Inlet.take
+
+    def as_if_sent_before(inlet: Inlet) -> Any:
+        taken = take(inlet)
+        if taken is None:
+            return None
+        return taken[0], {**taken[1], 'source_timestamp': taken[1]['source_timestamp'] - 10**11}
+
+    monkeypatch.setattr(Inlet, 'take', as_if_sent_before)
+    publisher.publish(kind())
+    ros.sink.wait(lambda: ros.sink.old_messages)
+    monkeypatch.setattr(Inlet, 'take', take)
+    publisher.publish(kind())
+    ros.sink.wait(lambda: len(handed_on) == 2)
+    assert ros.sink.old_messages == [topic]
+    assert len(ros.sink.discarded_commands) == (what == 'command')
+    assert ros.sink.discards == []
+
+
+def test_a_clock_that_was_set_back_is_told(ros: Ros, monkeypatch: pytest.MonkeyPatch) -> None:
+    ros.receive(window=0.5)
+    ros.publish(rate=50.0)
+    ros.sink.wait(lambda: ros.sink.commands)
+    gid, before = ros.sink.commands[0][1], len(ros.sink.commands)
+    take = Inlet.take
+
+    def as_if_set_back(inlet: Inlet) -> Any:
+        taken = take(inlet)
+        if taken is None:
+            return None
+        return taken[0], {**taken[1], 'source_timestamp': taken[1]['source_timestamp'] - 10**12}
+
+    monkeypatch.setattr(Inlet, 'take', as_if_set_back)
+    ros.sink.wait(lambda: ros.sink.clocks_set)
+    ros.sink.wait(lambda: len(ros.sink.commands) > before + 20)
+    ((publisher, by),) = ros.sink.clocks_set
+    assert publisher == (gid or '/cmd_vel')
+    assert by == pytest.approx(1000.0, abs=0.5)
+
+
+@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
+def test_a_publisher_that_left_is_remembered_and_forgotten(
+    ros: Ros, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: tuple[list[str], list[str]] = [], []
+
+    def note(_: MessageAge, seen: list[str], left: list[str], now: float) -> None:
+        told[0].extend(seen)
+        told[1].extend(left)
+
+    monkeypatch.setattr(MessageAge, 'changed', note)
+    ros.receive()
+    publisher = ros.publish()
+    ros.sink.wait(lambda: ros.sink.commands)
+    enter(publisher)
+    ros.sink.wait(lambda: ros.sink.left)
+    gid = ros.sink.commands[0][1]
+    assert gid in told[0]
+    assert gid in told[1]
+
+
+@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
+def test_the_host_of_a_publisher_on_this_computer_is_our_own(ros: Ros) -> None:
+    receiver = ros.receive()
+    ros.publish()
+    ros.sink.wait(lambda: ros.sink.commands)
+    gid = ros.sink.commands[0][1]
+    assert gid is not None
+    assert receiver._ages._own_host == receiver.publishers.host_of(gid) != ''
+
+
+@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
+def test_what_the_queue_cannot_hold_is_told_as_lost(ros: Ros) -> None:
+    depth = 100
+    ros.override('depth', depth)
+    ros.receive(window=0.5)
+    began: list[float] = []
+
+    def dawdle() -> None:
+        if not began:
+            began.append(time.monotonic())
+            time.sleep(0.3)  # three queues full; not yet a freeze
+
+    ros.sink.on_command = dawdle
+    ros.publish(rate=1000.0, reliability='BEST_EFFORT')
+    ros.sink.wait(lambda: ros.sink.losses)
+    ros.sink.wait(lambda: ros.sink.commands[-1][2] > began[0] + 0.3)
+    assert {topic for topic, _ in ros.sink.losses} == {'/cmd_vel'}
+    # A queue's worth is kept of what came in the meantime, and no more were lost than were sent.
+    lost = sum(count for _, count in ros.sink.losses)
+    assert 0.2 * 1000.0 - depth <= lost <= 1.1 * 1000.0 * (time.monotonic() - began[0])
+
+
+@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
+def test_of_what_waits_the_newest_of_each_publisher_is_handed_on(ros: Ros) -> None:
+    ros.receive(window=1.0)
+    ros.publish('one', rate=200.0)
+    ros.publish('other', rate=200.0)
+    ros.sink.wait(lambda: len({gid for _, gid, _, _ in ros.sink.commands}) == 2)
+    began: list[tuple[int, float]] = []
+
+    def dawdle() -> None:
+        if not began:
+            began.append((len(ros.sink.commands), time.monotonic()))
+            time.sleep(0.2)  # 80 messages, which the queue holds; not a freeze
+
+    ros.sink.on_command = dawdle
+    ros.sink.wait(lambda: began)
+    handed_on, since = began[0]
+
+    def sent_meanwhile() -> list[Any]:
+        # What the other had sent before may have been taken along with the one that took so long.
+        return [command for command in ros.sink.commands[handed_on:] if command[2] > since]
+
+    ros.sink.wait(lambda: len(sent_meanwhile()) > 2)
+    first, second = sent_meanwhile()[:2]
+    assert first[1] != second[1]
+    assert since + 0.1 < first[2] < second[2]  # newest last
+    ros.sink.wait(lambda: sum(count for _, count in ros.sink.replacements) >= 40)
+    assert {topic for topic, _ in ros.sink.replacements} == {'/cmd_vel'}
+    assert ros.sink.losses == []
+
+
+@pytest.mark.parametrize('told', [True, False], ids=['rmw tells', 'rmw does not tell'])
+def test_a_silent_publisher_that_leaves_is_noticed_at_once(
+    ros: Ros, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*_: object) -> None:
+        raise UnsupportedEventTypeError('')
+
+    if not told:
+        monkeypatch.setattr('viam_session_bridge.ros.subscription._rclpy.EventHandle', unsupported)
+    receiver = ros.receive(window=60.0)  # not by the way, four times a window
+    publisher = ros.publish('teleop', '/cmd_vel,/cmd_vel,/cmd_vel')
+    ros.sink.wait(lambda: len(receiver.publishers.named('/teleop')) == 3)
+    delays = []
+    enter(publisher)
+    for number in range(3):
+        destroyed = float(line(publisher))
+        ros.sink.wait_for(ros.sink.left, number + 1)
+        delays.append(ros.sink.left[number][1] - destroyed)
+        enter(publisher)
+    assert median(delays) < 0.2
+    assert receiver.publishers.on('/cmd_vel') == []
+
+
+def test_a_flood_on_one_topic_delays_no_other(ros: Ros) -> None:
+    ros.receive({'slow': Twist, 'fast': Twist})
+    heartbeats = ros.node.create_publisher(String, '/bridge/heartbeat', 1)
+    ros.publish('flood', '/fast', 5000.0, 'BEST_EFFORT')
+    ros.sink.wait(lambda: len(ros.sink.delays('/fast')) > 1000)
+    ros.publish('teleop', '/slow', 50.0)
+    ros.sink.wait(lambda: ros.sink.delays('/slow'))
+    for number in range(20):
+        heartbeats.publish(String(data=str(time.monotonic())))
+        ros.sink.wait_for(ros.sink.heartbeats, number + 1)
+    ros.sink.wait(lambda: len(ros.sink.delays('/slow')) > 50)
+    assert median(ros.sink.delays('/slow')) < PROMPT
+    assert median(now - float(data) for _, data, now in ros.sink.heartbeats) < PROMPT
+
+
+def test_a_sink_that_raises_ends_nothing(ros: Ros) -> None:
+    def fail() -> None:
+        raise LookupError('a bug')
+
+    ros.sink.on_command = fail
+    ros.receive()
+    ros.publish()
+    ros.sink.wait(lambda: len(ros.sink.commands) > 20)
+    assert ros.sink.reports == ["internal error in command: LookupError('a bug')"]
+    assert ros.sink.failures == []
+
+
+def test_text_that_is_not_utf8_ends_nothing(ros: Ros) -> None:
+    receiver = ros.receive()
+    publisher = ros.node.create_publisher(String, '/bridge/heartbeat', 10)
+    ros.sink.wait(lambda: receiver.publishers.on('/bridge/heartbeat'))
+    publisher.publish(b'\x00\x01\x00\x00\x03\x00\x00\x00\xff\xfe\x00\x00')
+    publisher.publish(String(data='good'))
+    ros.sink.wait(lambda: [data for _, data, _ in ros.sink.heartbeats if data == 'good'])
+    assert ros.sink.failures == []
+
+
+def test_stop_ends_the_thread_and_a_new_receiver_may_follow(ros: Ros) -> None:
+    first = ros.receive(window=60.0)
+    publisher = ros.publish()
+    ros.sink.wait(lambda: ros.sink.commands)
+    assert first.stop(1.0)
+    assert first.stop(1.0)
+    assert 'receiver' not in [thread.name for thread in threading.enumerate()]
+    assert list(ros.node.subscriptions) == []
+    stopped = time.monotonic()
+    ros.receive()
+    ros.sink.wait(lambda: ros.sink.commands[-1][2] > stopped + 0.1)
+    assert publisher.poll() is None
+    assert ros.sink.failures == []
+
+
+def test_stop_does_not_wait_for_a_sink_that_hangs(ros: Ros) -> None:
+    hung, over = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hung.set()
+        over.wait(BOUND)
+
+    ros.sink.on_command = hang
+    receiver = ros.receive()
+    ros.publish()
+    assert hung.wait(BOUND)
+    assert not receiver.stop(0.1)
+    over.set()
+    assert receiver.stop(BOUND)
+
+
+def test_a_shut_down_context_is_told(ros: Ros) -> None:
+    ros.receive(window=60.0)
+    ros.publish()
+    ros.sink.wait(lambda: ros.sink.commands)
+    ros.processes[0].kill()
+    shut_down = time.monotonic()
+    ros.context.try_shutdown()
+    ros.sink.wait(lambda: ros.sink.failures)
+    assert time.monotonic() - shut_down < 5.0
+    assert 'context' in str(ros.sink.failures[0])
+
+
+def test_an_unexpected_end_of_the_loop_is_told(
+    ros: Ros, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise SystemExit('unheard of')
+
+    monkeypatch.setattr(Looks, 'due', die)
+    ros.receive()
+    ros.sink.wait(lambda: ros.sink.failures)
+    assert isinstance(ros.sink.failures[0], SystemExit)
+
+
+def test_a_forgotten_receiver_does_not_outlive_the_main_thread(ros: Ros) -> None:
+    process = ros.process(RECEIVER, 'forget')
+    told, _ = process.communicate(timeout=BOUND)
+    assert 'main thread' in told
+
+
+def test_a_publisher_of_another_type_is_reported(ros: Ros) -> None:
+    context = rclpy.Context()
+    rclpy.init(context=context, args=[], domain_id=ros.domain)
+    try:
+        node = rclpy.create_node('nav', context=context)
+        node.create_publisher(TwistStamped, '/cmd_vel', 1)
+        receiver = ros.receive()
+        ros.sink.wait(lambda: ros.sink.unheards)
+        assert ros.sink.unheards[0][:3] == (
+            '/cmd_vel', 'geometry_msgs/msg/TwistStamped', 'geometry_msgs/msg/Twist')
+        assert receiver.publishers.on('/cmd_vel') == []
+    finally:
+        context.try_shutdown()
+
+
+def test_qos_can_be_overridden_and_what_does_not_fit_is_reported(ros: Ros) -> None:
+    ros.override('reliability', 'reliable')
+    ros.receive()
+    ros.publish(reliability='BEST_EFFORT')
+    ros.sink.wait(lambda: ros.sink.unheards)
+    topic, there, wanted, why = ros.sink.unheards[0]
+    assert (topic, there) == ('/cmd_vel', wanted)
+    assert 'Best effort publisher and reliable subscription' in why
+
+
+def test_one_topic_cannot_have_two_types(ros: Ros) -> None:
+    with pytest.raises(ValueError, match=r'/cmd_vel .*Twist and .*TwistStamped'):
+        ros.receive({'cmd_vel': Twist, '/cmd_vel': TwistStamped})
+    assert list(ros.node.subscriptions) == []
+
+
+def test_the_loop_wakes_every_quarter_window(ros: Ros, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks: list[float] = []
+    late = StallDetector.late
+
+    def note(watch: StallDetector, now: float) -> float:
+        with ros.sink.changed:
+            checks.append(now)
+            ros.sink.changed.notify_all()
+        return late(watch, now)
+
+    monkeypatch.setattr(StallDetector, 'late', note)
+    ros.receive(window=0.2)
+    ros.sink.wait(lambda: len(checks) > 30)
+    assert median(after - before for before, after in pairwise(checks[15:])) < 0.065

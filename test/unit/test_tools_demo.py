@@ -1,0 +1,128 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo for real, told once, and what it leaves when it is interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import importlib.util
+import os
+from pathlib import Path
+import re
+import signal
+import subprocess
+import sys
+import time
+from xml.etree import ElementTree
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from viam_session_bridge.ros.subscription import gids_available
+
+ROOT = Path(__file__).resolve().parents[2]
+SVG = '{http://www.w3.org/2000/svg}'
+STORY = [
+    'the teleop drives the base',
+    'the navigator takes over',
+    'kill -9 of the teleop',
+    'kill -9 of the navigator',
+    'rover was stopped: session 2, its last user, ended: lapse',
+    'the base was stopped (its own record)',
+    'as told?',
+]
+
+
+def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, '-m', 'viam_session_bridge.tools.demo', *arguments],
+        cwd=ROOT,
+        # Where it keeps its files, and how its processes are told from others.
+        env={**os.environ, 'TMPDIR': str(directory)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # As from a terminal, whatever this process ignores.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def processes(directory: Path) -> list[int]:
+    """Return those that name the directory in their environment."""
+    found = []
+    for path in Path('/proc').glob('[0-9]*/environ'):
+        try:
+            if f'TMPDIR={directory}\0'.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    for number in processes(tmp_path):
+        os.kill(number, signal.SIGKILL)
+
+
+def test_goes_as_told(directory: Path) -> None:
+    # Where it can be drawn, it is: the same story once more, from the bridge's own event log.
+    picture = directory / 'timeline.svg'
+    drawn = importlib.util.find_spec('matplotlib') is not None
+    demo = start(directory, *(('--timeline', str(picture)) if drawn else ()))
+    said, _ = demo.communicate(timeout=90)
+    assert demo.returncode == 0, said
+    places = [said.find(line) for line in STORY]
+    assert -1 not in places, said
+    assert places == sorted(places), said
+    assert 'NO ' not in said
+    # For a log: no escape sequences.
+    assert '\x1b' not in said
+    assert processes(directory) == []
+    if drawn:
+        _is_drawn(ElementTree.parse(picture).getroot())
+
+
+def _is_drawn(root: ElementTree.Element) -> None:
+    texts = [''.join(text.itertext()).strip() for text in root.iter(f'{SVG}text')]
+    if gids_available():
+        assert {'/teleop', '/navigator'} <= {*texts}, texts
+    for text in ('machine main', 'base rover', 'session 1', 'session 2', 'lapse: stops nothing',
+                 'lapse: stopping rover', 'ended'):  # fmt: skip
+        assert text in texts, texts
+    stops = [text for text in texts if re.fullmatch(r'lapse [\d.]+ ms', text)]
+    assert len(stops) == 1, texts
+    titles = [title.text or '' for title in root.iter(f'{SVG}title')]
+    assert sum('took rover over from' in title for title in titles) == 1, titles
+    assert any('rover is stopped:' in title and '(lapse)' in title for title in titles), titles
+
+
+@pytest.mark.parametrize(
+    ('number', 'arguments', 'status'),
+    [
+        (signal.SIGINT, (), 130),
+        (signal.SIGTERM, (), 130),
+        (signal.SIGINT, ('--run',), 0),
+        (signal.SIGHUP, ('--run',), 0),
+    ],
+)
+def test_interrupted_it_leaves_nothing(
+    directory: Path, number: signal.Signals, arguments: tuple[str, ...], status: int
+) -> None:
+    demo = start(directory, *arguments)
+    until = time.monotonic() + 30
+    while len(processes(directory)) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    # Who is told that it takes its time presses Ctrl-C again.
+    until = time.monotonic() + 60
+    while demo.poll() is None and time.monotonic() < until:
+        demo.send_signal(number)
+        time.sleep(0.005)
+    said, _ = demo.communicate(timeout=1)
+    assert demo.returncode == status, said
+    assert 'Traceback' not in said
+    assert processes(directory) == []
+    assert list(directory.iterdir()) == []
