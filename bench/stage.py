@@ -28,6 +28,7 @@ WINDOW, MACHINE_WINDOW = 0.5, 2.0  # s; the second layer's is longer: its stop i
 IDLE = 2.0  # s
 _QUIET = 0.3  # s without a new command at the base: what was under way got there
 _BACKLOG = 20.0  # s, at most, that a node may go on with commands after the last was sent
+_CONNECTS = 2.0  # s after which a node is connected to its machine
 _REST = 0.7  # s, from the end of a turn: the lapse of the bridge is over by then
 
 
@@ -208,44 +209,34 @@ class Stage:
     _run: Run
     _stack: ExitStack
 
-    def spawn(self, name: str, window: float = WINDOW, **parameters: Any) -> Process:
+    def spawn(self, name: str, **parameters: Any) -> Process:
         """Start a node without waiting for it; its base has its name."""
         if name in ('bridge', 'other'):
+            checkout = self._run.other or ROOT if name == 'other' else ROOT
             return self.bench.spawn_bridge(
-                {name: self.server.address}, window, name=name, checkout=self.checkout(name),
-                **parameters,
-            )[0]  # fmt: skip
+                {name: self.server.address}, WINDOW, name=name, checkout=checkout, **parameters
+            )[0]
         # Found by others as the bridge is: neither announces itself more often than usual.
-        arguments = (name, self.server.address, name, f'/{name}/cmd_vel')
-        return self.bench.start(f'{name}_node', 'bench.nodes', *arguments, announced=False)
+        arguments = ('bench.nodes', name, self.server.address, name, f'/{name}/cmd_vel')
+        node = self.bench.start(f'{name}_node', *arguments, announced=False)
+        # It takes ten seconds to end by SIGINT, and has nothing to tidy up.
+        self._stack.callback(lambda: node.kill() if node.running() else None)
+        return node
 
-    def subjects(self, names: Sequence[str], **parameters: Any) -> list[Subject]:
+    def subjects(self, names: Sequence[str], **parameters: float) -> list[Subject]:
         """Start nodes and their publishers, and wait until these are heard."""
-        subjects = []
-        for name in names:
-            if name in ('bridge', 'other'):
-                node, _ = self.bench.start_bridge(
-                    {name: self.server.address}, WINDOW, name=name, checkout=self.checkout(name),
-                    **parameters,
-                )  # fmt: skip
-            else:
-                node = self.spawn(name)
-                node.hear('ready')
-                # It takes ten seconds to end by SIGINT, and has nothing to tidy up.
-                self._stack.callback(node.kill)
-            subjects.append(Subject(self.bench, name, node, self.server.record.path))
+        subjects = [
+            Subject(self.bench, name, self.spawn(name, **parameters), self.server.record.path)
+            for name in names
+        ]
         for subject in subjects:
             subject.driver.ready()
-        time.sleep(1.0)
+        time.sleep(_CONNECTS)
         return subjects
 
     def event_log(self, name: str) -> Path:
         """Return the event log of a bridge."""
         return self.bench.path / f'{name}.events.jsonl'
-
-    def checkout(self, name: str) -> Path:
-        """Return the project's directory of a bridge."""
-        return self._run.other or ROOT if name == 'other' else ROOT
 
     def rest(self, subjects: Sequence[Subject]) -> None:
         """See what each node takes while nobody commands it."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 import os
 import random
 import subprocess
@@ -26,7 +26,17 @@ import sys
 import time
 from typing import Any
 
-from bench.stage import arrivals, Driver, is_begin, rotated, Run, Stage, staged, WINDOW
+from bench.stage import (
+    arrivals,
+    Driver,
+    is_begin,
+    rotated,
+    Run,
+    Stage,
+    staged,
+    Subject,
+    WINDOW,
+)  # fmt: skip
 from bench.summary import Check, Summary, table
 from bench.tail import Tail
 from support.raw_client import RawClient
@@ -40,6 +50,8 @@ P99 = {'idle': 4.0, 'busy': 12.0}  # ms from the deadline to the Stop, at most
 MEDIAN, MEDIAN_RATIO = 1.0, 1.2  # ms, and times the floor's, at most; idle
 KILLED_P99, KILLED_WORST, SOONEST = 10.0, 50.0, -5.0  # ms from the last publish, less the window
 OTHERS_EVERY = 2  # silences of the bridge's clients for one of the floor's and the machine's
+FLOOR = 'bare client, the floor: deadline -> Stop at base'
+OWN = "viam-server's own: last command at base -> Stop, less the window"
 WAIT = 0.4  # s that a stop may be late; before the machine's own one
 _SETTLE = 0.2  # s after the busy loops began
 
@@ -75,45 +87,37 @@ class Stopped:
     decided: float | None = None
 
 
-@dataclass
 class Target:
     """A base that a bridge drives, and what became of it, by kind; None: it was not stopped."""
 
-    stage: Stage
-    name: str
-    driver: Driver
-    record: Tail
-    events: Tail
-    ends: dict[str, list[Stopped | None]] = field(default_factory=lambda: defaultdict(list))
+    def __init__(self, stage: Stage, subject: Subject) -> None:
+        """Take a bridge with its publisher."""
+        self.name = subject.name
+        self.ends: dict[str, list[Stopped | None]] = defaultdict(list)
+        self._bench, self._driver, self._record = stage.bench, subject.driver, subject.record
+        self._events = Tail(stage.event_log(self.name))
 
     def silence(self, kind: str) -> None:
         """Have a publisher drive and end, and see what becomes of the base."""
-        driver, first = self.driver, self.driver.next
-        if kind == 'killed':
-            number = len(self.ends[kind])
-            driver, first = Driver(self.stage.bench, f'{self.name}_killed_{number}', self.topic), 1
+        driver, killed = self._driver, kind == 'killed'
+        if killed:
+            name = f'{self.name}_killed_{len(self.ends[kind])}'
+            driver = Driver(self._bench, name, f'/{self.name}/cmd_vel')
             driver.ready()
-        self.record.new()
-        self.events.new()
-        count = random.randint(*COMMANDS)
-        if kind == 'killed':
-            driver.drive(RATE, 0)
+        self._record.new()
+        self._events.new()
+        first, count = driver.next, random.randint(*COMMANDS)
+        driver.drive(RATE, 0 if killed else count)
+        if killed:
             time.sleep((count + random.random()) / RATE)
             driver.kill()
-            self.stage.bench.tidy()
-        else:
-            driver.drive(RATE, count)
+            self._bench.tidy()
         self.ends[kind].append(self._watch(driver.sent_at(first)))
-
-    @property
-    def topic(self) -> str:
-        """The topic of the base."""
-        return f'/{self.name}/cmd_vel'
 
     def _watch(self, sent: dict[int, float]) -> Stopped | None:
         time.sleep(WINDOW + 0.05)  # nothing is to run beside the bridge now
         after = max(sent.values())
-        lines = self.record.until(
+        lines = self._record.until(
             lambda line: is_begin(line, self.name, 'stop') and line['t'] > after, WAIT
         )
         # The last command may have got lost, or begin after the stop was decided: it is sent anew.
@@ -122,7 +126,7 @@ class Target:
                  and begun and line['t'] > begun[-1].at]  # fmt: skip
         if not stops:
             return None
-        events = self.events.until(lambda event: self._decides(event, begun[0].at, stops[0]), 5.0)
+        events = self._events.until(lambda event: self._decides(event, begun[0].at, stops[0]), 5.0)
         decided = [event for event in events if self._decides(event, begun[0].at, stops[0])]
         published = (stops[0] - sent[begun[-1].number] - WINDOW) * 1e3
         if not decided or (sign := decided[-1]['sign']) is None:
@@ -137,66 +141,53 @@ class Target:
         return bool(is_stop and after < event['at'] < before)
 
 
-class Floor:
-    """A base that a bare client drives and stops, and how late it was stopped, in ms."""
-
-    def __init__(self, client: RawClient, record: Tail) -> None:
-        """Take an open client."""
-        self._client, self._record = client, record
-        self.late: dict[str, list[float]] = defaultdict(list)
-
-    def silence(self, kind: str) -> None:
-        """Drive, sleep until the deadline, stop, and see when the base is stopped."""
-        self._record.new()
+def bare_client(server: ViamServer, record: Tail) -> float:
+    """Drive, sleep until the deadline and stop; return how late the Stop began at the base, ms."""
+    record.new()
+    with RawClient(server.address) as client:
         for _ in range(COMMANDS[0]):
             began = time.monotonic()
-            self._client.drive('floor', '')
+            client.drive('floor', '')
             time.sleep(max(began + 1.0 / RATE - time.monotonic(), 0.0))
         deadline = time.monotonic() + WINDOW
         time.sleep(WINDOW)
-        self._client.stop('floor')
-        lines = self._record.until(lambda line: is_begin(line, 'floor', 'stop'), 5.0)
-        stop = next(line['t'] for line in lines if is_begin(line, 'floor', 'stop'))
-        self.late[kind].append((stop - deadline) * 1e3)
+        client.stop('floor')
+    return (_times(record, 'floor')[1] - deadline) * 1e3
 
 
-class Own:
-    """A machine that nobody but itself stops the bases of, and how late that was, in ms."""
+def machines_own(server: ViamServer, record: Tail) -> float:
+    """Drive with a session and fall silent; return how late the machine stopped the base, ms."""
+    record.new()
+    with RawClient(server.address) as client:
+        sid = client.start_session()
+        for _ in range(3):
+            client.drive('own', sid)
+            time.sleep(1.0 / RATE)
+        # The session lives by calls alone; the channel stays open, as a hung client's does.
+        last, stop = _times(record, 'own')
+    return (stop - last - WINDOW) * 1e3
 
-    def __init__(self, server: ViamServer) -> None:
-        """Take a machine with the bridge's window."""
-        self._server, self._record = server, Tail(server.record.path)
-        self.late: dict[str, list[float]] = defaultdict(list)
 
-    def silence(self, kind: str) -> None:
-        """Drive with a session, fall silent, and see when the base is stopped."""
-        self._record.new()
-        with RawClient(self._server.address) as client:
-            sid = client.start_session()
-            for _ in range(3):
-                client.drive('own', sid)
-                time.sleep(1.0 / RATE)
-            # The session lives by calls alone; the channel stays open, as a hung client's does.
-            lines = self._record.until(lambda line: is_begin(line, 'own', 'stop'), 5.0)
-        last = max(line['t'] for line in lines if is_begin(line, 'own', 'set_velocity'))
-        stop = next(line['t'] for line in lines if is_begin(line, 'own', 'stop'))
-        self.late[kind].append((stop - last - WINDOW) * 1e3)
+def _times(record: Tail, base: str) -> tuple[float, float]:
+    """Return when the last command and the first Stop began at a base."""
+    lines = record.until(lambda line: is_begin(line, base, 'stop'), 5.0)
+    last, stop = (
+        [line['t'] for line in lines if is_begin(line, base, call)]
+        for call in ('set_velocity', 'stop')
+    )
+    return last[-1], stop[0]
 
 
 def measure(run: Run) -> list[Check]:
     """Let publishers fall silent, in turns."""
     names = run.names('bridge')
+    peers: dict[str, dict[str, list[float]]] = {FLOOR: {}, OWN: {}}
     with (
         staged(run, [*names, 'floor']) as stage,
         ViamServer(stage.bench.path, ['own'], WINDOW, name='own_server') as own_server,
-        RawClient(stage.server.address) as client,
     ):
-        record = stage.server.record.path
-        targets = [
-            Target(stage, one.name, one.driver, Tail(record), Tail(stage.event_log(one.name)))
-            for one in stage.subjects(names)
-        ]
-        floor, own = Floor(client, Tail(record)), Own(own_server)
+        record, own_record = Tail(stage.server.record.path), Tail(own_server.record.path)
+        targets = [Target(stage, one) for one in stage.subjects(names)]
         for turn in run.rounds(COUNT, QUICK_COUNT):
             for kind in rotated(KINDS, turn):
                 if kind == 'killed' and turn % 3:
@@ -205,24 +196,20 @@ def measure(run: Run) -> list[Check]:
                     for target in rotated(targets, turn):
                         target.silence(kind)
                     if turn % OTHERS_EVERY == 0 and kind != 'killed':
-                        floor.silence(kind)
-                        own.silence(kind)
+                        late = bare_client(stage.server, record)
+                        peers[FLOOR].setdefault(kind, []).append(late)
+                        late = machines_own(own_server, own_record)
+                        peers[OWN].setdefault(kind, []).append(late)
     rows = [row for target in targets for row in _rows(target)]
-    rows += [
-        [kind, what, *asdict(Summary.of(late)).values()]
-        for what, one in (
-            ('bare client, the floor: deadline -> Stop at base', floor),
-            ("viam-server's own: last command at base -> Stop, less the window", own),
-        )
-        for kind, late in one.late.items()
-    ]
+    rows += [[kind, what, *asdict(Summary.of(late)).values()]
+             for what, lates in peers.items() for kind, late in lates.items()]  # fmt: skip
     print(table(['publisher', 'ms', 'n', 'min', 'median', 'p99', 'max'], rows))
-    run.results |= {'floor': floor.late, 'own': own.late, 'rows': rows}
+    run.results |= {'peers': peers, 'rows': rows}
     for target in targets:
         run.results[target.name] = {
             kind: [end and asdict(end) for end in ends] for kind, ends in target.ends.items()
         }
-    return _checks(targets[0], floor)
+    return _checks(targets[0], peers[FLOOR])
 
 
 def _rows(target: Target) -> list[list[Any]]:
@@ -239,7 +226,7 @@ def _rows(target: Target) -> list[list[Any]]:
     ]  # fmt: skip
 
 
-def _checks(target: Target, floor: Floor) -> list[Check]:
+def _checks(target: Target, floor: dict[str, list[float]]) -> list[Check]:
     checks = []
     for kind in KINDS:
         stopped = [end for end in target.ends[kind] if end is not None]
@@ -253,7 +240,7 @@ def _checks(target: Target, floor: Floor) -> list[Check]:
             checks.append(Check(f'{kind}: deadline to Stop, p99 at most {P99[kind]:g} ms',
                                 late.p99 <= P99[kind], f'{late.p99:.2f} ms'))  # fmt: skip
         if kind == 'idle':
-            ratio = late.median / Summary.of(floor.late[kind]).median
+            ratio = late.median / Summary.of(floor[kind]).median
             checks += [
                 Check(f'idle: deadline to Stop, median at most {MEDIAN:g} ms',
                       late.median <= MEDIAN, f'{late.median:.2f} ms'),
