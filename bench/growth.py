@@ -164,15 +164,11 @@ def measure(run: Run) -> list[Check]:
     run.results['cases'] = [
         asdict(case) | {'turns': [asdict(turn) for turn in turns[case]]} for case in cases
     ]
-    checks = []
-    for axis in [case.axis for case in MANY]:
-        for what in MEASURES:
-            seen = {case.size: ratios[case, what].median for case in cases if case.axis == axis}
-            checks.append(Check(
-                f'{axis}: {what} per command within 10 % of the smallest case',
-                all(ratio <= FLAT for ratio in seen.values()),
-                ', '.join(f'{size}: {ratio:.2f}' for size, ratio in seen.items()),
-            ))  # fmt: skip
+    checks = [
+        Check.most(f'{case.axis}, {case.size}: {what} per command', ratio.median, FLAT,
+                   ' x the smallest case')
+        for (case, what), ratio in ratios.items() if case is not SMALLEST
+    ]  # fmt: skip
     return [*checks, _silent(turns)]
 
 
@@ -186,7 +182,5 @@ def _silent(turns: dict[Case, list[Turn]]) -> Check:
     command = median(turn.cpu for turn in turns[SMALLEST])
     # Its calls are counted by bench.core_cost; here its own heartbeats and its line in the
     # overview are in it, too.
-    return Check(
-        f'CPU of a silent session in a machine window: at most {SILENT_COSTS} commands, wished',
-        each <= SILENT_COSTS * command, f'{each:.2f} ms, {each / command:.1f} commands', wish=True,
-    )  # fmt: skip
+    what = 'CPU of a silent session in a machine window'
+    return Check.most(what, each / command, SILENT_COSTS, ' commands', wish=True)

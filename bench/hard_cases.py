@@ -35,8 +35,7 @@ def measure(run: Run) -> list[Check]:
                 continue
         late = Summary.of([1e3 * stop.late for stop in seen])
         rows.append([name, late.count, late.min, late.median, late.max])
-        what = f'{name}: within {1e3 * bound:.0f} ms'
-        checks.append(Check(what, late.max <= 1e3 * bound, f'{late.max:.1f} ms'))
+        checks.append(Check.most(name, late.max, 1e3 * bound, ' ms'))
         run.results[name] = asdict(late)
     print(table(['case, ms from due to stopped', 'n', 'min', 'median', 'worst'], rows))
     return checks

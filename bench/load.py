@@ -295,17 +295,16 @@ def _not_taken(outcomes: Sequence[Outcome]) -> float:
 
 def _checks(name: str, key: Key, one: Measured, unloaded: list[float]) -> list[Check]:
     still = sum(outcome.late is None for outcome in one.alone)
-    worst = max([one.overrun, *one.lates])
     checks = [
-        Check(f'{name}: every silence is followed by a stop', not still, f'{still} are not'),
-        Check(f'{name}: no base moves on', worst <= LATE, f'{worst:.1f} ms'),
+        Check.most(f'{name}: silences without a stop', still, 0),
+        Check.most(f'{name}: a base moves on', max([one.overrun, *one.lates]), LATE, ' ms'),
     ]
     if 0.0 < key.rate <= PROMISED:
         more = percentile(one.lates, 99) - percentile(unloaded, 99)
         checks += [
-            Check(f'{name}: no sign of life lost', not one.lost, f'{one.lost} lost'),
-            Check(f'{name}: nobody who drives lapses', not one.split, f'{one.split} did'),
-            Check(f'{name}: p99 of lapse to stop', more <= P99, f'{more:+.1f} ms'),
+            Check.most(f'{name}: signs of life lost', one.lost, 0),
+            Check.most(f'{name}: lapses of who drives', one.split, 0),
+            Check.most(f'{name}: lapse to stop, p99 above that without', more, P99, ' ms'),
         ]
     elif one.lost:
         told = {name for name in one.counts if name.startswith(('lost_', 'discarded_'))}

@@ -103,15 +103,13 @@ class Layer:
                 before, after = (
                     max(getattr(look.usages[process], what) for look in part) for part in parts
                 )
-                checks.append(Check(
-                    f'{self._name}: {what} of the {process} grows by {bound} at most',
-                    after - before <= bound, f'{before:.4g} -> {after:.4g}',
-                ))  # fmt: skip
-        for what, most in MOST.items():
-            seen = max(look.done[what] for look in self.looks)
-            text = f'{self._name}: {what} is {most} bytes at most'
-            checks.append(Check(text, seen <= most, f'{seen}'))
-        return checks
+                text = f'{self._name}: growth of the {process}, {what}'
+                checks.append(Check.most(text, after - before, bound))
+        return checks + [
+            Check.most(f'{self._name}: {what}', max(look.done[what] for look in self.looks), most,
+                       ' bytes')
+            for what, most in MOST.items()
+        ]  # fmt: skip
 
 
 class Executor:

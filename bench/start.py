@@ -12,7 +12,6 @@ it reads the programs from the disk.
 from __future__ import annotations
 
 from dataclasses import asdict
-from statistics import median
 import time
 
 from bench.stage import Driver, is_begin, MACHINE_WINDOW, rotated, Run, Stage, staged
@@ -76,13 +75,8 @@ def measure(run: Run) -> list[Check]:
     print(table(['node', '', 'n', 'min', 'median', 'p99', 'max'], rows))
     run.results |= {one.name: {'s': one.seconds, 'MB': one.memory} for one in nodes}
     bridge, floor = nodes[0], nodes[-1]
-    checks = []
-    for what, ours, floors, unit in (
-        ('start to first command', bridge.seconds, floor.seconds, 's'),
-        ('resident memory', bridge.memory, floor.memory, 'MB'),
-    ):
-        ratio = Ratio.of(ours, floors)
-        text = f'{ratio.median:.2f} ({ratio.least:.2f} to {ratio.most:.2f}): '
-        text += f'{median(ours):.2f} to {median(floors):.2f} {unit}'
-        checks.append(Check(f'{what}: at most {MOST:g} x floor', ratio.median <= MOST, text))
-    return checks
+    start, memory = Ratio.of(bridge.seconds, floor.seconds), Ratio.of(bridge.memory, floor.memory)
+    return [
+        Check.most('start to first command', start.median, MOST, ' x the floor'),
+        Check.most('resident memory', memory.median, MOST, ' x the floor'),
+    ]

@@ -229,31 +229,21 @@ def _rows(target: Target) -> list[list[Any]]:
 def _checks(target: Target, floor: dict[str, list[float]]) -> list[Check]:
     checks = []
     for kind in KINDS:
-        stopped = [end for end in target.ends[kind] if end is not None]
-        checks.append(
-            Check(f'{kind}: every silence is followed by a stop',
-                  len(stopped) == len(target.ends[kind]),
-                  f'{len(stopped)} of {len(target.ends[kind])}')
-        )  # fmt: skip
-        late = Summary.of([end.deadline for end in stopped if end.deadline is not None])
+        ends = target.ends[kind]
+        checks.append(Check.most(f'{kind}: silences without a stop', ends.count(None), 0))
+        late = Summary.of([end.deadline for end in ends if end and end.deadline is not None])
         if kind in P99:
-            checks.append(Check(f'{kind}: deadline to Stop, p99 at most {P99[kind]:g} ms',
-                                late.p99 <= P99[kind], f'{late.p99:.2f} ms'))  # fmt: skip
+            checks.append(Check.most(f'{kind}: deadline to Stop, p99', late.p99, P99[kind], ' ms'))
         if kind == 'idle':
             ratio = late.median / Summary.of(floor[kind]).median
-            checks += [
-                Check(f'idle: deadline to Stop, median at most {MEDIAN:g} ms',
-                      late.median <= MEDIAN, f'{late.median:.2f} ms'),
-                Check(f'idle: deadline to Stop, median at most {MEDIAN_RATIO:g} x the floor',
-                      ratio <= MEDIAN_RATIO, f'{ratio:.2f}'),
-            ]  # fmt: skip
-    seen = Summary.of([end.published for end in target.ends['killed'] if end is not None])
+            what = 'idle: deadline to Stop, median'
+            checks.append(Check.most(what, late.median, MEDIAN, ' ms'))
+            checks.append(Check.most(what, ratio, MEDIAN_RATIO, ' x the floor'))
+    seen = Summary.of([end.published for end in target.ends['killed'] if end])
+    what = 'killed: last publish to Stop, less the window'
     return [
         *checks,
-        Check(f'killed: p99 is at most the window + {KILLED_P99:g} ms', seen.p99 <= KILLED_P99,
-              f'{seen.p99:+.2f} ms'),
-        Check(f'killed: the worst is at most the window + {KILLED_WORST:g} ms',
-              seen.max <= KILLED_WORST, f'{seen.max:+.2f} ms'),
-        Check(f'killed: none is before the window - {-SOONEST:g} ms', seen.min >= SOONEST,
-              f'{seen.min:+.2f} ms'),
-    ]  # fmt: skip
+        Check.most(f'{what}, p99', seen.p99, KILLED_P99, ' ms'),
+        Check.most(f'{what}, worst', seen.max, KILLED_WORST, ' ms'),
+        Check.most('killed: before the window was over', -seen.min, -SOONEST, ' ms'),
+    ]

@@ -66,6 +66,14 @@ class Check:
     measured: str
     wish: bool = False
 
+    @classmethod
+    def most(
+        cls, what: str, value: float, bound: float, unit: str = '', *, wish: bool = False
+    ) -> Check:
+        """Hold a value to an upper bound; NaN is not within it."""
+        text = f'{what}: at most {bound:g}{unit}{", wished" if wish else ""}'
+        return cls(text, value <= bound, f'{value:.4g}{unit}', wish)
+
     @property
     def verdict(self) -> str:
         """Say in a word whether it held."""
