@@ -116,7 +116,7 @@ class Measured:
     sent: float
     bridge: float
     outcomes: list[Outcome]
-    counts: Counter[str]
+    counts: dict[str, int]
     overrun: float
 
     @property
@@ -138,7 +138,7 @@ class Measured:
     def lost(self) -> int:
         """How many signs of life were neither taken nor replaced by the sender's next."""
         gone = sum(one.sent - one.taken for one in self.outcomes)
-        return max(gone - self.counts['replaced_messages'], 0)
+        return max(gone - self.counts.get('replaced_messages', 0), 0)
 
 
 class LoadedBridge:
@@ -191,7 +191,7 @@ class LoadedBridge:
         record = self._record.new()
         return Measured(
             sent / (now - before.at), 100.0 * after.cpu_share(before),
-            self._outcomes(events, record, before.at, now), self._counts() - counts,
+            self._outcomes(events, record, before.at, now), dict(self._counts() - counts),
             # A probe drives the first one on.
             max((_overrun(record, base, ended) for base in self._bases[1:]), default=-math.inf),
         )  # fmt: skip
