@@ -136,14 +136,13 @@ class Drive:
     What became of the commands of one turn.
 
     :param sent: when each left, by number, s; `arrived`: those that began at the base
-    :param cpu: s of the node, from the first command until all was quiet, `watched` s later
+    :param cpu: s of the node, from the first command until all was quiet
     :param lines: the record's of the base, those of the warm-up too
     """
 
     sent: dict[int, float]
     arrived: list[Arrived]
     cpu: float
-    watched: float
     lines: list[Line] = field(repr=False)
 
     @property
@@ -178,14 +177,14 @@ class Subject:
         self.record.new()
         if warm_up:
             self.driver.drive(rate, warm_up)
-        first, before, began = self.driver.next, self.cpu, time.monotonic()
+        first, before = self.driver.next, self.cpu
         self.driver.drive(rate, count)
         lines = self._until_quiet()
-        cpu, watched = self.cpu - before, time.monotonic() - began
+        cpu = self.cpu - before
         time.sleep(_REST)
         sent = self.driver.sent_at(first)
         arrived = [one for one in arrivals(lines, self.name) if one.number in sent]
-        return Drive(sent, arrived, cpu, watched, lines)
+        return Drive(sent, arrived, cpu, lines)
 
     def _until_quiet(self) -> list[Line]:
         lines: list[Line] = []
