@@ -307,8 +307,9 @@ def _checks(name: str, key: Key, one: Measured, unloaded: list[float]) -> list[C
             Check.most(f'{name}: lapse to stop, p99 above that without', more, P99, ' ms'),
         ]
     elif one.lost:
-        told = {name for name in one.counts if name.startswith(('lost_', 'discarded_'))}
-        checks.append(Check(f'{name}: what was lost is told', bool(told), f'{one.lost}; {told}'))
+        counted = {what for what in one.counts if what.startswith(('lost_', 'discarded_'))}
+        text = f'{one.lost} lost; {counted}'
+        checks.append(Check(f'{name}: what was lost is counted', bool(counted), text))
     return checks
 
 

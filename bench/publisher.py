@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Publishers of Twist in a process of their own, told on stdin what to do.
+Publishers of Twist in a process of their own that takes orders from stdin.
 
 Arguments: node name, topics, file of the send times, how many publishers (1), spread over the
 topics (separated by commas). It prints `ready` and the publishers' GIDs once a subscription has

@@ -82,12 +82,13 @@ def arrivals(lines: Sequence[Line], base: str) -> list[Arrived]:
 
 
 class Driver:
-    """A process with publishers, which waits to be told to drive."""
+    """A process with publishers, which waits for an order to drive."""
 
     def __init__(self, bench: Workbench, name: str, *topics: str, publishers: int = 1) -> None:
         """Start the process, with so many publishers; :meth:`ready` waits for it."""
         self._sent = bench.path / f'{name}.sent'
-        self._next = 1
+        self.next = 1
+        """The number of the next command."""
         self._process = bench.start(
             name, 'bench.publisher', name, ','.join(topics), str(self._sent), str(publishers)
         )
@@ -103,8 +104,8 @@ class Driver:
 
         :param burst: how many of each publisher before it is the next one's turn
         """
-        self._process.say(f'drive {rate} {self._next} {count} {burst}')
-        self._next += count
+        self._process.say(f'drive {rate} {self.next} {count} {burst}')
+        self.next += count
         if count:
             self._process.hear('done')
 
@@ -123,11 +124,6 @@ class Driver:
     def sent_at(self, first: int = 0) -> dict[int, float]:
         """Return when each command was sent, from that number on."""
         return {number: at for _, number, at in self.sent() if number >= first}
-
-    @property
-    def next(self) -> int:
-        """The number of the next command."""
-        return self._next
 
 
 @dataclass
