@@ -258,8 +258,8 @@ def _dds(run: Run, share: float, every: float) -> tuple[Layer, list[Check]]:
         observer.wait_services()
         publishers = [
             stack.enter_context(HostileProcess(
-                stage.bench.path, domain, 'crowd', f'publishers{number}', f'/{BASES[number]}/cmd_vel',
-                10**9, 10, 0.1,
+                stage.bench.path, domain, 'crowd', f'publishers{number}',
+                f'/{BASES[number]}/cmd_vel', 10**9, 10, 0.1,
             ))
             for number in range(COMING_AND_GOING)
         ]  # fmt: skip
