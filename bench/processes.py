@@ -36,14 +36,6 @@ class Process(processes.Process):
         self.left_behind: set[Path] = set()
         """The locks of the shared memory that it had when it was killed."""
 
-    def say(self, line: str) -> None:
-        """Write a line to its stdin."""
-        self.write_line(line)
-
-    def hear(self, word: str) -> str:
-        """Return its next line of stdout that has the word; RuntimeError where it ends before."""
-        return self.read_line(word)
-
     def cpu(self) -> float:
         """Return the CPU seconds that the process used so far."""
         # The process's CPU clock, MAKE_PROCESS_CPUCLOCK of Linux: utime and stime together, and
@@ -62,10 +54,6 @@ class Process(processes.Process):
         self.process.stdin.close()
         self.wait_exit(_END)
         self.kill()
-
-    def interrupt(self) -> None:
-        """End the process in an orderly way, or at once where that fails."""
-        self.end()
 
 
 class Workbench(processes.Processes):
