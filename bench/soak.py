@@ -219,7 +219,7 @@ def _shell(run: Run, share: float, every: float) -> tuple[Layer, list[Check]]:
             'simulation', 'viam_session_bridge.simulation', '--address', address,
             '--window', str(WINDOW), '--bases', *BASES,
         )  # fmt: skip
-        machine.hear('listening')
+        machine.read_line('listening')
         executor = Executor(bench.path / 'events.jsonl')
         machines = settings(dict.fromkeys(BASES, 'main'), {'main': address}, WINDOW, CALL_TIMEOUT)
         runtime = Runtime(machines, executor.woken.set, failures.append)
