@@ -34,7 +34,7 @@ from support.own_node import OwnNode
 from support.publisher import HEARTBEATS
 from support.publisher_process import number_of, RATE
 from support.record import Entry
-from viam_session_bridge.core.session import tolerated_lateness
+from viam_session_bridge.core.sessions import tolerated_lateness
 
 FASTEST, TURN = 0.5, 1.0  # m/s, rad/s
 TWISTS, STAMPED, OTHERS = '/fuzzed/cmd_vel', '/fuzzed/stamped', '/other/cmd_vel'

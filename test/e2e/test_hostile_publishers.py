@@ -29,7 +29,7 @@ from support.observer import Observer
 from support.publisher import HEARTBEATS
 from support.publisher_process import PublisherProcess, RATE
 from support.usage import Usage
-from viam_session_bridge.core.session import tolerated_lateness
+from viam_session_bridge.core.sessions import tolerated_lateness
 
 if TYPE_CHECKING:
     from e2e.conftest import Machine

@@ -28,12 +28,12 @@ from support.shell_run import settings, ShellRun
 from support.tcp_proxy import TcpProxy
 from support.viam_server import ViamServer
 from viam_session_bridge.configuration.model import StopPolicy
-from viam_session_bridge.core.base_control import UNKNOWN_EVERY, ZERO_WAITS
+from viam_session_bridge.core.base_control import ZERO_WAITS
 from viam_session_bridge.core.bridge import Bridge
 from viam_session_bridge.core.dead_peer_detector import PATIENCE as WORDLESS
 from viam_session_bridge.core.dead_peer_detector import QUESTIONS
-from viam_session_bridge.core.handing_over import LONGEST_ZERO
-from viam_session_bridge.core.pending_stop import FIRST_PAUSE
+from viam_session_bridge.core.machine_control import LONGEST_ZERO
+from viam_session_bridge.core.stop_control import FIRST_PAUSE, UNKNOWN_EVERY
 from viam_session_bridge.core.velocity import ZERO
 
 WINDOW = 0.4  # s
@@ -149,7 +149,7 @@ def test_a_restarted_machine_that_serves_before_it_has_its_base_stops_it_once_it
 
 def stop_detail(run: ShellRun) -> str:
     """Return the machine's words for why the newest Stop failed."""
-    pending = run.look(lambda bridge: bridge.machines['main'].bases['base'].pending)
+    pending = run.look(lambda bridge: bridge.machines['main'].bases['base'].stops.pending)
     return '' if pending is None else str(pending.detail)
 
 

@@ -45,14 +45,13 @@ from viam_session_bridge.core.requests import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.core.timing import soonest
+from viam_session_bridge.core.timing import NEVER
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 TOPICS = {'A': '/ab', 'B': '/a', 'C': '/b', 'M': '/m', 'D': '/d', 'E': '/d'}
 NAMES = ['a', 'b', 'm', 'd']
 FOREIGN = Velocity(-1.0)  # what other Viam clients command
 clients = st.sampled_from(['A', 'A', 'A', 'B', 'B', 'B', 'C', 'M', 'D', 'E'])
-NEVER = math.inf
 UNKNOWN = 'UNKNOWN: no node found with api rdk:component:base and name base'
 # Stops that base control decides on itself, beside those of commands that fail (R10, R20, R22).
 OF_BASE_CONTROL = (Cause.OLDER, Cause.STILL_MOVING, Cause.STANDING)
@@ -241,7 +240,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.machine = Machine(window, sessions, probes, obeys)
         self.max_sessions = max_sessions
         self.now = 0.0
-        self.wake_at: float | None = None
+        self.wake_at = NEVER
         self.up = False
         self.open = False
         self.commands = 0
@@ -299,7 +298,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         """Feed and drain; ``failing``: the base whose command is answered by this."""
         feed()
         out = self.bridge.drain(self.now)
-        self.wake_at = soonest((self.wake_at, self.bridge.next_deadline()))
+        self.wake_at = min(self.wake_at, out.wake_at)
         self.open = (self.open or bool(out.opened)) and not out.closed
         self.up = self.up and self.open
         to_stop = self.take_decisions()
@@ -377,7 +376,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         others = self.calls_of(request.base)
         stops = [other for other in others if isinstance(other.call.request, StopBase)]
         commands = len(others) > len(stops)
-        unanswered = bool(self.bridge.machines['main'].bases[request.base].unresolved)
+        unanswered = bool(self.bridge.machines['main'].bases[request.base].stops.unresolved)
         if stops:
             assert isinstance(request, StopBase)
             assert len(stops) == 1
@@ -444,7 +443,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
     @rule(client=clients)
     def leave_and_appear(self, client: str) -> None:
         self.feed(lambda: self.bridge.left(client, self.now))
-        self.bridge.seen(client)
+        self.bridge.seen(client, self.now)
 
     @rule(client=clients, other=clients)
     def leave_and_be_followed(self, client: str, other: str) -> None:
@@ -454,7 +453,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
 
         def both() -> None:
             self.bridge.left(client, self.now)
-            self.bridge.seen(client)
+            self.bridge.seen(client, self.now)
             self.bridge.command(other, TOPICS[other], velocity, None, self.now)
 
         self.feed(both)
@@ -602,7 +601,8 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
                 newest = record.newest is self.sent[pending.call.number]
                 if newest and answer.outcome is not Outcome.SESSION_EXPIRED:
                     record.sends = 2  # only an expired session allows it once more (R13)
-        if isinstance(request, Move) and answer.detail != UNKNOWN:
+        did_not_run = answer.detail == UNKNOWN or answer.outcome is Outcome.SESSION_EXPIRED
+        if isinstance(request, Move) and not did_not_run:
             self.ran.add(request.base)
         if request == GetSessions() and answer.outcome is Outcome.OK:
             for late in self.machine.late:
@@ -655,7 +655,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         times = [pending.deadline for pending in self.pending]
         times += [late.bound for late in self.machine.late if late.bound < NEVER]
         times += list(self.machine.sessions.values())
-        if self.wake_at is not None:
+        if self.wake_at != NEVER:
             times.append(self.wake_at)
         return min(times, default=None)
 
@@ -678,10 +678,10 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.now = max(self.now, when)
 
     def tick(self) -> None:
-        if self.wake_at is not None and self.wake_at <= self.now:
-            self.wake_at = None
+        if self.wake_at <= self.now:
+            self.wake_at = NEVER
             self.feed(lambda: self.bridge.tick(self.now), ticks=True)
-            assert self.wake_at is None or self.wake_at > self.now, 'the clock spins'
+            assert self.wake_at > self.now, 'the clock spins'
 
     def time_out(self, still_run: bool) -> None:
         for pending in [one for one in self.pending if one.deadline <= self.now]:
@@ -708,8 +708,8 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         """R7: a call is in flight, or something is due within the longest pause."""
         for name, record in self.record.items():
             if record.stopping and not self.pending:
-                pause = 2.0 * self.bridge.machines['main'].bases[name].stop_deadline()
-                assert self.wake_at is not None and self.wake_at <= self.now + pause, name
+                pause = 2.0 * self.bridge.machines['main'].bases[name].stops.timeout()
+                assert self.wake_at <= self.now + pause, name
 
     def teardown(self) -> None:
         """I5: when all is quiet, whatever was commanded is stopped for good."""
@@ -725,9 +725,9 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.a_final_stop_is_one()
         assert self.bridge.not_final() == {}
         assert list(self.bridge.table.sessions) == []
-        if self.wake_at is not None:  # it may wake once more for what has settled itself
+        if self.wake_at != NEVER:  # it may wake once more for what has settled itself
             self.advance_to(self.wake_at, True, True)
-        assert self.wake_at is None, 'a bridge at rest has nothing to do'
+        assert self.wake_at == NEVER, 'a bridge at rest has nothing to do'
 
     def check_quiet(self) -> None:
         for name, record in self.record.items():

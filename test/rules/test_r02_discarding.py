@@ -21,8 +21,7 @@ from viam_session_bridge.core.actions import (
 )
 from viam_session_bridge.core.events import StopAcknowledged
 from viam_session_bridge.core.requests import Move, Request, StopBase
-from viam_session_bridge.core.session import tolerated_lateness
-from viam_session_bridge.core.sessions import SessionTable
+from viam_session_bridge.core.sessions import SessionTable, tolerated_lateness
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 TOLERATED = tolerated_lateness(WINDOW)

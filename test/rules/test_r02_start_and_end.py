@@ -30,6 +30,7 @@ from viam_session_bridge.core.actions import (
     TakenOver,
 )
 from viam_session_bridge.core.sessions import LEFT_CLIENTS_REMEMBERED, SessionTable
+from viam_session_bridge.core.timing import NEVER
 from viam_session_bridge.core.velocity import ZERO
 
 # Start
@@ -91,7 +92,7 @@ def test_disabled_there_never_is_one(table: SessionTable) -> None:
     assert table.command('A', 'free', GO, 1.0) == [Forward('free', 'A', 0, GO, 1.0)]
     assert table.heartbeat('A', DISABLED, True, 1.0) == []
     assert list(table.sessions) == []
-    assert table.next_deadline() is None
+    assert table.next_deadline() == NEVER
 
 
 # End

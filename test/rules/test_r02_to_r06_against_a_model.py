@@ -14,6 +14,7 @@ from support.pure import model_settings
 from viam_session_bridge.configuration.model import SessionsMode
 from viam_session_bridge.core.actions import Action, Cause, Forward, Refusal, Refused, Stop
 from viam_session_bridge.core.sessions import SessionTable
+from viam_session_bridge.core.timing import NEVER
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 WINDOW = 0.5
@@ -100,7 +101,7 @@ def base_of(client: str, number: int) -> str:
 
 # Named, as Hypothesis 6.98, which Ubuntu 24.04 has, reads the source of lambdas again and again.
 def some_session_is_to_lapse(it: CoreAgainstModel) -> bool:
-    return it.table.next_deadline() is not None
+    return it.table.next_deadline() != NEVER
 
 
 def somebody_left(it: CoreAgainstModel) -> bool:
@@ -130,7 +131,6 @@ class CoreAgainstModel(RuleBasedStateMachine):
     @rule()
     def time_passes_until_the_next_deadline(self) -> None:
         deadline = self.table.next_deadline()
-        assert deadline is not None
         self.model.now = max(self.model.now, deadline)
         self.expire()
 
@@ -205,7 +205,7 @@ class CoreAgainstModel(RuleBasedStateMachine):
     def no_session_outlives_the_next_deadline(self) -> None:
         deadline = self.table.next_deadline()
         for session in self.table.sessions:
-            assert deadline is not None and deadline <= session.deadline(WINDOW)
+            assert deadline <= session.deadline(WINDOW)
 
 
 CoreAgainstModel.TestCase.settings = model_settings(examples=300, steps=50)

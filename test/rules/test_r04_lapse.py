@@ -9,6 +9,7 @@ import math
 from support.session_table import GO, lapse, MANUAL, stops, WINDOW
 from viam_session_bridge.core.actions import Cause, SessionEnded
 from viam_session_bridge.core.sessions import SessionTable
+from viam_session_bridge.core.timing import NEVER
 
 
 def test_exactly_at_its_deadline_a_session_has_lapsed(table: SessionTable) -> None:
@@ -26,13 +27,13 @@ def test_the_deadline_may_be_early_but_never_late(table: SessionTable) -> None:
     table.command('A', 'base', GO, 1.0)
     table.command('A', 'base', GO, 1.4)
     deadline = table.next_deadline()
-    assert deadline is not None and deadline <= 1.4 + WINDOW
+    assert deadline <= 1.4 + WINDOW
     table.expire(deadline)
     assert table.next_deadline() == 1.4 + WINDOW
 
 
 def test_without_sessions_there_is_no_deadline(table: SessionTable) -> None:
-    assert table.next_deadline() is None
+    assert table.next_deadline() == NEVER
     table.command('A', 'base', GO, 1.0)
     lapse(table)
-    assert table.next_deadline() is None
+    assert table.next_deadline() == NEVER

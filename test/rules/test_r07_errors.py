@@ -10,8 +10,8 @@ from support.pure import base, CALL_TIMEOUT, hung, is_final, machine, Rig, STOP,
 from viam_session_bridge.configuration.model import SessionsMode
 from viam_session_bridge.core.actions import Cause, Stop
 from viam_session_bridge.core.events import CommandFailed, StopFailed, StopOverdue
-from viam_session_bridge.core.pending_stop import THERE_AND_BACK
 from viam_session_bridge.core.requests import GetSessions, Move, Outcome, StartSession, StopBase
+from viam_session_bridge.core.stop_control import THERE_AND_BACK
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 STOP_TIMEOUT = 2.0

@@ -11,7 +11,6 @@ import pytest
 from support.pure import hung, is_final, machine, NAN, Rig, STOP, times, WINDOW
 from viam_session_bridge.core.actions import Cause
 from viam_session_bridge.core.events import StopAcknowledged, StopFinal, StopTimedOut
-from viam_session_bridge.core.pending_stop import THERE_AND_BACK
 from viam_session_bridge.core.requests import (
     Doubt,
     IsMoving,
@@ -21,6 +20,7 @@ from viam_session_bridge.core.requests import (
     StartSession,
     StopBase,
 )
+from viam_session_bridge.core.stop_control import THERE_AND_BACK
 from viam_session_bridge.core.velocity import Velocity
 
 STOP_TIMEOUT = 2.0
@@ -62,7 +62,7 @@ def test_once_the_channel_is_back_the_stop_is_repeated_at_once(rig: Rig) -> None
 def timeout_of_the_next_stop(rig: Rig) -> float:
     rig.drive('B')
     rig.left('B')
-    rig.feed(lambda: rig.bridge.seen('B'))
+    rig.feed(lambda: rig.bridge.seen('B', rig.now))
     (call,) = [call for call, _ in rig.calls if call.request == STOP]
     return call.timeout
 

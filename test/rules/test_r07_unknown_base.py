@@ -73,7 +73,7 @@ def test_but_the_next_end_does_for_it_may_be_back(rig: Rig) -> None:
 
 def test_so_does_a_refusal(rig: Rig) -> None:
     give_up(rig)
-    rig.feed(lambda: rig.bridge.seen('A'))
+    rig.feed(lambda: rig.bridge.seen('A', rig.now))
     assert rig.command('A', NAN) == [STOP]
 
 

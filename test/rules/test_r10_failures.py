@@ -75,7 +75,7 @@ def test_not_even_after_its_session_lapsed_or_it_left(table: SessionTable) -> No
         (Cause.REFUSED, True),
         (Cause.ZERO, True),
         (Cause.FAILED, True),
-        (Cause.NO_SESSION, True),
+        (Cause.NO_MACHINE_SESSION, True),
         (Cause.OLDER, True),
         (Cause.LAPSE, False),
         (Cause.LEFT, False),

@@ -89,7 +89,7 @@ def test_not_before_its_stops_are_final() -> None:
     rig = Rig(base('base', '/both'), base('other', '/both'))
     rig.drive('A', topic='/both')
     rig.left('A')
-    rig.bridge.seen('A')
+    rig.bridge.seen('A', rig.now)
     rig.answer(StopBase)
     rig.command('A', topic='/both')
     assert rig.pending(StartSession) == [StartSession('')]
@@ -142,7 +142,7 @@ def test_ended_ones_count_until_they_lapsed_on_the_machine() -> None:
 def test_the_ended_ones_own_client_may_resume_it() -> None:
     rig = driving(max_sessions=1)
     rig.left('A')
-    rig.bridge.seen('A')
+    rig.bridge.seen('A', rig.now)
     rig.acknowledge()
     assert rig.command('A') == [StartSession('sid-1')]
 
@@ -192,7 +192,7 @@ def test_one_to_be_resumed_counts_though_its_start_is_never_sent() -> None:
     rig = driving('base', 'other', max_sessions=1)
     rig.command('A')
     rig.left('A')
-    rig.bridge.seen('A')
+    rig.bridge.seen('A', rig.now)
     rig.answer(Move)
     rig.answer(StopBase, newest=True)  # final; the next command waits for the other
     assert rig.command('A') == []

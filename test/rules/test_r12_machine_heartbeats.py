@@ -68,7 +68,7 @@ def test_only_the_lapse_clocks_tick_sends_them() -> None:
     rig = driving()
     rig.now = 0.45
     assert rig.heartbeat('A') == []
-    assert rig.feed(lambda: rig.bridge.seen('A')) == []
+    assert rig.feed(lambda: rig.bridge.seen('A', rig.now)) == []
     assert rig.channel(False) == rig.channel(True) == []
     assert rig.tick() == [SendHeartbeat('sid-1')]
 
@@ -97,7 +97,7 @@ def test_a_resumed_one_is_heartbeated_as_often_as_before() -> None:
     rig = driving()
     for _ in range(5):
         rig.left('A')
-        rig.bridge.seen('A')
+        rig.bridge.seen('A', rig.now)
         rig.acknowledge()
         rig.command('A')
         rig.answer(StartSession, sid='sid-1')

@@ -131,7 +131,7 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
         to_stop = super().take_decisions()
         to_stop |= {said.base for said in self.left if self.was_waiting(said)}
         self.left.clear()
-        for name in [name for name in to_stop if self.control(name).pending is None]:
+        for name in [name for name in to_stop if self.control(name).stops.pending is None]:
             # Nothing of ours moves it: it is at rest, or was left to others.
             record = self.record[name]
             at_rest = record.moved <= record.final or self.has_nothing_to_stop(name)
@@ -150,7 +150,7 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
 
     def note_event(self, event: Event, failing: str) -> None:
         super().note_event(event, failing)
-        if isinstance(event, AtRest) and not self.control(event.base).commanded:
+        if isinstance(event, AtRest) and not self.control(event.base).stops.commanded:
             self.record[event.base].final = self.record[event.base].moved  # as good as stopped
         if isinstance(event, (StillMoving, LeftToMachine)) and event.foreign:
             # R11: the bridge's own sessions are never taken for others'.
@@ -200,7 +200,7 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
 
     def check_stop(self, name: str) -> None:
         """R16: a session's end stops nothing while others are there, R10 and its like do."""
-        pending = self.control(name).pending
+        pending = self.control(name).stops.pending
         if pending is None:  # it closed in the same feed
             assert name not in self.ran
             return

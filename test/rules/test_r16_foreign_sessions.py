@@ -7,8 +7,8 @@ from __future__ import annotations
 from support.pure import Rig
 from viam_session_bridge.configuration.model import StopPolicy
 from viam_session_bridge.core.events import ForeignSessions
-from viam_session_bridge.core.inquiry import REPORTED_AGAIN
 from viam_session_bridge.core.requests import GetSessions, Outcome, Purpose
+from viam_session_bridge.core.stop_policy import REPORTED_AGAIN
 
 
 def reported(policy: StopPolicy, sids: tuple[str, ...]) -> list[int]:

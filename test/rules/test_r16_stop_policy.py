@@ -17,6 +17,7 @@ from viam_session_bridge.core.events import (
     StopFinal,
 )
 from viam_session_bridge.core.requests import (
+    Doubt,
     GetSessions,
     IsMoving,
     Move,
@@ -32,7 +33,7 @@ STOPPED_BY = STOPPING_WINDOW + 0.25  # s after the last use, then the base is as
 FIFTH = STOPPING_WINDOW / 5
 OWN = ('sid-1',)
 FOREIGN = ('sid-1', 'of the app')
-VERIFY = GetSessions(Purpose.VERIFY, 'base')
+WHO_ELSE = GetSessions(Purpose.LEFT, 'base')
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_a_base_that_its_machine_stopped_is_asked_once(rig: Rig) -> None:
 
 def test_one_that_still_moves_is_stopped_until_final_if_nobody_else_is_there(rig: Rig) -> None:
     rig.until(STOPPED_BY)
-    assert rig.answer(IsMoving, moving=True) == [VERIFY]
+    assert rig.answer(IsMoving, moving=True) == [WHO_ELSE]
     assert rig.answer(GetSessions, sids=OWN) == [StopBase('base')]
     assert rig.answer(StopBase, Outcome.FAILED) == []
     assert rig.until(STOPPED_BY + 0.06)[0][1] == StopBase('base')
@@ -195,7 +196,7 @@ def test_a_machine_that_cannot_tell_who_is_there_is_taken_to_have_nobody(rig: Ri
 @pytest.mark.parametrize('outcome', [Outcome.UNIMPLEMENTED, Outcome.FAILED])
 def test_a_base_that_cannot_tell_counts_as_moving(rig: Rig, outcome: Outcome) -> None:
     rig.until(STOPPED_BY)
-    assert rig.answer(IsMoving, outcome) == [VERIFY]
+    assert rig.answer(IsMoving, outcome) == [WHO_ELSE]
 
 
 @pytest.mark.parametrize('outcome', [Outcome.TIMED_OUT, Outcome.CUT])
@@ -273,7 +274,7 @@ def test_a_machine_session_that_expired_early_has_its_other_bases_verified_not_s
     led_to = rig.answer(Move, Outcome.SESSION_EXPIRED)
     assert led_to == [StartSession('sid-1')]
     assert kinds(rig.until(0.25, times_out=False)) == [(0.25, IsMoving)]
-    assert rig.pending(IsMoving) == [IsMoving('other')]
+    assert rig.pending(IsMoving) == [IsMoving('other', Doubt.LEFT)]
 
 
 def test_its_clients_next_session_does_not_keep_the_base_moving() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from viam_session_bridge.core.shutdown_order import ShutdownOrder
+from viam_session_bridge.core.timing import NEVER
 
 PARENTS = {'main': '', 'arm': 'main', 'hand': 'arm', 'mast': 'main'}
 LEVEL_TIMEOUT = 1.0
@@ -67,7 +68,7 @@ def test_a_machine_whose_stops_are_not_final_never_closes() -> None:
     machines = closing()
     machines.step(all_but('main'), 0.0)
     assert machines.step(all_but('main'), 100.0) == []
-    assert machines.next_deadline() is None
+    assert machines.next_deadline() == NEVER
 
 
 def test_activation_opens_what_had_closed_and_keeps_what_had_not() -> None:

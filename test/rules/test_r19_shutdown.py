@@ -47,7 +47,7 @@ def rig() -> Rig:
     rig.machine_window = 1.0 - CALL_TIMEOUT
     rig.drive('A')
     rig.deactivate()
-    rig.feed(lambda: rig.bridge.exits(EXIT_AT))
+    rig.feed(lambda: rig.bridge.exits(EXIT_AT, rig.now))
     return rig
 
 
@@ -87,7 +87,7 @@ def test_so_the_one_that_is_open_is_not_cut_by_dialling_anew() -> None:
     rig = Rig(stop_timeout=5.0, stalls=True)
     rig.drive('A')
     rig.deactivate()
-    rig.feed(lambda: rig.bridge.exits(1.9))
+    rig.feed(lambda: rig.bridge.exits(1.9, rig.now))
     kinds = [type(request) for _, request in rig.until(4.0)]
     assert Reach in kinds  # it was under way to that
     assert Redial not in kinds
@@ -103,5 +103,5 @@ def test_before_that_it_does(rig: Rig) -> None:
 def test_the_first_one_always_does() -> None:
     rig = Rig()
     rig.drive('A')
-    rig.feed(lambda: rig.bridge.exits(0.1), lambda: rig.bridge.tick(0.0))
+    rig.feed(lambda: rig.bridge.exits(0.1, rig.now), lambda: rig.bridge.tick(0.0))
     assert rig.deactivate() == [STOP]

@@ -168,7 +168,7 @@ def test_another_clients_zero_is_forwarded(rig: Rig) -> None:
 def test_a_new_session_of_the_client_begins_anew(rig: Rig) -> None:
     standing(rig).answer(StopBase)
     rig.left('A')
-    rig.bridge.seen('A')
+    rig.bridge.seen('A', rig.now)
     rig.acknowledge()
     rig.drive('A', 0.0)
     (zero,) = rig.command('A', 0.0)

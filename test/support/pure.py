@@ -35,7 +35,7 @@ from viam_session_bridge.core.requests import (
     StartSession,
     StopBase,
 )
-from viam_session_bridge.core.timing import soonest
+from viam_session_bridge.core.timing import NEVER
 from viam_session_bridge.core.velocity import Velocity
 
 T = TypeVar('T')
@@ -148,7 +148,7 @@ class Rig:
         self._stalls = stalls
         self._list_bases = list_bases
         self.now = 0.0
-        self.wake_at: float | None = None
+        self.wake_at = NEVER
         self.calls: list[tuple[Call, float]] = []  # in flight, with their deadlines
         self.events: list[Event] = []
         self.machine_window = MACHINE_WINDOW
@@ -164,7 +164,7 @@ class Rig:
             feed()
         out = self.bridge.drain(self.now)
         self.events += out.events
-        self.wake_at = soonest((self.wake_at, self.bridge.next_deadline()))
+        self.wake_at = min(self.wake_at, out.wake_at)
         calls = [call for call in out.calls if not self._hides(call.request)]
         self.calls += [(call, self.now + call.timeout) for call in calls]
         usual = Answer(Outcome.OK, moving=False, listed=Listed((), {}, True))
@@ -255,9 +255,7 @@ class Rig:
         sent: list[tuple[float, Request]] = []
         while True:
             deadlines = [deadline for _, deadline in self.calls] if times_out else []
-            times = [*deadlines, *([] if self.wake_at is None else [self.wake_at])]
-            due = min((at for at in times if at <= when), default=None)
-            if due is None:
+            if (due := min([self.wake_at, *deadlines])) > when:
                 break
             self.now = max(self.now, due)
             overdue = next((e for e in self.calls if e[1] <= self.now), None)
@@ -273,7 +271,7 @@ class Rig:
 
     def tick(self) -> list[Request]:
         """Let the lapse clock tick now."""
-        self.wake_at = None
+        self.wake_at = NEVER
         return self.feed(lambda: self.bridge.tick(self.now))
 
     # What is told

@@ -67,7 +67,7 @@ class RacingShell(Runtime):
         self.held: dict[str, threading.Event] = {}  # bases whose stops wait for a command
         self.leaving: dict[str, str] = {}  # bases whose client leaves before its command goes out
 
-    def _tick(self) -> float | None:
+    def _tick(self) -> None:
         now = time.monotonic()
         for base, (at, barrier, offset) in list(self.meetings.items()):
             if at <= now:
@@ -75,7 +75,7 @@ class RacingShell(Runtime):
                 with contextlib.suppress(threading.BrokenBarrierError):
                     barrier.wait(HOLD)
                 time.sleep(max(-offset, 0.0))
-        return super()._tick()
+        super()._tick()
 
     def _open(self, name: str) -> None:
         super()._open(name)

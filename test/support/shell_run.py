@@ -35,9 +35,9 @@ _POLL = 0.002  # s
 class TellingBridge(Bridge):
     """A bridge that tells of accepted commands too."""
 
-    def _take(self, said: list[Action]) -> None:
-        for one in said:
-            super()._take([one])
+    def _carry_out(self, actions: list[Action]) -> None:
+        for one in actions:
+            super()._carry_out([one])
             if isinstance(one, Forward):
                 self._events.append(one)
 

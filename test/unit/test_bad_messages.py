@@ -114,7 +114,7 @@ class Rig:
         self.pure.left(client)
 
     def seen(self, client: str) -> None:
-        self.pure.bridge.seen(client)
+        self.pure.bridge.seen(client, self.pure.now)
 
     def failed(self, error: BaseException) -> None:
         raise error

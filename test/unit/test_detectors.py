@@ -213,7 +213,7 @@ def test_one_that_leaves_and_comes_again_is_not_told() -> None:
     rig = Rig()
     for at in times(0.6, 10):
         rig.until(at)
-        rig.feed(lambda: rig.bridge.seen('teleop'))
+        rig.feed(lambda: rig.bridge.seen('teleop', rig.now))
         rig.drive('teleop')
         rig.left('teleop')
         rig.acknowledge()

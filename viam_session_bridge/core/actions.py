@@ -19,7 +19,7 @@ class Cause(str, Enum):
     REFUSED = 'refused'  # R10: a newer command of the client that commanded last was refused
     ZERO = 'zero'  # R10: a zero that could not be forwarded
     FAILED = 'failed'  # R10: a command failed, timed out or waited a whole window
-    NO_SESSION = 'no machine session'  # R10, R15: the machine session could not be started
+    NO_MACHINE_SESSION = 'no machine session'  # R10, R15: the machine session could not be started
     EXPIRED = 'machine session expired'  # R13
     OLDER = 'an older command may have run late'  # R10
     STILL_MOVING = 'still moving'  # R20
@@ -75,7 +75,7 @@ class Stop:
     def motion_after_ack(self) -> bool:
         """Whether R10 caused this stop, not the end of a session."""
         return self.cause in (
-            Cause.REFUSED, Cause.ZERO, Cause.FAILED, Cause.NO_SESSION, Cause.OLDER,
+            Cause.REFUSED, Cause.ZERO, Cause.FAILED, Cause.NO_MACHINE_SESSION, Cause.OLDER,
         )  # fmt: skip
 
 

@@ -1,12 +1,12 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The whole bridge without I/O: the core's decisions, carried to the machines' protocols.
+The one door of the core: what happens is fed in, calls and events come out.
 
 Everything that happens is fed in by one of the methods, each with ``now`` (s, steady); then
 :meth:`Bridge.drain` returns the calls to hand to gRPC and what is worth telling, and
 :meth:`Bridge.next_deadline` when to tick. The shell (:mod:`viam_session_bridge.runtime`) does that
-under one lock, and the calls outside it, between the two.
+under one lock, and makes the calls outside it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from viam_session_bridge.core.actions import Action, Forward, Refusal, Refused, 
 from viam_session_bridge.core.events import MachineEvent
 from viam_session_bridge.core.machine_control import MachineControl
 from viam_session_bridge.core.requests import Answer, Call, StopBase
-from viam_session_bridge.core.session import tolerated_lateness
-from viam_session_bridge.core.sessions import SessionTable
+from viam_session_bridge.core.sessions import SessionTable, tolerated_lateness
 from viam_session_bridge.core.shutdown_order import ShutdownOrder
-from viam_session_bridge.core.timing import soonest
+from viam_session_bridge.core.stop_policy import shortest_window
+from viam_session_bridge.core.timing import AT_ONCE
 from viam_session_bridge.core.velocity import Velocity
 
 Event = Action | MachineEvent
 
-REFUSALS_TOLD_EVERY = 1.0  # s, for each base and reason; all are counted
+REFUSALS_REPORTED_EVERY = 1.0  # s, for each base and reason; all are counted
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,15 @@ class Out:
     """
     What a feed led to: calls to hand over, and what to tell.
 
-    ``opened`` and ``closed`` name the machines to connect to and to let go of (R18).
+    ``opened`` and ``closed`` name the machines to connect to and to let go of (R18). ``wake_at``:
+    when to :meth:`Bridge.tick` next, s.
     """
 
     calls: list[Call]
     events: list[Event]
     opened: list[str]
     closed: list[str]
+    wake_at: float
 
 
 class Bridge:
@@ -95,14 +97,13 @@ class Bridge:
             configuration.level_timeout,
         )
         # A stop goes out to sub-parts first, the deepest before all (R18).
-        self._deepest_first = self._shutdown_order.deepest_first()
+        order = self._shutdown_order.deepest_first()
+        self._deepest_first = [self.machines[name] for name in order]
         self._call_timeouts = {one.name: one.call_timeout for one in configuration.machines}
         self._end_stops_at: dict[str, float] = {}  # machines, before the exit (R19)
         self._opened: list[str] = []
-        self._touched: set[str] = set()
-        self._drained: set[str] = set()  # machines, since the last `next_deadline`
         self._events: list[Event] = []
-        self._refusal_told: dict[tuple[str, Refusal], float] = {}
+        self._refusal_reported_at: dict[tuple[str, Refusal], float] = {}
 
     # From the publishers
 
@@ -116,70 +117,80 @@ class Bridge:
         taken_at: float | None = None,
     ) -> None:
         """
-        Take a command for every base that listens to the topic.
+        Accept or refuse a command for every base that listens to the topic.
 
         :param stamp_age: s since the message's stamp, negative for one in the future; None where
             the message has none
         :param taken_at: when the message was taken from ROS: a process that was frozen between
             there and here must not act on it (R2)
         """
-        if self._too_late(taken_at, now):
+        if taken_at is not None and now - taken_at > self._latest:
+            self.discarded += 1
             self.discard(client, topic, velocity, now)
             return
-        self._take(self.table.expire(now))
+        if due := self.table.expire(now):
+            self._carry_out(due)
         for base in self._by_topic[topic]:
-            limited = velocity.limited(base.max_linear_speed, base.max_angular_speed)
+            limited = velocity
+            if base.max_linear_speed or base.max_angular_speed:
+                limited = velocity.limited(base.max_linear_speed, base.max_angular_speed)
             refusal = self._refusal(client, base, stamp_age, now)
-            self._take(self.table.command(client, base.name, limited, now, refusal))
-        self._signed(client, now)
+            self._carry_out(self.table.command(client, base.name, limited, now, refusal))
+        if self._machines_stop:
+            self._signed(client, now)
 
     def discard(self, client: str, topic: str, velocity: Velocity | None, now: float) -> None:
         """
-        Take that a command was discarded, for its age or after a freeze: it is refused (R2).
+        Refuse a command that was discarded, for its age or after a freeze (R2).
 
         :param velocity: what it said; None where it could not be read
         """
         for base in self._by_topic[topic]:
-            self._take(self.table.discard(client, base.name, velocity, now))
+            self._carry_out(self.table.discard(client, base.name, velocity, now))
 
     def heartbeat(
         self, client: str, topic: str, own: bool, now: float, taken_at: float | None = None
     ) -> None:
         """
-        Take a heartbeat for a client of the topic.
+        Handle a heartbeat for a client of the topic.
 
         :param own: whether the client's own node sent it
         :param taken_at: as in :meth:`command`
         """
-        if self.active and not self._too_late(taken_at, now):
-            mode = self._by_topic[topic][0].sessions
-            self._take(self.table.heartbeat(client, mode, own, now))
+        if not self.active:
+            return
+        if taken_at is not None and now - taken_at > self._latest:
+            self.discarded += 1
+            return
+        mode = self._by_topic[topic][0].sessions
+        self._carry_out(self.table.heartbeat(client, mode, own, now))
+        if self._machines_stop:
             self._signed(client, now)
 
     def left(self, client: str, now: float) -> None:
-        """Take that a client's publisher left the graph."""
-        self._take(self.table.left(client, now))
+        """Handle the departure of a client's publisher from the graph."""
+        self._carry_out(self.table.left(client, now))
 
-    def seen(self, client: str) -> None:
-        """Take that the graph shows a client's publisher."""
+    def seen(self, client: str, now: float) -> None:
+        """Handle the appearance of a client's publisher in the graph."""
         self.table.seen(client)
 
     # From the machines
 
     def channel(self, machine: str, ready: bool, now: float) -> None:
-        """Take that the channel to a machine became ready or is so no longer."""
-        self._touch(machine).channel(ready, now)
+        """Handle that the channel to a machine connected, or is so no longer."""
+        self.machines[machine].channel(ready, now)
 
     def answered(self, call: Call, answer: Answer, now: float) -> None:
-        """Take the end of a call."""
-        self._take(self.table.expire(now))
-        displaced = self._touch(call.machine).answered(call.number, answer, now)
+        """Handle the end of a call."""
+        if due := self.table.expire(now):
+            self._carry_out(due)
+        displaced = self.machines[call.machine].answered(call.number, answer, now)
         if displaced:
             self.table.displaced(displaced)
         if self._machines_stop and answer.window:
-            # A session is over for all machines when it is for the first of them (R16).
-            windows = (machine.sessions.window for machine in self.machines.values())
-            self.table.set_window(min(window for window in windows if window))
+            sessions = (machine.sessions for machine in self.machines.values())
+            self.table.set_window(shortest_window(sessions))
 
     # From the node
 
@@ -188,7 +199,7 @@ class Bridge:
         self.active = True
         for machine in self._shutdown_order.open_all():
             self._opened.append(machine)
-            self._touch(machine).opened(now)
+            self.machines[machine].opened(now)
 
     def deactivate(self, now: float) -> None:
         """
@@ -198,62 +209,57 @@ class Bridge:
         """
         self.active = False
         self._shutdown_order.begin()
-        self._take(self.table.end_all(now))
+        self._carry_out(self.table.end_all(now))
         for machine in self._shutdown_order.open:
-            self._touch(machine).stop_commanded(now)
+            self.machines[machine].stop_commanded(now)
 
-    def exits(self, at: float) -> None:
-        """Take when the process is to exit: no further Stop begins right before (R19)."""
+    def exits(self, at: float, now: float) -> None:
+        """Begin no further Stop right before ``at``, when the process exits (R19)."""
         self._end_stops_at = {
             machine: at - timeout for machine, timeout in self._call_timeouts.items()
         }
-        for machine in self.machines:
-            self._touch(machine).allow_further_stops(True)
+        for machine in self.machines.values():
+            machine.allow_further_stops(True)
 
     # Time
 
     def tick(self, now: float) -> None:
         """Do what time alone brings about; for the lapse clock only (R12)."""
-        self._take(self.table.expire(now))
-        for machine in [name for name, at in self._end_stops_at.items() if at <= now]:
-            del self._end_stops_at[machine]
-            self._touch(machine).allow_further_stops(False)
-        for machine in self.machines:
-            self._touch(machine).tick(now)
+        self._carry_out(self.table.expire(now))
+        for name in [name for name, at in self._end_stops_at.items() if at <= now]:
+            del self._end_stops_at[name]
+            self.machines[name].allow_further_stops(False)
+        for machine in self.machines.values():
+            machine.tick(now)
 
     def drain(self, now: float) -> Out:
         """Return what the feeds since the last call led to."""
         calls: list[Call] = []
         events, self._events = self._events, []
         for machine in self._deepest_first:
-            if machine in self._touched:
-                handed_over, of_machine = self.machines[machine].drain(now)
-                calls += handed_over
-                events += of_machine
-        self._drained |= self._touched
-        self._touched.clear()
+            if machine.due_at <= now:
+                calls += machine.drain(now)
+            if machine.events:
+                events += machine.events
+                machine.events.clear()
         if len(calls) > 1:  # stops before all else
             calls.sort(key=lambda call: not isinstance(call.request, StopBase))
-        closed = self._shutdown_order.step(
-            lambda machine: not self.machines[machine].not_final(), now
-        )
-        for machine in closed:
-            events.append(self.machines[machine].closed(now))
-        opened, self._opened = self._opened, []
-        return Out(calls, events, opened, closed)
-
-    def next_deadline(self) -> float | None:
-        """Return when to :meth:`tick` next for all that was drained since this was last asked."""
-        drained, self._drained = self._drained, set()
-        of_machines = [self.machines[machine].next_deadline() for machine in drained]
-        of_exit = self._end_stops_at.values()
-        return soonest(
-            (
-                self.table.next_deadline(),
-                self._shutdown_order.next_deadline(),
-                *of_exit,
-                *of_machines,
+        closed: list[str] = []
+        if self._shutdown_order.has_begun:
+            closed = self._shutdown_order.step(
+                lambda name: not self.machines[name].not_final(), now
             )
+            events += [self.machines[name].closed(now) for name in closed]
+        opened, self._opened = self._opened, []
+        return Out(calls, events, opened, closed, self.next_deadline())
+
+    def next_deadline(self) -> float:
+        """Return when to :meth:`tick` next."""
+        return min(
+            self.table.next_deadline(),
+            self._shutdown_order.next_deadline(),
+            *self._end_stops_at.values(),
+            *[machine.next_deadline() for machine in self._deepest_first],
         )
 
     # For the node and the overview
@@ -294,43 +300,33 @@ class Bridge:
             now,
         )
 
-    def _too_late(self, taken_at: float | None, now: float) -> bool:
-        late = taken_at is not None and now - taken_at > self._latest
-        self.discarded += late
-        return late
-
-    def _take(self, actions: list[Action]) -> None:
+    def _carry_out(self, actions: list[Action]) -> None:
         for one in actions:
             if isinstance(one, Forward):
-                self._touch(self._bases[one.base].machine).forward(one)
+                self.machines[self._bases[one.base].machine].forward(one)
                 continue
             if isinstance(one, Stop):
                 name = self._bases[one.base].machine
-                if name not in self._shutdown_order.open or not self._touch(name).stop(one):
+                if name not in self._shutdown_order.open or not self.machines[name].stop(one):
                     continue  # it reaches nobody, or is nothing new
             elif isinstance(one, SessionEnded):
                 for machine in self.machines.values():
                     machine.ended(one.session)
-            elif isinstance(one, Refused) and not self._worth_telling(one):
+            elif isinstance(one, Refused) and not self._worth_reporting(one):
                 continue
             self._events.append(one)
 
     def _signed(self, client: str, now: float) -> None:
-        if not self._machines_stop:
-            return
+        """Pass on a client's sign of life to all machines (R16)."""
         session = self.table.session(client)
         if session is not None and session.sign == now:
-            for machine in self.machines:
-                self._touch(machine).signed(session.number, now)
+            for machine in self.machines.values():
+                machine.signed(session.number, now)
 
-    def _worth_telling(self, refused: Refused) -> bool:
+    def _worth_reporting(self, refused: Refused) -> bool:
         key = refused.base, refused.reason
         self.refusals[key] += 1
-        if refused.at < self._refusal_told.get(key, float('-inf')) + REFUSALS_TOLD_EVERY:
+        if refused.at < self._refusal_reported_at.get(key, AT_ONCE) + REFUSALS_REPORTED_EVERY:
             return False
-        self._refusal_told[key] = refused.at
+        self._refusal_reported_at[key] = refused.at
         return True
-
-    def _touch(self, machine: str) -> MachineControl:
-        self._touched.add(machine)
-        return self.machines[machine]

@@ -1,17 +1,19 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-How many commands a machine gets at once, and whose turn is next (R14).
+How many commands a machine gets at once, and whose turn is next.
 
 On a computer that cannot keep up, calls under way only slow each other down, and a stop with
 them. So no more than a few are; a base that has to wait sends the newest of its commands when its
 turn comes. A call that takes long does not count for long: slow or hung bases keep no other
-waiting, and on a machine of a few bases nobody ever waits. Stops never do. Pure.
+waiting, and on a machine of a few bases nobody ever waits. Stops never do.
 """
 
 from __future__ import annotations
 
 from itertools import islice
+
+from viam_session_bridge.core.timing import AT_ONCE, NEVER
 
 MOST = 3
 """Commands that may be under way to a machine."""
@@ -26,10 +28,10 @@ class ConcurrencyLimit:
     def __init__(self) -> None:
         """Start with none."""
         self._under_way: dict[int, float] = {}  # by call, the oldest first
-        self._waiting: dict[str, None] = {}  # in the order of their turns
+        self.waiting: dict[str, None] = {}  # bases, in the order of their turns
 
     def has_room(self, now: float) -> bool:
-        """Tell whether one more may go."""
+        """Return whether one more may go."""
         while self._under_way:
             number, at = next(iter(self._under_way.items()))
             if at + YOUNG > now:
@@ -38,31 +40,31 @@ class ConcurrencyLimit:
         return len(self._under_way) < MOST
 
     def wait(self, base: str) -> None:
-        """Take that a base's command found no room; one that waits already keeps its turn."""
-        self._waiting[base] = None
+        """Have a base wait for its turn; one that waits already keeps its turn."""
+        self.waiting[base] = None
 
     def sent(self, base: str, number: int, now: float) -> None:
-        """Take that a base's command was handed over."""
+        """Note that a base's command was handed over."""
         self._under_way[number] = now
-        self._waiting.pop(base, None)
+        self.waiting.pop(base, None)
 
     def answered(self, number: int) -> None:
-        """Take that a call ended."""
+        """Note that a call ended."""
         self._under_way.pop(number, None)
 
     def turns(self, now: float) -> list[str]:
         """Take out and return the bases that come before all others now."""
-        if not self._waiting or not self.has_room(now):
+        if not self.waiting or not self.has_room(now):
             return []
-        bases = list(islice(self._waiting, MOST - len(self._under_way)))
+        bases = list(islice(self.waiting, MOST - len(self._under_way)))
         for base in bases:
-            del self._waiting[base]
+            del self.waiting[base]
         return bases
 
-    def next_turn(self) -> float | None:
-        """Return when to ask for :meth:`turns` again; at once where that has passed."""
-        if not self._waiting:
-            return None
+    def next_turn(self) -> float:
+        """Return when to ask for :meth:`turns` again."""
+        if not self.waiting:
+            return NEVER
         if len(self._under_way) < MOST:
-            return 0.0
+            return AT_ONCE
         return next(iter(self._under_way.values())) + YOUNG

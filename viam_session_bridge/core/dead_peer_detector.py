@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Whether a machine with an open Stop is still reached, or the connection leads nowhere (R7).
+R7, *Deadline*: whether a machine with an open Stop is still reached.
 
 A link that is half open takes calls and answers none; TCP notices after minutes. While a Stop is
 open and nothing came from the machine for a second, it is asked something; after three questions
@@ -13,32 +13,35 @@ long must come to its end on one of them. Pure: time is handed in.
 
 from __future__ import annotations
 
-from viam_session_bridge.core.backoff import Backoff
+from viam_session_bridge.core.timing import Backoff, NEVER
 
 PATIENCE, LONGEST_PATIENCE = 1.0, 60.0  # s, without a word from the machine
 QUESTIONS = 3  # without an answer
 
 
 class DeadPeerDetector:
-    """The words from one machine while a Stop to it is open."""
+    """The answers of one machine while a Stop to it is open."""
 
     def __init__(self) -> None:
         """Start with no Stop open."""
+        self.listens = False  # whether it matters that the machine answers
         self._open = False
         self._backoff = Backoff(PATIENCE, LONGEST_PATIENCE)
         self._patience = self._backoff.take()
-        self._ask_at: float | None = None
-        self._asking = False
+        self._ask_at = NEVER
+        self._is_asked = False
         self._unanswered = 0
 
     def watch(self, stop_is_open: bool, now: float) -> None:
-        """Take whether a Stop is open on a connection that is there."""
+        """Watch while a Stop is open on a connection that is there."""
         if stop_is_open != self._open:
             self._open = stop_is_open
+            self.listens = True
             self._wait(now)
 
     def heard(self, now: float) -> None:
-        """Take that the machine answered some call."""
+        """Note that the machine answered some call."""
+        self.listens = self._open
         self._backoff.reset()
         self._patience = self._backoff.take()
         if self._open:
@@ -46,15 +49,15 @@ class DeadPeerDetector:
 
     def question_due(self, now: float) -> bool:
         """Whether the machine is to be asked now."""
-        return self._ask_at is not None and self._ask_at <= now
+        return self._ask_at <= now
 
     def asked(self) -> None:
-        """Take that it is asked."""
-        self._ask_at, self._asking = None, True
+        """Note that it is asked."""
+        self._ask_at, self._is_asked = NEVER, True
 
     def question_ended(self, answered: bool, now: float) -> bool:
-        """Take the end of a question; return whether to dial anew."""
-        self._asking = False
+        """Handle the end of a question; return whether to dial anew."""
+        self._is_asked = False
         if not self._open or answered:
             self._wait(now)
             return False
@@ -66,10 +69,10 @@ class DeadPeerDetector:
         self._wait(now)
         return True
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """Return when to ask next."""
         return self._ask_at
 
     def _wait(self, now: float) -> None:
         self._unanswered = 0
-        self._ask_at = now + self._patience if self._open and not self._asking else None
+        self._ask_at = now + self._patience if self._open and not self._is_asked else NEVER

@@ -1,11 +1,16 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-All that is between the bridge and one machine: its bases and its machine sessions.
+All that is between the bridge and one machine: its bases, its sessions and what it is asked.
 
-Pure: what the core decided, answers and time are fed in; :meth:`MachineControl.drain`
-returns the calls to hand to gRPC, in order. Only :meth:`MachineControl.tick`, which the lapse
-clock calls, ever heartbeats a machine session (R12).
+What was decided, answers and time are fed in; :meth:`MachineControl.drain` returns the calls to
+hand to gRPC, in order. A command goes out under the machine session of its client session, which
+is started before its first one (R11); a stop needs none (R7). Only :meth:`MachineControl.tick`,
+which the lapse clock calls, ever heartbeats a machine session (R12). After an outage nothing is
+replayed (R13).
+
+What is due is one number at each level, ``due_at``: whatever changes something sets it to
+``AT_ONCE``, and :meth:`MachineControl.drain`, which looks at what is due, sets it anew.
 """
 
 from __future__ import annotations
@@ -14,44 +19,42 @@ from collections.abc import Callable, Iterable
 
 from viam_session_bridge.configuration.model import StopPolicy
 from viam_session_bridge.core.actions import Cause, Forward, Refusal, Stop
-from viam_session_bridge.core.base_control import BaseControl
+from viam_session_bridge.core.base_control import BaseControl, Command
 from viam_session_bridge.core.concurrency_limit import ConcurrencyLimit
 from viam_session_bridge.core.dead_peer_detector import DeadPeerDetector
-from viam_session_bridge.core.events import (
-    ChannelChanged,
-    LeftToMachine,
-    MachineClosed,
-    MachineEvent,
-)
-from viam_session_bridge.core.handing_over import (
-    ask_whether_it_moves,
-    hand_over_command,
-    hand_over_stop,
-)
-from viam_session_bridge.core.inquiry import Inquiry
+from viam_session_bridge.core.events import ChannelChanged, MachineClosed, MachineEvent
 from viam_session_bridge.core.machine_sessions import MachineSessions
 from viam_session_bridge.core.missing_bases import is_unknown_base, MissingBases
 from viam_session_bridge.core.readiness import Readiness
-from viam_session_bridge.core.request_queue import RequestQueue
 from viam_session_bridge.core.requests import (
     Answer,
     Authenticate,
     Call,
     Diagnose,
+    Doubt,
     GetMachineStatus,
     GetSessions,
     IsMoving,
     ListBases,
     Move,
     Outcome,
+    Purpose,
     Reach,
     Redial,
+    Request,
+    RequestQueue,
     SendHeartbeat,
     StartSession,
     StopBase,
 )
 from viam_session_bridge.core.round_trip import RoundTrip
-from viam_session_bridge.core.timing import soonest
+from viam_session_bridge.core.stop_policy import MachineStops, SignedSessions
+from viam_session_bridge.core.timing import AT_ONCE, NEVER
+from viam_session_bridge.core.unresolved_commands import Probe
+from viam_session_bridge.core.velocity import ZERO
+from viam_session_bridge.core.verification import Verification
+
+LONGEST_ZERO = 0.25  # s, for the zero velocity after an error: the next Stop waits for it (R7)
 
 
 class MachineControl:
@@ -77,46 +80,48 @@ class MachineControl:
         :param window: s, the bridge's ``heartbeat_window``
         :param call_timeout: s, the deadline of every call but Stop
         :param stop_timeout: s, the first deadline of a Stop
-        :param random: a number from 0 to 1, see :class:`BaseControl`
+        :param random: a number from 0 to 1, see :class:`StopControl`
         """
         self.machine = machine
         self.ready = False
-        self._machine_stops = stop_policy is StopPolicy.MACHINE
+        self.due_at = NEVER  # when to drain
+        self.events: list[MachineEvent] = []  # for the bridge to take
+        machine_stops = stop_policy is StopPolicy.MACHINE
         self.bases = {
             base: BaseControl(
                 base,
                 window,
                 stop_timeout,
-                leaves_displaced=self._machine_stops,
+                self.events,
+                leaves_displaced=machine_stops,
                 random=random,
             )
             for base in bases
         }
-        self.sessions = MachineSessions(
-            machine,
-            max_sessions,
-            call_timeout,
-            allow_unsupervised,
-            beat_at_signs=self._machine_stops,
+        self.sessions = (SignedSessions if machine_stops else MachineSessions)(
+            machine, max_sessions, call_timeout, allow_unsupervised, self.events
         )
         self._queue = RequestQueue(machine, call_timeout)
         self._limit = ConcurrencyLimit()
-        self._readiness = Readiness(machine, authenticates, self._queue)
-        self._dead_peer_detector = DeadPeerDetector()
-        self._inquiry = Inquiry(
-            machine, self.bases, self._queue, self.sessions, asks_first=self._machine_stops
+        self._readiness = Readiness(machine, authenticates, self._queue, self.events)
+        self._dead_peer = DeadPeerDetector()
+        self._probe = Probe([control.stops.unresolved for control in self.bases.values()])
+        self._verification = Verification(self._queue, self.sessions, self.events)
+        self._machine_stops = MachineStops(
+            machine,
+            machine_stops,
+            self.bases,
+            self._queue,
+            self.sessions,
+            self._verification,
+            self.events,
         )
         self._missing_bases = MissingBases(self._queue)
-        self._round_trip = RoundTrip(machine, self._queue)
+        self._round_trip = RoundTrip(machine, self._queue, self.events)
         self._further_stops = True  # False in the last moments before the exit (R19)
-        self._to_report = False  # foreign sessions, once the channel is ready
-        self._events: list[MachineEvent] = []
-        self._touched: dict[str, BaseControl] = {}  # since the last drain
-        self._due: dict[str, float] = {}  # when a base is due, where it is ever
-        # Kept, for all bases would be asked for each command.
-        self._stop_is_open: set[str] = set()
+        self._ask_at = NEVER  # when to look what is to be asked
 
-    # From the core
+    # From the sessions
 
     def refusal(
         self, client: str, session: int | None, needs_session: bool, now: float
@@ -134,52 +139,43 @@ class MachineControl:
         return None
 
     def forward(self, forward: Forward) -> None:
-        """Take an accepted command."""
-        if self._touch(forward.base).forward(forward):
-            self._inquiry.commanded(forward.base)
+        """Have an accepted command sent."""
+        self.due_at = AT_ONCE
+        base = forward.base
+        if self.bases[base].forward(forward):
+            if self._verification.bases:
+                self._verification.commanded(base)
+            if self._machine_stops.in_force:
+                self._machine_stops.commanded(base)
         if forward.session:
             self.sessions.open(forward.client, forward.session, self._is_stopped)
 
     def stop(self, stop: Stop) -> bool:
-        """
-        Take a stop; return False where it changes nothing or is left to the machine (R16).
-
-        The machine knows nothing of a base which was last driven without a machine session.
-        """
+        """Stop a base; return False where that changes nothing or is left to the machine."""
         control = self._touch(stop.base)
-        if stop.base in self._inquiry.undecided and not stop.of_session_end:
-            return False  # of a command that came too late: deactivation decides
-        if stop.of_session_end and self._machine_stops and control.last_sid:
-            control.left_to_machine()
-            if stop.cause is Cause.DEACTIVATED and control.unresolved:
-                control.stop(stop)  # what may run late is nobody's to stop but ours
-            elif stop.cause is Cause.DEACTIVATED:
-                control.waiting = None
-                self._inquiry.stop_unless_foreign(stop)
-            elif control.waiting is not None:  # it fails, and no older one may live on (R10)
-                control.fail_waiting(Cause.NO_SESSION, 'its session ended', stop.at)
-            elif control.pending is None:
-                self._leave_to_machine(control, self.sessions.lapses_by(control.last_sid), stop.at)
-            return False
-        return control.stop(stop)
+        return not self._machine_stops.takes(stop) and control.stop(stop)
 
     def signed(self, session: int, now: float) -> None:
-        """Take a sign of life of a client session's client."""
-        self.sessions.signed(session, now)
+        """Note a sign of life of a client session, where it is heartbeated for these (R16)."""
+        if isinstance(self.sessions, SignedSessions):
+            self.sessions.signed(session, now)
 
     def ended(self, session: int) -> None:
-        """Take that a client session ended."""
+        """Leave the machine session of a client session that ended to lapse."""
         self.sessions.ended(session)
 
     def not_final(self) -> dict[str, bool]:
         """Return the bases whose stop is not final or not decided, and if one was acknowledged."""
-        undecided = dict.fromkeys(self._inquiry.undecided, False)
-        pending = {base: one.pending for base, one in self.bases.items() if not one.is_final}
-        return undecided | {base: bool(one and one.acknowledged) for base, one in pending.items()}
+        undecided = dict.fromkeys(self._machine_stops.undecided, False)
+        return undecided | {
+            base: control.stops.pending is not None and control.stops.pending.acknowledged
+            for base, control in self.bases.items()
+            if not control.stops.is_final
+        }
 
     def given_up(self) -> list[str]:
         """Return the bases whose stop was given up unacknowledged (R7)."""
-        return [base for base, control in self.bases.items() if control.gave_up]
+        return [base for base, control in self.bases.items() if control.stops.gave_up]
 
     def exit_waits_until(self, now: float) -> float:
         """
@@ -188,184 +184,252 @@ class MachineControl:
         That is the deadline of a Stop that is open, where none was acknowledged before and no
         valid machine session covers the base.
         """
-        deadlines = [
-            open_stop.deadline
-            for control in self.bases.values()
-            if control.pending is not None
-            and not control.pending.acknowledged
-            and (open_stop := control.open_stop()) is not None
-            and not self.sessions.is_valid(control.last_sid, now)
-        ]
-        return max(deadlines, default=0.0)
+        return max(
+            (
+                control.stops.exit_waits_until()
+                for control in self.bases.values()
+                if not self.sessions.is_valid(control.last_sid, now)
+            ),
+            default=0.0,
+        )
 
     def allow_further_stops(self, allowed: bool) -> None:
         """Begin further Stops, or no more: the exit would cut them (R19)."""
         self._further_stops = allowed
         for base in self.bases:
-            self._touch(base).allow_further_stops(allowed)
+            self._touch(base).stops.allow_further_stops(allowed)
 
     def stop_commanded(self, now: float) -> None:
         """Stop every base that was commanded since its last final stop (R19)."""
         for base, control in self.bases.items():
-            if control.commanded and (control.pending is None or control.waiting is not None):
+            stops = control.stops
+            if stops.commanded and (stops.pending is None or control.waiting is not None):
                 self.stop(Stop(base, Cause.DEACTIVATED, '', now))
 
     # From the channel
 
     def channel(self, connected: bool, now: float) -> None:
-        """Take that the channel is connected, or is so no longer."""
+        """Handle that the channel is connected, or is so no longer."""
         self._readiness.channel(connected, now)
-        self._follow_connection(now)
-
-    def _follow_connection(self, now: float) -> None:
-        """Take up when the machine is ready again, and replay nothing (R13)."""
-        ready = self._readiness.ready
-        if ready == self.ready:
-            return
-        self.ready = ready
-        self._events.append(ChannelChanged(self.machine, ready, now))
-        self._missing_bases.channel(ready, now)
-        if ready and self._to_report:
-            self._to_report = False
-            self._inquiry.report_foreign(now)
-        self.sessions.forget_unsupervised()
-        for base in self.bases:
-            control = self._touch(base)
-            if ready:
-                control.connected(now)
-            else:
-                control.fail_waiting(Cause.FAILED, 'the machine cannot be reached', now)
+        self._follow_readiness(now)
 
     def opened(self, now: float) -> None:
-        """Take that the channel is being opened."""
+        """Wait for the channel that is being opened."""
+        self.due_at = self._ask_at = AT_ONCE
         self._readiness.opened(now)
-        self._inquiry.begin()
-        if not self.ready:
-            self._to_report = not self._machine_stops
+        self._machine_stops.opened(self.ready)
 
     def closed(self, now: float) -> MachineClosed:
-        """Take that the channel is given up, all stops being final (R18)."""
+        """Let go of the channel, all stops being final (R18)."""
         self.ready = False
         for control in self.bases.values():
-            control.closed()
+            self._touch(control.base).stops.closed()
         self._readiness.closed()
         self._missing_bases = MissingBases(self._queue)
-        self._inquiry.end()
+        self._verification.end()
+        self._machine_stops.closed()
         return MachineClosed(self.machine, now)
 
     def answered(self, number: int, answer: Answer, now: float) -> str:
         """
-        Take the end of a call.
+        Handle the end of a call.
 
         :return: the base whose last command another client's call took the place of (R16), or ''
         """
         request = self._queue.answered(number)
         self._limit.answered(number)
-        if answer.outcome.answered and not isinstance(request, (Authenticate, Diagnose, Redial)):
-            self._dead_peer_detector.heard(now)
-        self._round_trip.call_ended(request, answer, now)
-        if answer.outcome is Outcome.UNAUTHENTICATED:
-            of_base = isinstance(request, (Move, StopBase, IsMoving))
-            self._readiness.refused(number, answer.detail, now, of_base=of_base)
-            self._follow_connection(now)
-        if isinstance(request, Authenticate):
-            self._readiness.authenticated(number, answer, now)
-            self._follow_connection(now)
-        elif isinstance(request, StartSession):
+        if isinstance(request, (Move, StopBase)):
+            return self._base_answered(request, number, answer, now)
+        self._any_answered(request, number, answer, now)
+        self.due_at = self._ask_at = AT_ONCE
+        stops: Iterable[Stop | None] = ()
+        if isinstance(request, StartSession):
             self._start_answered(number, answer, now)
         elif isinstance(request, SendHeartbeat):
             client = self.sessions.beat_answered(number, request.sid, answer, now)
             if client is not None:
                 self._stop_bases_of(request.sid, client, '', now)
+        elif isinstance(request, IsMoving):
+            stops = (self._moving_answered(request, number, answer, now),)
+        elif isinstance(request, GetSessions):
+            for base in self.bases:  # commands of any may count as answered by this
+                self._touch(base)
+            if request.purpose is Purpose.SETTLE:
+                self._probe.answered(answer.outcome, now)
+            elif request.purpose is Purpose.VERIFY:
+                verification = self._verification
+                stops = (verification.sessions_answered(request.about, number, answer, now),)
+            elif request.purpose is not Purpose.ROUND_TRIP:
+                stops = self._machine_stops.sessions_answered(
+                    number, request.purpose, request.about, answer, now
+                )
+        elif isinstance(request, Reach):
+            if self._dead_peer.question_ended(answer.outcome.answered, now):
+                self._queue.call(Redial())
+        elif isinstance(request, (ListBases, GetMachineStatus)):
+            self.events += self._missing_bases.listed(number, answer, now)
         elif isinstance(request, Diagnose):
             self._readiness.diagnosed(answer, now)
-        elif isinstance(request, (ListBases, GetMachineStatus)):
-            self._events += self._missing_bases.listed(number, answer, now)
-        elif isinstance(request, Reach):
-            if self._dead_peer_detector.question_ended(answer.outcome.answered, now):
-                self._queue.call(Redial())
-        elif isinstance(request, (IsMoving, GetSessions)):
-            if isinstance(request, GetSessions):
-                for base in self.bases:  # commands of any may count as answered by this
-                    self._touch(base)
-            else:
-                self._touch(request.base)
-            for stop in self._inquiry.answered(number, request, answer, now):
+        elif isinstance(request, Authenticate):
+            self._readiness.authenticated(number, answer, now)
+            self._follow_readiness(now)
+        for stop in stops:
+            if stop is not None:
                 self._touch(stop.base).stop(stop)
-        elif isinstance(request, (Move, StopBase)):
-            if answer.outcome is Outcome.SESSION_EXPIRED and isinstance(request, Move):
-                client = self.sessions.expired(request.sid, now)
-                if client is not None:
-                    self._stop_bases_of(request.sid, client, request.base, now)
-            control = self._touch(request.base)
-            unknown = is_unknown_base(answer)
-            control.answered(number, answer.outcome, answer.detail, now, unknown)
-            self._inquiry.base_answered(answer)
-            self._events += self._missing_bases.answered(request.base, answer, now)
-            if control.displaced:
-                control.displaced = False
-                return request.base
         return ''
 
     # Time, and what is due
 
     def tick(self, now: float) -> None:
-        """Do what time alone brings about; called by the lapse clock only (R12)."""
-        for base, at in self._due.items():
-            if at <= now:
-                self._touch(base)
-        self._inquiry.verify(now)
+        """Heartbeat the machine sessions that are due; for the lapse clock only (R12)."""
         for machine_session in self.sessions.beats_due(now):
             number = self._queue.call(SendHeartbeat(machine_session.sid))
             self.sessions.beat(machine_session, number, now)
+            self.due_at = AT_ONCE
 
-    def next_deadline(self) -> float | None:
-        """Return when :meth:`tick` and :meth:`drain` are to be called next."""
-        of_bases = min(self._due.values(), default=None)
-        asks = (
-            self._inquiry.next_deadline(),
-            self._readiness.next_deadline(),
-            self._dead_peer_detector.next_deadline(),
-            self._missing_bases.next_deadline(),
-        )
-        return soonest((of_bases, self.sessions.next_beat(), self._limit.next_turn(), *asks))
+    def next_deadline(self) -> float:
+        """Return when to :meth:`tick` and :meth:`drain` next."""
+        return min(self.due_at, self.sessions.next_beat())
 
-    def drain(self, now: float) -> tuple[list[Call], list[MachineEvent]]:
-        """Return the calls to hand over now, and what happened since."""
-        events, self._events = self._events, []
-        touched, self._touched = self._touched, {}
-        if turns := self._limit.turns(now):
-            touched = {base: self.bases[base] for base in turns} | touched
-        for control in touched.values():
-            control.tick(now)
-            if hand_over_command(control, self.sessions, self._queue, self._limit, now):
-                # It may have been accepted before the base was left to the machine (R16).
-                self._inquiry.verification.commanded(control.base)
+    def drain(self, now: float) -> list[Call]:
+        """Do what is due, and return the calls to hand over now."""
+        if self._limit.waiting:
+            for base in self._limit.turns(now):
+                self._look_after(self.bases[base], now)
+        due_at = NEVER
+        for control in self.bases.values():
+            if control.due_at <= now:
+                self._look_after(control, now)
+            if control.due_at < due_at:
+                due_at = control.due_at
+        if self._ask_at <= now:
+            self._ask(now)
+        self.due_at = min(due_at, self._ask_at)
+        if self._limit.waiting:
+            self.due_at = min(self.due_at, self._limit.next_turn())
+        return self._queue.take()
+
+    def _look_after(self, control: BaseControl, now: float) -> None:
+        """Hand over what is due of a base."""
+        control.tick(now)
+        command = control.sendable()
+        if command is not None and self._hand_over_command(control, command, now):
+            # It may have been accepted before the base was left to the machine (R16).
+            if self._verification.bases:
+                self._verification.commanded(control.base)
+            self._machine_stops.left.pop(control.base, None)
+        elif control.stops.pending is not None:
+            self._hand_over_stop(control, now)
+        elif control.standing_zero.due_at <= now:
+            control.standing_zero.asked()
+            self._queue.call(IsMoving(control.base, Doubt.STANDING))
+        control.due_at = control.next_deadline()
+
+    def _hand_over_command(self, control: BaseControl, command: Command, now: float) -> bool:
+        """Hand over a command, or the start of its machine session; return whether it went."""
+        sid = ''
+        if command.forward.session and not self.sessions.unsupervised:
+            machine_session = self.sessions.of(command.forward.session)
+            if machine_session is None:
+                control.fail_waiting(Cause.NO_MACHINE_SESSION, 'its session ended', now)
+                return False
+            sid = machine_session.sid
+            if not sid:
+                if not machine_session.starting:
+                    number = self._queue.call(StartSession(machine_session.resume))
+                    self.sessions.start(machine_session, number, now)
+                return False
+        if not self._limit.has_room(now):
+            self._limit.wait(control.base)
+            return False
+        number = self._queue.call(Move(control.base, command.forward.velocity, sid))
+        if sid:
+            self.sessions.used(sid, now)
+        self._limit.sent(control.base, number, now)
+        control.sent(number, sid, now + self._queue.timeout)
+        return True
+
+    def _hand_over_stop(self, control: BaseControl, now: float) -> None:
+        """Hand over a Stop, the zero velocity after its first error, or a question (R7)."""
+        stops = control.stops
+        if stops.zero_due():
+            sid = control.last_sid
+            if self.sessions.is_valid(sid, now):
+                timeout = min(self._queue.timeout, LONGEST_ZERO)
+                number = self._queue.call(Move(control.base, ZERO, sid), timeout)
+                self.sessions.used(sid, now)
+                stops.zero_sent(number, now + timeout)
             else:
-                hand_over_stop(control, self.sessions, self._queue, now)
-                ask_whether_it_moves(control, self._queue, now)
-            if control.open_stop() is not None:
-                self._stop_is_open.add(control.base)
-            else:
-                self._stop_is_open.discard(control.base)
-            if control.events:
-                self._inquiry.note_final(control, now)
-                events += control.events
-                control.events = []
-            if (due_at := control.next_deadline()) is not None:
-                self._due[control.base] = due_at
-            else:
-                self._due.pop(control.base, None)
-        self._detect_stall(now)
-        self._readiness.ask(now)
-        self._inquiry.ask(now)
-        self._missing_bases.ask(now)
+                stops.zero_spared()
+        if stops.stop_due_at() <= now:
+            stops.sent(self._queue.call(StopBase(control.base), stops.timeout()), now)
+            self._ask_at = AT_ONCE
+        if stops.watch_due(now):
+            stops.watched()
+            self._queue.call(IsMoving(control.base, Doubt.UNANSWERED))
+
+    def _ask(self, now: float) -> None:
+        """Ask what is due; how often is up to whoever asks."""
+        # Not where no Stop could follow on a new connection: the exit waits for this one (R19).
+        is_open = any(control.stops.open for control in self.bases.values())
+        self._dead_peer.watch(self.ready and self._further_stops and is_open, now)
+        if self._dead_peer.question_due(now):
+            self._dead_peer.asked()
+            self._queue.call(Reach())
+        if self._probe.due_at() <= now:
+            self._probe.sent(now)
+            self._queue.call(GetSessions())
+        asking = (self._readiness, self._verification, self._machine_stops, self._missing_bases)
+        for one in asking:
+            one.ask(now)
         self._round_trip.ask(now)
-        for one in (self.sessions, self._inquiry, self._readiness, self._round_trip):
-            if one.events:
-                events += one.events
-                one.events = []
-        return self._queue.take(), events
+        self._ask_at = min(
+            self._dead_peer.next_deadline(),
+            self._probe.due_at(),
+            *(one.next_deadline() for one in asking),
+        )
+
+    # Answers
+
+    def _base_answered(
+        self, request: Move | StopBase, number: int, answer: Answer, now: float
+    ) -> str:
+        """Handle the end of a command or a Stop; a command that succeeds changes little else."""
+        is_command = isinstance(request, Move)
+        base, outcome = request.base, answer.outcome
+        usual = is_command and outcome is Outcome.OK and base in self._missing_bases.known
+        usual = usual and not (
+            self._dead_peer.listens or self._round_trip.listens or self._machine_stops.in_force
+        )
+        if not usual:
+            self._ask_at = AT_ONCE
+            self._any_answered(request, number, answer, now)
+            if outcome is Outcome.SESSION_EXPIRED and isinstance(request, Move):
+                client = self.sessions.expired(request.sid, now)
+                if client is not None:
+                    self._stop_bases_of(request.sid, client, base, now)
+        self.due_at = AT_ONCE
+        control = self.bases[base]
+        unknown = outcome is Outcome.FAILED and is_unknown_base(answer)
+        final = control.answered(number, outcome, answer.detail, now, unknown)
+        if final is not None and not control.stops.commanded:
+            self._verification.final(base, final)
+        if not usual:
+            self.events += self._missing_bases.answered(base, answer, now)
+        displaced, control.displaced = control.displaced, False
+        return base if displaced else ''
+
+    def _any_answered(
+        self, request: Request, number: int, answer: Answer, now: float
+    ) -> None:
+        """Draw from an answer what it says of the machine."""
+        if answer.outcome.answered and not isinstance(request, (Authenticate, Diagnose, Redial)):
+            self._dead_peer.heard(now)
+        self._round_trip.call_ended(request, answer, now)
+        if answer.outcome is Outcome.UNAUTHENTICATED:
+            of_base = isinstance(request, (Move, StopBase, IsMoving))
+            self._readiness.refused(number, answer.detail, now, of_base=of_base)
+            self._follow_readiness(now)
 
     def _start_answered(self, number: int, answer: Answer, now: float) -> None:
         machine_session = self.sessions.start_answered(number, answer, now)
@@ -374,45 +438,67 @@ class MachineControl:
         started = machine_session.sid or self.sessions.unsupervised
         for base, control in self.bases.items():
             waiting = control.waiting
-            if waiting is None or waiting.forward.session != machine_session.session:
-                continue
-            self._touch(base)
-            if not started:
-                control.fail_waiting(Cause.NO_SESSION, answer.detail, now)
+            if waiting is not None and waiting.forward.session == machine_session.session:
+                self._touch(base)
+                if not started:
+                    control.fail_waiting(Cause.NO_MACHINE_SESSION, answer.detail, now)
+
+    def _moving_answered(
+        self, request: IsMoving, number: int, answer: Answer, now: float
+    ) -> Stop | None:
+        base = request.base
+        self._touch(base)
+        if request.doubt is Doubt.VERIFY:
+            return self._verification.answered(base, number, answer, now)
+        if request.doubt is Doubt.LEFT:
+            self._machine_stops.moving_answered(base, number, answer, now)
+        elif request.doubt is Doubt.UNANSWERED:
+            self.bases[base].stops.watch_answered(answer.moving, now)
+        elif (answer.moving or answer.outcome is not Outcome.OK) and (
+            not self._machine_stops.asks_who_drives(base)
+        ):
+            self.bases[base].stop_standing(now)
+        return None
+
+    def _follow_readiness(self, now: float) -> None:
+        """Go on when the machine is ready again, and replay nothing (R13)."""
+        self.due_at = self._ask_at = AT_ONCE
+        ready = self._readiness.ready
+        if ready == self.ready:
+            return
+        self.ready = ready
+        self.events.append(ChannelChanged(self.machine, ready, now))
+        self._missing_bases.channel(ready, now)
+        if ready:
+            self._machine_stops.ready(now)
+        self.sessions.forget_unsupervised()
+        for base in self.bases:
+            control = self._touch(base)
+            if ready:
+                control.stops.connected(now)
+            else:
+                control.fail_waiting(Cause.FAILED, 'the machine cannot be reached', now)
 
     def _stop_bases_of(self, sid: str, client: str, except_base: str, now: float) -> None:
+        """Stop the other bases that an expired machine session used last (R13)."""
         for base, control in self.bases.items():
-            if control.last_sid != sid or base == except_base or not control.commanded:
+            if control.last_sid != sid or base == except_base or not control.stops.commanded:
                 continue
-            if self._machine_stops:
-                self._leave_to_machine(control, now, now)
+            if self._machine_stops.in_force:
+                self._machine_stops.leave(base, now, now)
             else:
-                self.stop(Stop(base, Cause.EXPIRED, client, now))
-
-    def _leave_to_machine(self, control: BaseControl, stopped_by: float, now: float) -> None:
-        """Verify by then that viam-server has stopped a base whose machine session is over."""
-        self._inquiry.verification.left(control.base, max(stopped_by, now), control.lost)
-        self._events.append(LeftToMachine(control.base, None, now))
-
-    def _detect_stall(self, now: float) -> None:
-        """
-        Ask a machine that is silent while a Stop is open; R7 dials it anew then.
-
-        Not where no other could follow on the new connection: the exit waits for this one (R19).
-        """
-        is_open = self.ready and self._further_stops and bool(self._stop_is_open)
-        self._dead_peer_detector.watch(is_open, now)
-        if self._dead_peer_detector.question_due(now):
-            self._dead_peer_detector.asked()
-            self._queue.call(Reach())
+                self._touch(base).stop(Stop(base, Cause.EXPIRED, client, now))
 
     def _is_stopped(self, sid: str) -> bool:
+        """Whether the stops of all bases that a machine session used last are final (R11)."""
         return not any(
             control.last_sid == sid
-            and (control.pending or control.in_flight or self._inquiry.verification.is_left(base))
+            and (control.stops.pending or control.in_flight or base in self._machine_stops.left)
             for base, control in self.bases.items()
         )
 
     def _touch(self, base: str) -> BaseControl:
-        control = self._touched[base] = self.bases[base]
+        """Have a base looked after, and what is to be asked; return the base's control."""
+        control = self.bases[base]
+        control.due_at = self.due_at = self._ask_at = AT_ONCE
         return control

@@ -1,11 +1,18 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The machine sessions of one machine: one for every client session (R11, R13, R15).
+The machine sessions of one machine: one for every client session.
 
-A machine session is started when its client's first command is about to go out, is kept alive by
-the commands themselves and by heartbeats while the client session is alive, and is left to lapse
-afterwards: there is no EndSession. A client's next session resumes it.
+- R11: a machine session is started when its client's first command is about to go out, is kept
+  alive by the commands themselves and by heartbeats while the client session is alive, and is left
+  to lapse afterwards: there is no EndSession. A client's next session resumes it once the stops of
+  its bases are final. A machine has at most ``max_sessions`` of them, ended ones and starts that
+  had no answer included.
+- R13: one that the machine no longer knows is started anew, resuming the old id. Answers for an id
+  that was replaced are ignored.
+- R15: a machine that has no sessions is driven only with ``allow_unsupervised``.
+
+Pure: time is handed in, calls are named by numbers.
 """
 
 from __future__ import annotations
@@ -23,9 +30,9 @@ from viam_session_bridge.core.events import (
     Unsupervised,
 )
 from viam_session_bridge.core.requests import Answer, Outcome
-from viam_session_bridge.core.timing import soonest
+from viam_session_bridge.core.timing import NEVER
 
-LONGEST_WINDOW = 60.0  # s, viam-server's upper bound: assumed until the machine told its own
+LONGEST_WINDOW = 60.0  # s, viam-server's upper bound: assumed until the machine's own is known
 BEATS_PER_WINDOW = 5  # as Viam's SDKs do
 STARTED_REMEMBERED = 2048  # ids, more than a machine lists
 
@@ -54,7 +61,7 @@ class MachineSession:
 
 
 class MachineSessions:
-    """All machine sessions of one machine. Pure: calls are named by numbers."""
+    """All machine sessions of one machine."""
 
     def __init__(
         self,
@@ -62,23 +69,20 @@ class MachineSessions:
         max_sessions: int,
         call_timeout: float,
         allow_unsupervised: bool,
-        *,
-        beat_at_signs: bool = False,
+        events: list[MachineEvent],
     ) -> None:
         """
         Start without any; the middle three are the machine's parameters.
 
-        :param beat_at_signs: heartbeat at signs of life alone, not while a session lives (R16)
+        :param events: where to add what happens
         """
         self.machine = machine
-        self.window = 0.0  # s, the machine's; 0 until it told
+        self.window = 0.0  # s, the machine's; 0 until it is known
         self.unsupervised = False  # it has no sessions, and is driven all the same (R15)
-        self.events: list[MachineEvent] = []
+        self._events = events
         self._max_sessions = max_sessions
         self._call_timeout = call_timeout
         self._allow_unsupervised = allow_unsupervised
-        self._beat_at_signs = beat_at_signs
-        self._signed: dict[int, float] = {}  # by client session, s: those to be heartbeated now
         self._of: dict[int, MachineSession] = {}  # by client session
         self._resting: list[MachineSession] = []  # ended, and not lapsed as far as we know
         self._by_sid: dict[str, MachineSession] = {}
@@ -94,39 +98,39 @@ class MachineSessions:
 
     def has_room(self, client: str, session: int | None, stopped: Stopped, now: float) -> bool:
         """
-        Whether a command of this client session has a place here (R11).
+        Whether a command of this client session can have a machine session (R11).
 
         :param session: None where the command would start one
         :param stopped: see :meth:`open`
         """
-        place = self._of.get(session or 0)
-        if place is not None and (place.sid or place.starting):
+        own = self._of.get(session or 0)
+        if own is not None and (own.sid or own.starting):
             return True
         self._forget_lapsed(now)
         taken = len(self._of) + len(self._resting) + len(self._lost_starts)
-        if place is not None or self._resumable(client, stopped) is not None:
-            return taken <= self._max_sessions  # its place is among those taken
+        if own is not None or self._resumable(client, stopped) is not None:
+            return taken <= self._max_sessions  # it is counted already
         return taken < self._max_sessions
 
     def open(self, client: str, session: int, stopped: Stopped) -> None:
         """
-        Make a place for a client session: an ended machine session of its client's, or a new one.
+        Give a client session a machine session: an ended one of its client's, or a new one.
 
         :param stopped: whether the stops of all bases that an id used last are final (R11)
         """
         if session in self._of:
             return
-        place = self._resumable(client, stopped)
-        if place is None:
-            place = MachineSession(client, session)
+        own = self._resumable(client, stopped)
+        if own is None:
+            own = MachineSession(client, session)
         else:
-            self._forget(place)
-            place.session, place.ended = session, False
-            place.sid, place.resume = '', place.sid or place.resume
-        self._of[session] = place
+            self._forget(own)
+            own.session, own.ended = session, False
+            own.sid, own.resume = '', own.sid or own.resume
+        self._of[session] = own
 
     def ended(self, session: int) -> None:
-        """Take that a client session ended: its machine session is left to lapse."""
+        """Leave the machine session of a client session that ended to lapse."""
         machine_session = self._of.pop(session, None)
         if machine_session is None:
             return
@@ -135,12 +139,12 @@ class MachineSessions:
             self._resting.append(machine_session)
 
     def start(self, machine_session: MachineSession, number: int, now: float) -> None:
-        """Take that a start is handed over."""
+        """Note that a start is handed over."""
         machine_session.starting, machine_session.used = True, now
         self._by_call[number] = machine_session
 
     def start_answered(self, number: int, answer: Answer, now: float) -> MachineSession | None:
-        """Take the answer of a start; return its machine session if its client session lives."""
+        """Handle the answer of a start; return the machine session if its client session lives."""
         machine_session = self._by_call.pop(number)
         machine_session.starting = False
         if answer.outcome is Outcome.OK:
@@ -153,7 +157,7 @@ class MachineSessions:
                 self._started.popitem(last=False)
             self.window = answer.window
             self._push_beat(machine_session, number)
-            self.events.append(
+            self._events.append(
                 MachineSessionStarted(
                     self.machine, machine_session.client, answer.sid, resumed, now
                 )
@@ -161,39 +165,20 @@ class MachineSessions:
         elif answer.outcome is Outcome.UNIMPLEMENTED and self._allow_unsupervised:
             if not self.unsupervised:
                 self.unsupervised = True
-                self.events.append(Unsupervised(self.machine, now))
+                self._events.append(Unsupervised(self.machine, now))
         else:
             if not answer.outcome.answered:
                 self._lost_starts.append(self._lapses_at(now))
-            self.events.append(
+            self._events.append(
                 MachineSessionFailed(self.machine, machine_session.client, answer.detail, now)
             )
         if machine_session.ended and not machine_session.sid and not machine_session.resume:
             self._forget(machine_session)
         return None if machine_session.ended else machine_session
 
-    def signed(self, session: int, now: float) -> None:
-        """
-        Take a sign of life of a client session, for which alone it is heartbeated (R16).
-
-        At once, or not at all if it was used within a fifth of the window: the machine so stops
-        its bases 0.8 to 1 window after the last sign.
-        """
-        machine_session = self._of.get(session)
-        if not self._beat_at_signs or machine_session is None or not machine_session.sid:
-            return
-        if self._beat_at(machine_session) <= now:
-            self._signed[session] = now
-
     def beats_due(self, now: float) -> list[MachineSession]:
         """Return the machine sessions to be heartbeated now: their client sessions live (R11)."""
-        signed, self._signed = self._signed, {}
-        due = [
-            place
-            for session, at in signed.items()
-            if (place := self._of.get(session)) is not None
-            and place.sid and self._beat_at(place) <= now < at + self.window / BEATS_PER_WINDOW
-        ]
+        due = []
         while self._beats and self._beats[0][0] <= now:
             _, number, sid = heapq.heappop(self._beats)
             machine_session = self._by_sid.get(sid)
@@ -201,23 +186,32 @@ class MachineSessions:
                 continue
             if machine_session.beat_entry != number:
                 continue  # a resume or an answer has pushed another
-            if self._beat_at(machine_session) <= now:
+            if self.beat_at(machine_session) <= now:
                 due.append(machine_session)
             else:
                 self._push_beat(machine_session, number)
         return due
 
-    def next_beat(self) -> float | None:
+    def next_beat(self) -> float:
         """Return when to ask for :meth:`beats_due` next; it may turn out to be early."""
-        return soonest((self._beats[0][0] if self._beats else None, *self._signed.values()))
+        return self._beats[0][0] if self._beats else NEVER
+
+    @property
+    def beats_every(self) -> float:
+        """The pause between two heartbeats, in s."""
+        return self.window / BEATS_PER_WINDOW
+
+    def beat_at(self, machine_session: MachineSession) -> float:
+        """Return when a machine session is to be heartbeated, if it lives then."""
+        return machine_session.used + self.beats_every
 
     def beat(self, machine_session: MachineSession, number: int, now: float) -> None:
-        """Take that a heartbeat is handed over; the next is due after its answer."""
+        """Note that a heartbeat is handed over; the next is due after its answer."""
         machine_session.used = now
         self._by_call[number] = machine_session
 
     def beat_answered(self, number: int, sid: str, answer: Answer, now: float) -> str | None:
-        """Take the answer of a heartbeat for an id; return as :meth:`expired` does."""
+        """Handle the answer of a heartbeat for an id; return as :meth:`expired` does."""
         machine_session = self._by_call.pop(number)
         if answer.outcome is Outcome.SESSION_EXPIRED:
             return self.expired(sid, now)
@@ -227,7 +221,7 @@ class MachineSessions:
 
     def expired(self, sid: str, now: float) -> str | None:
         """
-        Take that the machine does not know an id any more: the next start resumes it (R13).
+        Note that the machine does not know an id any more: the next start resumes it (R13).
 
         :return: its client; None where the id was replaced already, such answers are ignored
         """
@@ -237,13 +231,13 @@ class MachineSessions:
         machine_session.sid, machine_session.resume = '', sid
         if machine_session.ended:
             self._resting.remove(machine_session)
-        self.events.append(
+        self._events.append(
             MachineSessionExpired(self.machine, machine_session.client, sid, now)
         )
         return machine_session.client
 
     def used(self, sid: str, now: float) -> None:
-        """Take that a call under this id is handed over, which keeps it alive (R11)."""
+        """Note that a call under this id is handed over, which keeps it alive (R11)."""
         machine_session = self._by_sid.get(sid)
         if machine_session is not None:
             machine_session.used = now
@@ -258,11 +252,17 @@ class MachineSessions:
         self._forget_lapsed(now)
         return sid in self._by_sid
 
-    def foreign(self, sids: tuple[str, ...]) -> int:
-        """Return how many of the sessions that the machine lists are not this bridge's."""
-        # A start may have made one whose id nobody told yet, or never will.
-        starting = sum(place.starting for place in (*self._of.values(), *self._resting))
-        foreign = sum(sid not in self._started for sid in sids)
+    def foreign(self, answer: Answer) -> int:
+        """
+        Return how many of the sessions that the machine lists are not this bridge's (R16).
+
+        Where it cannot tell there are none.
+        """
+        if answer.outcome is not Outcome.OK:
+            return 0
+        # A start may have made one whose id is not known yet, or never will be.
+        starting = sum(one.starting for one in (*self._of.values(), *self._resting))
+        foreign = sum(sid not in self._started for sid in answer.sids)
         return max(foreign - len(self._lost_starts) - starting, 0)
 
     def forget_unsupervised(self) -> None:
@@ -276,14 +276,9 @@ class MachineSessions:
                 return resting
         return None
 
-    def _beat_at(self, machine_session: MachineSession) -> float:
-        return machine_session.used + self.window / BEATS_PER_WINDOW
-
     def _push_beat(self, machine_session: MachineSession, number: int) -> None:
-        if self._beat_at_signs:
-            return
         machine_session.beat_entry = number
-        entry = (self._beat_at(machine_session), number, machine_session.sid)
+        entry = (self.beat_at(machine_session), number, machine_session.sid)
         heapq.heappush(self._beats, entry)
 
     def _forget(self, resting: MachineSession) -> None:

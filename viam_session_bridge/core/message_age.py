@@ -133,7 +133,7 @@ class MessageAge:
         return 0.0
 
     def changed(self, seen: Iterable[str], left: Iterable[str], now: float) -> None:
-        """Take who came to the graph and who left it, and forget who left it long ago."""
+        """Note who came to the graph and who left it; forget who left it long ago."""
         for publisher in seen:
             self._left.pop(publisher, None)
         for publisher in left:

@@ -13,20 +13,19 @@ are named by numbers; the token itself never comes here.
 
 from __future__ import annotations
 
-from viam_session_bridge.core.backoff import Backoff
 from viam_session_bridge.core.events import AccessRefused, MachineAbsent, MachineEvent
-from viam_session_bridge.core.request_queue import RequestQueue
 from viam_session_bridge.core.requests import (
     Answer,
     Authenticate,
     Diagnose,
     ListBases,
     Outcome,
+    RequestQueue,
 )
-from viam_session_bridge.core.timing import soonest
+from viam_session_bridge.core.timing import Backoff, NEVER
 
 ABSENT_AFTER = 2.0  # s
-TOLD_AGAIN_AFTER = 60.0  # s
+REPORTED_AGAIN_AFTER = 60.0  # s
 RENEWED_AT = 0.8  # of a token's lifetime
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0  # s, between two tries to get a token
 SHORTEST_PAUSE = 0.05  # s, before a token is replaced that was refused soon
@@ -38,24 +37,31 @@ ASKED_AGAIN_AFTER = 1.0  # s, whether the machine itself refuses, while its base
 class Readiness:
     """The connection to one machine, and its access token."""
 
-    def __init__(self, machine: str, authenticates: bool, queue: RequestQueue) -> None:
-        """Start disconnected; ``authenticates``: whether there are credentials for it."""
-        self.events: list[MachineEvent] = []
+    def __init__(
+        self, machine: str, authenticates: bool, queue: RequestQueue, events: list[MachineEvent]
+    ) -> None:
+        """
+        Start disconnected.
+
+        :param authenticates: whether there are credentials for it
+        :param events: where to add what happens
+        """
+        self._events = events
         self._machine = machine
         self._authenticates = authenticates
         self._queue = queue
         self._connected = False
         self._granted = not authenticates
-        self._authenticate_at: float | None = None
+        self._authenticate_at = NEVER
         self._authentication: int | None = None
         self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)  # after an answer that was no token
         self._void_pause = 0.0  # s, after a token that was refused soon
         self._granted_at = float('-inf')
         self._granted_after = 0  # the last call that went without this token
         self._asked_at = float('-inf')  # whether the machine itself refuses
-        self._explain_at: float | None = None  # why it is not connected
-        self._explaining = False
-        self._refusal_told = float('-inf')
+        self._diagnose_at = NEVER  # why it is not connected
+        self._is_diagnosed = False
+        self._refusal_reported_at = float('-inf')
 
     @property
     def ready(self) -> bool:
@@ -63,29 +69,30 @@ class Readiness:
         return self._connected and self._granted
 
     def opened(self, now: float) -> None:
-        """Take that the channel is being opened."""
+        """Wait for the channel that is being opened."""
         if not self._connected:
-            self._explain_at = now + ABSENT_AFTER
+            self._diagnose_at = now + ABSENT_AFTER
 
     def closed(self) -> None:
-        """Take that the channel is given up."""
+        """Forget the channel, which is given up."""
         self._connected, self._granted = False, not self._authenticates
-        self._explain_at = self._authenticate_at = self._authentication = None
+        self._diagnose_at = self._authenticate_at = NEVER
+        self._authentication = None
 
     def channel(self, connected: bool, now: float) -> None:
-        """Take that the channel connected, or lost its connection."""
+        """Handle that the channel connected, or lost its connection."""
         if connected == self._connected:
             return
         self._connected = connected
-        self._explain_at = None if connected else now + ABSENT_AFTER
+        self._diagnose_at = NEVER if connected else now + ABSENT_AFTER
         if self._authenticates:
             self._granted, self._void_pause = False, 0.0
             self._backoff.reset()
-            self._authenticate_at = now if connected else None
+            self._authenticate_at = now if connected else NEVER
 
     def refused(self, number: int, detail: str, now: float, *, of_base: bool) -> None:
         """
-        Take that a call was refused for the lack of a valid token.
+        Handle a call that was refused for the lack of a valid token.
 
         One of a base has the machine itself asked. One of the machine has a new token asked for,
         at once, and ever more slowly where that is refused soon, too: some machines may not know
@@ -96,40 +103,38 @@ class Readiness:
                 self._asked_at = now
                 self._queue.call(ListBases())
         elif not self._authenticates:
-            self._tell_refusal(detail, now)
+            self._report_refusal(detail, now)
         elif self._granted and self._connected and number > self._granted_after:
             self._granted = False
             if now >= self._granted_at + LONGEST_PAUSE:
                 self._void_pause = 0.0
             self._authenticate_at = now + self._void_pause
             if self._void_pause >= FIRST_PAUSE:
-                self._tell_refusal(detail, now)
+                self._report_refusal(detail, now)
             self._void_pause = min(max(2 * self._void_pause, SHORTEST_PAUSE), LONGEST_PAUSE)
 
     def ask(self, now: float) -> None:
         """Ask for what is due."""
-        if self._authenticate_at is not None and self._authenticate_at <= now:
-            self._authenticate_at = None
+        if self._authenticate_at <= now:
+            self._authenticate_at = NEVER
             self._authentication = self._queue.call(Authenticate(), AUTHENTICATION_TIMEOUT)
-        if not self._explaining and self._explain_at is not None and self._explain_at <= now:
-            self._explain_at = None
-            self._explaining = True
+        if not self._is_diagnosed and self._diagnose_at <= now:
+            self._diagnose_at, self._is_diagnosed = NEVER, True
             self._queue.call(Diagnose(), DIAGNOSIS_TIMEOUT)
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """Return when to :meth:`ask` next."""
-        explain_at = None if self._explaining else self._explain_at
-        return soonest((self._authenticate_at, explain_at))
+        return min(self._authenticate_at, NEVER if self._is_diagnosed else self._diagnose_at)
 
     def diagnosed(self, answer: Answer, now: float) -> None:
-        """Take why the machine is not connected."""
-        self._explaining = False
+        """Report why the machine is not connected."""
+        self._is_diagnosed = False
         if not self._connected:
-            self._explain_at = now + TOLD_AGAIN_AFTER
-            self.events.append(MachineAbsent(self._machine, answer.detail, now))
+            self._diagnose_at = now + REPORTED_AGAIN_AFTER
+            self._events.append(MachineAbsent(self._machine, answer.detail, now))
 
     def authenticated(self, number: int, answer: Answer, now: float) -> None:
-        """Take the answer to a request for a token."""
+        """Handle the answer to a request for a token."""
         if number != self._authentication:
             return  # of a connection that is no more
         self._authentication = None
@@ -142,9 +147,9 @@ class Readiness:
                 self._authenticate_at = now + max(RENEWED_AT * answer.lifetime, FIRST_PAUSE)
             return
         self._authenticate_at = now + self._backoff.take()
-        self._tell_refusal(answer.detail, now)
+        self._report_refusal(answer.detail, now)
 
-    def _tell_refusal(self, detail: str, now: float) -> None:
-        if now >= self._refusal_told + TOLD_AGAIN_AFTER:
-            self._refusal_told = now
-            self.events.append(AccessRefused(self._machine, detail, now))
+    def _report_refusal(self, detail: str, now: float) -> None:
+        if now >= self._refusal_reported_at + REPORTED_AGAIN_AFTER:
+            self._refusal_reported_at = now
+            self._events.append(AccessRefused(self._machine, detail, now))

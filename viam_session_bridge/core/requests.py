@@ -1,6 +1,10 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked of a machine, and what became of it. No I/O: the channel turns these into gRPC."""
+"""
+What is asked of a machine, and what became of it.
+
+Pure: requests are numbered here, the channel turns them into gRPC calls.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +51,8 @@ class Purpose(Enum):
     SETTLE = 'whether a command without an answer had its turn'  # R7
     ROUND_TRIP = 'how long a call takes'  # R10
     STANDING = 'who else may move a base that does not stand under a zero'  # R22
-    VERIFY = 'who else may move a base that still moves'  # R16, R20
+    VERIFY = 'who else may move a base that still moves'  # R20
+    LEFT = 'who else may move a base that its machine did not stop'  # R16
     DEACTIVATE = 'whether to leave its bases to the machine'  # R19
     REPORT = 'whether others drive there'  # R16
 
@@ -67,7 +72,8 @@ class GetSessions:
 class Doubt(Enum):
     """Why a base is asked whether it moves."""
 
-    VERIFY = 'its stop is final'  # R16, R20
+    VERIFY = 'its stop is final'  # R20
+    LEFT = 'its machine was to stop it'  # R16
     UNANSWERED = 'a command without an answer may have run after its stop'  # R7
     STANDING = 'all its commands were zero for a window'  # R22
 
@@ -188,3 +194,31 @@ class Answer:
     moving: bool = False
     listed: Listed | None = None
     lifetime: float = 0.0
+
+
+class RequestQueue:
+    """The calls of one machine: waiting to be handed to gRPC, or in flight."""
+
+    def __init__(self, machine: str, timeout: float) -> None:
+        """Start empty; ``timeout``: s, the deadline of every call."""
+        self.timeout = timeout
+        self.last = 0  # the number of the newest call, 0 before the first
+        self._machine = machine
+        self._waiting: list[Call] = []
+        self._open: dict[int, Request] = {}
+
+    def call(self, request: Request, timeout: float | None = None) -> int:
+        """Add a call and return its number; ``timeout`` in s where it has one of its own."""
+        self.last += 1
+        self._open[self.last] = request
+        self._waiting.append(Call(self.last, self._machine, request, timeout or self.timeout))
+        return self.last
+
+    def answered(self, number: int) -> Request:
+        """Remove a call that ended; return what it asked."""
+        return self._open.pop(number)
+
+    def take(self) -> list[Call]:
+        """Return the calls to hand over now, in order."""
+        calls, self._waiting = self._waiting, []
+        return calls

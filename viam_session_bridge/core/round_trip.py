@@ -5,13 +5,12 @@ Whether a machine's calls take longer than their deadline, whatever they are abo
 
 Where several in a row time out, session starts and commands alike, it is as likely the way to the
 machine that takes long as the machine or a base. So a call that has more time is made, and how
-long it took is told, with the parameter. Pure.
+long it took is reported, with the parameter.
 """
 
 from __future__ import annotations
 
-from viam_session_bridge.core.events import CallsInTime, CallsTakeLonger
-from viam_session_bridge.core.request_queue import RequestQueue
+from viam_session_bridge.core.events import CallsInTime, CallsTakeLonger, MachineEvent
 from viam_session_bridge.core.requests import (
     Answer,
     GetSessions,
@@ -19,6 +18,7 @@ from viam_session_bridge.core.requests import (
     Outcome,
     Purpose,
     Request,
+    RequestQueue,
     SendHeartbeat,
     StartSession,
 )
@@ -32,9 +32,10 @@ QUESTION = GetSessions(Purpose.ROUND_TRIP)
 class RoundTrip:
     """The time that the calls of one machine take, where that is longer than they may."""
 
-    def __init__(self, machine: str, queue: RequestQueue) -> None:
+    def __init__(self, machine: str, queue: RequestQueue, events: list[MachineEvent]) -> None:
         """Start with nothing known; the queue has the deadline of the calls."""
-        self.events: list[CallsTakeLonger | CallsInTime] = []
+        self.listens = False  # whether a call that is answered as usual matters
+        self._events = events
         self._machine = machine
         self._queue = queue
         self._timeouts = 0
@@ -43,15 +44,12 @@ class RoundTrip:
         self._longer = False
 
     def call_ended(self, request: Request, answer: Answer, now: float) -> None:
-        """Take the end of any call of the machine."""
-        usual = answer.outcome is Outcome.OK and not self._timeouts and not self._longer
-        if usual and self._asked_at is None:
-            return
+        """Handle the end of any call of the machine."""
         if isinstance(request, (StartSession, Move, SendHeartbeat)):
             self._timeouts = self._timeouts + 1 if answer.outcome is Outcome.TIMED_OUT else 0
             if self._longer and answer.outcome.answered:
                 self._longer = False
-                self.events.append(CallsInTime(self._machine, now))
+                self._events.append(CallsInTime(self._machine, now))
         elif request == QUESTION and self._asked_at is not None:
             took, self._asked_at = now - self._asked_at, None
             self._not_before = now + ASKED_AGAIN_AFTER
@@ -60,7 +58,8 @@ class RoundTrip:
             if timed_out or (answer.outcome.answered and took > limit):
                 self._longer = True
                 round_trip = None if timed_out else took
-                self.events.append(CallsTakeLonger(self._machine, limit, round_trip, now))
+                self._events.append(CallsTakeLonger(self._machine, limit, round_trip, now))
+        self.listens = bool(self._timeouts) or self._longer or self._asked_at is not None
 
     def ask(self, now: float) -> None:
         """Ask if that is due, which it is by the end of a call alone."""

@@ -1,16 +1,26 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The session rules: who may drive, who drove last, and whose silence stops what (R2 to R6, R17).
+Sessions and last users: who may drive, who drove last, and whose silence stops what.
 
-Every method takes ``now`` (s, steady, never backwards) and returns what is to be done, in order.
-Sessions that are due are ended before anything else is looked at.
+- R2: a session starts with its client's first accepted command, or with a heartbeat where
+  ``sessions`` is ``manual``. It ends when it lapses, when its publisher leaves the graph and when
+  the node is deactivated, and never comes back.
+- R3: an accepted command is a sign of life, and so is a heartbeat from the client's own node. A
+  heartbeat from any other node is a permission. ``manual`` needs both to be young.
+- R4: a session is active exactly while its deadline is ahead. Sessions that are due are ended
+  before anything else is looked at.
+- R5: a base has at most one last user, the session of the last command accepted for it.
+- R6: when a session ends, the bases that it is the last user of are stopped, and no other.
+
+Every method takes ``now`` (s, steady, never backwards) and returns what follows, in order.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 import heapq
 
 from viam_session_bridge.configuration.model import SessionsMode
@@ -25,12 +35,53 @@ from viam_session_bridge.core.actions import (
     Stop,
     TakenOver,
 )
-from viam_session_bridge.core.session import Session
+from viam_session_bridge.core.timing import NEVER
 from viam_session_bridge.core.velocity import Velocity
 
 # How many clients that left are remembered, so that a message of theirs still on its way does
 # not start a session. Bounded, for a hostile publisher may come and go as often as it likes.
 LEFT_CLIENTS_REMEMBERED = 1024
+LEAST_LATE = 0.02  # s
+
+
+def tolerated_lateness(window: float) -> float:
+    """
+    Return by how many seconds the receiving side may be late before it discards (R2).
+
+    A bridge that was frozen for longer must not act on what a publisher, dead by now, once said.
+    """
+    return max(window / 2, LEAST_LATE)
+
+
+@dataclass
+class Session:
+    """
+    The time a client is connected.
+
+    :param number: unique while the node lives, from 1
+    :param started: s, steady
+    :param sign: when the client's own node last gave a sign of life
+    :param heartbeat: when a heartbeat of anyone's last came for the client
+    :param last_used: the bases that this session is the last user of
+    :param commands: how many were accepted
+    :param refusals: how many were refused, by reason
+    """
+
+    number: int
+    client: str
+    mode: SessionsMode
+    started: float
+    sign: float
+    heartbeat: float
+    last_used: set[str] = field(default_factory=set)
+    commands: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+
+    def deadline(self, window: float) -> float:
+        """Return when this session lapses; it is active exactly while that is ahead (R4)."""
+        if self.mode is SessionsMode.MANUAL:
+            return min(self.sign, self.heartbeat) + window
+        return self.sign + window
 
 
 class SessionTable:
@@ -55,7 +106,7 @@ class SessionTable:
         self._due: list[tuple[float, int, Session]] = []
 
     def set_window(self, window: float) -> None:
-        """Have all sessions live so long past their signs of life from now on (R16)."""
+        """Set how long sessions live past their last sign of life, for all of them (R16)."""
         if window != self.window:
             self.window = window
             self._due = [(s.deadline(window), s.number, s) for s in self._sessions.values()]
@@ -83,14 +134,19 @@ class SessionTable:
         refusal: Refusal | None = None,
     ) -> list[Action]:
         """
-        Take a command of the client's for the base.
+        Accept or refuse a command of the client's for the base.
 
         :param refusal: why the machine or the message itself rules it out, if it does
         """
-        actions = self.expire(now)
+        actions = self.expire(now) if self._due and self._due[0][0] <= now else []
         session = self._sessions.get(client)
         mode = self._modes[base]
-        refusal = self._refusal(client, velocity, mode, session) or refusal
+        if client in self._left:
+            refusal = Refusal.LEFT
+        elif not velocity.is_finite:
+            refusal = Refusal.NON_FINITE
+        elif mode is SessionsMode.MANUAL and session is None:
+            refusal = Refusal.NO_SESSION
         if refusal is not None:
             return actions + self._refuse(client, base, velocity.is_zero, refusal, now)
         previous = self._last_users.get(base)
@@ -99,21 +155,24 @@ class SessionTable:
         elif session is None:
             session = self._start(client, mode, now)
             actions.append(SessionStarted(client, session.number, now))
+        number = 0
         if session is not None:
+            number = session.number
             session.sign = now
             session.commands += 1
         if previous is not session:
             self._take_over(base, previous, session)
-            actions.append(TakenOver(base, client, _number(session), _number(previous), now))
+            before = 0 if previous is None else previous.number
+            actions.append(TakenOver(base, client, number, before, now))
         self._commanders[base] = client
-        actions.append(Forward(base, client, _number(session), velocity, now))
+        actions.append(Forward(base, client, number, velocity, now))
         return actions
 
     def discard(
         self, client: str, base: str, velocity: Velocity | None, now: float
     ) -> list[Action]:
         """
-        Take that a command of the client's for the base was discarded: it is refused (R2).
+        Refuse a command of the client's for the base that was discarded (R2).
 
         :param velocity: what it said; None where it could not be read
         """
@@ -122,7 +181,7 @@ class SessionTable:
 
     def heartbeat(self, client: str, mode: SessionsMode, own: bool, now: float) -> list[Action]:
         """
-        Take a heartbeat for the client (R3).
+        Handle a heartbeat for the client (R3).
 
         :param mode: that of the bases which the client commands
         :param own: whether the client's own node sent it; another's is a permission
@@ -140,7 +199,7 @@ class SessionTable:
         return actions
 
     def left(self, client: str, now: float) -> list[Action]:
-        """Take that the client's publisher left the graph; refuse it until :meth:`seen` (R2)."""
+        """End the session of a publisher that left the graph; refuse it until :meth:`seen`."""
         actions = self.expire(now)
         self._left[client] = None
         while len(self._left) > LEFT_CLIENTS_REMEMBERED:
@@ -150,11 +209,11 @@ class SessionTable:
         return actions
 
     def seen(self, client: str) -> None:
-        """Take that the graph shows the client's publisher."""
+        """Accept commands of a client whose publisher the graph shows (R2)."""
         self._left.pop(client, None)
 
     def displaced(self, base: str) -> None:
-        """Take that another Viam client's call took the place of the base's last command (R16)."""
+        """Clear the last user of a base that another Viam client's call took over (R16)."""
         self._commanders.pop(base, None)
         last_user = self._last_users.get(base)
         if last_user is not None:
@@ -174,9 +233,9 @@ class SessionTable:
                 actions += self._end(session, Cause.LAPSE, now)
         return actions
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """Return when :meth:`expire` is to be called next; it may turn out to be early."""
-        return self._due[0][0] if self._due else None
+        return self._due[0][0] if self._due else NEVER
 
     def end_all(self, now: float) -> list[Action]:
         """End all sessions, for deactivation and shutdown (R2, R19)."""
@@ -184,17 +243,6 @@ class SessionTable:
         for session in list(self._sessions.values()):
             actions += self._end(session, Cause.DEACTIVATED, now)
         return actions
-
-    def _refusal(
-        self, client: str, velocity: Velocity, mode: SessionsMode, session: Session | None
-    ) -> Refusal | None:
-        if client in self._left:
-            return Refusal.LEFT
-        if not velocity.is_finite:
-            return Refusal.NON_FINITE
-        if mode is SessionsMode.MANUAL and session is None:
-            return Refusal.NO_SESSION
-        return None
 
     def _refuse(
         self, client: str, base: str, is_zero: bool, reason: Refusal, now: float
@@ -245,7 +293,3 @@ class SessionTable:
             self._take_over(base, session, None)
             actions.append(Stop(base, cause, session.client, now, session.number, session.sign))
         return actions
-
-
-def _number(session: Session | None) -> int:
-    return session.number if session is not None else 0

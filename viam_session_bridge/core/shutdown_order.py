@@ -1,16 +1,18 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Which machine closes when, once the bridge is deactivated (R18).
+R18, *Hierarchy*: which machine closes when, once the bridge is deactivated.
 
 A machine closes when its stops are final and its sub-parts have closed; it waits for those
 ``level_timeout`` at most, counted from when its own stops were final. Only closing is staged:
-stops go out to all machines at once. Pure: time is handed in.
+stops go out to all machines at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+
+from viam_session_bridge.core.timing import NEVER
 
 
 class ShutdownOrder:
@@ -27,7 +29,7 @@ class ShutdownOrder:
         self._level_timeout = level_timeout
         self._open: set[str] = set()
         self._final_since: dict[str, float] = {}
-        self._shutdown_order = False
+        self.has_begun = False
 
     @property
     def open(self) -> frozenset[str]:
@@ -45,12 +47,12 @@ class ShutdownOrder:
 
     def begin(self) -> None:
         """Close every machine as soon as it may."""
-        self._shutdown_order = True
+        self.has_begun = True
 
     def open_all(self) -> list[str]:
         """Keep open what is, and open the rest; return the latter, main parts first."""
         opened = sorted((m for m in self._parents if m not in self._open), key=self.depth)
-        self._shutdown_order = False
+        self.has_begun = False
         self._open = set(self._parents)
         self._final_since.clear()
         return opened
@@ -62,7 +64,7 @@ class ShutdownOrder:
         :param is_final: whether all stops of a machine's bases are final
         """
         closed: list[str] = []
-        if not self._shutdown_order:
+        if not self.has_begun:
             return closed
         for machine in self.deepest_first():
             if machine not in self._open:
@@ -76,12 +78,12 @@ class ShutdownOrder:
                 closed.append(machine)
         return closed
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """Return when :meth:`step` is to be called next, whatever else happens."""
-        if not self._shutdown_order:
-            return None
+        if not self.has_begun:
+            return NEVER
         waiting = (self._final_since[m] for m in self._open if m in self._final_since)
-        return min((since + self._level_timeout for since in waiting), default=None)
+        return min((since + self._level_timeout for since in waiting), default=NEVER)
 
     def _waits_for(self, machine: str) -> bool:
         return any(self._parents[other] == machine for other in self._open)

@@ -1,178 +1,166 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-When to ask whether a base really stands still, and what the answer means (R16, R20).
+R20, *Verified*: whether a base really stands still after its stop is final.
 
 A tenth of a second after a final stop the base is asked, unless somebody commanded it since, and
 again while it says that it moves, for it may coast; after a command timed out each second for a
-minute, for such a command may run very late. A base that was left to its machine is asked once
-that is to have stopped it. Pure: time is handed in, calls are named by numbers.
+minute, for such a command may run very late.
+
+A base found moving a second or more after its final stop, where a command had timed out, is
+stopped anew: once for each such command, and after that only if the machine lists no sessions but
+ours. One that still moves three seconds after is reported, and that it is at rest when it is. A
+base that cannot be asked is reported as that.
 """
 
 from __future__ import annotations
 
-from enum import Enum
-
-from viam_session_bridge.core.backoff import Backoff
-from viam_session_bridge.core.requests import Answer, Outcome
-from viam_session_bridge.core.timing import soonest
+from viam_session_bridge.core.actions import Cause, Stop
+from viam_session_bridge.core.events import (
+    AtRest,
+    MachineEvent,
+    MotionUnknown,
+    StillMoving,
+    StopFinal,
+)
+from viam_session_bridge.core.machine_sessions import MachineSessions
+from viam_session_bridge.core.requests import (
+    Answer,
+    GetSessions,
+    IsMoving,
+    Outcome,
+    Purpose,
+    RequestQueue,
+)
+from viam_session_bridge.core.timing import Backoff, NEVER
 
 FIRST_AFTER = 0.1  # s after the final stop
-LEFT_AFTER = 0.25  # s after the machine is to have stopped it
 AGAIN_AFTER = 1.0  # s, at most while it moves; after a command timed out, always
 AGAIN_FOR = 60.0  # s
 STOPPED_ANEW_AFTER = 1.0  # s after the final stop: until then it may coast
 REPORTED_AFTER = 3.0  # s
 
 
-class Finding(Enum):
-    """What an answer to the question means."""
-
-    FINE = 'it stands still, or may coast, or nobody can tell'
-    MOVES = 'it moves, and no command of ours can be why'
-    LATE_COMMAND = 'it moves, and a command that timed out has not been made up for'
-    SUSPECT = 'it moves, and a command of ours may be why'
-    AT_REST = 'it stands still, which was to be told'
-    UNKNOWN = 'it could not be asked'
-
-
 class _Base:
     """The questions about one base."""
 
     def __init__(self) -> None:
-        self.due_at: float | None = None
-        self.call: int | None = None
-        self.second_call: int | None = None
+        self.due_at = NEVER
+        self.call: int | None = None  # whether it moves
+        self.second_call: int | None = None  # who else may move it
         self.final_at = 0.0
         self.late_commands = 0  # that timed out, and were not made up for by a stop anew
         self.distrusted_until = 0.0  # a command had timed out
-        self.left = False  # to its machine, and not found at rest since
         self.reported = False  # that it moves
         self.backoff = Backoff(FIRST_AFTER, AGAIN_AFTER)
+
+    def to_report(self, now: float) -> bool:
+        """Return whether to report now that it moves, which is done once."""
+        report = not self.reported and now >= self.final_at + REPORTED_AFTER
+        self.reported |= report
+        return report
 
 
 class Verification:
     """The questions about the bases of one machine."""
 
-    def __init__(self) -> None:
-        """Start with nothing to ask."""
-        self._bases: dict[str, _Base] = {}  # those that nobody commanded since
+    def __init__(
+        self, queue: RequestQueue, sessions: MachineSessions, events: list[MachineEvent]
+    ) -> None:
+        """Start with nothing to ask; what happens is added to ``events``."""
+        self.bases: dict[str, _Base] = {}  # those that nobody commanded since their final stop
+        self._queue = queue
+        self._sessions = sessions
+        self._events = events
         self._unknown: set[str] = set()  # those that could not be asked when last they were
 
-    def final(self, base: str, timed_out: int, now: float) -> None:
-        """
-        Take that a stop is final.
+    def final(self, base: str, final: StopFinal) -> None:
+        """Verify a stop that is final."""
+        one = self.bases.setdefault(base, _Base())
+        if final.timed_out:
+            one.distrusted_until = final.at + AGAIN_FOR
+            one.late_commands += final.timed_out
+        one.final_at = final.at
+        one.backoff.reset()
+        one.due_at = final.at + one.backoff.take()
 
-        :param timed_out: how many commands to the base timed out since the final stop before
-        """
-        asking = self._bases.setdefault(base, _Base())
-        if timed_out:
-            asking.distrusted_until = now + AGAIN_FOR
-            asking.late_commands += timed_out
-        asking.left = False
-        asking.final_at = now
-        asking.backoff.reset()
-        asking.due_at = now + asking.backoff.take()
-
-    def left(self, base: str, stopped_by: float, timed_out: int) -> None:
-        """Take that a base is left to its machine, which is to stop it by then (R16)."""
-        asking = self._bases.setdefault(base, _Base())
-        if timed_out:
-            asking.distrusted_until = stopped_by + AGAIN_FOR
-        asking.left = True
-        asking.final_at = stopped_by
-        asking.due_at = stopped_by + LEFT_AFTER
-
-    def is_left(self, base: str) -> bool:
-        """Whether a base is left to its machine and was not found at rest since."""
-        return base in self._bases and self._bases[base].left
+    def distrust(self, base: str, stopped_by: float, reported: bool, now: float) -> None:
+        """Verify that a base stays at rest whose machine stopped it after a command timed out."""
+        one = self.bases[base] = _Base()
+        one.final_at, one.distrusted_until = stopped_by, stopped_by + AGAIN_FOR
+        one.reported = reported
+        one.due_at = now + AGAIN_AFTER
 
     def commanded(self, base: str) -> None:
-        """Take that somebody commands the base: there is nothing to verify."""
-        self._bases.pop(base, None)
+        """Verify nothing of a base that somebody commands."""
+        self.bases.pop(base, None)
 
     def end(self) -> None:
         """Ask no more."""
-        self._bases.clear()
+        self.bases.clear()
 
-    def due(self, now: float) -> list[str]:
-        """Return the bases to ask now."""
-        asking = self._bases.items()
-        return [base for base, one in asking if one.due_at is not None and one.due_at <= now]
+    def ask(self, now: float) -> None:
+        """Ask the bases that are due whether they move."""
+        for name, one in self.bases.items():
+            if one.due_at <= now:
+                one.due_at, one.call = NEVER, self._queue.call(IsMoving(name))
 
-    def next_deadline(self) -> float | None:
-        """Return when to ask next."""
-        # Asked for each command, when there is nearly always nothing to verify.
-        return soonest(one.due_at for one in self._bases.values()) if self._bases else None
+    def next_deadline(self) -> float:
+        """Return when to :meth:`ask` next."""
+        return min((one.due_at for one in self.bases.values()), default=NEVER)
 
-    def asked(self, base: str, number: int) -> None:
-        """Take that the question is handed over."""
-        self._bases[base].due_at, self._bases[base].call = None, number
-
-    def answered(self, base: str, number: int, answer: Answer, now: float) -> Finding:
-        """
-        Take an answer, and say what it means.
-
-        Where there is none the base is asked again. A machine that cannot tell whether a base
-        moves that was left to it counts as one whose base moves.
-        """
-        asking = self._bases.get(base)
-        if asking is None or number != asking.call:
-            return Finding.FINE  # somebody commands the base by now
-        asking.call = None
-        distrusted = now < asking.distrusted_until
+    def answered(self, base: str, number: int, answer: Answer, now: float) -> Stop | None:
+        """Handle an answer; return the stop that follows from it."""
+        one = self.bases.get(base)
+        if one is None or number != one.call:
+            return None  # somebody commands the base by now
+        one.call = None
+        distrusted = now < one.distrusted_until
         if distrusted or not answer.outcome.answered:
-            asking.due_at = now + AGAIN_AFTER
-        if asking.left:
-            if not answer.outcome.answered:
-                return Finding.FINE
-            asking.left = answer.moving or answer.outcome is not Outcome.OK
-            return Finding.SUSPECT if asking.left else Finding.AT_REST
+            one.due_at = now + AGAIN_AFTER
         if answer.outcome is not Outcome.OK:
-            if asking.reported:
-                asking.due_at = now + AGAIN_AFTER
-            told = base in self._unknown
-            self._unknown.add(base)
-            return Finding.FINE if told else Finding.UNKNOWN
+            if one.reported:
+                one.due_at = now + AGAIN_AFTER
+            if base not in self._unknown:
+                self._unknown.add(base)
+                self._events.append(MotionUnknown(base, answer.detail, now))
+            return None
         self._unknown.discard(base)
         if not answer.moving:
-            reported, asking.reported = asking.reported, False
-            return Finding.AT_REST if reported else Finding.FINE
+            if one.reported:
+                one.reported = False
+                self._events.append(AtRest(base, now))
+            return None
         if not distrusted:
-            asking.due_at = now + asking.backoff.take()
-        elif now >= asking.final_at + STOPPED_ANEW_AFTER:
-            if asking.late_commands:
-                asking.late_commands -= 1
-                return Finding.LATE_COMMAND
-            return Finding.SUSPECT
-        return Finding.MOVES if self.to_report(base, now) else Finding.FINE
+            one.due_at = now + one.backoff.take()
+        elif now >= one.final_at + STOPPED_ANEW_AFTER:
+            if one.late_commands:
+                one.late_commands -= 1
+                return self._stop_anew(base, None, now)
+            one.second_call = self._queue.call(GetSessions(Purpose.VERIFY, base))
+            return None
+        if one.to_report(now):
+            self._events.append(StillMoving(base, None, False, now))
+        return None
 
-    def to_report(self, base: str, now: float) -> bool:
-        """Whether that a base moves is to be reported now, which is done once (R20)."""
-        asking = self._bases[base]
-        report = not asking.reported and now >= asking.final_at + REPORTED_AFTER
-        asking.reported |= report
-        return report
+    def sessions_answered(
+        self, base: str, number: int, answer: Answer, now: float
+    ) -> Stop | None:
+        """Handle who else has sessions on the machine; return the stop that follows from it."""
+        one = self.bases.get(base)
+        if one is None or number != one.second_call:
+            return None
+        one.second_call = None
+        if answer.outcome not in (Outcome.OK, Outcome.UNIMPLEMENTED):
+            one.due_at = now + AGAIN_AFTER
+            return None
+        foreign = self._sessions.foreign(answer)
+        if not foreign:
+            return self._stop_anew(base, 0, now)
+        if one.to_report(now):
+            self._events.append(StillMoving(base, foreign, False, now))
+        return None
 
-    def asked_again(self, base: str, number: int) -> None:
-        """Take that it is asked who else may move a suspect base."""
-        self._bases[base].second_call = number
-
-    def answered_again(self, base: str, number: int, answer: Answer, now: float) -> bool:
-        """
-        Take the answer to that; return whether to act on it.
-
-        The lack of one is acted on where the machine was to have stopped the base: viam-server
-        answers no such question while a stop of its own hangs.
-        """
-        asking = self._bases.get(base)
-        if asking is None or number != asking.second_call:
-            return False
-        asking.second_call = None
-        if asking.left:  # which is reported at once (R16)
-            asking.left, asking.final_at = False, float('-inf')
-            return True
-        if answer.outcome in (Outcome.OK, Outcome.UNIMPLEMENTED):
-            return True
-        asking.due_at = now + AGAIN_AFTER
-        return False
+    def _stop_anew(self, base: str, foreign: int | None, now: float) -> Stop:
+        self._events.append(StillMoving(base, foreign, True, now))
+        return Stop(base, Cause.STILL_MOVING, '', now)

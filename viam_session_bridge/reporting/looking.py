@@ -61,7 +61,7 @@ def look(bridge: Bridge, now: float, describe: Callable[[str], tuple[str, str]])
                 if refused == base:
                     refusals[reason.value] += count
             bases.append(
-                BaseRow(base, name, user.number if user else 0, control.pending is not None,
+                BaseRow(base, name, user.number if user else 0, control.stops.pending is not None,
                         dict(refusals))
             )
     return Overview(bridge.active, window, bridge.discarded, sessions, bases, machines)

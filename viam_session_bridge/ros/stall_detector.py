@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from viam_session_bridge.core.session import tolerated_lateness
+from viam_session_bridge.core.sessions import tolerated_lateness
 
 
 class StallDetector:

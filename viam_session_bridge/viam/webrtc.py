@@ -21,7 +21,7 @@ from typing import NoReturn
 
 import grpc
 
-from viam_session_bridge.core.backoff import Backoff
+from viam_session_bridge.core.timing import Backoff
 from viam_session_bridge.viam import messages
 from viam_session_bridge.viam.credentials import Credentials, CredentialsError
 from viam_session_bridge.viam.webrtc_process import DialError, DialProcess

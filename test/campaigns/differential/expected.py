@@ -11,8 +11,7 @@ import math
 from campaigns.differential.script import Do, Kind, Script, Step
 from viam_session_bridge.configuration.model import SessionsMode
 from viam_session_bridge.core.actions import Action, Cause, Forward, SessionEnded, Stop
-from viam_session_bridge.core.session import Session
-from viam_session_bridge.core.sessions import SessionTable
+from viam_session_bridge.core.sessions import Session, SessionTable
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
 STOP = -1

@@ -8,6 +8,7 @@ import pytest
 
 from support.pure import CALL_TIMEOUT
 from viam_session_bridge.core.dead_peer_detector import DeadPeerDetector
+from viam_session_bridge.core.timing import NEVER
 
 
 def test_the_patience_doubles_from_dial_to_dial_until_something_is_heard() -> None:
@@ -19,7 +20,6 @@ def test_the_patience_doubles_from_dial_to_dial_until_something_is_heard() -> No
     for _ in range(4):
         for _ in range(3):
             due = detector.next_deadline()
-            assert due is not None
             now = due + CALL_TIMEOUT
             detector.asked()
             dialled = detector.question_ended(False, now)
@@ -40,7 +40,7 @@ def test_no_question_is_asked_beside_another() -> None:
     detector.watch(False, 1.1)
     detector.watch(True, 1.2)
     detector.heard(1.3)
-    assert detector.next_deadline() is None
+    assert detector.next_deadline() == NEVER
     assert not detector.question_ended(True, 1.4)
     assert detector.next_deadline() == 2.4
 
@@ -51,4 +51,4 @@ def test_a_question_that_was_open_when_the_stop_ended_counts_for_nothing() -> No
     detector.asked()
     detector.watch(False, 1.1)
     assert not detector.question_ended(False, 1.25)
-    assert detector.next_deadline() is None
+    assert detector.next_deadline() == NEVER

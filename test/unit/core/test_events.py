@@ -101,7 +101,7 @@ def test_one_that_got_no_machine_session_is_told_with_the_machines_words() -> No
     rig.now = 0.1
     rig.answer(StartSession, Outcome.FAILED)
     assert rig.told(CommandFailed) == [CommandFailed('base', 'A', 'failed', 0.1)]
-    assert the_stop(rig) == Stop('base', Cause.NO_SESSION, 'A', 0.1, session=1)
+    assert the_stop(rig) == Stop('base', Cause.NO_MACHINE_SESSION, 'A', 0.1, session=1)
 
 
 def test_three_timeouts_in_a_row_are_told_when_the_third_comes() -> None:

@@ -16,7 +16,7 @@ from viam_session_bridge.core.missing_bases import (
     is_unknown_base,
     LONGEST_PAUSE,
     MISSING_AFTER,
-    TOLD_AGAIN_AFTER,
+    REPORTED_AGAIN_AFTER,
 )
 from viam_session_bridge.core.requests import (
     Answer,
@@ -98,7 +98,7 @@ def test_while_it_is_missing_that_is_asked_now_and_then_and_told_once_a_minute()
     assert asked[:5] == [0.0, 1.0, 3.0, 7.0, 15.0]
     assert {later - at for at, later in pairwise(asked[4:])} == {LONGEST_PAUSE}
     assert [event.at for event in rig.told(BaseUnknown)] == [
-        0.0, TOLD_AGAIN_AFTER + 5.0, 2 * TOLD_AGAIN_AFTER + 5.0,
+        0.0, REPORTED_AGAIN_AFTER + 5.0, 2 * REPORTED_AGAIN_AFTER + 5.0,
     ]  # fmt: skip
 
 

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from viam_session_bridge.core.events import AccessRefused, MachineAbsent
+from viam_session_bridge.core.events import AccessRefused, MachineAbsent, MachineEvent
 from viam_session_bridge.core.readiness import ASKED_AGAIN_AFTER, Readiness
-from viam_session_bridge.core.request_queue import RequestQueue
 from viam_session_bridge.core.requests import (
     Answer,
     Authenticate,
@@ -16,8 +15,10 @@ from viam_session_bridge.core.requests import (
     Diagnose,
     ListBases,
     Outcome,
+    RequestQueue,
     StopBase,
 )
+from viam_session_bridge.core.timing import NEVER
 
 OK = Answer(Outcome.OK)
 WRONG_KEY = Answer(Outcome.UNAUTHENTICATED, 'wrong key')
@@ -27,7 +28,8 @@ class Bench:
     def __init__(self, authenticates: bool = True) -> None:
         self.now = 0.0
         self.outbox = RequestQueue('main', 0.25)
-        self.connection = Readiness('main', authenticates, self.outbox)
+        self.events: list[MachineEvent] = []
+        self.connection = Readiness('main', authenticates, self.outbox, self.events)
 
     def asked(self) -> list[Call]:
         """Return what is asked now."""
@@ -37,7 +39,7 @@ class Bench:
     def until(self, when: float) -> list[tuple[float, Call]]:
         """Ask whenever something is due; return what was asked, and when."""
         calls = []
-        while (due := self.connection.next_deadline()) is not None and due <= when:
+        while (due := self.connection.next_deadline()) <= when:
             self.now = max(self.now, due)
             calls += [(self.now, call) for call in self.asked()]
         self.now = when
@@ -91,7 +93,7 @@ def test_a_machine_that_knows_no_keys_is_ready_without_a_token() -> None:
     bench.connect()
     bench.authenticate(Answer(Outcome.UNIMPLEMENTED, 'no such service'))
     assert bench.connection.ready
-    assert bench.connection.events == []
+    assert bench.events == []
 
 
 def test_a_machine_that_was_away_is_asked_for_a_new_token() -> None:
@@ -184,7 +186,7 @@ def test_a_base_that_refuses_has_the_machine_asked_and_no_other_base_is_concerne
         assert bench.connection.ready
         bench.now = round(bench.now + 0.02, 6)
     assert asked == [(at * ASKED_AGAIN_AFTER, ListBases()) for at in range(4)]
-    assert bench.connection.events == []
+    assert bench.events == []
 
 
 def test_a_machine_that_refuses_as_its_base_does_is_asked_for_a_new_token_at_once() -> None:
@@ -195,7 +197,7 @@ def test_a_machine_that_refuses_as_its_base_does_is_asked_for_a_new_token_at_onc
         assert bench.connection.ready
         bench.connection.refused(question.number, 'no such token', bench.now, of_base=False)
         assert not bench.connection.ready
-        bench.now = bench.connection.next_deadline() or 0.0
+        bench.now = bench.connection.next_deadline()
         bench.authenticate()
         assert bench.connection.ready
 
@@ -209,11 +211,11 @@ def test_a_machine_that_refuses_its_own_tokens_is_asked_ever_more_slowly() -> No
         tries.append(bench.now)
         bench.refused()
         assert not bench.connection.ready
-        bench.now = bench.connection.next_deadline() or 0.0
+        bench.now = bench.connection.next_deadline()
     assert tries == pytest.approx(
         [0.0, 0.0, 0.05, 0.15, 0.35, 0.75, 1.55, 3.15, 6.35, 12.75, 22.75]
     )
-    (told,) = bench.connection.events
+    (told,) = bench.events
     assert told == AccessRefused('main', 'no such token', tries[6])
     # One that was good for a while is replaced at once again.
     bench.authenticate()
@@ -230,12 +232,10 @@ def test_a_wrong_key_is_tried_again_ever_more_slowly_and_told_once_a_minute() ->
     while bench.now < 70.0:
         bench.authenticate(WRONG_KEY)
         tries.append(bench.now)
-        bench.now = bench.connection.next_deadline() or 0.0
+        bench.now = bench.connection.next_deadline()
     assert tries == [0.0, 1.0, 3.0, 7.0, 15.0, 25.0, 35.0, 45.0, 55.0, 65.0]
     assert not bench.connection.ready
-    assert bench.connection.events == [
-        AccessRefused('main', 'wrong key', at) for at in (0.0, 65.0)
-    ]
+    assert bench.events == [AccessRefused('main', 'wrong key', at) for at in (0.0, 65.0)]
 
 
 def test_without_credentials_a_refusal_is_told_and_nothing_asked() -> None:
@@ -245,7 +245,7 @@ def test_without_credentials_a_refusal_is_told_and_nothing_asked() -> None:
         bench.refused('who are you')
     assert bench.connection.ready
     assert bench.asked() == []
-    assert bench.connection.events == [AccessRefused('main', 'who are you', 0.0)]
+    assert bench.events == [AccessRefused('main', 'who are you', 0.0)]
 
 
 @pytest.mark.parametrize('lost_later', [False, True])
@@ -262,7 +262,7 @@ def test_a_machine_that_is_not_connected_for_2_s_is_diagnosed_once_a_minute(
     ((at, call),) = bench.until(start + 200.0)
     assert (at, call.request) == (start + 2.0, Diagnose())
     bench.connection.diagnosed(Answer(Outcome.OK, 'nobody is there'), bench.now)
-    assert bench.connection.events == [MachineAbsent('main', 'nobody is there', bench.now)]
+    assert bench.events == [MachineAbsent('main', 'nobody is there', bench.now)]
     ((again, _),) = bench.until(bench.now + 200.0)
     assert again == start + 260.0
 
@@ -273,8 +273,8 @@ def test_one_that_connects_meanwhile_is_not_said_to_be_absent() -> None:
     bench.until(3.0)
     bench.connection.channel(True, bench.now)
     bench.connection.diagnosed(Answer(Outcome.OK, 'nobody is there'), bench.now)
-    assert bench.connection.events == []
-    assert bench.connection.next_deadline() is None
+    assert bench.events == []
+    assert bench.connection.next_deadline() == NEVER
 
 
 def test_one_that_was_closed_asks_nothing() -> None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 import pytest
 
 from support.pure import CALL_TIMEOUT, Rig
-from viam_session_bridge.core.events import CallsInTime, CallsTakeLonger
-from viam_session_bridge.core.request_queue import RequestQueue
+from viam_session_bridge.core.events import CallsInTime, CallsTakeLonger, MachineEvent
 from viam_session_bridge.core.requests import (
     Answer,
     GetSessions,
@@ -17,6 +16,7 @@ from viam_session_bridge.core.requests import (
     Outcome,
     Purpose,
     Request,
+    RequestQueue,
     SendHeartbeat,
     StartSession,
     StopBase,
@@ -39,7 +39,8 @@ class Bench:
     def __init__(self) -> None:
         self.now = 100.0
         self.outbox = RequestQueue('main', CALL_TIMEOUT)
-        self.round_trip = RoundTrip('main', self.outbox)
+        self.events: list[MachineEvent] = []
+        self.round_trip = RoundTrip('main', self.outbox, self.events)
 
     def asked(self) -> list[Request]:
         """Return what is asked now."""
@@ -58,12 +59,13 @@ class Bench:
         """Have as many calls time out as it takes."""
         return self.ended((START, TIMED_OUT), (MOVE, TIMED_OUT), (BEAT, TIMED_OUT))
 
-    def measure(self, took: float, answer: Answer = OK) -> list[CallsTakeLonger | CallsInTime]:
+    def measure(self, took: float, answer: Answer = OK) -> list[MachineEvent]:
         """Have the question be answered after so long; return what happened."""
         self.now += took
         self.round_trip.call_ended(QUESTION, answer, self.now)
-        happened, self.round_trip.events = self.round_trip.events, []
-        return happened
+        events = self.events.copy()
+        self.events.clear()
+        return events
 
 
 def test_three_timeouts_in_a_row_have_a_call_with_more_time_measured() -> None:
@@ -161,7 +163,7 @@ def test_the_first_call_in_time_is_told_once() -> None:
     bench.time_out()
     bench.measure(0.31)
     bench.ended((StopBase('base'), OK), (MOVE, OK), (MOVE, OK))
-    assert bench.round_trip.events == [CallsInTime('main', bench.now)]
+    assert bench.events == [CallsInTime('main', bench.now)]
 
 
 # In the bridge

@@ -4,211 +4,133 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from viam_session_bridge.core.actions import Cause, Forward, Stop
-from viam_session_bridge.core.events import AtRest, MachineEvent, MotionUnknown, StillMoving
-from viam_session_bridge.core.machine_control import MachineControl
+from viam_session_bridge.core.actions import Cause, Stop
+from viam_session_bridge.core.events import (
+    AtRest,
+    MachineEvent,
+    MotionUnknown,
+    StillMoving,
+    StopFinal,
+)
+from viam_session_bridge.core.machine_sessions import MachineSessions
 from viam_session_bridge.core.requests import (
     Answer,
-    Call,
-    Move,
+    GetSessions,
+    IsMoving,
     Outcome,
-    Request,
-    StartSession,
-    StopBase,
+    Purpose,
+    RequestQueue,
 )
-from viam_session_bridge.core.velocity import Velocity
+from viam_session_bridge.core.timing import NEVER
 from viam_session_bridge.core.verification import (
     AGAIN_AFTER,
     AGAIN_FOR,
-    Finding,
     STOPPED_ANEW_AFTER,
     Verification,
 )
 
-H = TypeVar('H', StillMoving, AtRest, MotionUnknown)
 OK = Answer(Outcome.OK)
 MOVES = Answer(Outcome.OK, moving=True)
 STANDS = Answer(Outcome.OK, moving=False)
 
 
-class Bench:
-    """One machine with one base; answers are given by hand, time by jumps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.protocol = MachineControl('main', ['base'], window=0.5, call_timeout=0.25)
-        self.open: list[Call] = []
-        self.told: list[MachineEvent] = []
-        self.protocol.channel(True, self.now)
-        self.drain()
-
-    def drain(self) -> None:
-        calls, told = self.protocol.drain(self.now)
-        self.open += calls
-        self.told += told
-
-    def go(self) -> None:
-        self.protocol.forward(Forward('base', 'A', 1, Velocity(x=0.3), self.now))
-        self.drain()
-
-    def stop(self) -> None:
-        self.protocol.ended(1)
-        self.protocol.stop(Stop('base', Cause.LAPSE, 'A', self.now, 1, self.now))
-        self.drain()
-
-    def wait(self, seconds: float) -> None:
-        """Tick at every deadline on the way."""
-        end = self.now + seconds
-        while True:
-            due = self.protocol.next_deadline()
-            self.now = end if due is None or due > end else max(due, self.now)
-            self.protocol.tick(self.now)
-            self.drain()
-            if self.now >= end:
-                return
-
-    def answer(self, kind: type[Request], answer: Answer = OK) -> None:
-        call = next(call for call in self.open if isinstance(call.request, kind))
-        self.open.remove(call)
-        self.protocol.answered(call.number, answer, self.now)
-        self.drain()
-
-    def asked(self, kind: type[Request]) -> int:
-        return sum(isinstance(call.request, kind) for call in self.open)
-
-    def told_of(self, kind: type[H]) -> list[H]:
-        return [one for one in self.told if isinstance(one, kind)]
-
-
-def stopped() -> Bench:
-    bench = Bench()
-    bench.go()
-    bench.answer(StartSession, Answer(Outcome.OK, sid='one', window=10.0))
-    bench.answer(Move)
-    bench.stop()
-    bench.answer(StopBase)
-    return bench
-
-
 class Questions:
-    """The questions about one base, each answered at once."""
+    """A verification by itself; what is asked is answered by hand."""
 
-    def __init__(self) -> None:
-        self.verifying = Verification()
-        self._number = 0
+    def __init__(self, timed_out: int = 0) -> None:
+        """Begin with a stop that was final at 0 s."""
+        self.events: list[MachineEvent] = []
+        self._queue = RequestQueue('main', 0.25)
+        sessions = MachineSessions('main', 256, 0.25, False, self.events)
+        self.verification = Verification(self._queue, sessions, self.events)
+        self.final(0.0, timed_out)
 
-    def answer(self, now: float, answer: Answer) -> Finding:
-        self._number += 1
-        self.verifying.asked('base', self._number)
-        return self.verifying.answered('base', self._number, answer, now)
+    def final(self, now: float, timed_out: int) -> None:
+        stop = Stop('base', Cause.LAPSE, 'A', now)
+        self.verification.final('base', StopFinal(stop, 1, timed_out, now))
 
-    def answer_again(self, now: float, answer: Answer) -> bool:
-        self._number += 1
-        self.verifying.asked_again('base', self._number)
-        return self.verifying.answered_again('base', self._number, answer, now)
+    def answer(self, now: float, answer: Answer) -> Stop | None:
+        """Answer the question whether the base moves, which is due."""
+        self.verification.ask(now)
+        (call,) = self._queue.take()
+        assert call.request == IsMoving('base')
+        return self.verification.answered('base', call.number, answer, now)
+
+    def answer_who_else(self, now: float, answer: Answer) -> Stop | None:
+        """Answer the question who else has sessions, which was asked just now."""
+        (call,) = self._queue.take()
+        assert call.request == GetSessions(Purpose.VERIFY, 'base')
+        return self.verification.sessions_answered('base', call.number, answer, now)
 
 
-def final(timed_out: int = 0) -> Questions:
-    """Return the questions after a stop that was final at 0 s."""
-    questions = Questions()
-    questions.verifying.final('base', timed_out, 0.0)
-    return questions
-
-
-def left(timed_out: int = 0) -> Questions:
-    """Return the questions about a base that its machine is to have stopped at 0 s."""
-    questions = Questions()
-    questions.verifying.left('base', 0.0, timed_out)
-    return questions
+def stop_anew(now: float) -> Stop:
+    return Stop('base', Cause.STILL_MOVING, '', now)
 
 
 def test_each_command_that_timed_out_is_made_up_for_by_a_stop_of_its_own() -> None:
-    questions = final(1)
-    questions.verifying.final('base', 1, 1.0)
+    questions = Questions(timed_out=1)
+    questions.final(1.0, timed_out=1)
     for now in (3.0, 4.0):
-        assert questions.answer(now, MOVES) is Finding.LATE_COMMAND
-    assert questions.answer(5.0, MOVES) is Finding.SUSPECT
+        assert questions.answer(now, MOVES) == stop_anew(now)
+    assert questions.answer(5.0, MOVES) is None
+    assert questions.answer_who_else(5.1, OK) == stop_anew(5.1)
 
 
 def test_until_a_second_after_the_final_stop_it_may_coast() -> None:
-    assert final(1).answer(STOPPED_ANEW_AFTER - 1e-6, MOVES) is Finding.FINE
-    assert final(1).answer(STOPPED_ANEW_AFTER, MOVES) is Finding.LATE_COMMAND
+    coasts, moves = Questions(timed_out=1), Questions(timed_out=1)
+    assert coasts.answer(STOPPED_ANEW_AFTER - 1e-6, MOVES) is None
+    assert moves.answer(STOPPED_ANEW_AFTER, MOVES) == stop_anew(STOPPED_ANEW_AFTER)
 
 
 def test_after_a_minute_the_command_that_timed_out_is_over() -> None:
-    questions = final(1)
+    questions = Questions(timed_out=1)
     questions.answer(AGAIN_FOR, STANDS)
-    assert questions.verifying.next_deadline() is None
+    assert questions.verification.next_deadline() == NEVER
 
 
 def test_until_then_it_is_asked_each_second() -> None:
-    questions = final(1)
+    questions = Questions(timed_out=1)
     questions.answer(0.1, STANDS)
-    assert questions.verifying.next_deadline() == 0.1 + AGAIN_AFTER
+    assert questions.verification.next_deadline() == 0.1 + AGAIN_AFTER
 
 
 def test_while_it_moves_it_is_asked_later_and_not_at_once() -> None:
-    questions = final()
+    questions = Questions()
     questions.answer(0.1, MOVES)
-    deadline = questions.verifying.next_deadline()
-    assert deadline is not None and deadline > 0.1
+    assert 0.1 < questions.verification.next_deadline() <= 0.1 + AGAIN_AFTER
 
 
-def test_that_it_rests_is_told_once_after_it_was_told_to_move() -> None:
-    questions = final(1)
-    assert questions.answer(4.0, MOVES) is Finding.LATE_COMMAND
-    assert questions.answer(5.0, MOVES) is Finding.SUSPECT
-    assert questions.verifying.to_report('base', 5.0)
-    assert questions.answer(6.0, STANDS) is Finding.AT_REST
-    assert questions.answer(7.0, STANDS) is Finding.FINE
+def test_that_it_rests_is_reported_once_after_it_was_reported_to_move() -> None:
+    questions = Questions(timed_out=1)
+    assert questions.answer(4.0, MOVES) == stop_anew(4.0)
+    assert questions.answer(5.0, MOVES) is None
+    questions.events.clear()
+    assert questions.answer_who_else(5.0, Answer(Outcome.OK, sids=('foreign',))) is None
+    questions.answer(6.0, STANDS)
+    questions.answer(7.0, STANDS)
+    assert questions.events == [StillMoving('base', 1, False, 5.0), AtRest('base', 6.0)]
 
 
-def test_a_question_that_fails_again_after_one_that_did_not_is_told_again() -> None:
-    questions = final(1)
+def test_a_question_that_fails_again_after_one_that_did_not_is_reported_again() -> None:
+    questions = Questions(timed_out=1)
     fails = Answer(Outcome.FAILED, 'UNKNOWN: no encoder')
-    assert questions.answer(0.1, fails) is Finding.UNKNOWN
-    assert questions.answer(1.1, fails) is Finding.FINE
-    assert questions.answer(2.1, STANDS) is Finding.FINE
-    assert questions.answer(3.1, fails) is Finding.UNKNOWN
-
-
-def test_one_found_at_rest_that_moves_later_is_suspect_where_a_command_timed_out() -> None:
-    questions = left(1)
-    assert questions.answer(0.3, STANDS) is Finding.AT_REST
-    assert questions.answer(1.3, MOVES) is Finding.SUSPECT
-
-
-def test_one_left_to_its_machine_is_its_no_longer_once_others_were_asked_for() -> None:
-    questions = left()
-    assert questions.answer(0.3, MOVES) is Finding.SUSPECT
-    assert questions.verifying.is_left('base')
-    assert questions.answer_again(0.4, OK)
-    assert not questions.verifying.is_left('base')
+    for now, answer in ((0.1, fails), (1.1, fails), (2.1, STANDS), (3.1, fails)):
+        questions.answer(now, answer)
+    assert questions.events == [MotionUnknown('base', fails.detail, now) for now in (0.1, 3.1)]
 
 
 def test_where_nobody_says_who_is_there_the_base_is_asked_again_a_second_later() -> None:
-    questions = stopped_for_what_timed_out()
-    assert not questions.answer_again(3.2, Answer(Outcome.FAILED, 'UNKNOWN: no such thing'))
-    assert questions.verifying.next_deadline() == 3.2 + AGAIN_AFTER
+    questions = Questions(timed_out=1)
+    assert questions.answer(2.0, MOVES) == stop_anew(2.0)
+    questions.final(2.1, timed_out=0)
+    assert questions.answer(3.1, MOVES) is None
+    failed = Answer(Outcome.FAILED, 'UNKNOWN: no such thing')
+    assert questions.answer_who_else(3.2, failed) is None
+    assert questions.verification.next_deadline() == 3.2 + AGAIN_AFTER
 
 
-def stopped_for_what_timed_out() -> Questions:
-    questions = final(1)
-    assert questions.answer(2.0, MOVES) is Finding.LATE_COMMAND
-    questions.verifying.final('base', 0, 2.1)
-    assert questions.answer(3.1, MOVES) is Finding.SUSPECT
-    return questions
-
-
-def test_one_that_was_left_to_its_machine_is_reported_at_once_whatever_the_time_is() -> None:
-    for step in range(1, 1000):
-        now = 0.0137 * step
-        verification = Verification()
-        verification.left('base', now, 0)
-        verification.asked('base', 1)
-        assert verification.answered('base', 1, MOVES, now) is Finding.SUSPECT
-        verification.asked_again('base', 2)
-        assert verification.answered_again('base', 2, OK, now)
-        assert verification.to_report('base', now), now
+def test_a_base_that_its_machine_stopped_is_stopped_anew_where_a_lost_command_runs_late() -> None:
+    questions = Questions()
+    questions.verification.distrust('base', 0.0, reported=False, now=0.3)
+    assert questions.answer(1.3, MOVES) is None
+    assert questions.answer_who_else(1.4, OK) == stop_anew(1.4)

@@ -45,14 +45,14 @@ WHY = {
     Cause.REFUSED: 'a command of {name}, which drove it, was refused',
     Cause.ZERO: 'a zero of {name} could not be forwarded',
     Cause.FAILED: 'a command of {name} failed, timed out or waited a whole window',
-    Cause.NO_SESSION: 'the machine started no session for {name}',
+    Cause.NO_MACHINE_SESSION: 'the machine started no session for {name}',
     Cause.EXPIRED: 'the machine no longer knew the session of {name}',
     Cause.OLDER: 'an older command may have run late',
     Cause.STILL_MOVING: 'it still moved after its stop',
     Cause.STANDING: 'the zeros of {name} did not bring it to rest',
 }
 SHORT = {
-    Cause.NO_SESSION: 'no session',
+    Cause.NO_MACHINE_SESSION: 'no session',
     Cause.EXPIRED: 'expired',
     Cause.OLDER: 'older command',
     Cause.STANDING: 'standing zero',
