@@ -138,6 +138,38 @@ def test_programs_are_all_there() -> None:
     assert programs <= set(codes(' '.join(names)))
 
 
+def kept_rules() -> dict[str, tuple[list[str], list[str]]]:
+    """Return the modules that keep each rule and the files that test it, as the page says."""
+    page = Page(ROOT / 'docs' / 'rules.md')
+    (table,) = [table for table in page.tables if table.header == ('rule', 'kept in', 'tested in')]
+    rules = [rule for rule, _, _ in table.rows]
+    assert rules == re.findall(r'^- (R\d+)\b', page.prose, re.M), 'each rule has one line'
+    return {rule: (codes(module), codes(tests)) for rule, module, tests in table.rows}
+
+
+def names(path: Path, rule: str) -> bool:
+    """Return whether the docstring of a module names a rule, as R3 or as one of R2 to R6."""
+    number = int(rule[1:])
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ''
+    ranges = re.findall(r'\bR(\d+)(?: to R(\d+))?\b', docstring)
+    return any(int(first) <= number <= int(last or first) for first, last in ranges)
+
+
+@pytest.mark.parametrize('rule', kept_rules())
+def test_a_rule_is_kept_in_one_module_and_tested_in_files_that_name_it(rule: str) -> None:
+    modules, tests = kept_rules()[rule]
+    assert len(modules) == 1
+    for path in (PACKAGE / modules[0], *(ROOT / test for test in tests)):
+        assert path.exists(), path
+        assert names(path, rule), f'the docstring of {path} does not name {rule}'
+
+
+def test_every_file_of_the_rules_tests_is_in_the_map() -> None:
+    mapped = {test for _, tests in kept_rules().values() for test in tests}
+    files = (ROOT / 'test' / 'rules').glob('test_r*.py')
+    assert {str(path.relative_to(ROOT)) for path in files} <= mapped
+
+
 @each_page
 def test_parameters_that_are_named_exist(path: Path) -> None:
     page, known = Page(path), parameters()

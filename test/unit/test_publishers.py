@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who publishes, from what the graph says: no ROS needed."""
+"""Who publishes, from what the graph says (R1, R3): no ROS needed."""
 
 from dataclasses import dataclass, replace
 
