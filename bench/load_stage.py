@@ -124,7 +124,7 @@ class LoadStage:
     ) -> Measured:
         self._events.new()
         self._record.new()
-        told = len(self._observer.told(_DIAGNOSTICS))
+        told = len(self._observer.messages(_DIAGNOSTICS))
         counts = [sum(process.count for process in kind) for kind in (loads, floods)]
         before = [Usage.of(pid) for pid in (self.bridge.pid, self._server_pid)]
         events = []
@@ -158,7 +158,7 @@ class LoadStage:
             shared=[outcome for outcome in outcomes if outcome.probe >= PROBES],
             bridge=100.0 * after[0].cpu_share(before[0]),
             server=100.0 * after[1].cpu_share(before[1]),
-            told=told_in(self._observer.told(_DIAGNOSTICS)[max(told - 1, 0) :]),
+            told=told_in(self._observer.messages(_DIAGNOSTICS)[max(told - 1, 0) :]),
             overrun=max(
                 # A probe drives the first one on.
                 (_overrun(record, base, ended) for base in self._loaded[1:]), default=-math.inf

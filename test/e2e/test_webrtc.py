@@ -118,7 +118,7 @@ def test_a_base_is_driven_and_stopped_over_a_socket_of_this_user(tmp_path: Path)
         dialed.dialer.close()
         assert ended(child)
         assert not path.exists()
-        assert dialed.said.empty()
+        assert dialed.reports.empty()
 
 
 @in_namespace
@@ -134,7 +134,7 @@ def test_a_machine_that_hangs_in_a_stop_of_its_own_is_not_given_up(tmp_path: Pat
         record.wait_for(lambda _: record.calls('base', 'stop', 'begin'), PATIENCE)
         # From here on viam-server holds the lock of its sessions.
         with pytest.raises(queue.Empty):
-            dialed.said.get(timeout=LOSS)
+            dialed.reports.get(timeout=LOSS)
         with pytest.raises(grpc.RpcError) as hung:
             call(target, wire.GET_SESSIONS)
         assert hung.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED

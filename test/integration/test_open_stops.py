@@ -65,7 +65,7 @@ def server(tmp_path: Path, load: Load) -> Iterator[ViamServer]:
 def bridge(
     server: ViamServer, address: str = '', call_timeout: float = CALL_TIMEOUT, **others: Any
 ) -> Iterator[ShellRun]:
-    """Have a bridge for the base, at the machine's own address or another one."""
+    """Run a bridge for the base, at the machine's own address or another one."""
     addresses = {'main': address or server.address}
     with ShellRun(settings({'base': 'main'}, addresses, WINDOW, call_timeout, **others)) as run:
         yield run

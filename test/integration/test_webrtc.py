@@ -78,8 +78,8 @@ def test_a_dial_without_an_answer_ends_with_its_time() -> None:
 def test_closing_waits_for_no_dial_and_nothing_stays_nor_showed_the_key() -> None:
     with silent_listener() as address, Dialed(address, lambda: KEY, timeout=LONG) as dialed:
         child, path = under_way(os.getpid())
-        for place in ('cmdline', 'environ'):
-            content = Path(f'/proc/{child}/{place}').read_bytes()
+        for file in ('cmdline', 'environ'):
+            content = Path(f'/proc/{child}/{file}').read_bytes()
             assert content
             assert SECRET.encode() not in content
         assert SECRET not in repr(vars(dialed.dialer))
@@ -93,7 +93,7 @@ def test_closing_waits_for_no_dial_and_nothing_stays_nor_showed_the_key() -> Non
             load.hold(took, AT_ONCE, started)
         assert ended(child)
     assert not path.exists()
-    assert dialed.said.empty()
+    assert dialed.reports.empty()
 
 
 @in_namespace

@@ -29,7 +29,7 @@ class Dialed:
         trusted: bytes | None = None,
         timeout: float = DIAL_TIMEOUT,
     ) -> None:
-        self.said: queue.Queue[tuple[str, str, float]] = queue.Queue()
+        self.reports: queue.Queue[tuple[str, str, float]] = queue.Queue()
         self.dialer = Dialer(
             'main', address, timeout, credentials, trusted,
             reached=lambda target: self._says('reached', target),
@@ -53,14 +53,14 @@ class Dialed:
 
     def _says(self, what: str, words: str) -> None:
         print(f'{time.monotonic():.2f} {what}: {words}')
-        self.said.put((what, words, time.monotonic()))
+        self.reports.put((what, words, time.monotonic()))
 
     def _next(self, wanted: str, timeout: float) -> tuple[str, float]:
         deadline = time.monotonic() + timeout
         heard: list[tuple[str, str]] = []
         while True:
             try:
-                what, words, when = self.said.get(timeout=max(deadline - time.monotonic(), 0))
+                what, words, when = self.reports.get(timeout=max(deadline - time.monotonic(), 0))
             except queue.Empty:
                 raise AssertionError(f'not {wanted} within {timeout} s, but {heard}') from None
             if what == wanted:
@@ -78,7 +78,7 @@ def children(parent: int) -> list[int]:
 
 
 def ended(pid: int) -> bool:
-    """Tell whether a process ended, even if nobody took notice yet."""
+    """Return whether a process ended, even if nobody took notice yet."""
     try:
         return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] == 'Z'
     except OSError:

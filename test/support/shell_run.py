@@ -32,7 +32,7 @@ RATE = 50.0  # Hz, of a stream
 _POLL = 0.002  # s
 
 
-class TellingBridge(Bridge):
+class ForwardLoggingBridge(Bridge):
     """A bridge that tells of accepted commands too."""
 
     def _carry_out(self, actions: list[Action]) -> None:
@@ -77,7 +77,7 @@ class ShellRun:
         self._taking = threading.Lock()
         self._speeds = 0
         self._streams: dict[str, threading.Event] = {}
-        with patch('viam_session_bridge.runtime.Bridge', TellingBridge):
+        with patch('viam_session_bridge.runtime.Bridge', ForwardLoggingBridge):
             self.runtime = runtime(configuration, self._take, self.failures.append)
 
     def __enter__(self) -> ShellRun:

@@ -64,8 +64,8 @@ class Wheels:
         with RawClient(self._server.address) as raw:
             self._expect(not raw.is_moving(self._name), 'says that it moves')
 
-    def _expect(self, true: bool, said: str) -> None:
-        assert true, f'{self._name} {said}: {self._changes()[-10:]}'
+    def _expect(self, true: bool, what: str) -> None:
+        assert true, f'{self._name} {what}: {self._changes()[-10:]}'
 
     def _changes(self) -> list[tuple[float, bool]]:
         """Return when the base began to move or came to rest, and which of both."""

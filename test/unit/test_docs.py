@@ -205,8 +205,8 @@ def test_defaults_in_the_readme_are_those_of_the_reference() -> None:
     assert set(reference) == parameters()
     given = dict(defaults(ROOT / 'README.md'))
     assert len(given) > 9
-    told_otherwise = {'bases.NAME.resource': "the base's name"}
-    assert given == {**{name: reference[name] for name in given}, **told_otherwise}
+    reported_otherwise = {'bases.NAME.resource': "the base's name"}
+    assert given == {**{name: reference[name] for name in given}, **reported_otherwise}
 
 
 def test_generated_pages_are_up_to_date() -> None:
@@ -223,7 +223,7 @@ def test_generated_pages_are_up_to_date() -> None:
 
 def test_what_the_log_says_is_in_the_sources() -> None:
     """Of troubleshooting's tables: code with a space in it, unless it is a command."""
-    said = {
+    mentioned = {
         code
         for table in Page(ROOT / 'docs' / 'troubleshooting.md').tables
         for name in ('the log says', 'you see', 'how you know')
@@ -232,11 +232,11 @@ def test_what_the_log_says_is_in_the_sources() -> None:
         for code in codes(cell)
         if ' ' in code and not code.startswith('ros2 ')
     }
-    assert len(said) > 15
+    assert len(mentioned) > 15
     there = texts()
     unknown = [
         code
-        for code in said - NOT_OURS
+        for code in mentioned - NOT_OURS
         for part in PUT_IN.split(code)
         if not any(part.strip() in text for text in there)
     ]

@@ -41,7 +41,7 @@ class Tape:
         self._lock = threading.Lock()
         self._of: defaultdict[str, list[RecordedEffect]] = defaultdict(list)
 
-    def happened(self, base: str, start: float, end: float) -> list[RecordedEffect]:
+    def recorded(self, base: str, start: float, end: float) -> list[RecordedEffect]:
         """Return what took effect on a base between two times."""
         with self._lock:
             for line in self._tail.new():
@@ -88,7 +88,7 @@ class Verdict:
 def compare(
     base: str,
     expected: Sequence[Effect],
-    happened: Sequence[RecordedEffect],
+    recorded: Sequence[RecordedEffect],
     kind: Kind,
     load: Callable[[float, float], float],
 ) -> Verdict:
@@ -99,14 +99,14 @@ def compare(
     """
     verdict = Verdict()
     latest = {effect.what: effect.latest for effect in expected if effect.what > 0}
-    for one in happened:
+    for one in recorded:
         if one.at - latest.get(one.what, one.at) > LATE:
             took = one.at - latest[one.what]
             verdict.slow.append(f'{base}: {one.what} took {took:.4f} s')
-    due, there = list(expected), list(happened)
+    due, there = list(expected), list(recorded)
     if kind is Kind.BRIDGE:  # it may repeat a stop, and sends none to a base that stands for sure
         due = [expected[number] for number in moving([one.what for one in expected])]
-        there = [happened[number] for number in moving([one.what for one in happened])]
+        there = [recorded[number] for number in moving([one.what for one in recorded])]
         due = _without_overtaken(due, there, load)
     if [one.what for one in due] != [one.what for one in there]:
         verdict.differences.append(f'{base}: expected {_words(due)}, got {_words(there)}')

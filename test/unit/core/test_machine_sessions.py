@@ -45,14 +45,14 @@ class Sessions(MachineSessions):
         self.start(machine_session, session, now)
 
     def run(self, client: str, session: int, sid: str, now: float = 0.0) -> None:
-        """Have a machine session that was started."""
+        """Start a machine session, with its answer."""
         self.begin(client, session, now)
         self.start_answered(session, Answer(Outcome.OK, sid=sid, window=WINDOW), now)
 
 
 @pytest.fixture
 def sessions() -> Sessions:
-    """Have one of A's, session 1, since 0 s."""
+    """Begin with one of A's, session 1, since 0 s."""
     sessions = Sessions()
     sessions.run('A', 1, 'one')
     return sessions

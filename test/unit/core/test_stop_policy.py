@@ -15,7 +15,7 @@ FIFTH = WINDOW / 5
 
 
 def sessions_of(window: float = WINDOW) -> SignedSessions:
-    """Have one of A's, session 1, since 0 s."""
+    """Begin with one of A's, session 1, since 0 s."""
     sessions = SignedSessions('main', 256, 0.25, False, [])
     sessions.open('A', 1, lambda sid: True)
     machine_session = sessions.of(1)
