@@ -11,7 +11,7 @@ It prints one line of JSON every few seconds, and ends with a line that has `not
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 import heapq
 import json
 import os
@@ -26,7 +26,7 @@ from viam_session_bridge.core.actions import Refused, SessionEnded, SessionStart
 from viam_session_bridge.core.events import CommandFailed, StopFinal
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.reporting.event_log import EventLog
-from viam_session_bridge.reporting.looking import Ended, look
+from viam_session_bridge.reporting.overview import ENDED_KEPT, ended_row, SessionRow, snapshot
 from viam_session_bridge.runtime import Runtime
 
 WINDOW = 0.03  # s
@@ -47,7 +47,7 @@ class Reporting:
         self.counts: Counter[str] = Counter()
         self.overview = 0
         self._log = EventLog(log)
-        self._ended_sessions = Ended()
+        self._ended_sessions: deque[SessionRow] = deque(maxlen=ENDED_KEPT)
         self._woken = threading.Event()
         self._over = False
         self._thread = threading.Thread(target=self._run, name='executor')
@@ -76,7 +76,7 @@ class Reporting:
             self._take()
             if (now := time.monotonic()) >= look_at:
                 look_at = now + OVERVIEW_EVERY
-                overview = self._runtime.look(lambda bridge, at: look(bridge, at, _describe))
+                overview = self._runtime.look(lambda bridge, at: snapshot(bridge, at, _describe))
                 rows = [*overview.as_dict().items(), *(row.id for row in self._ended_sessions)]
                 self.overview = len(json.dumps(rows))
 
@@ -86,7 +86,7 @@ class Reporting:
             if isinstance(event, SessionStarted):
                 self.counts['sessions'] = event.session
             elif isinstance(event, SessionEnded):
-                self._ended_sessions.add(event, *_describe(event.client))
+                self._ended_sessions.append(ended_row(event, *_describe(event.client)))
                 self.counts[event.cause.value] += 1
                 self.counts['commands'] += event.commands
             elif isinstance(event, Refused):

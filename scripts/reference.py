@@ -19,15 +19,14 @@ import inspect
 from pathlib import Path
 import re
 import sys
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from viam_session_bridge.configuration.table import BASE, Kind, MACHINE, NODE, Row
-from viam_session_bridge.core.actions import Cause, Forward, Refusal
-from viam_session_bridge.reporting.event_log import EventLog, FILES_KEPT, kind_of, MAX_BYTES
+from viam_session_bridge.core.actions import Cause, Refusal
+from viam_session_bridge.reporting.event_log import EVENT_NAMES, EventLog, FILES_KEPT, MAX_BYTES
 from viam_session_bridge.reporting.log_text import REMEDIES
 
 REFERENCE = Path(__file__).resolve().parents[1] / 'docs' / 'reference'
-NEVER_LOGGED = {Forward}  # a command is no event
 
 WRITTEN = '<!-- Written by `make reference`. Change {source} instead. -->'
 
@@ -127,12 +126,11 @@ def _yaml(value: object) -> str:
 
 def events() -> str:
     """Return docs/reference/events.md."""
-    kinds = get_args(get_type_hints(EventLog.write)['events'])
     return '\n'.join(
         [
             EVENTS.format(log=_text(EventLog)),
             '## Events\n',
-            *(line for kind in kinds if kind not in NEVER_LOGGED for line in _event(kind)),
+            *(line for kind, name in EVENT_NAMES.items() for line in _event(kind, name)),
             '## Causes\n\nWhy a session ended or a base is stopped.\n\n| cause | |\n|---|---|',
             *(f'| `{value}` | {why} |' for value, why in _commented(Cause)),
             '\n## Reasons of refusals\n\n| reason | |\n|---|---|',
@@ -142,7 +140,7 @@ def events() -> str:
     )
 
 
-def _event(kind: type[Any]) -> Iterator[str]:
+def _event(kind: type[Any], name: str) -> Iterator[str]:
     begins, *explained = re.split(EXPLAINED, _text(kind).replace('None', 'null'))
     # A docstring names fields with a colon behind them: '`commands` and `refusals`: how many ...'
     meanings = {
@@ -150,7 +148,7 @@ def _event(kind: type[Any]) -> Iterator[str]:
         for names, meaning in zip(explained[::2], explained[1::2], strict=True)
         for name in re.findall(r'`(\w+)`', names)
     }
-    yield f'### {kind_of(object.__new__(kind))}\n\n{begins.strip()}\n'
+    yield f'### {name}\n\n{begins.strip()}\n'
     yield '| field | is | |\n|---|---|---|'
     for field in fields(kind):
         meaning = meanings.get(field.name, '')

@@ -1,11 +1,41 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a message about a name that nobody knows."""
+"""
+Text that somebody else wrote, made fit for a line of ours: names, values and a machine's words.
+
+Publishers and peers choose their names and words, at any length and with any characters in them.
+Neither may fill a log, break a line in two or send a terminal its control characters.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 import difflib
+
+NAME_SHOWN = 128  # characters
+WORDS_SHOWN = 300  # characters
+
+
+def printable(text: str, *, escape: bool = False) -> str:
+    """Return a text with a question mark, or Python's escape, for each unprintable character."""
+    return ''.join(
+        one if one.isprintable() else repr(one)[1:-1] if escape else '?' for one in text
+    )
+
+
+def shorten(text: str, most: int = NAME_SHOWN) -> str:
+    """Return a text, cut after so many characters."""
+    return text if len(text) <= most else f'{text[:most]}...'
+
+
+def safe_name(name: str) -> str:
+    """Return a name as it may be put into a line."""
+    return printable(shorten(name))
+
+
+def safe_words(detail: str) -> str:
+    """Return a machine's words as they may be put into a line."""
+    return printable(shorten(' '.join(detail[: 2 * WORDS_SHOWN].split()), WORDS_SHOWN))
 
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = '') -> str:

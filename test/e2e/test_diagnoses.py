@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the bridge says is wrong, in the log and on `/diagnostics`, with names and a remedy."""
+"""Known trouble is reported in the log and on `/diagnostics`, with names and a remedy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MISTYPED = {'base': {'command_topics': ['/base'], 'resource': 'wheel'}}
 SLOW = 0.6  # s, a publisher's period
 RATE = 20.0  # Hz
 ROUND_TRIP = 0.3  # s, of a link to a machine elsewhere
-WORDS = ('take turns', 'publishes every', 'is not heard', 'sessions of others', 'has no base')
+FINDINGS = ('take turns', 'publishes every', 'is not heard', 'sessions of others', 'has no base')
 
 simulated = pytest.mark.parametrize('machine_kind', ['simulated'], indirect=True)
 Drives = Callable[[str], Drive]
@@ -52,8 +52,8 @@ def warnings(bridge: BridgeProcess) -> list[str]:
     return [one[1] for one in found if one]
 
 
-def says(bridge: BridgeProcess, line: str) -> None:
-    """Wait for the end of a warning in the bridge's log."""
+def wait_logged(bridge: BridgeProcess, line: str) -> None:
+    """Wait for a warning in the bridge's log that ends with this line."""
     wait_for(
         lambda: any(one.endswith(line) for one in warnings(bridge)), f'the log warns {line!r}'
     )
@@ -68,14 +68,14 @@ def status_of(observer: Observer, place: str, line: str) -> DiagnosticStatus:
     return status
 
 
-def warns(bridge: BridgeProcess, observer: Observer, place: str, line: str) -> None:
+def wait_warned(bridge: BridgeProcess, observer: Observer, place: str, line: str) -> None:
     """Wait for a line in the log, and for the same in a status that warns."""
-    says(bridge, line)
+    wait_logged(bridge, line)
     assert status_of(observer, place, line).level >= DiagnosticStatus.WARN
 
 
-def recovers(observer: Observer, place: str, line: str) -> None:
-    """Wait until a status says the line no more."""
+def wait_resolved(observer: Observer, place: str, line: str) -> None:
+    """Wait until a status no longer has the line."""
 
     def newest() -> str:
         (status,) = [
@@ -89,7 +89,7 @@ def recovers(observer: Observer, place: str, line: str) -> None:
 
 @contextlib.contextmanager
 def publishing(domain: int, node: str, kind: type, topic: str, qos: QoSProfile) -> Iterator[None]:
-    """Have a publisher on a topic that need not be heard, which says nothing."""
+    """Have a publisher on a topic that sends nothing, and need not be compatible."""
     context = Context()
     rclpy.init(args=[], context=context, domain_id=domain)
     try:
@@ -112,7 +112,7 @@ def test_an_address_where_nobody_listens(
         f'main: not connected to {address}, commands are refused: Connection refused: '
         'nothing listens there; see machines.main.address and viam-server'
     )
-    warns(bridge, observer, 'machine main', line)
+    wait_warned(bridge, observer, 'machine main', line)
 
 
 def test_a_base_that_the_machine_does_not_have_before_anyone_commands_it(
@@ -124,7 +124,7 @@ def test_a_base_that_the_machine_does_not_have_before_anyone_commands_it(
         "base: main has no base 'wheel', its bases are 'tracks', 'wheels': "
         'see bases.base.resource; did you mean wheels?'
     )
-    warns(bridge, observer, 'base base', line)
+    wait_warned(bridge, observer, 'base base', line)
     assert status_of(observer, 'base base', line).level == DiagnosticStatus.ERROR
 
 
@@ -137,6 +137,10 @@ def test_a_way_to_the_machine_that_takes_longer_than_calls_may(
     start_publisher: StartPublisher,
 ) -> None:
     observer.listen('/diagnostics')
+
+    def timeouts() -> list[str]:
+        return [one for one in warnings(bridge) if 'DEADLINE_EXCEEDED' in one]
+
     with TcpProxy(machine.address, delay=ROUND_TRIP / 2) as way:
         bridge = start_bridge(BASES, address=way.address)
         start_publisher('teleop').stream('/wheels', forward=0.1, rate=RATE)
@@ -146,17 +150,17 @@ def test_a_way_to_the_machine_that_takes_longer_than_calls_may(
             f'main: calls take {took:.2f} s, longer than machines.main.call_timeout (0.25 s): '
             f'set it to {math.ceil(15 * took) / 10:g}'
         )
-        warns(bridge, observer, 'machine main', line)
+        wait_warned(bridge, observer, 'machine main', line)
         assert status_of(observer, 'machine main', line).level == DiagnosticStatus.ERROR
-        said = len([one for one in warnings(bridge) if 'DEADLINE_EXCEEDED' in one])
+        logged = len(timeouts())
         failed = len(bridge.events('machine_session_failed'))
         wait_for(
             lambda: len(bridge.events('machine_session_failed')) > failed + 3, 'it goes on to fail'
         )
-        assert len([one for one in warnings(bridge) if 'DEADLINE_EXCEEDED' in one]) == said
+        assert len(timeouts()) == logged
         way.delay = 0.0
         drive('wheels').wait_driven()
-        recovers(observer, 'machine main', line)
+        wait_resolved(observer, 'machine main', line)
 
 
 @pytest.mark.parametrize('machine_kind', ['viam_server'], indirect=True)
@@ -182,7 +186,7 @@ def test_commands_that_fail_on_and_on(
     finally:
         machine.control('wheels', set_velocity_failures=0)
     drive('wheels').wait_driven()
-    recovers(observer, 'base wheels', line)
+    wait_resolved(observer, 'base wheels', line)
 
 
 @simulated
@@ -197,7 +201,7 @@ def test_a_publisher_of_another_type(
         'have it publish geometry_msgs/msg/Twist'
     )
     with publishing(domain, 'controller', TwistStamped, '/wheels', QoSProfile(depth=1)):
-        warns(bridge, observer, 'bridge', line)
+        wait_warned(bridge, observer, 'bridge', line)
 
 
 @simulated
@@ -214,7 +218,7 @@ def test_a_publisher_of_an_incompatible_qos(
     )
     qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     with publishing(domain, 'joy', Twist, '/wheels', qos):
-        warns(bridge, observer, 'bridge', line)
+        wait_warned(bridge, observer, 'bridge', line)
 
 
 @simulated
@@ -233,7 +237,7 @@ def test_a_machine_that_has_no_sessions(
             'machines.main.address is a viam-server that has them, or set '
             'machines.main.allow_unsupervised to true'
         )
-        warns(bridge, observer, 'machine main', remedy)
+        wait_warned(bridge, observer, 'machine main', remedy)
         assert re.search(
             r'main: no machine session for \S+, no motion: UNIMPLEMENTED: ', bridge.output()
         )
@@ -254,9 +258,9 @@ def test_a_publisher_slower_than_the_window(
         f'/teleop publishes every {SLOW} s on /wheels, the window is {WINDOW} s: '
         'raise heartbeat_window to 1.5 or publish faster'
     )
-    warns(bridge, observer, 'bridge', line)
+    wait_warned(bridge, observer, 'bridge', line)
     teleop.silence('/wheels')
-    recovers(observer, 'bridge', line)
+    wait_resolved(observer, 'bridge', line)
     assert bridge.output().count(line) == 1
 
 
@@ -278,17 +282,17 @@ def test_two_publishers_that_take_turns(
         'it follows whoever spoke last. Let only one speak at a time, or put twist_mux in front '
         'of the bridge'
     )
-    warns(bridge, observer, 'base wheels', remedy)
+    wait_warned(bridge, observer, 'base wheels', remedy)
     (line,) = [one for one in warnings(bridge) if remedy in one]
     assert {'/controller on /wheels', '/joy on /wheels'} == set(
         line.partition('wheels: ')[2].partition(' take turns')[0].split(' and ')
     )
     joystick.silence('/wheels')
-    recovers(observer, 'base wheels', remedy)
+    wait_resolved(observer, 'base wheels', remedy)
 
 
 @simulated
-def test_nothing_is_said_of_good_publishers_that_hand_over_and_pause(
+def test_nothing_is_reported_of_good_publishers_that_hand_over_and_pause(
     machine: Machine,
     drive: Drives,
     observer: Observer,
@@ -317,6 +321,7 @@ def test_nothing_is_said_of_good_publishers_that_hand_over_and_pause(
         ),
         'diagnostics tell of the base',
     )
-    said = [*warnings(bridge)]
-    said += [one.message for array in observer.messages('/diagnostics') for one in array.status]
-    assert not [one for one in said if any(word in one for word in WORDS)]
+    reported = [*warnings(bridge)]
+    arrays = observer.messages('/diagnostics')
+    reported += [one.message for array in arrays for one in array.status]
+    assert not [one for one in reported if any(word in one for word in FINDINGS)]

@@ -17,7 +17,7 @@ from support.domains import FIRST_PORT, PORTS, udp_ports
 from support.ports import free_port
 from support.process import ProcessUnderTest
 from support.publisher_process import PublisherProcess
-from viam_session_bridge.ros.middleware import avoid_shared_memory, LOCALHOST
+from viam_session_bridge.ros.main import avoid_shared_memory, LOCALHOST
 
 FAST_DDS = 'rmw_fastrtps_cpp'
 PROFILES, OLD = 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'

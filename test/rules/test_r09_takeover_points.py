@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
 import math
 
@@ -30,7 +30,7 @@ from support.pure import (
     WINDOW,
 )
 from support.record import Entry
-from support.shell_run import ForwardLoggingBridge
+from support.shell_run import as_logged, ForwardLoggingBridge
 from viam_session_bridge.core.requests import (
     Answer,
     Call,
@@ -42,7 +42,6 @@ from viam_session_bridge.core.requests import (
     StopBase,
 )
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.reporting.event_log import kind_of
 
 TAKEOVER = forward(0.3)
 STEP = 1e-6  # s that anything takes
@@ -240,7 +239,7 @@ class World:
 
     def _drain(self) -> None:
         out = self.bridge.drain(self.now)
-        self.events += [{'event': kind_of(event), **asdict(event)} for event in out.events]
+        self.events += map(as_logged, out.events)
         sent = [Sent(call, self.now) for call in out.calls]
         self.calls += sent
         self.stops += [one for one in sent if isinstance(one.call.request, StopBase)]

@@ -25,11 +25,17 @@ from viam_session_bridge.configuration.model import Configuration, MachineConfig
 from viam_session_bridge.core.actions import Action, Forward
 from viam_session_bridge.core.bridge import Bridge
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.reporting.event_log import kind_of
+from viam_session_bridge.reporting.event_log import EVENT_NAMES
 from viam_session_bridge.runtime import Runtime
 
 RATE = 50.0  # Hz, of a stream
 _POLL = 0.002  # s
+_NAMES = {**EVENT_NAMES, Forward: 'forward'}  # which no log has
+
+
+def as_logged(event: Any) -> Event:
+    """Return an event as a line of the event log would have it."""
+    return {'event': _NAMES[type(event)], **asdict(event)}
 
 
 class ForwardLoggingBridge(Bridge):
@@ -172,4 +178,4 @@ class ShellRun:
     def _take(self) -> None:
         with self._taking:
             for event in self.runtime.events():
-                self._events.append({'event': kind_of(event), **asdict(event)})
+                self._events.append(as_logged(event))

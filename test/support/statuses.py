@@ -10,8 +10,13 @@ from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from viam_session_bridge.configuration.model import BaseConfiguration, DriveMode, SessionsMode
-from viam_session_bridge.reporting.diagnostics import diagnostic_statuses, session_statuses
+from support.pure import base, configuration, machine
+from viam_session_bridge.configuration.model import SessionsMode
+from viam_session_bridge.reporting.diagnostics import (
+    diagnostic_statuses,
+    message_warning,
+    session_statuses,
+)
 from viam_session_bridge.reporting.overview import BaseRow, MachineRow, Overview, SessionRow
 
 LEVELS = {
@@ -22,9 +27,6 @@ COUNTS = {
     'lost_messages': 0, 'old_messages': 0, 'replaced_messages': 0, 'discarded_messages': 0,
     'discarded_times': 0, 'refused_heartbeats_unknown': 0, 'refused_heartbeats_ambiguous': 0,
 }  # fmt: skip
-BASE = BaseConfiguration(
-    'base', 'main', 'base', ('/cmd_vel',), (), SessionsMode.AUTO, DriveMode.VELOCITY, 0.0, 0.0, 0.0
-)
 SESSION = SessionRow(7, '01', '/teleop', '/cmd_vel', 'active', {}, ['base'], 1.0, 0.4, 9, {})
 IDLE = BaseRow('base', 'main', 0, False, {})
 CONNECTED = MachineRow('main', True, True, 2.0)
@@ -41,18 +43,25 @@ def every_status(node: str) -> Statuses:
     """Return what the statuses of that node can look like."""
     bases = [IDLE, replace(IDLE, session=7), replace(IDLE, stopping=True)]
     machines = [CONNECTED, replace(CONNECTED, ready=False), replace(CONNECTED, supervised=False)]
-    disabled = replace(BASE, sessions=SessionsMode.DISABLED)
     made: list[DiagnosticStatus] = []
     for active in (True, False):
         overview = Overview(active, 0.5, 0, [SESSION], bases, machines)
-        made += diagnostic_statuses(node, overview, {'base': BASE}, {}, COUNTS)
+        made += diagnostic_statuses(node, overview, configuration(), {}, COUNTS)
     one = Overview(True, 0.5, 0, [], [IDLE], [CONNECTED])
-    made += diagnostic_statuses(node, one, {'base': disabled}, {}, COUNTS, frozenset({'main'}))
+    unsafe = configuration(
+        base(sessions=SessionsMode.DISABLED),
+        machines=[replace(machine(), address='10.0.0.1:8080', allow_plaintext=True)],
+    )
+    made += diagnostic_statuses(node, one, unsafe, {}, COUNTS)
     late = {**COUNTS, 'discarded_messages': 3}
-    made += diagnostic_statuses(node, one, {'base': BASE}, {}, late)
-    made += diagnostic_statuses(node, one, {'base': BASE}, {}, COUNTS, losing=['/cmd_vel'])
-    made += diagnostic_statuses(node, one, {'base': BASE}, {}, COUNTS, old=['/cmd_vel'])
-    made += diagnostic_statuses(node, one, {'base': BASE}, {}, COUNTS, replacing=['/cmd_vel'])
+    made += diagnostic_statuses(node, one, configuration(), {}, late)
+    topics = ['/cmd_vel']
+    for warning in (
+        message_warning(lost=topics),
+        message_warning(late=topics),
+        message_warning(replaced=topics),
+    ):
+        made += diagnostic_statuses(node, one, configuration(), {}, COUNTS, warning)
     kinds = [
         [status for status in made if status.name.startswith(f'{node}: {kind}')]
         for kind in ('bridge', 'machine', 'base')

@@ -18,7 +18,7 @@ from support.parameter_nodes import node_factory
 from support.parameter_sets import Given, HUGE, Spoiling, valid_sets
 from support.parameter_spoilings import spoiled_sets
 from viam_session_bridge.configuration.model import Configuration, ConfigurationError
-from viam_session_bridge.configuration.reading import read
+from viam_session_bridge.configuration.parsing import read
 from viam_session_bridge.ros.node_parameters import Parameters
 
 LONGEST = 1100  # characters of a message, whatever somebody gave

@@ -5,21 +5,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import SimpleNamespace
+import math
+from typing import cast
 
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Twist, TwistStamped, Vector3
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from std_msgs.msg import Header
+
 from viam_session_bridge.core.velocity import Velocity, ZERO
 from viam_session_bridge.reporting.active_problems import BRIDGE, SHOWN
-from viam_session_bridge.ros.clients import Client, Clients, NAMES_KEPT, TOLD_KEPT
-from viam_session_bridge.ros.messages import Reading
+from viam_session_bridge.ros.clients import (
+    Client,
+    Clients,
+    NAMES_KEPT,
+    read_twist,
+    REFUSED_KEPT,
+)
 from viam_session_bridge.ros.publishers import Publishers
+from viam_session_bridge.runtime import Runtime
 
 TOPIC, HEARTBEAT = '/cmd_vel', '/bridge/heartbeat'
 TELEOP, COPY, OPERATOR = 1, 2, 3  # processes
-STILL = Reading(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+STILL = Twist()
+DRIVE = Twist(linear=Vector3(x=0.3), angular=Vector3(z=0.1))
 
 
 def gid(process: int, number: int = 0) -> str:
@@ -29,7 +42,7 @@ def gid(process: int, number: int = 0) -> str:
 
 @dataclass
 class Rig:
-    """Clients with a graph and a shell of the test's own."""
+    """Clients with a graph and a runtime of the test's own."""
 
     graph: dict[str, dict[str, str]] = field(
         default_factory=lambda: {TOPIC: {}, HEARTBEAT: {}}
@@ -37,13 +50,13 @@ class Rig:
     fed: list[tuple[object, ...]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     now: float = 0.0
+    ros_time: float = 0.0
 
     def __post_init__(self) -> None:
         self.publishers = Publishers([TOPIC], 'rmw_fastrtps_cpp')
         self.clients = Clients(
-            self, lambda: self.publishers, frozenset([TOPIC]), lambda: 0.0, self.lines.append,
-            self.failed,
-        )  # fmt: skip
+            cast(Runtime, self), self.publishers, lambda: self.ros_time, self.lines.append
+        )
 
     def comes(self, gid: str, node: str, topic: str = TOPIC) -> None:
         """Let the graph show a publisher."""
@@ -61,26 +74,29 @@ class Rig:
 
     def beats_fed(self) -> list[object]:
         """Return the heartbeats that were fed since the last call: client and whether own."""
-        beats: list[object] = [
-            (client, own) for what, client, own in self.fed if what == 'heartbeat'
-        ]
+        beats: list[object] = [fed[1:] for fed in self.fed if fed[0] == 'heartbeat']
         self.fed.clear()
         return beats
 
     def _look(self, topic: str) -> None:
         infos = [
-            SimpleNamespace(
-                node_name=node.lstrip('/'), node_namespace='/', endpoint_gid=bytes.fromhex(gid)
+            TopicEndpointInfo(
+                node_name=node.lstrip('/'),
+                node_namespace='/',
+                endpoint_gid=list(bytes.fromhex(gid)),
             )
             for gid, node in self.graph[topic].items()
         ]
         appeared, left = self.publishers.update(topic, infos)
-        self.clients.publishers_changed(topic, appeared, left, self.now)
+        self.clients.publishers_changed(topic, appeared, left)
 
-    # What the clients feed
+    # As a runtime that is fed by the clients
 
-    def command(self, client: str, topic: str, velocity: Velocity, *_: object) -> None:
-        self.fed.append(('command', client, velocity))
+    def command(
+        self, client: str, topic: str, velocity: Velocity, age: float | None, taken_at: float
+    ) -> None:
+        assert taken_at == self.now
+        self.fed.append(('command', client, velocity, age))
 
     def discard(self, client: str, topic: str, velocity: Velocity | None) -> None:
         self.fed.append(('discard', client, velocity))
@@ -94,9 +110,6 @@ class Rig:
 
     def seen(self, client: str) -> None:
         self.fed.append(('seen', client, None))
-
-    def failed(self, error: BaseException) -> None:
-        raise error
 
 
 @pytest.fixture
@@ -172,27 +185,80 @@ def test_where_the_graph_has_other_gids_than_the_messages_no_heartbeat_reaches_t
     assert rig.beats_fed() == [(gid(TELEOP), False)]  # by which nobody commands
 
 
+# Commands
+
+
+def test_a_command_is_fed_in_the_plane_without_an_age(rig: Rig) -> None:
+    rig.clients.command(TOPIC, gid(TELEOP), DRIVE, 0.0)
+    assert rig.fed == [('command', gid(TELEOP), Velocity(0.3, 0.0, 0.1), None)]
+
+
+def test_where_rclpy_names_no_publisher_the_topic_is_the_client(rig: Rig) -> None:
+    rig.clients.command(TOPIC, None, STILL, 0.0)
+    assert rig.fed == [('command', TOPIC, ZERO, None)]
+
+
+@pytest.mark.parametrize(
+    ('stamp', 'age'),
+    [
+        (Time(sec=90, nanosec=500_000_000), 9.5),
+        (Time(sec=101), -1.0),
+        (Time(sec=-1, nanosec=999_999_999), pytest.approx(100.0)),
+        (Time(sec=100, nanosec=1_000_000_000), -math.inf),
+        (Time(sec=100, nanosec=2**32 - 1), -math.inf),
+    ],
+)
+def test_a_stamp_gives_an_age_and_one_that_is_no_time_is_out_of_every_range(
+    rig: Rig, stamp: Time, age: float
+) -> None:
+    rig.ros_time = 100.0
+    rig.clients.command(TOPIC, gid(TELEOP), TwistStamped(header=Header(stamp=stamp), twist=DRIVE),
+                        0.0)
+    assert rig.fed == [('command', gid(TELEOP), Velocity(0.3, 0.0, 0.1), age)]
+
+
+@pytest.mark.parametrize('number', [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize('axes', ['linear', 'angular'])
+@pytest.mark.parametrize('axis', ['x', 'y', 'z'])
+def test_a_number_that_is_not_finite_spoils_the_velocity_on_whichever_axis(
+    axes: str, axis: str, number: float
+) -> None:
+    assert not read_twist(Twist(**{axes: Vector3(**{axis: number})}))[0].is_finite
+
+
+def test_axes_that_are_not_forwarded_are_reported_once_each(rig: Rig) -> None:
+    message = Twist(linear=Vector3(z=1.0), angular=Vector3(x=0.1, y=0.2))
+    for _ in range(100):
+        rig.clients.command(TOPIC, gid(TELEOP), message, 0.0)
+    assert [line.split()[1] for line in rig.lines] == ['linear.z', 'angular.x', 'angular.y']
+
+
 # What is discarded (R2)
 
 
 @pytest.mark.parametrize(
-    ('reading', 'velocity'), [(Reading(0.3, 0, 0, 0, 0, 0.1), Velocity(0.3, 0.0, 0.1)),
-                              (STILL, ZERO), (None, None)]
-)  # fmt: skip
+    ('message', 'velocity'),
+    [
+        (DRIVE, Velocity(0.3, 0.0, 0.1)),
+        (TwistStamped(twist=DRIVE), Velocity(0.3, 0.0, 0.1)),
+        (STILL, ZERO),
+        (None, None),
+    ],
+)
 def test_a_discarded_command_is_fed_as_that(
-    rig: Rig, reading: Reading | None, velocity: Velocity | None
+    rig: Rig, message: Twist | TwistStamped | None, velocity: Velocity | None
 ) -> None:
-    rig.clients.discarded_command(TOPIC, gid(TELEOP), reading)
+    rig.clients.discard(TOPIC, gid(TELEOP), message)
     assert rig.fed == [('discard', gid(TELEOP), velocity)]
 
 
-def test_one_whose_publisher_rclpy_does_not_tell_is_the_topics(rig: Rig) -> None:
-    rig.clients.discarded_command(TOPIC, None, STILL)
+def test_one_whose_publisher_rclpy_does_not_name_is_the_topics(rig: Rig) -> None:
+    rig.clients.discard(TOPIC, None, STILL)
     assert rig.fed == [('discard', TOPIC, ZERO)]
     assert rig.clients.describe(TOPIC).topic == TOPIC
 
 
-def test_old_messages_are_counted_and_told_once_for_each_topic(rig: Rig) -> None:
+def test_old_messages_are_counted_and_reported_once_for_each_topic(rig: Rig) -> None:
     for _ in range(100):
         rig.clients.old(TOPIC)
     assert rig.clients.old_messages.counts == {TOPIC: 100}
@@ -209,7 +275,7 @@ def test_old_messages_are_counted_and_told_once_for_each_topic(rig: Rig) -> None
         (gid(COPY), gid(COPY)),
     ],
 )
-def test_a_clock_that_was_set_is_told_with_whose_it_is(
+def test_a_clock_that_was_set_is_reported_with_whose_it_is(
     rig: Rig, publisher: str, name: str
 ) -> None:
     rig.clients.clock_set(publisher, 3600.0, 0.0)
@@ -217,16 +283,16 @@ def test_a_clock_that_was_set_is_told_with_whose_it_is(
     assert line.startswith(f'{name}: the clock of its computer was set back by 3600.0 s, or ')
 
 
-def test_of_many_clocks_that_were_set_a_few_are_told(rig: Rig) -> None:
+def test_of_many_clocks_that_were_set_a_few_are_reported(rig: Rig) -> None:
     for number in range(1000):
         rig.clients.clock_set(gid(COPY, number), 1.0, 0.0)
     assert len(rig.lines) <= 20
 
 
-# What is told
+# What is reported
 
 
-def test_a_refused_heartbeat_is_counted_each_time_and_told_once(rig: Rig) -> None:
+def test_a_refused_heartbeat_is_counted_each_time_and_reported_once(rig: Rig) -> None:
     for _ in range(100):
         rig.beat(gid(TELEOP, 1), '/nobody')
         rig.now += 0.02
@@ -235,7 +301,7 @@ def test_a_refused_heartbeat_is_counted_each_time_and_told_once(rig: Rig) -> Non
     assert rig.lines[0].startswith("~/heartbeat for '/nobody' refused (unknown): ")
 
 
-def test_refused_heartbeats_of_many_names_are_told_a_few_at_a_time(rig: Rig) -> None:
+def test_refused_heartbeats_of_many_names_are_reported_a_few_at_a_time(rig: Rig) -> None:
     for number in range(10_000):
         rig.beat(gid(TELEOP, 1), f'/nobody_{number}')
         rig.now += 0.001
@@ -244,8 +310,8 @@ def test_refused_heartbeats_of_many_names_are_told_a_few_at_a_time(rig: Rig) -> 
     assert 'more like this' in rig.lines[-1]
 
 
-def test_after_many_names_another_ones_refusal_is_still_told(rig: Rig) -> None:
-    for number in range(2 * TOLD_KEPT):
+def test_after_many_names_another_ones_refusal_is_still_reported(rig: Rig) -> None:
+    for number in range(2 * REFUSED_KEPT):
         rig.beat(gid(TELEOP, 1), f'/nobody_{number}')
         rig.now += 2.0
     rig.lines.clear()
@@ -254,7 +320,7 @@ def test_after_many_names_another_ones_refusal_is_still_told(rig: Rig) -> None:
     assert 'ambiguous' in rig.lines[0]
 
 
-def test_of_a_long_name_only_the_beginning_is_kept_and_told(rig: Rig) -> None:
+def test_of_a_long_name_only_the_beginning_is_kept_and_reported(rig: Rig) -> None:
     rig.beat(gid(TELEOP, 1), 'x' * 1_000_000)
     rig.beat(gid(TELEOP, 1), 'x' * 1_000_001)
     assert len(rig.lines) == 1
@@ -278,12 +344,12 @@ def test_one_that_left_is_named_until_many_more_left(rig: Rig) -> None:
     assert rig.clients.describe(gid(TELEOP)) == Client('', '')
 
 
-def test_publishers_that_are_not_heard_are_told_a_few_at_a_time_and_shown(rig: Rig) -> None:
+def test_publishers_that_are_not_heard_are_reported_a_few_at_a_time_and_shown(rig: Rig) -> None:
     for number in range(1000):
-        info = SimpleNamespace(
+        info = TopicEndpointInfo(
             node_name=f'n{number}', node_namespace='/', topic_type=f'a/msg/T{number}'
         )
-        rig.clients.unheard(TOPIC, info, 'geometry_msgs/msg/Twist', 'of another type', rig.now)
+        rig.clients.incompatible(TOPIC, info, 'geometry_msgs/msg/Twist', 'another type', rig.now)
         rig.now += 0.01
     assert rig.lines[0] == (
         '/cmd_vel: /n0 is not heard: it publishes a/msg/T0, the bridge expects '

@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is diagnosed from the events, and what is not: publishers, takeovers, and what stands."""
+"""What the detectors find in the events, and what they do not: publishers, takeovers, problems."""
 
 from __future__ import annotations
 
@@ -46,34 +46,40 @@ from viam_session_bridge.core.events import (
     StopTimedOut,
 )
 from viam_session_bridge.reporting.active_problems import (
+    ActiveProblems,
     at_base,
     at_machine,
     BRIDGE,
     KEPT,
-    NAME_SHOWN,
-    Problems,
+    LOGGED_EVERY,
     SHOWN,
-    TOLD_AGAIN_AFTER,
 )
-from viam_session_bridge.reporting.contention import Contention, FOR
-from viam_session_bridge.reporting.detectors import Diagnoses, FAILURE_LASTS
-from viam_session_bridge.reporting.log_text import tell
-from viam_session_bridge.reporting.overview import SessionRow
-from viam_session_bridge.reporting.slow_publishers import CLIENTS_KEPT, SlowPublishers
-from viam_session_bridge.reporting.unnamed_clients import AFTER, UnnamedClients
-from viam_session_bridge.ros.incompatible_publishers import (
-    IncompatiblePublishers,
+from viam_session_bridge.reporting.detectors import (
+    CLIENTS_KEPT,
+    Contention,
+    Detectors,
+    FAILURE_LASTS,
     LASTS,
+    NAMED_AFTER,
+    SlowPublishers,
+    UnnamedClients,
+)
+from viam_session_bridge.reporting.log_text import log_line
+from viam_session_bridge.reporting.overview import SessionRow
+from viam_session_bridge.ros.publishers import (
+    IncompatiblePublishers,
+    SHOWN_FOR,
+    UNKNOWN,
     wrong_qos,
 )
-from viam_session_bridge.ros.publishers import UNKNOWN
+from viam_session_bridge.text import NAME_SHOWN
 
 PERIODS = [(0.51, '1.3'), (0.6, '1.5'), (1.0, '2.5'), (1.8, '4.5')]  # s, and ample windows
 
 
-def diagnoses(*bases: BaseConfiguration, **options: Any) -> Diagnoses:
-    """Return one whose clients are called after their topics' publishers."""
-    return Diagnoses(configuration(*bases, **options), lambda client: (f'/{client}', '/cmd_vel'))
+def detectors_of(*bases: BaseConfiguration, **options: Any) -> Detectors:
+    """Return detectors for which each client's node has the client's name."""
+    return Detectors(configuration(*bases, **options), lambda client: (f'/{client}', '/cmd_vel'))
 
 
 def drive(commands: Iterable[tuple[float, str]], until: float = 0.0) -> list[Event]:
@@ -86,10 +92,10 @@ def drive(commands: Iterable[tuple[float, str]], until: float = 0.0) -> list[Eve
     return rig.events
 
 
-def told(events: Iterable[Event], diagnosing: Diagnoses | None = None) -> list[str]:
+def found(events: Iterable[Event], detectors: Detectors | None = None) -> list[str]:
     """Return the lines that these events lead to."""
-    diagnosing = diagnosing or diagnoses()
-    return [line for event in events if (line := diagnosing.recur(event)) is not None]
+    detectors = detectors or detectors_of()
+    return [line for event in events if (line := detectors.note(event, None)) is not None]
 
 
 def times(period: float, count: int, start: float = 0.0) -> list[float]:
@@ -100,10 +106,10 @@ def times(period: float, count: int, start: float = 0.0) -> list[float]:
 
 
 @pytest.mark.parametrize(('period', 'ample'), PERIODS)
-def test_a_publisher_slower_than_the_window_is_told_with_its_period(
+def test_a_publisher_slower_than_the_window_is_reported_with_its_period(
     period: float, ample: str
 ) -> None:
-    (line,) = told(drive((at, 'teleop') for at in times(period, 7)))
+    (line,) = found(drive((at, 'teleop') for at in times(period, 7)))
     assert line == (
         f'/teleop publishes every {period:g} s on /cmd_vel, the window is 0.5 s: '
         f'raise heartbeat_window to {ample} or publish faster'
@@ -111,54 +117,54 @@ def test_a_publisher_slower_than_the_window_is_told_with_its_period(
 
 
 def test_where_no_window_is_long_enough_the_remedy_is_to_publish_faster() -> None:
-    diagnosing = diagnoses(window=60.0)
+    detectors = detectors_of(window=60.0)
     rig = Rig(window=60.0)
     for at in times(70.0, 7):
         rig.until(at)
         rig.drive('teleop')
-    (line,) = told(rig.events, diagnosing)
+    (line,) = found(rig.events, detectors)
     assert line == (
         '/teleop publishes every 70 s on /cmd_vel, the window is 60 s: publish faster'
     )
 
 
-def test_it_is_told_at_the_sixth_pause_and_no_sooner() -> None:
-    assert told(drive((at, 'teleop') for at in times(0.6, 6))) == []
-    assert len(told(drive((at, 'teleop') for at in times(0.6, 7)))) == 1
+def test_it_is_reported_at_the_sixth_pause_and_no_sooner() -> None:
+    assert found(drive((at, 'teleop') for at in times(0.6, 6))) == []
+    assert len(found(drive((at, 'teleop') for at in times(0.6, 7)))) == 1
 
 
-def test_it_is_told_once_a_minute_while_it_goes_on() -> None:
-    assert len(told(drive((at, 'teleop') for at in times(0.6, 210)))) == 3
+def test_it_is_reported_once_a_minute_while_it_goes_on() -> None:
+    assert len(found(drive((at, 'teleop') for at in times(0.6, 210)))) == 3
 
 
-def test_one_whose_commands_come_unevenly_is_told_with_its_mean() -> None:
+def test_one_whose_commands_come_unevenly_is_reported_with_its_mean() -> None:
     numbers = random.Random(1)
     at, commands = 0.0, []
     for _ in range(40):
         commands.append((at, 'teleop'))
         at += numbers.uniform(0.6, 0.7)
-    (line,) = told(drive(commands))
+    (line,) = found(drive(commands))
     period = float(line.partition('every ')[2].partition(' s')[0])
     assert 0.6 <= period <= 0.7
 
 
-def test_one_of_which_two_commands_now_and_then_fit_in_a_window_is_told() -> None:
+def test_one_of_which_two_commands_now_and_then_fit_in_a_window_is_reported() -> None:
     commands = [
         (at + more, 'teleop') for at in times(1.0, 8) for more in (0.0, 0.45)
     ]  # fmt: skip
-    assert len(told(drive(commands))) == 1
+    assert len(found(drive(commands))) == 1
 
 
 def test_under_the_machines_policy_the_remedy_is_the_machines_window() -> None:
     events = drive((at, 'teleop') for at in times(0.6, 7))
-    (line,) = told(events, diagnoses(stop_policy=StopPolicy.MACHINE))
+    (line,) = found(events, detectors_of(stop_policy=StopPolicy.MACHINE))
     assert "raise the machine's network.sessions.heartbeat_window to 1.5s or publish" in line
 
 
-def test_two_are_told_apart() -> None:
+def test_two_slow_publishers_are_reported_apart() -> None:
     commands = [(at, 'slow') for at in times(0.6, 7)]
     commands += [(at, 'slower') for at in times(0.9, 7, start=0.25)]
-    assert {line.split()[0] for line in told(drive(commands))} == {'/slow', '/slower'}
+    assert {line.split()[0] for line in found(drive(commands))} == {'/slow', '/slower'}
 
 
 @pytest.mark.parametrize(
@@ -172,9 +178,9 @@ def test_two_are_told_apart() -> None:
     ids=['press', 'tap', 'driving', 'held key'],
 )
 @pytest.mark.parametrize('pause', [2.1, 3.0, 10.0])
-def test_one_that_pauses_is_not_told(burst: list[float], pause: float) -> None:
+def test_one_that_pauses_is_not_reported(burst: list[float], pause: float) -> None:
     starts = times(burst[-1] + pause, 12)
-    assert told(drive((start + at, 'teleop') for start in starts for at in burst)) == []
+    assert found(drive((start + at, 'teleop') for start in starts for at in burst)) == []
 
 
 @pytest.mark.parametrize(
@@ -182,34 +188,34 @@ def test_one_that_pauses_is_not_told(burst: list[float], pause: float) -> None:
     ids=['tap', 'driving', 'held key'],
 )  # fmt: skip
 @pytest.mark.parametrize('pause', [0.6, 1.0])
-def test_one_that_pauses_for_a_moment_again_and_again_is_not_told(
+def test_one_that_pauses_for_a_moment_again_and_again_is_not_reported(
     burst: list[float], pause: float
 ) -> None:
     starts = times(burst[-1] + pause, 12)
-    assert told(drive((start + at, 'teleop') for start in starts for at in burst)) == []
+    assert found(drive((start + at, 'teleop') for start in starts for at in burst)) == []
 
 
 @pytest.mark.parametrize('longest', [0.8, 1.2, 1.9])
-def test_keys_that_are_pressed_now_and_then_are_not_told(longest: float) -> None:
+def test_keys_that_are_pressed_now_and_then_are_not_reported(longest: float) -> None:
     at, commands = 0.0, []
     for pause in [0.6, longest, 0.7, 0.95 * longest, 0.65] * 4:
         commands.append((at, 'teleop'))
         at += pause
-    assert told(drive(commands)) == []
+    assert found(drive(commands)) == []
 
 
-def test_one_that_lapses_now_and_then_is_not_told() -> None:
+def test_one_that_lapses_now_and_then_is_not_reported() -> None:
     lost = {20, 21, 22, 60, 61, 62, 63}
-    assert told(
+    assert found(
         drive((at, 'nav') for n, at in enumerate(times(0.2, 100)) if n not in lost)
     ) == []
 
 
-def test_one_that_is_just_faster_than_the_window_is_not_told() -> None:
-    assert told(drive((at, 'teleop') for at in times(0.49, 50))) == []
+def test_one_that_is_just_faster_than_the_window_is_not_reported() -> None:
+    assert found(drive((at, 'teleop') for at in times(0.49, 50))) == []
 
 
-def test_one_that_leaves_and_comes_again_is_not_told() -> None:
+def test_one_that_leaves_and_comes_again_is_not_reported() -> None:
     rig = Rig()
     for at in times(0.6, 10):
         rig.until(at)
@@ -217,7 +223,7 @@ def test_one_that_leaves_and_comes_again_is_not_told() -> None:
         rig.drive('teleop')
         rig.left('teleop')
         rig.acknowledge()
-    assert told(rig.events) == []
+    assert found(rig.events) == []
 
 
 def test_of_many_clients_the_last_are_remembered() -> None:
@@ -227,20 +233,20 @@ def test_of_many_clients_the_last_are_remembered() -> None:
         if type(event).__name__ == 'SessionEnded'
     ]
     for number in range(3 * CLIENTS_KEPT):
-        watch.ended(replace(ended, client=str(number)), WINDOW)  # type: ignore[arg-type]
-    assert len(watch._runs) == CLIENTS_KEPT
-    assert watch.started(SessionStarted('0', 1, 1.0), WINDOW) is None
+        watch.session_ended(replace(ended, client=str(number)), WINDOW)  # type: ignore[arg-type]
+    assert len(watch._clients) == CLIENTS_KEPT
+    assert watch.session_started(SessionStarted('0', 1, 1.0), WINDOW) is None
 
 
 # Publishers that take turns
 
 
 def turns(rate: float, seconds: float, clients: tuple[str, ...] = ('nav', 'joy')) -> list[str]:
-    """Let clients take turns so often a second; return what is told."""
+    """Let clients take turns so often a second; return the lines about that."""
     count = int(rate * seconds) + 1
     commands = ((at, clients[n % len(clients)]) for n, at in enumerate(times(1.0 / rate, count)))
     # Each of them may be slower than the window, too.
-    return [line for line in told(drive(commands)) if 'take turns' in line]
+    return [line for line in found(drive(commands)) if 'take turns' in line]
 
 
 @pytest.mark.parametrize('rate', [4.0, 10.0, 40.0, 200.0])
@@ -253,23 +259,23 @@ def test_two_that_take_turns_are_named_with_the_remedy(rate: float) -> None:
     )
 
 
-def test_that_is_told_once_a_minute_while_it_goes_on() -> None:
+def test_clients_that_take_turns_are_reported_once_a_minute_while_it_goes_on() -> None:
     assert len(turns(10.0, 130.0)) == 3
 
 
-def test_what_is_told_as_taking_turns_is_not_told_turn_by_turn() -> None:
-    diagnosing, covered = diagnoses(), []
+def test_takeovers_of_clients_that_take_turns_need_no_line_each() -> None:
+    detectors, covered = detectors_of(), []
     commands = [(at, 'nav') for at in times(0.1, 60)]
     commands += [(at, 'joy') for at in times(0.1, 60, start=0.05)]
     commands += [(at, 'nav') for at in times(0.1, 20, start=9.0)]
     commands += [(at, 'joy') for at in times(0.1, 20, start=10.05)]
     for event in drive(commands):
         if isinstance(event, TakenOver) and event.previous:
-            covered.append((event.at, diagnosing.covers(event)))
-        assert not diagnosing.covers(Refused('base', 'nav', Refusal.STAMP, event.at))
-        diagnosing.recur(event)
-    assert [covers for at, covers in covered if at <= FOR] == [False] * int(20 * FOR)
-    assert all(covers for at, covers in covered if FOR + 0.1 < at < 9.0)
+            covered.append((event.at, detectors.covers(event)))
+        assert not detectors.covers(Refused('base', 'nav', Refusal.STAMP, event.at))
+        detectors.note(event, None)
+    assert [covers for at, covers in covered if at <= LASTS] == [False] * int(20 * LASTS)
+    assert all(covers for at, covers in covered if LASTS + 0.1 < at < 9.0)
     # It was over for seconds; this takeover is news.
     assert not next(covers for at, covers in covered if at > 9.0)
 
@@ -280,42 +286,42 @@ def test_of_a_crowd_three_are_named() -> None:
 
 
 @pytest.mark.parametrize('rate', [0.5, 1.0, 1.9])
-def test_those_that_change_over_less_often_are_not_told(rate: float) -> None:
+def test_those_that_change_over_less_often_are_not_reported(rate: float) -> None:
     events = [
         TakenOver('base', 'ab'[n % 2], n + 2, n + 1, at)
         for n, at in enumerate(times(1.0 / rate, 60))
     ]
-    assert told(events) == []
+    assert found(events) == []
 
 
-def test_a_takeover_is_not_told() -> None:
+def test_a_takeover_is_not_reported() -> None:
     commands = [(at, 'nav') for at in times(0.05, 60)]
     commands += [(at, 'joy') for at in times(0.05, 60, start=3.01)]
-    assert told(drive(commands)) == []
+    assert found(drive(commands)) == []
 
 
-def test_a_short_struggle_is_not_told() -> None:
+def test_a_short_struggle_is_not_reported() -> None:
     commands = [(at, 'nav') for at in times(0.05, 60)]
     commands += [(at, 'joy') for at in times(0.05, 60, start=2.1)]  # 0.9 s beside the other
-    assert told(drive(commands)) == []
+    assert found(drive(commands)) == []
 
 
-def test_several_short_struggles_are_not_told() -> None:
+def test_several_short_struggles_are_not_reported() -> None:
     commands = []
     for start in times(3.0, 10):
         commands += [(at, 'nav') for at in times(0.05, 20, start=start)]
         commands += [(at, 'joy') for at in times(0.05, 30, start=start + 0.51)]
-    assert told(drive(commands)) == []
+    assert found(drive(commands)) == []
 
 
-def test_a_mux_that_switches_now_and_then_is_not_told() -> None:
+def test_a_mux_that_switches_now_and_then_is_not_reported() -> None:
     # twist_mux is one publisher, whoever it listens to.
-    assert told(drive((at, 'twist_mux') for at in times(0.05, 400))) == []
+    assert found(drive((at, 'twist_mux') for at in times(0.05, 400))) == []
 
 
 def test_one_that_lapses_and_comes_back_takes_nothing_over() -> None:
     events = [TakenOver('base', 'a', n, 0, at) for n, at in enumerate(times(0.1, 100), 1)]
-    assert told(events) == []
+    assert found(events) == []
 
 
 def test_clients_on_bases_of_their_own_do_not_take_turns() -> None:
@@ -323,14 +329,14 @@ def test_clients_on_bases_of_their_own_do_not_take_turns() -> None:
         TakenOver(f'base{n % 20}', 'ab'[n % 2], n + 2, n + 1, at)
         for n, at in enumerate(times(0.1, 300))
     ]
-    assert told(events) == []
+    assert found(events) == []
 
 
 def test_few_takeovers_are_remembered_however_fast_they_come() -> None:
     watch = Contention()
     for number in range(10_000):
         watch.taken_over(TakenOver('base', str(number), 2, 1, number * 1e-4))
-    assert len(watch._runs['base'].takeovers) < 10
+    assert len(watch._bases['base'].newest) < 10
 
 
 # What stands, for /diagnostics
@@ -364,29 +370,27 @@ STANDING: list[tuple[Event, str, Event]] = [
 ERRORS = (BaseUnknown, StopOverdue, CallsTakeLonger)  # what it is about is of no use meanwhile
 
 
-def take(diagnosing: Diagnoses, event: Event, settings: Configuration | None = None) -> str:
+def take(detectors: Detectors, event: Event, settings: Configuration | None = None) -> str:
     """Feed an event as the reporter does, and return its line."""
     settings = settings or configuration()
-    said = None
-    if not diagnosing.covers(event):
-        said = tell(event, lambda client: f'/{client}', settings)
-    if said is not None and said[0]:
-        diagnosing.stand(event, said[1])
-    diagnosing.end(event)
-    return said[1] if said is not None else ''
+    warning, line = False, ''
+    if not detectors.covers(event):
+        warning, line = log_line(event, lambda client: f'/{client}', settings) or (False, '')
+    detectors.note(event, line if warning else None)
+    return line
 
 
 @pytest.mark.parametrize(('begins', 'place', 'ends'), STANDING)
 def test_what_stands_is_shown_until_it_is_over(begins: Event, place: str, ends: Event) -> None:
-    diagnosing = diagnoses()
-    line = take(diagnosing, begins)
+    detectors = detectors_of()
+    line = take(detectors, begins)
     assert line
-    assert diagnosing.problems.lines(place, 1.5) == [line]
-    assert diagnosing.problems.has_error(place, 1.5) == isinstance(begins, ERRORS)
-    assert diagnosing.problems.lines(BRIDGE, 1.5) == []
-    take(diagnosing, ends)
-    assert diagnosing.problems.lines(place, 2.5) == []
-    assert not diagnosing.problems.has_error(place, 2.5)
+    assert detectors.problems.lines(place, 1.5) == [line]
+    assert detectors.problems.has_error(place, 1.5) == isinstance(begins, ERRORS)
+    assert detectors.problems.lines(BRIDGE, 1.5) == []
+    take(detectors, ends)
+    assert detectors.problems.lines(place, 2.5) == []
+    assert not detectors.problems.has_error(place, 2.5)
 
 
 # A base whose commands fail on and on
@@ -399,37 +403,37 @@ def failed(
 
 
 def test_commands_that_fail_on_and_on_are_an_error_of_the_base_in_the_machines_words() -> None:
-    diagnosing = diagnoses()
+    detectors = detectors_of()
     for at in times(0.5, 7):  # 3 s
-        assert not diagnosing.problems.has_error(at_base('base'), at)
-        line = take(diagnosing, failed(at))
+        assert not detectors.problems.has_error(at_base('base'), at)
+        line = take(detectors, failed(at))
     assert line == 'base: a command of /a failed, stopping: UNKNOWN: motor 3 is hot'
-    assert diagnosing.problems.lines(at_base('base'), 1000.0) == [line]
-    assert diagnosing.problems.has_error(at_base('base'), 1000.0)
-    take(diagnosing, CommandsSucceed('base', 1000.0))
-    assert diagnosing.problems.lines(at_base('base'), 1000.0) == []
-    take(diagnosing, failed(1001.0))
-    assert diagnosing.problems.lines(at_base('base'), 1001.0) == []
+    assert detectors.problems.lines(at_base('base'), 1000.0) == [line]
+    assert detectors.problems.has_error(at_base('base'), 1000.0)
+    take(detectors, CommandsSucceed('base', 1000.0))
+    assert detectors.problems.lines(at_base('base'), 1000.0) == []
+    take(detectors, failed(1001.0))
+    assert detectors.problems.lines(at_base('base'), 1001.0) == []
 
 
 def test_commands_that_fail_now_and_then_are_no_fault_of_the_base() -> None:
-    diagnosing = diagnoses()
+    detectors = detectors_of()
     for at in times(1.0, 60):
-        take(diagnosing, failed(at))
-        take(diagnosing, CommandsSucceed('base', at))
+        take(detectors, failed(at))
+        take(detectors, CommandsSucceed('base', at))
     for at in times(FAILURE_LASTS + 1.0, 60, start=100.0):
-        take(diagnosing, failed(at))
-        assert diagnosing.problems.lines(at_base('base'), at) == []
+        take(detectors, failed(at))
+        assert detectors.problems.lines(at_base('base'), at) == []
 
 
 def test_each_base_fails_by_itself() -> None:
-    diagnosing = diagnoses()
+    detectors = detectors_of()
     for at in times(0.5, 10):
-        take(diagnosing, failed(at, 'left'))
-        take(diagnosing, failed(at, 'right'))
-    take(diagnosing, CommandsSucceed('left', 5.0))
-    assert diagnosing.problems.lines(at_base('left'), 5.0) == []
-    assert diagnosing.problems.has_error(at_base('right'), 5.0)
+        take(detectors, failed(at, 'left'))
+        take(detectors, failed(at, 'right'))
+    take(detectors, CommandsSucceed('left', 5.0))
+    assert detectors.problems.lines(at_base('left'), 5.0) == []
+    assert detectors.problems.has_error(at_base('right'), 5.0)
 
 
 # A machine whose calls take longer than they may
@@ -444,17 +448,17 @@ MISLEADING: list[Event] = [
 
 
 @pytest.mark.parametrize('event', MISLEADING)
-def test_while_calls_take_longer_what_follows_from_it_is_not_told_as_another_fault(
+def test_while_calls_take_longer_what_follows_from_it_is_not_reported_as_another_fault(
     event: Event,
 ) -> None:
-    diagnosing = diagnoses()
-    assert take(diagnosing, event)
-    line = take(diagnosing, CallsTakeLonger('main', 0.25, 0.31, 20.1))
-    assert not take(diagnosing, event)
-    assert diagnosing.problems.lines(at_machine('main'), 21.0) == [line]
-    assert diagnosing.problems.lines(at_base('base'), 21.0) == []
-    take(diagnosing, CallsInTime('main', 22.0))
-    assert take(diagnosing, event)
+    detectors = detectors_of()
+    assert take(detectors, event)
+    line = take(detectors, CallsTakeLonger('main', 0.25, 0.31, 20.1))
+    assert not take(detectors, event)
+    assert detectors.problems.lines(at_machine('main'), 21.0) == [line]
+    assert detectors.problems.lines(at_base('base'), 21.0) == []
+    take(detectors, CallsInTime('main', 22.0))
+    assert take(detectors, event)
 
 
 @pytest.mark.parametrize(
@@ -467,72 +471,72 @@ def test_while_calls_take_longer_what_follows_from_it_is_not_told_as_another_fau
         CommandsTimeOut('arm', 3, 20.0),
     ],
 )
-def test_what_does_not_follow_from_it_is_told(event: Event) -> None:
-    diagnosing = diagnoses(base(), base('arm', machine='other'))
-    take(diagnosing, CallsTakeLonger('main', 0.25, 0.31, 20.0))
-    assert take(diagnosing, event)
+def test_what_does_not_follow_from_it_is_reported(event: Event) -> None:
+    detectors = detectors_of(base(), base('arm', machine='other'))
+    take(detectors, CallsTakeLonger('main', 0.25, 0.31, 20.0))
+    assert take(detectors, event)
 
 
 def test_a_base_that_failed_for_that_alone_is_no_error() -> None:
-    diagnosing = diagnoses()
+    detectors = detectors_of()
     for at in times(0.5, 10):
-        take(diagnosing, failed(at, detail=DEADLINE))
-    assert diagnosing.problems.has_error(at_base('base'), 5.0)
-    take(diagnosing, CallsTakeLonger('main', 0.25, 0.31, 5.0))
-    assert not diagnosing.problems.has_error(at_base('base'), 5.0)
+        take(detectors, failed(at, detail=DEADLINE))
+    assert detectors.problems.has_error(at_base('base'), 5.0)
+    take(detectors, CallsTakeLonger('main', 0.25, 0.31, 5.0))
+    assert not detectors.problems.has_error(at_base('base'), 5.0)
 
 
 # What stands for a while
 
 
 def test_a_machine_session_that_failed_is_shown_while_that_goes_on() -> None:
-    diagnosing = diagnoses()
+    detectors = detectors_of()
     for at in (1.0, 5.0):
-        take(diagnosing, MachineSessionFailed('main', 'a', 'TIMED OUT', at))
-    assert len(diagnosing.problems.lines(at_machine('main'), 4.9 + FAILURE_LASTS)) == 1
-    assert diagnosing.problems.lines(at_machine('main'), 5.0 + FAILURE_LASTS) == []
+        take(detectors, MachineSessionFailed('main', 'a', 'TIMED OUT', at))
+    assert len(detectors.problems.lines(at_machine('main'), 4.9 + FAILURE_LASTS)) == 1
+    assert detectors.problems.lines(at_machine('main'), 5.0 + FAILURE_LASTS) == []
 
 
 def test_those_that_take_turns_are_shown_until_a_moment_after() -> None:
-    diagnosing = diagnoses()
+    detectors = detectors_of()
     for n, at in enumerate(times(0.1, 31)):
-        diagnosing.recur(TakenOver('base', 'ab'[n % 2], n + 2, n + 1, at))
-    assert len(diagnosing.problems.lines(at_base('base'), 4.9)) == 1
-    assert diagnosing.problems.lines(at_base('base'), 5.1) == []
+        detectors.note(TakenOver('base', 'ab'[n % 2], n + 2, n + 1, at), None)
+    assert len(detectors.problems.lines(at_base('base'), 4.9)) == 1
+    assert detectors.problems.lines(at_base('base'), 5.1) == []
 
 
 def test_the_slow_one_is_shown_until_it_pauses_or_mends() -> None:
-    diagnosing = diagnoses()
-    told(drive((at, 'teleop') for at in times(0.6, 11)), diagnosing)  # the last at 6.0
-    assert len(diagnosing.problems.lines(BRIDGE, 7.9)) == 1
-    assert diagnosing.problems.lines(BRIDGE, 8.1) == []
+    detectors = detectors_of()
+    found(drive((at, 'teleop') for at in times(0.6, 11)), detectors)  # the last at 6.0
+    assert len(detectors.problems.lines(BRIDGE, 7.9)) == 1
+    assert detectors.problems.lines(BRIDGE, 8.1) == []
 
 
 # Problems
 
 
-def test_a_problem_is_to_be_told_at_once_and_each_minute_however_often_it_comes_and_goes() -> None:
-    problems = Problems()
-    told_at = []
+def test_a_problem_is_logged_at_once_and_each_minute_however_often_it_comes_and_goes() -> None:
+    problems = ActiveProblems()
+    due_at = []
     for at in times(0.5, 300):
-        if problems.stands('x', 'kind', 'line', at):
-            told_at.append(at)
-        problems.over('x', 'kind')
-    assert told_at == [0.0, TOLD_AGAIN_AFTER, 2 * TOLD_AGAIN_AFTER]
+        if problems.report('x', 'kind', 'line', at):
+            due_at.append(at)
+        problems.resolve('x', 'kind')
+    assert due_at == [0.0, LOGGED_EVERY, 2 * LOGGED_EVERY]
 
 
 def test_it_is_shown_with_its_newest_line() -> None:
-    problems = Problems()
-    problems.stands('x', 'kind', 'one', 0.0)
-    problems.stands('x', 'kind', 'two', 1.0)
+    problems = ActiveProblems()
+    problems.report('x', 'kind', 'one', 0.0)
+    problems.report('x', 'kind', 'two', 1.0)
     assert problems.lines('x', 2.0) == ['two']
 
 
 def test_of_many_a_few_are_shown_and_a_bounded_number_is_kept() -> None:
-    problems = Problems()
-    problems.stands('x', 'other', 'lasting', 0.0)
+    problems = ActiveProblems()
+    problems.report('x', 'other', 'lasting', 0.0)
     for number in range(10 * KEPT):
-        problems.stands('x', 'kind', f'line {number}', 0.0, about=str(number))
+        problems.report('x', 'kind', f'line {number}', 0.0, subject=str(number))
     lines = problems.lines('x', 1.0)
     assert lines[0] == 'lasting'
     assert lines[-1] == f'and {KEPT + 1 - SHOWN} more'
@@ -544,7 +548,7 @@ def test_of_many_a_few_are_shown_and_a_bounded_number_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ('there', 'said'),
+    ('there', 'part'),
     [
         (('wheel', 'arm'), "main has no base 'base', its bases are 'arm', 'wheel': "
                            'see bases.base.resource'),
@@ -557,23 +561,23 @@ def test_of_many_a_few_are_shown_and_a_bounded_number_is_kept() -> None:
     ],
     ids=['others', 'similar', 'none', 'there', 'many', 'long', 'two lines'],
 )  # fmt: skip
-def test_the_line_about_a_base_names_those_there_are(there: tuple[str, ...], said: str) -> None:
-    line = take(diagnoses(), BaseUnknown('base', there, '', 0.0))
+def test_the_line_about_a_base_names_those_there_are(there: tuple[str, ...], part: str) -> None:
+    line = take(detectors_of(), BaseUnknown('base', there, '', 0.0))
     assert line.startswith('base: ')
-    assert said in line
+    assert part in line
     assert '\n' not in line
     assert len(line) < 500
 
 
-def test_one_that_failed_to_build_is_told_with_the_machines_reason() -> None:
+def test_one_that_failed_to_build_is_reported_with_the_machines_reason() -> None:
     why = 'resource build error: no motor'
-    line = take(diagnoses(), BaseUnknown('base', ('arm', 'base'), why, 0.0))
+    line = take(detectors_of(), BaseUnknown('base', ('arm', 'base'), why, 0.0))
     assert line == f"base: main has a base 'base' that is not ready: {why}"
 
 
 def test_the_name_that_is_looked_for_is_the_machines_own() -> None:
     settings = configuration(replace(base('left'), resource='rem1left'))
-    line = take(diagnoses(), BaseUnknown('left', ('rem1:left',), '', 0.0), settings)
+    line = take(detectors_of(), BaseUnknown('left', ('rem1:left',), '', 0.0), settings)
     assert line == (
         "left: main has no base 'rem1left', its bases are 'rem1:left': see bases.left.resource; "
         'did you mean rem1:left?'
@@ -583,16 +587,16 @@ def test_the_name_that_is_looked_for_is_the_machines_own() -> None:
 # Clients without a node's name
 
 
-def row(client: str = '01', node: str = '', age: float = AFTER + 1.0) -> SessionRow:
+def row(client: str = '01', node: str = '', age: float = NAMED_AFTER + 1.0) -> SessionRow:
     return SessionRow(1, client, node, '/cmd_vel', 'active', {}, [], age, 0.5, 1, {})
 
 
-def test_a_client_whose_node_the_graph_does_not_name_is_told_once() -> None:
-    nameless = UnnamedClients()
-    (line,) = nameless.look([row('01'), row('02')])
+def test_a_client_whose_node_the_graph_does_not_name_is_reported_once() -> None:
+    unnamed = UnnamedClients()
+    (line,) = unnamed.find([row('01'), row('02')], 0.0)
     assert line.startswith('/cmd_vel: the graph does not name the node of a client (Cyclone DDS')
     assert 'RMW_IMPLEMENTATION=rmw_fastrtps_cpp' in line
-    assert nameless.look([row('03')]) == []
+    assert unnamed.find([row('03')], 1.0) == []
 
 
 @pytest.mark.parametrize(
@@ -605,18 +609,18 @@ def test_a_client_whose_node_the_graph_does_not_name_is_told_once() -> None:
     ],
     ids=['named', 'young', "Jazzy's", 'ended'],
 )
-def test_a_client_that_has_a_name_or_may_get_one_is_not_told(known: SessionRow) -> None:
-    assert UnnamedClients().look([known]) == []
+def test_a_client_that_has_a_name_or_may_get_one_is_not_reported(known: SessionRow) -> None:
+    assert UnnamedClients().find([known], 0.0) == []
 
 
 def refusals(count: int, reason: Refusal = Refusal.NO_SESSION, client: str = '01') -> list[Event]:
     return [Refused('base', client, reason, at) for at in times(1.0, count)]
 
 
-def test_one_that_is_refused_for_the_lack_of_heartbeats_is_told_once() -> None:
-    diagnosing = Diagnoses(configuration(), lambda client: ('', '/cmd_vel'))
-    assert told(refusals(6), diagnosing) == []
-    (line,) = told(refusals(20), Diagnoses(configuration(), lambda client: ('', '/cmd_vel')))
+def test_one_that_is_refused_for_the_lack_of_heartbeats_is_reported_once() -> None:
+    detectors = Detectors(configuration(), lambda client: ('', '/cmd_vel'))
+    assert found(refusals(6), detectors) == []
+    (line,) = found(refusals(20), Detectors(configuration(), lambda client: ('', '/cmd_vel')))
     assert 'so no heartbeat can reach it' in line
 
 
@@ -631,14 +635,14 @@ def test_one_that_is_refused_for_the_lack_of_heartbeats_is_told_once() -> None:
     ],
     ids=['named', 'for another reason', "Jazzy's", 'each a new one'],
 )  # fmt: skip
-def test_another_that_is_refused_is_not_told(events: list[Event], node: str) -> None:
-    assert told(events, Diagnoses(configuration(), lambda client: (node, '/cmd_vel'))) == []
+def test_another_that_is_refused_is_not_reported(events: list[Event], node: str) -> None:
+    assert found(events, Detectors(configuration(), lambda client: (node, '/cmd_vel'))) == []
 
 
-def test_one_whose_name_comes_late_is_not_told() -> None:
+def test_one_whose_name_comes_late_is_not_reported() -> None:
     names = iter(['', '', '', '', *['/teleop'] * 3, ''])
-    diagnosing = Diagnoses(configuration(), lambda client: (next(names), '/cmd_vel'))
-    assert told(refusals(8), diagnosing) == []
+    detectors = Detectors(configuration(), lambda client: (next(names), '/cmd_vel'))
+    assert found(refusals(8), detectors) == []
 
 
 # Publishers that are not heard
@@ -652,7 +656,7 @@ def info(name: str = 'nav', kind: str = TWIST, namespace: str = '/robot') -> Any
 
 
 def seen(there: Any, wanted: str = TWIST, why: str = '', now: float = 0.0) -> str | None:
-    return IncompatiblePublishers(Problems()).seen('/cmd_vel', there, wanted, why, now)
+    return IncompatiblePublishers(ActiveProblems()).seen('/cmd_vel', there, wanted, why, now)
 
 
 @pytest.mark.parametrize(
@@ -684,7 +688,7 @@ def test_one_of_another_type_is_named_with_the_remedy(
          'liveliness_lease_duration'),
     ],
 )  # fmt: skip
-def test_one_of_an_incompatible_qos_is_told_with_the_setting(why: str, setting: str) -> None:
+def test_one_of_an_incompatible_qos_is_reported_with_the_setting(why: str, setting: str) -> None:
     line = seen(info(namespace='/'), why=f'QoS: ERROR: {why};')
     assert line == (
         f'/cmd_vel: /nav is not heard: incompatible QoS, {setting} ({why}): let it offer what '
@@ -692,7 +696,7 @@ def test_one_of_an_incompatible_qos_is_told_with_the_setting(why: str, setting: 
     )
 
 
-def test_one_that_is_not_reliable_enough_is_told_with_the_parameter() -> None:
+def test_one_that_is_not_reliable_enough_is_reported_with_the_parameter() -> None:
     why = 'Best effort publisher and reliable subscription'
     assert seen(info(namespace='/'), why=f'QoS: ERROR: {why};') == (
         f'/cmd_vel: /nav is not heard: incompatible QoS, reliability ({why}): set '
@@ -701,24 +705,26 @@ def test_one_that_is_not_reliable_enough_is_told_with_the_parameter() -> None:
     )
 
 
-def test_every_reason_of_an_incompatible_qos_is_told() -> None:
+def test_every_reason_of_an_incompatible_qos_is_reported() -> None:
     assert '(one, two)' in wrong_qos('/cmd_vel', 'QoS: ERROR: one;ERROR: two;')
 
 
-def test_one_is_told_once_a_minute_and_shown_until_it_is_seen_no_more() -> None:
-    problems = Problems()
-    unheard = IncompatiblePublishers(problems)
-    lines = [unheard.seen('/cmd_vel', info(kind=STAMPED), TWIST, '', at) for at in times(2.0, 61)]
+def test_one_is_reported_once_a_minute_and_shown_until_it_is_seen_no_more() -> None:
+    problems = ActiveProblems()
+    incompatible = IncompatiblePublishers(problems)
+    lines = [
+        incompatible.seen('/cmd_vel', info(kind=STAMPED), TWIST, '', at) for at in times(2.0, 61)
+    ]
     assert sum(line is not None for line in lines) == 3
-    assert len(problems.lines(BRIDGE, 119.9 + LASTS)) == 1
-    assert problems.lines(BRIDGE, 120.0 + LASTS) == []
+    assert len(problems.lines(BRIDGE, 119.9 + SHOWN_FOR)) == 1
+    assert problems.lines(BRIDGE, 120.0 + SHOWN_FOR) == []
 
 
-def test_one_whose_name_is_not_known_yet_is_told_when_it_is() -> None:
-    unheard = IncompatiblePublishers(Problems())
-    nameless = info(UNKNOWN[0], STAMPED, UNKNOWN[1])
-    assert unheard.seen('/cmd_vel', nameless, TWIST, '', 0.0) is None
-    assert unheard.seen('/cmd_vel', info(kind=STAMPED), TWIST, '', 0.1) is not None
+def test_one_whose_name_is_not_known_yet_is_reported_when_it_is() -> None:
+    incompatible = IncompatiblePublishers(ActiveProblems())
+    unnamed = info(UNKNOWN[0], STAMPED, UNKNOWN[1])
+    assert incompatible.seen('/cmd_vel', unnamed, TWIST, '', 0.0) is None
+    assert incompatible.seen('/cmd_vel', info(kind=STAMPED), TWIST, '', 0.1) is not None
 
 
 def test_what_a_stranger_calls_itself_and_its_type_makes_no_lines_and_no_long_ones() -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the log says of an event: what it means, and what can be done about it."""
+"""The log's lines about events: what each means, and what can be done about it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from viam_session_bridge.core.events import (
     StopOverdue,
     StopTimedOut,
 )
-from viam_session_bridge.reporting.log_text import REMEDIES, tell
+from viam_session_bridge.reporting.log_text import log_line, REMEDIES
 
 STOP = Stop('base', Cause.LAPSE, 'a', 0.0)
 
@@ -74,7 +74,7 @@ STOP = Stop('base', Cause.LAPSE, 'a', 0.0)
     ],
 )  # fmt: skip
 def test_a_warning_says_what_it_means_and_what_to_do(event: Event, line: str) -> None:
-    assert tell(event, str, configuration()) == (True, line)
+    assert log_line(event, str, configuration()) == (True, line)
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,13 @@ def test_a_warning_says_what_it_means_and_what_to_do(event: Event, line: str) ->
          'base: another Viam client called it, and a command of /a ended with that'),
     ],
 )  # fmt: skip
-def test_what_is_no_fault_is_told_without_a_warning(event: Event, line: str) -> None:
-    assert tell(event, str, configuration()) == (False, line)
+def test_what_is_no_fault_is_no_warning(event: Event, line: str) -> None:
+    assert log_line(event, str, configuration()) == (False, line)
 
 
 @pytest.mark.parametrize('settings', [configuration(stop_policy=StopPolicy.MACHINE), None])
 def test_a_policy_that_is_set_or_not_known_is_no_advice(settings: Configuration | None) -> None:
-    told = tell(StillMoving('base', 2, False, 1.0), str, settings)
-    assert told == (
+    assert log_line(StillMoving('base', 2, False, 1.0), str, settings) == (
         True, 'base: it still moves; another Viam client drives it, or it does not obey'
     )  # fmt: skip
 
@@ -121,11 +120,10 @@ WORDY = 'UNKNOWN: one\ntwo \x1b[31m' + 'x' * 5000
     ids=lambda event: type(event).__name__,
 )
 def test_a_machines_words_are_one_line_that_harms_no_terminal(event: Event) -> None:
-    told = tell(event, str, configuration())
-    assert told is not None
-    assert told[1].isprintable()
-    assert 'UNKNOWN: one two ?[31m' in told[1]
-    assert len(told[1]) < 600
+    _, line = log_line(event, str, configuration()) or (False, '')
+    assert line.isprintable()
+    assert 'UNKNOWN: one two ?[31m' in line
+    assert len(line) < 600
 
 
 def test_every_reason_to_refuse_has_a_remedy() -> None:

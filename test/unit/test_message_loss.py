@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages that never came are counted, and told in diagnostics: degradation is announced."""
+"""Messages that never came are counted and shown in diagnostics, and a stall is detected."""
 
 from __future__ import annotations
 
@@ -12,46 +12,64 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from viam_session_bridge.reporting.diagnostics import diagnostic_statuses
+from support.pure import configuration
+from viam_session_bridge.reporting.diagnostics import diagnostic_statuses, message_warning
 from viam_session_bridge.reporting.overview import Overview
-from viam_session_bridge.ros.message_loss import MessageLoss, MessageLosses, PUBLISHERS_KEPT
+from viam_session_bridge.ros.message_loss import (
+    MessageLoss,
+    PUBLISHERS_KEPT,
+    StallDetector,
+    TopicCounter,
+)
+
+
+@pytest.mark.parametrize(('window', 'limit'), [(0.03, 0.02), (0.5, 0.25), (60.0, 30.0)])
+def test_a_check_is_late_beyond_half_a_window_after_it_was_due(
+    window: float, limit: float
+) -> None:
+    stalls = StallDetector(window, 100.0)
+    assert stalls.period == window / 4
+    assert stalls.late(100.0 + window / 4 + limit - 1e-6) == 0.0
+    at = 100.0 + window / 4 + limit - 1e-6
+    assert stalls.late(at + window / 4 + limit + 1e-6) == pytest.approx(limit, rel=1e-3)
+    assert stalls.late(at + window / 4 + limit + 2e-6) == 0.0
 
 
 def test_messages_in_order_leave_no_gap() -> None:
-    gaps = MessageLoss()
-    assert [gaps.before('a', number) for number in (7, 8, 9)] == [0, 0, 0]
+    loss = MessageLoss()
+    assert [loss.before('a', number) for number in (7, 8, 9)] == [0, 0, 0]
 
 
 def test_what_is_missing_between_two_messages_was_lost() -> None:
-    gaps = MessageLoss()
-    assert [gaps.before('a', number) for number in (1, 5, 6, 8)] == [0, 3, 0, 1]
+    loss = MessageLoss()
+    assert [loss.before('a', number) for number in (1, 5, 6, 8)] == [0, 3, 0, 1]
 
 
 def test_publishers_are_counted_apart() -> None:
-    gaps = MessageLoss()
-    assert [gaps.before(*one) for one in (('a', 1), ('b', 100), ('a', 2), ('b', 103))] == [
+    loss = MessageLoss()
+    assert [loss.before(*one) for one in (('a', 1), ('b', 100), ('a', 2), ('b', 103))] == [
         0, 0, 0, 2,
     ]  # fmt: skip
 
 
 def test_one_that_comes_late_or_twice_is_no_gap() -> None:
-    gaps = MessageLoss()
-    assert [gaps.before('a', number) for number in (1, 3, 2, 3, 4)] == [0, 1, 0, 0, 0]
+    loss = MessageLoss()
+    assert [loss.before('a', number) for number in (1, 3, 2, 3, 4)] == [0, 1, 0, 0, 0]
 
 
 def test_of_many_publishers_those_heard_last_are_remembered() -> None:
-    gaps = MessageLoss()
-    gaps.before('first', 1)
-    gaps.before('kept', 1)
+    loss = MessageLoss()
+    loss.before('first', 1)
+    loss.before('kept', 1)
     for number in range(PUBLISHERS_KEPT):
-        gaps.before('kept', 2 + number)
-        gaps.before(str(number), 1)
-    assert gaps.before('kept', PUBLISHERS_KEPT + 3) == 1
-    assert gaps.before('first', 9) == 0  # forgotten: as one never heard
+        loss.before('kept', 2 + number)
+        loss.before(str(number), 1)
+    assert loss.before('kept', PUBLISHERS_KEPT + 3) == 1
+    assert loss.before('first', 9) == 0  # forgotten: as one never heard
 
 
 def test_topics_lose_now_that_lost_since_the_last_look() -> None:
-    losses = MessageLosses()
+    losses = TopicCounter()
     assert losses.recent() == []
     losses.add('/b', 2)
     losses.add('/a', 1)
@@ -81,7 +99,7 @@ def test_diagnostics_warn_no_more_of_what_was_lost_before() -> None:
 
 
 def test_a_few_that_are_replaced_are_no_matter() -> None:
-    replacements = MessageLosses()
+    replacements = TopicCounter()
     replacements.add('/a', 9)
     replacements.add('/b', 10)
     assert replacements.recent(10) == ['/b']
@@ -100,7 +118,6 @@ def bridge_status(
 ) -> DiagnosticStatus:
     """Return the status of the bridge itself."""
     overview = Overview(True, 0.5, 0, [], [], [])
-    bridge, = diagnostic_statuses(
-        '/bridge', overview, {}, {}, counts, losing=losing, replacing=replacing
-    )
+    warning = message_warning(lost=losing, replaced=replacing)
+    bridge, = diagnostic_statuses('/bridge', overview, configuration(), {}, counts, warning)
     return bridge

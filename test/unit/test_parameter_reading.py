@@ -12,7 +12,7 @@ import pytest
 
 from support.parameter_junk import ANYTHING, INSECURE, JUNK_GIVEN, ROWS
 from viam_session_bridge.configuration.model import Configuration, ConfigurationError
-from viam_session_bridge.configuration.reading import read
+from viam_session_bridge.configuration.parsing import read
 from viam_session_bridge.configuration.table import Kind, Row
 
 JUNK: dict[Kind, tuple[Any, ...]] = {

@@ -1,36 +1,34 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who publishes, from what the graph says (R1, R3): no ROS needed."""
-
-from dataclasses import dataclass, replace
+"""Who publishes, from what the graph shows (R1, R3)."""
 
 import pytest
 
-from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers, same_node
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+from viam_session_bridge.ros.publishers import Looks, Publisher, Publishers, same_node
+from viam_session_bridge.ros.subscription import gid_of
 
 COMMANDS, HEARTBEAT = '/cmd_vel', '/viam_session_bridge/heartbeat'
 
 
-@dataclass(frozen=True)
-class Info:
-    """The shape of rclpy's TopicEndpointInfo."""
-
-    node_name: str
-    endpoint_gid: list[int]
-    node_namespace: str = '/'
-
-
-def info(node: str, process: int, entity: int, namespace: str = '/') -> Info:
-    return Info(node, [process] * 12 + [0, 0, entity, 3], namespace)
+def info(node: str, process: int, entity: int, namespace: str = '/') -> TopicEndpointInfo:
+    gid = [process] * 12 + [0, 0, entity, 3]
+    return TopicEndpointInfo(node_name=node, node_namespace=namespace, endpoint_gid=gid)
 
 
 def registry(rmw: str = 'rmw_fastrtps_cpp') -> Publishers:
     return Publishers([COMMANDS], rmw)
 
 
-def hidden(there: Info) -> Info:
-    return replace(there, node_name='_NODE_NAME_UNKNOWN_',
-                   node_namespace='_NODE_NAMESPACE_UNKNOWN_')
+def hidden(there: TopicEndpointInfo) -> TopicEndpointInfo:
+    return TopicEndpointInfo(
+        node_name='_NODE_NAME_UNKNOWN_',
+        node_namespace='_NODE_NAMESPACE_UNKNOWN_',
+        endpoint_gid=there.endpoint_gid,
+    )
 
 
 def test_a_publisher_has_gid_topic_node_and_participant() -> None:

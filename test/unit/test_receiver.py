@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Collection, Iterator, Mapping, Sized
 from contextlib import suppress
 from itertools import pairwise
 import json
@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -27,15 +27,19 @@ from geometry_msgs.msg import Twist, TwistStamped  # noqa: E402
 from rclpy.event_handler import UnsupportedEventTypeError  # noqa: E402
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.serialization import serialize_message  # noqa: E402
+from rclpy.topic_endpoint_info import TopicEndpointInfo  # noqa: E402
+from rclpy.utilities import get_rmw_implementation_identifier  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
 from support.domains import publishers_environment  # noqa: E402
 from viam_session_bridge.core.message_age import MessageAge  # noqa: E402
-from viam_session_bridge.ros.messages import Reading  # noqa: E402
-from viam_session_bridge.ros.publishers import Looks, Publisher  # noqa: E402
+from viam_session_bridge.ros.clients import Clients  # noqa: E402
+from viam_session_bridge.ros.message_loss import StallDetector  # noqa: E402
+from viam_session_bridge.ros.publishers import Looks, Publisher, Publishers  # noqa: E402
 from viam_session_bridge.ros.receiver import Receiver  # noqa: E402
-from viam_session_bridge.ros.stall_detector import StallDetector  # noqa: E402
-from viam_session_bridge.ros.subscription import gids_available, Inlet  # noqa: E402
+from viam_session_bridge.ros.subscription import gids_available, Subscription  # noqa: E402
+from viam_session_bridge.runtime import Runtime  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUND = 30.0
@@ -77,28 +81,30 @@ node.destroy_node()
 rclpy.shutdown()
 """
 
-# Receives until a line comes on its standard input; tells on its standard output.
+# Receives until a line comes on its standard input; writes what to its standard output.
 RECEIVER = """
 import json, sys, time
 import rclpy
 from geometry_msgs.msg import Twist
+from viam_session_bridge.ros.publishers import Publishers
 from viam_session_bridge.ros.receiver import Receiver
-class Sink:
-    def tell(self, *what): print(json.dumps(what), flush=True)
-    def command(self, topic, gid, reading, now): self.tell('command', reading.x)
-    def heartbeat(self, gid, data, now): self.tell('heartbeat', data)
-    def publishers_changed(self, topic, appeared, left, now): pass
-    def discarded(self, count, late): self.tell('discarded', count, late)
-    def discarded_command(self, topic, gid, reading): self.tell('discarded_command', reading.x)
+def write(*what): print(json.dumps(what), flush=True)
+class Clients:
+    publishers = Publishers(['/cmd_vel'], 'rmw_fastrtps_cpp')
+    def command(self, topic, gid, message, now): write('command', message.linear.x)
+    def heartbeat(self, gid, data, now): write('heartbeat', data)
+    def publishers_changed(self, topic, appeared, left): pass
+    def discarded(self, count, late): write('discarded', count, late)
+    def discard(self, topic, gid, message): write('discard', message.linear.x)
     def old(self, topic): pass
     def clock_set(self, publisher, by, now): pass
     def lost(self, topic, count): pass
     def replaced(self, topic, count): pass
-    def unheard(self, topic, info, wanted, why, now): pass
-    def failed(self, exception): self.tell('failed', str(exception))
+    def incompatible(self, topic, info, wanted, why, now): pass
+def failed(error): write('failed', str(error))
 rclpy.init()
 node = rclpy.create_node('bridge')
-receiver = Receiver(node, {'cmd_vel': Twist}, '~/heartbeat', 0.2, Sink(), print)
+receiver = Receiver(node, {'cmd_vel': Twist}, '~/heartbeat', 0.2, Clients(), print, failed)
 receiver.start()
 if sys.argv[1] == 'forget':
     sys.exit()
@@ -108,29 +114,33 @@ rclpy.shutdown()
 """
 
 
-class Recorder:
-    """A sink that keeps what it is told, for tests to wait for."""
+class Recorder(Clients):
+    """Clients that keep what the loop hands on, for tests to wait for."""
 
-    def __init__(self) -> None:
+    def __init__(self, topics: Collection[str]) -> None:
+        publishers = Publishers(topics, get_rmw_implementation_identifier())
+        super().__init__(cast(Runtime, None), publishers, lambda: 0.0, self.report)
         self.changed = threading.Condition()
         self.commands: list[tuple[str, str | None, float, float]] = []
         self.heartbeats: list[tuple[str | None, str, float]] = []
         self.appeared: list[Publisher] = []
         self.left: list[tuple[Publisher, float]] = []
-        self.discards: list[tuple[int, float]] = []
+        self.stalls: list[tuple[int, float]] = []
         self.discarded_commands: list[tuple[str, str | None, float | None]] = []
-        self.old_messages: list[str] = []
+        self.old_topics: list[str] = []
         self.clocks_set: list[tuple[str, float]] = []
-        self.losses: list[tuple[str, int]] = []
-        self.replacements: list[tuple[str, int]] = []
+        self.lost_messages: list[tuple[str, int]] = []
+        self.replaced_messages: list[tuple[str, int]] = []
         self.failures: list[BaseException] = []
         self.reports: list[str] = []
-        self.unheards: list[tuple[str, str, str, str]] = []  # topic, type there and wanted, why
+        self.incompatibles: list[tuple[str, str, str, str]] = []  # topic, types there, wanted, why
         self.on_command: Callable[[], None] = lambda: None
 
-    def command(self, topic: str, gid: str | None, reading: Reading, now: float) -> None:
+    def command(
+        self, topic: str, gid: str | None, message: Twist | TwistStamped, now: float
+    ) -> None:
         with self.changed:
-            self.commands.append((topic, gid, reading.x, now))
+            self.commands.append((topic, gid, message.linear.x, now))
             self.changed.notify_all()
         self.on_command()
 
@@ -140,26 +150,28 @@ class Recorder:
             self.changed.notify_all()
 
     def publishers_changed(
-        self, topic: str, appeared: list[Publisher], left: list[Publisher], now: float
+        self, topic: str, appeared: list[Publisher], left: list[Publisher]
     ) -> None:
         with self.changed:
             self.appeared += appeared
-            self.left += [(gone, now) for gone in left]
+            self.left += [(gone, time.monotonic()) for gone in left]
             self.changed.notify_all()
 
     def discarded(self, count: int, late: float) -> None:
         with self.changed:
-            self.discards.append((count, late))
+            self.stalls.append((count, late))
             self.changed.notify_all()
 
-    def discarded_command(self, topic: str, gid: str | None, reading: Reading | None) -> None:
+    def discard(
+        self, topic: str, gid: str | None, message: Twist | TwistStamped | None
+    ) -> None:
         with self.changed:
-            self.discarded_commands.append((topic, gid, reading.x if reading else None))
+            self.discarded_commands.append((topic, gid, message.linear.x if message else None))
             self.changed.notify_all()
 
     def old(self, topic: str) -> None:
         with self.changed:
-            self.old_messages.append(topic)
+            self.old_topics.append(topic)
             self.changed.notify_all()
 
     def clock_set(self, publisher: str, by: float, now: float) -> None:
@@ -169,17 +181,19 @@ class Recorder:
 
     def lost(self, topic: str, count: int) -> None:
         with self.changed:
-            self.losses.append((topic, count))
+            self.lost_messages.append((topic, count))
             self.changed.notify_all()
 
     def replaced(self, topic: str, count: int) -> None:
         with self.changed:
-            self.replacements.append((topic, count))
+            self.replaced_messages.append((topic, count))
             self.changed.notify_all()
 
-    def unheard(self, topic: str, info: Any, wanted: str, why: str, now: float) -> None:
+    def incompatible(
+        self, topic: str, info: TopicEndpointInfo, wanted: str, why: str, now: float
+    ) -> None:
         with self.changed:
-            self.unheards.append((topic, info.topic_type, wanted, why))
+            self.incompatibles.append((topic, info.topic_type, wanted, why))
             self.changed.notify_all()
 
     def failed(self, exception: BaseException) -> None:
@@ -196,8 +210,8 @@ class Recorder:
         with self.changed:
             assert self.changed.wait_for(condition, BOUND), vars(self)
 
-    def wait_for(self, told: Sized, count: int) -> None:
-        self.wait(lambda: len(told) >= count)
+    def wait_for(self, kept: Sized, count: int) -> None:
+        self.wait(lambda: len(kept) >= count)
 
     def delays(self, topic: str) -> list[float]:
         """Return the seconds from publishing to handing on, a message each."""
@@ -212,7 +226,7 @@ class Ros:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, args=[], domain_id=domain)
         self.node = rclpy.create_node('bridge', context=self.context)
-        self.sink = Recorder()
+        self.clients = Recorder([])
         self.processes: list[subprocess.Popen[str]] = []
         self.receivers: list[Receiver] = []
 
@@ -223,9 +237,15 @@ class Ros:
             Parameter(f'qos_overrides./cmd_vel.subscription.{policy}', value=value)])
 
     def receive(self, topics: dict[str, type] | None = None, window: float = 0.5) -> Receiver:
+        topics = topics or {'cmd_vel': Twist}
+        self.clients.publishers = Publishers(
+            [self.node.resolve_topic_name(topic) for topic in topics],
+            get_rmw_implementation_identifier(),
+        )
         receiver = Receiver(
-            self.node, topics or {'cmd_vel': Twist}, '~/heartbeat', window, self.sink,
-            self.sink.report)
+            self.node, topics, '~/heartbeat', window, self.clients, self.clients.report,
+            self.clients.failed,
+        )  # fmt: skip
         self.receivers.append(receiver)
         receiver.start()
         return receiver
@@ -270,12 +290,12 @@ def line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
-def tell(process: subprocess.Popen[str], what: str) -> list[Any]:
-    """Return the next thing of that kind that a receiver process told."""
+def written_by(process: subprocess.Popen[str], what: str) -> list[Any]:
+    """Return the next line of that kind that a receiver process wrote."""
     while True:
-        told: list[Any] = json.loads(line(process))
-        if told[0] == what:
-            return told
+        written: list[Any] = json.loads(line(process))
+        if written[0] == what:
+            return written
 
 
 def enter(process: subprocess.Popen[str]) -> None:
@@ -285,35 +305,35 @@ def enter(process: subprocess.Popen[str]) -> None:
 
 
 def test_commands_carry_the_gid_that_the_graph_shows(ros: Ros) -> None:
-    receiver = ros.receive()
+    ros.receive()
     ros.publish('teleop', '/cmd_vel,/cmd_vel')
-    ros.sink.wait(lambda: len(ros.sink.commands) > 20)
-    ros.sink.wait(lambda: len(receiver.publishers.named('/teleop')) == 2)
-    (one, two) = receiver.publishers.named('/teleop')
+    ros.clients.wait(lambda: len(ros.clients.commands) > 20)
+    ros.clients.wait(lambda: len(ros.clients.publishers.named('/teleop')) == 2)
+    (one, two) = ros.clients.publishers.named('/teleop')
     infos = ros.node.get_publishers_info_by_topic('/cmd_vel')
     assert {one.gid, two.gid} == {bytes(info.endpoint_gid).hex() for info in infos}
     assert one.participant == two.participant != ''
-    gids = {gid for _, gid, _, _ in ros.sink.commands}
+    gids = {gid for _, gid, _, _ in ros.clients.commands}
     assert gids == ({one.gid, two.gid} if gids_available() else {None})
-    assert {topic for topic, _, _, _ in ros.sink.commands} == {'/cmd_vel'}
+    assert {topic for topic, _, _, _ in ros.clients.commands} == {'/cmd_vel'}
 
 
 def test_a_heartbeat_is_handed_on_with_its_sender(ros: Ros) -> None:
-    receiver = ros.receive()
+    ros.receive()
     publisher = ros.node.create_publisher(String, '/bridge/heartbeat', 1)
-    ros.sink.wait(lambda: receiver.publishers.on('/bridge/heartbeat'))
+    ros.clients.wait(lambda: ros.clients.publishers.on('/bridge/heartbeat'))
     publisher.publish(String(data='/teleop'))
-    ros.sink.wait(lambda: ros.sink.heartbeats)
-    gid, data, _ = ros.sink.heartbeats[0]
+    ros.clients.wait(lambda: ros.clients.heartbeats)
+    gid, data, _ = ros.clients.heartbeats[0]
     assert data == '/teleop'
-    expected = receiver.publishers.on('/bridge/heartbeat')[0].gid
+    expected = ros.clients.publishers.on('/bridge/heartbeat')[0].gid
     assert gid == (expected if gids_available() else None)
 
 
 def test_a_blocked_executor_delays_nothing(ros: Ros) -> None:
     ros.receive()
     ros.publish(rate=100.0)
-    ros.sink.wait(lambda: ros.sink.commands)
+    ros.clients.wait(lambda: ros.clients.commands)
     blocked, over = threading.Event(), threading.Event()
 
     def block() -> None:
@@ -332,14 +352,14 @@ def test_a_blocked_executor_delays_nothing(ros: Ros) -> None:
     thread.start()
     try:
         assert blocked.wait(BOUND)
-        before = len(ros.sink.commands)
-        ros.sink.wait(lambda: len(ros.sink.commands) >= before + 80)
+        before = len(ros.clients.commands)
+        ros.clients.wait(lambda: len(ros.clients.commands) >= before + 80)
         assert not over.is_set()
     finally:
         over.set()
         executor.shutdown()
         thread.join(BOUND)
-    delays = ros.sink.delays('/cmd_vel')[before:before + 80]
+    delays = ros.clients.delays('/cmd_vel')[before:before + 80]
     assert median(delays) < PROMPT
     assert max(delays) < 0.5
 
@@ -348,9 +368,9 @@ def test_a_thawed_receiver_replays_nothing(ros: Ros) -> None:
     publisher = ros.publish(rate=200.0)
     receiver = ros.process(RECEIVER, 'stay')
     for _ in range(10):
-        tell(receiver, 'command')
+        written_by(receiver, 'command')
     receiver.send_signal(signal.SIGSTOP)
-    # All its threads have stopped when its parent is told so, and not before.
+    # All its threads have stopped when its parent learns of it, and not before.
     assert os.WIFSTOPPED(os.waitpid(receiver.pid, os.WUNTRACED)[1])
     frozen = time.monotonic()
     # It has to publish on for longer than half a window and a quarter; nothing else tells when.
@@ -364,44 +384,44 @@ def test_a_thawed_receiver_replays_nothing(ros: Ros) -> None:
     # The middleware may hand over what waited only after the pause for it.
     waited, late, discarded = 0, 0.0, 0.0
     while late < 0.7 or not waited:
-        told = json.loads(line(receiver))
-        if told[0] == 'command':
-            assert told[1] < frozen
-        elif told[0] == 'discarded_command':
-            discarded = told[1]
+        written = json.loads(line(receiver))
+        if written[0] == 'command':
+            assert written[1] < frozen
+        elif written[0] == 'discard':
+            discarded = written[1]
         else:
-            late = max(late, told[2])
-            waited += told[1] if late > 0.7 else 0
+            late = max(late, written[2])
+            waited += written[1] if late > 0.7 else 0
     assert late < thawed - frozen + BOUND
-    assert discarded > frozen  # the newest of what waited is told
+    assert discarded > frozen  # the newest of what waited
     ros.publish('other', rate=20.0)
-    assert tell(receiver, 'command')[1] > thawed
+    assert written_by(receiver, 'command')[1] > thawed
 
 
 def test_a_freeze_right_after_a_take_is_noticed(
     ros: Ros, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ros.receive(window=0.2)
-    take = Inlet.take
+    take = Subscription.take
     froze: list[float] = []
 
-    def freeze(inlet: Inlet) -> Any:
-        taken = take(inlet)
-        if taken is not None and len(ros.sink.commands) >= 5 and not froze:
-            froze.append(inlet.read(taken[0]).x)
+    def freeze(subscription: Subscription) -> Any:
+        taken = take(subscription)
+        if taken is not None and len(ros.clients.commands) >= 5 and not froze:
+            froze.append(subscription.read(taken[0]).linear.x)
             time.sleep(0.5)
         return taken
 
-    monkeypatch.setattr(Inlet, 'take', freeze)
+    monkeypatch.setattr(Subscription, 'take', freeze)
     ros.publish(rate=100.0)
-    ros.sink.wait(lambda: [late for _, late in ros.sink.discards if late > 0.4])
-    ros.sink.wait(lambda: ros.sink.commands[-1][2] > froze[0] + 0.5)
-    sent = [x for _, _, x, _ in ros.sink.commands]
+    ros.clients.wait(lambda: [late for _, late in ros.clients.stalls if late > 0.4])
+    ros.clients.wait(lambda: ros.clients.commands[-1][2] > froze[0] + 0.5)
+    sent = [x for _, _, x, _ in ros.clients.commands]
     assert not [x for x in sent if froze[0] <= x < froze[0] + 0.5]
-    assert ros.sink.discarded_commands
+    assert ros.clients.discarded_commands
 
 
-def test_a_busy_sink_counts_as_a_freeze_and_its_backlog_is_dropped(ros: Ros) -> None:
+def test_clients_that_are_busy_count_as_a_stall_and_the_backlog_is_dropped(ros: Ros) -> None:
     ros.receive(window=0.2)
     began: list[float] = []
 
@@ -410,31 +430,31 @@ def test_a_busy_sink_counts_as_a_freeze_and_its_backlog_is_dropped(ros: Ros) -> 
             began.append(time.monotonic())
             time.sleep(0.5)
 
-    ros.sink.on_command = dawdle
+    ros.clients.on_command = dawdle
     ros.publish(rate=100.0)
-    ros.sink.wait(lambda: ros.sink.discards)
-    ros.sink.wait(lambda: len(ros.sink.commands) > 1)
-    assert ros.sink.commands[1][2] > began[0] + 0.5
+    ros.clients.wait(lambda: ros.clients.stalls)
+    ros.clients.wait(lambda: len(ros.clients.commands) > 1)
+    assert ros.clients.commands[1][2] > began[0] + 0.5
 
 
 @pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
-def test_of_what_waited_in_a_freeze_the_newest_of_each_publisher_is_told(ros: Ros) -> None:
+def test_of_what_waited_in_a_stall_the_newest_of_each_publisher_is_handed_on(ros: Ros) -> None:
     ros.receive(window=0.2)
     began: list[tuple[int, float]] = []
 
     def dawdle() -> None:
-        if len({gid for _, gid, _, _ in ros.sink.commands}) == 2 and not began:
-            began.append((len(ros.sink.discarded_commands), time.monotonic()))
+        if len({gid for _, gid, _, _ in ros.clients.commands}) == 2 and not began:
+            began.append((len(ros.clients.discarded_commands), time.monotonic()))
             time.sleep(0.5)  # hundreds of messages
 
-    ros.sink.on_command = dawdle
+    ros.clients.on_command = dawdle
     ros.publish('one', rate=200.0)
     ros.publish('other', rate=200.0)
-    ros.sink.wait(lambda: began)
+    ros.clients.wait(lambda: began)
     before, since = began[0]
-    ros.sink.wait(lambda: len(ros.sink.discarded_commands) >= before + 2)
-    two = ros.sink.discarded_commands[before : before + 2]
-    assert {gid for _, gid, _ in two} == {gid for _, gid, _, _ in ros.sink.commands}
+    ros.clients.wait(lambda: len(ros.clients.discarded_commands) >= before + 2)
+    two = ros.clients.discarded_commands[before : before + 2]
+    assert {gid for _, gid, _ in two} == {gid for _, gid, _, _ in ros.clients.commands}
     assert all(x is not None and x > since + 0.1 for _, _, x in two)
 
 
@@ -442,49 +462,49 @@ def test_of_what_waited_in_a_freeze_the_newest_of_each_publisher_is_told(ros: Ro
 def test_a_message_that_is_too_old_when_it_comes_is_discarded(
     ros: Ros, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receiver = ros.receive(window=60.0)
+    ros.receive(window=60.0)
     topic, kind = ('/cmd_vel', Twist) if what == 'command' else ('/bridge/heartbeat', String)
     publisher = ros.node.create_publisher(kind, topic, 10)
-    handed_on = ros.sink.commands if what == 'command' else ros.sink.heartbeats
-    ros.sink.wait(lambda: receiver.publishers.on(topic))
+    handed_on = ros.clients.commands if what == 'command' else ros.clients.heartbeats
+    ros.clients.wait(lambda: ros.clients.publishers.on(topic))
     publisher.publish(kind())
-    ros.sink.wait(lambda: handed_on)
-    take = Inlet.take
+    ros.clients.wait(lambda: handed_on)
+    take = Subscription.take
 
-    def as_if_sent_before(inlet: Inlet) -> Any:
-        taken = take(inlet)
+    def as_if_sent_before(subscription: Subscription) -> Any:
+        taken = take(subscription)
         if taken is None:
             return None
-        return taken[0], {**taken[1], 'source_timestamp': taken[1]['source_timestamp'] - 10**11}
+        return taken[0], taken[1], taken[2] - 100.0
 
-    monkeypatch.setattr(Inlet, 'take', as_if_sent_before)
+    monkeypatch.setattr(Subscription, 'take', as_if_sent_before)
     publisher.publish(kind())
-    ros.sink.wait(lambda: ros.sink.old_messages)
-    monkeypatch.setattr(Inlet, 'take', take)
+    ros.clients.wait(lambda: ros.clients.old_topics)
+    monkeypatch.setattr(Subscription, 'take', take)
     publisher.publish(kind())
-    ros.sink.wait(lambda: len(handed_on) == 2)
-    assert ros.sink.old_messages == [topic]
-    assert len(ros.sink.discarded_commands) == (what == 'command')
-    assert ros.sink.discards == []
+    ros.clients.wait(lambda: len(handed_on) == 2)
+    assert ros.clients.old_topics == [topic]
+    assert len(ros.clients.discarded_commands) == (what == 'command')
+    assert ros.clients.stalls == []
 
 
-def test_a_clock_that_was_set_back_is_told(ros: Ros, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_was_set_back_is_reported(ros: Ros, monkeypatch: pytest.MonkeyPatch) -> None:
     ros.receive(window=0.5)
     ros.publish(rate=50.0)
-    ros.sink.wait(lambda: ros.sink.commands)
-    gid, before = ros.sink.commands[0][1], len(ros.sink.commands)
-    take = Inlet.take
+    ros.clients.wait(lambda: ros.clients.commands)
+    gid, before = ros.clients.commands[0][1], len(ros.clients.commands)
+    take = Subscription.take
 
-    def as_if_set_back(inlet: Inlet) -> Any:
-        taken = take(inlet)
+    def as_if_set_back(subscription: Subscription) -> Any:
+        taken = take(subscription)
         if taken is None:
             return None
-        return taken[0], {**taken[1], 'source_timestamp': taken[1]['source_timestamp'] - 10**12}
+        return taken[0], taken[1], taken[2] - 1000.0
 
-    monkeypatch.setattr(Inlet, 'take', as_if_set_back)
-    ros.sink.wait(lambda: ros.sink.clocks_set)
-    ros.sink.wait(lambda: len(ros.sink.commands) > before + 20)
-    ((publisher, by),) = ros.sink.clocks_set
+    monkeypatch.setattr(Subscription, 'take', as_if_set_back)
+    ros.clients.wait(lambda: ros.clients.clocks_set)
+    ros.clients.wait(lambda: len(ros.clients.commands) > before + 20)
+    ((publisher, by),) = ros.clients.clocks_set
     assert publisher == (gid or '/cmd_vel')
     assert by == pytest.approx(1000.0, abs=0.5)
 
@@ -493,35 +513,35 @@ def test_a_clock_that_was_set_back_is_told(ros: Ros, monkeypatch: pytest.MonkeyP
 def test_a_publisher_that_left_is_remembered_and_forgotten(
     ros: Ros, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: tuple[list[str], list[str]] = [], []
+    written: tuple[list[str], list[str]] = [], []
 
     def note(_: MessageAge, seen: list[str], left: list[str], now: float) -> None:
-        told[0].extend(seen)
-        told[1].extend(left)
+        written[0].extend(seen)
+        written[1].extend(left)
 
     monkeypatch.setattr(MessageAge, 'changed', note)
     ros.receive()
     publisher = ros.publish()
-    ros.sink.wait(lambda: ros.sink.commands)
+    ros.clients.wait(lambda: ros.clients.commands)
     enter(publisher)
-    ros.sink.wait(lambda: ros.sink.left)
-    gid = ros.sink.commands[0][1]
-    assert gid in told[0]
-    assert gid in told[1]
+    ros.clients.wait(lambda: ros.clients.left)
+    gid = ros.clients.commands[0][1]
+    assert gid in written[0]
+    assert gid in written[1]
 
 
 @pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
 def test_the_host_of_a_publisher_on_this_computer_is_our_own(ros: Ros) -> None:
     receiver = ros.receive()
     ros.publish()
-    ros.sink.wait(lambda: ros.sink.commands)
-    gid = ros.sink.commands[0][1]
+    ros.clients.wait(lambda: ros.clients.commands)
+    gid = ros.clients.commands[0][1]
     assert gid is not None
-    assert receiver._ages._own_host == receiver.publishers.host_of(gid) != ''
+    assert receiver._ages._own_host == ros.clients.publishers.host_of(gid) != ''
 
 
 @pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
-def test_what_the_queue_cannot_hold_is_told_as_lost(ros: Ros) -> None:
+def test_what_the_queue_cannot_hold_is_reported_as_lost(ros: Ros) -> None:
     depth = 100
     ros.override('depth', depth)
     ros.receive(window=0.5)
@@ -532,13 +552,13 @@ def test_what_the_queue_cannot_hold_is_told_as_lost(ros: Ros) -> None:
             began.append(time.monotonic())
             time.sleep(0.3)  # three queues full; not yet a freeze
 
-    ros.sink.on_command = dawdle
+    ros.clients.on_command = dawdle
     ros.publish(rate=1000.0, reliability='BEST_EFFORT')
-    ros.sink.wait(lambda: ros.sink.losses)
-    ros.sink.wait(lambda: ros.sink.commands[-1][2] > began[0] + 0.3)
-    assert {topic for topic, _ in ros.sink.losses} == {'/cmd_vel'}
+    ros.clients.wait(lambda: ros.clients.lost_messages)
+    ros.clients.wait(lambda: ros.clients.commands[-1][2] > began[0] + 0.3)
+    assert {topic for topic, _ in ros.clients.lost_messages} == {'/cmd_vel'}
     # A queue's worth is kept of what came in the meantime, and no more were lost than were sent.
-    lost = sum(count for _, count in ros.sink.losses)
+    lost = sum(count for _, count in ros.clients.lost_messages)
     assert 0.2 * 1000.0 - depth <= lost <= 1.1 * 1000.0 * (time.monotonic() - began[0])
 
 
@@ -547,114 +567,126 @@ def test_of_what_waits_the_newest_of_each_publisher_is_handed_on(ros: Ros) -> No
     ros.receive(window=1.0)
     ros.publish('one', rate=200.0)
     ros.publish('other', rate=200.0)
-    ros.sink.wait(lambda: len({gid for _, gid, _, _ in ros.sink.commands}) == 2)
+    ros.clients.wait(lambda: len({gid for _, gid, _, _ in ros.clients.commands}) == 2)
     began: list[tuple[int, float]] = []
 
     def dawdle() -> None:
         if not began:
-            began.append((len(ros.sink.commands), time.monotonic()))
+            began.append((len(ros.clients.commands), time.monotonic()))
             time.sleep(0.2)  # 80 messages, which the queue holds; not a freeze
 
-    ros.sink.on_command = dawdle
-    ros.sink.wait(lambda: began)
+    ros.clients.on_command = dawdle
+    ros.clients.wait(lambda: began)
     handed_on, since = began[0]
 
     def sent_meanwhile() -> list[Any]:
         # What the other had sent before may have been taken along with the one that took so long.
-        return [command for command in ros.sink.commands[handed_on:] if command[2] > since]
+        return [command for command in ros.clients.commands[handed_on:] if command[2] > since]
 
-    ros.sink.wait(lambda: len(sent_meanwhile()) > 2)
+    ros.clients.wait(lambda: len(sent_meanwhile()) > 2)
     first, second = sent_meanwhile()[:2]
     assert first[1] != second[1]
     assert since + 0.1 < first[2] < second[2]  # newest last
-    ros.sink.wait(lambda: sum(count for _, count in ros.sink.replacements) >= 40)
-    assert {topic for topic, _ in ros.sink.replacements} == {'/cmd_vel'}
-    assert ros.sink.losses == []
+    ros.clients.wait(lambda: sum(count for _, count in ros.clients.replaced_messages) >= 40)
+    assert {topic for topic, _ in ros.clients.replaced_messages} == {'/cmd_vel'}
+    assert ros.clients.lost_messages == []
 
 
-@pytest.mark.parametrize('told', [True, False], ids=['rmw tells', 'rmw does not tell'])
+@pytest.mark.parametrize('notified', [True, False], ids=['rmw notifies', 'rmw does not notify'])
 def test_a_silent_publisher_that_leaves_is_noticed_at_once(
-    ros: Ros, told: bool, monkeypatch: pytest.MonkeyPatch
+    ros: Ros, notified: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unsupported(*_: object) -> None:
         raise UnsupportedEventTypeError('')
 
-    if not told:
+    if not notified:
         monkeypatch.setattr('viam_session_bridge.ros.subscription._rclpy.EventHandle', unsupported)
-    receiver = ros.receive(window=60.0)  # not by the way, four times a window
+    ros.receive(window=60.0)  # not by the way, four times a window
     publisher = ros.publish('teleop', '/cmd_vel,/cmd_vel,/cmd_vel')
-    ros.sink.wait(lambda: len(receiver.publishers.named('/teleop')) == 3)
+    ros.clients.wait(lambda: len(ros.clients.publishers.named('/teleop')) == 3)
     delays = []
     enter(publisher)
     for number in range(3):
         destroyed = float(line(publisher))
-        ros.sink.wait_for(ros.sink.left, number + 1)
-        delays.append(ros.sink.left[number][1] - destroyed)
+        ros.clients.wait_for(ros.clients.left, number + 1)
+        delays.append(ros.clients.left[number][1] - destroyed)
         enter(publisher)
     assert median(delays) < 0.2
-    assert receiver.publishers.on('/cmd_vel') == []
+    assert ros.clients.publishers.on('/cmd_vel') == []
 
 
 def test_a_flood_on_one_topic_delays_no_other(ros: Ros) -> None:
     ros.receive({'slow': Twist, 'fast': Twist})
     heartbeats = ros.node.create_publisher(String, '/bridge/heartbeat', 1)
     ros.publish('flood', '/fast', 5000.0, 'BEST_EFFORT')
-    ros.sink.wait(lambda: len(ros.sink.delays('/fast')) > 1000)
+    ros.clients.wait(lambda: len(ros.clients.delays('/fast')) > 1000)
     ros.publish('teleop', '/slow', 50.0)
-    ros.sink.wait(lambda: ros.sink.delays('/slow'))
+    ros.clients.wait(lambda: ros.clients.delays('/slow'))
     for number in range(20):
         heartbeats.publish(String(data=str(time.monotonic())))
-        ros.sink.wait_for(ros.sink.heartbeats, number + 1)
-    ros.sink.wait(lambda: len(ros.sink.delays('/slow')) > 50)
-    assert median(ros.sink.delays('/slow')) < PROMPT
-    assert median(now - float(data) for _, data, now in ros.sink.heartbeats) < PROMPT
+        ros.clients.wait_for(ros.clients.heartbeats, number + 1)
+    ros.clients.wait(lambda: len(ros.clients.delays('/slow')) > 50)
+    assert median(ros.clients.delays('/slow')) < PROMPT
+    assert median(now - float(data) for _, data, now in ros.clients.heartbeats) < PROMPT
 
 
-def test_a_sink_that_raises_ends_nothing(ros: Ros) -> None:
+def test_clients_that_raise_end_nothing(ros: Ros) -> None:
     def fail() -> None:
         raise LookupError('a bug')
 
-    ros.sink.on_command = fail
+    ros.clients.on_command = fail
     ros.receive()
     ros.publish()
-    ros.sink.wait(lambda: len(ros.sink.commands) > 20)
-    assert ros.sink.reports == ["internal error in command: LookupError('a bug')"]
-    assert ros.sink.failures == []
+    ros.clients.wait(lambda: len(ros.clients.commands) > 20)
+    assert ros.clients.reports == ["internal error in command: LookupError('a bug')"]
+    assert ros.clients.failures == []
 
 
 def test_text_that_is_not_utf8_ends_nothing(ros: Ros) -> None:
-    receiver = ros.receive()
+    ros.receive()
     publisher = ros.node.create_publisher(String, '/bridge/heartbeat', 10)
-    ros.sink.wait(lambda: receiver.publishers.on('/bridge/heartbeat'))
+    ros.clients.wait(lambda: ros.clients.publishers.on('/bridge/heartbeat'))
     publisher.publish(b'\x00\x01\x00\x00\x03\x00\x00\x00\xff\xfe\x00\x00')
     publisher.publish(String(data='good'))
-    ros.sink.wait(lambda: [data for _, data, _ in ros.sink.heartbeats if data == 'good'])
-    assert ros.sink.failures == []
+    ros.clients.wait(lambda: [data for _, data, _ in ros.clients.heartbeats if data == 'good'])
+    assert ros.clients.failures == []
+
+
+def test_a_command_that_cannot_be_read_is_discarded(ros: Ros) -> None:
+    ros.receive({'cmd_vel': TwistStamped})
+    publisher = ros.node.create_publisher(TwistStamped, '/cmd_vel', 10)
+    ros.clients.wait(lambda: ros.clients.publishers.on('/cmd_vel'))
+    publisher.publish(serialize_message(TwistStamped())[:20])
+    ros.clients.wait(lambda: ros.clients.discarded_commands)
+    assert ros.clients.discarded_commands[0][2] is None
+    (report,) = ros.clients.reports
+    assert report.startswith('/cmd_vel: unreadable message: ')
+    assert ros.clients.failures == []
 
 
 def test_stop_ends_the_thread_and_a_new_receiver_may_follow(ros: Ros) -> None:
     first = ros.receive(window=60.0)
     publisher = ros.publish()
-    ros.sink.wait(lambda: ros.sink.commands)
+    ros.clients.wait(lambda: ros.clients.commands)
     assert first.stop(1.0)
     assert first.stop(1.0)
     assert 'receiver' not in [thread.name for thread in threading.enumerate()]
     assert list(ros.node.subscriptions) == []
     stopped = time.monotonic()
     ros.receive()
-    ros.sink.wait(lambda: ros.sink.commands[-1][2] > stopped + 0.1)
+    ros.clients.wait(lambda: ros.clients.commands[-1][2] > stopped + 0.1)
     assert publisher.poll() is None
-    assert ros.sink.failures == []
+    assert ros.clients.failures == []
 
 
-def test_stop_does_not_wait_for_a_sink_that_hangs(ros: Ros) -> None:
+def test_stop_does_not_wait_for_clients_that_hang(ros: Ros) -> None:
     hung, over = threading.Event(), threading.Event()
 
     def hang() -> None:
         hung.set()
         over.wait(BOUND)
 
-    ros.sink.on_command = hang
+    ros.clients.on_command = hang
     receiver = ros.receive()
     ros.publish()
     assert hung.wait(BOUND)
@@ -663,19 +695,19 @@ def test_stop_does_not_wait_for_a_sink_that_hangs(ros: Ros) -> None:
     assert receiver.stop(BOUND)
 
 
-def test_a_shut_down_context_is_told(ros: Ros) -> None:
+def test_a_shut_down_context_is_reported(ros: Ros) -> None:
     ros.receive(window=60.0)
     ros.publish()
-    ros.sink.wait(lambda: ros.sink.commands)
+    ros.clients.wait(lambda: ros.clients.commands)
     ros.processes[0].kill()
     shut_down = time.monotonic()
     ros.context.try_shutdown()
-    ros.sink.wait(lambda: ros.sink.failures)
+    ros.clients.wait(lambda: ros.clients.failures)
     assert time.monotonic() - shut_down < 5.0
-    assert 'context' in str(ros.sink.failures[0])
+    assert 'context' in str(ros.clients.failures[0])
 
 
-def test_an_unexpected_end_of_the_loop_is_told(
+def test_an_unexpected_end_of_the_loop_is_reported(
     ros: Ros, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_: object) -> None:
@@ -683,14 +715,14 @@ def test_an_unexpected_end_of_the_loop_is_told(
 
     monkeypatch.setattr(Looks, 'due', die)
     ros.receive()
-    ros.sink.wait(lambda: ros.sink.failures)
-    assert isinstance(ros.sink.failures[0], SystemExit)
+    ros.clients.wait(lambda: ros.clients.failures)
+    assert isinstance(ros.clients.failures[0], SystemExit)
 
 
 def test_a_forgotten_receiver_does_not_outlive_the_main_thread(ros: Ros) -> None:
     process = ros.process(RECEIVER, 'forget')
-    told, _ = process.communicate(timeout=BOUND)
-    assert 'main thread' in told
+    written, _ = process.communicate(timeout=BOUND)
+    assert 'main thread' in written
 
 
 def test_a_publisher_of_another_type_is_reported(ros: Ros) -> None:
@@ -699,11 +731,11 @@ def test_a_publisher_of_another_type_is_reported(ros: Ros) -> None:
     try:
         node = rclpy.create_node('nav', context=context)
         node.create_publisher(TwistStamped, '/cmd_vel', 1)
-        receiver = ros.receive()
-        ros.sink.wait(lambda: ros.sink.unheards)
-        assert ros.sink.unheards[0][:3] == (
+        ros.receive()
+        ros.clients.wait(lambda: ros.clients.incompatibles)
+        assert ros.clients.incompatibles[0][:3] == (
             '/cmd_vel', 'geometry_msgs/msg/TwistStamped', 'geometry_msgs/msg/Twist')
-        assert receiver.publishers.on('/cmd_vel') == []
+        assert ros.clients.publishers.on('/cmd_vel') == []
     finally:
         context.try_shutdown()
 
@@ -712,8 +744,8 @@ def test_qos_can_be_overridden_and_what_does_not_fit_is_reported(ros: Ros) -> No
     ros.override('reliability', 'reliable')
     ros.receive()
     ros.publish(reliability='BEST_EFFORT')
-    ros.sink.wait(lambda: ros.sink.unheards)
-    topic, there, wanted, why = ros.sink.unheards[0]
+    ros.clients.wait(lambda: ros.clients.incompatibles)
+    topic, there, wanted, why = ros.clients.incompatibles[0]
     assert (topic, there) == ('/cmd_vel', wanted)
     assert 'Best effort publisher and reliable subscription' in why
 
@@ -729,12 +761,12 @@ def test_the_loop_wakes_every_quarter_window(ros: Ros, monkeypatch: pytest.Monke
     late = StallDetector.late
 
     def note(watch: StallDetector, now: float) -> float:
-        with ros.sink.changed:
+        with ros.clients.changed:
             checks.append(now)
-            ros.sink.changed.notify_all()
+            ros.clients.changed.notify_all()
         return late(watch, now)
 
     monkeypatch.setattr(StallDetector, 'late', note)
     ros.receive(window=0.2)
-    ros.sink.wait(lambda: len(checks) > 30)
+    ros.clients.wait(lambda: len(checks) > 30)
     assert median(after - before for before, after in pairwise(checks[15:])) < 0.065

@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""What reporting takes from the executor, and so from commands and stops."""
+"""The time that reporting takes from the executor, and so from commands and stops."""
 
 from __future__ import annotations
 
@@ -14,22 +14,33 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy', reason='needs ROS 2')
 
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.lifecycle import LifecycleNode  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 
 from support import pure  # noqa: E402
+from support.drive import wait_for  # noqa: E402
 from viam_session_bridge.core.actions import TakenOver  # noqa: E402
-from viam_session_bridge.reporting.overview import Overview  # noqa: E402
-from viam_session_bridge.ros.reporter import EVENTS_EVERY, Reporter  # noqa: E402
+from viam_session_bridge.reporting.overview import Overview, SessionRow  # noqa: E402
+from viam_session_bridge.ros.reporter import (  # noqa: E402
+    EVENTS_EVERY,
+    PERIOD,
+    PUBLISHING_SHARE,
+    Reporter,
+)
 
 BOUND = 30.0  # s
 FLOOD = 500
 
 
-class Happening:
-    """A shell in which things happen; it notes how many are taken each time."""
+class FakeRuntime:
+    """Events that wait to be taken; it notes how many are taken each time."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_takes: float = 0.0) -> None:
+        self.changes = 0  # so far: the number of the one session that the overview has
+        self.looks = 0
+        self._look_takes = look_takes  # s
         self.waiting: deque[Any] = deque()
         self.taken: list[int] = []
         self.some_taken, self.all_taken = threading.Event(), threading.Event()
@@ -45,29 +56,35 @@ class Happening:
             self.all_taken.set()
 
     def look(self, at: object) -> Overview:
-        return Overview(True, 0.5, 0, [], [], [])
+        self.looks += 1
+        time.sleep(self._look_takes)
+        row = SessionRow(self.changes, 'a', '/a', '/a', 'active', {}, [], 0.0, 0.5, 0, {})
+        return Overview(True, 0.5, 0, [row], [], [])
 
 
 @pytest.fixture
-def reporter(own_ros_domain: int) -> Iterator[Reporter]:
-    """Let a reporter report, on an executor that runs."""
+def node(own_ros_domain: int) -> Iterator[LifecycleNode]:
+    """Return a node on an executor that runs."""
     rclpy.init()
     node = LifecycleNode('bridge')
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    reporter = Reporter(node, pure.configuration())
-
     spinning = threading.Thread(target=executor.spin)
     spinning.start()
-    yield reporter
+    yield node
     executor.shutdown()
     spinning.join(BOUND)
     node.destroy_node()
     rclpy.shutdown()
 
 
+@pytest.fixture
+def reporter(node: LifecycleNode) -> Reporter:
+    return Reporter(node, pure.configuration())
+
+
 def test_a_flood_of_events_is_taken_twenty_times_a_second(reporter: Reporter) -> None:
-    runtime: Any = Happening()
+    runtime: Any = FakeRuntime()
     clients: Any = None
     reporter.observe(runtime, clients)
     began = time.monotonic()
@@ -80,8 +97,8 @@ def test_a_flood_of_events_is_taken_twenty_times_a_second(reporter: Reporter) ->
     assert len([taken for taken in runtime.taken if taken]) <= lasted / EVENTS_EVERY + 2
 
 
-def test_what_happens_during_a_rest_is_taken_after_it(reporter: Reporter) -> None:
-    runtime: Any = Happening()
+def test_events_during_a_rest_are_taken_after_it(reporter: Reporter) -> None:
+    runtime: Any = FakeRuntime()
     clients: Any = None
     reporter.observe(runtime, clients)
     for number in range(FLOOD):
@@ -89,3 +106,29 @@ def test_what_happens_during_a_rest_is_taken_after_it(reporter: Reporter) -> Non
         reporter.wake()
         assert runtime.some_taken.wait(BOUND)  # the others come during the rest after the first
     assert runtime.all_taken.wait(BOUND)
+
+
+def test_changes_without_end_leave_the_time_to_the_commands(
+    node: LifecycleNode, reporter: Reporter
+) -> None:
+    runtime: Any = FakeRuntime(look_takes=0.02)  # as with some hundred sessions
+    clients: Any = None
+    published: list[int] = []
+    node.create_subscription(
+        DiagnosticArray,
+        '~/sessions',
+        lambda array: published.append(int(array.status[0].name.split()[-1])),
+        QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+    )
+    reporter.observe(runtime, clients)
+    wait_for(lambda: published, 'the sessions are published')
+    began, looks = time.monotonic(), runtime.looks
+    while time.monotonic() < began + 3.0:
+        runtime.changes += 1
+        runtime.waiting.append(TakenOver('base', 'a', runtime.changes + 1, runtime.changes, 0.0))
+        reporter.wake()
+        time.sleep(0.005)
+    lasted, looks = time.monotonic() - began, runtime.looks - looks
+    # At changes, once a second, and the one that was due at the beginning.
+    assert looks * 0.02 <= lasted * (PUBLISHING_SHARE + 0.02 / PERIOD) + 2 * 0.02
+    wait_for(lambda: published[-1] == runtime.changes, 'the last change is published')

@@ -33,7 +33,13 @@ from viam_session_bridge.core.events import (
     StopFinal,
     StopOverdue,
 )
-from viam_session_bridge.reporting.event_log import EventLog, LogClosed, Logged, LogOpened, name_of
+from viam_session_bridge.reporting.event_log import (
+    EVENT_NAMES,
+    EventLog,
+    LogClosed,
+    Logged,
+    LogOpened,
+)
 from viam_session_bridge.tools.timeline import main as timeline
 from viam_session_bridge.tools.timeline.main import main
 from viam_session_bridge.tools.timeline.style import (
@@ -76,7 +82,7 @@ def write(path: Path, events: Sequence[Logged]) -> None:
     lines = []
     for event in events:
         node, topic = NODES.get(getattr(event, 'client', ''), ('', ''))
-        line = {'event': name_of(type(event)), 'wall': 1.8e9 + event.at, **asdict(event)}
+        line = {'event': EVENT_NAMES[type(event)], 'wall': 1.8e9 + event.at, **asdict(event)}
         lines.append(f'{json.dumps({**line, "node": node, "topic": topic})}\n')
     path.write_text(''.join(lines))
 

@@ -51,7 +51,13 @@ from viam_session_bridge.core.events import (
     StopTimedOut,
     Unsupervised,
 )
-from viam_session_bridge.reporting.event_log import EventLog, LogClosed, Logged, LogOpened, name_of
+from viam_session_bridge.reporting.event_log import (
+    EVENT_NAMES,
+    EventLog,
+    LogClosed,
+    Logged,
+    LogOpened,
+)
 from viam_session_bridge.tools.timeline.composing import compose
 from viam_session_bridge.tools.timeline.reading import Entry, files_of, KINDS, lines_of, read
 
@@ -100,10 +106,10 @@ WHOLE = '{"event": "at_rest", "wall": 1.8e9, "base": "base", "at": 1.0}'
 
 
 def test_there_is_one_of_each() -> None:
-    assert {name_of(type(event)) for event in ONE_OF_EACH} == set(KINDS)
+    assert {EVENT_NAMES[type(event)] for event in ONE_OF_EACH} == set(KINDS)
 
 
-@pytest.mark.parametrize('event', ONE_OF_EACH, ids=lambda event: name_of(type(event)))
+@pytest.mark.parametrize('event', ONE_OF_EACH, ids=lambda event: EVENT_NAMES[type(event)])
 def test_what_is_written_is_read(event: Logged, tmp_path: Path) -> None:
     log = EventLog(str(tmp_path / 'log'))
     log.write(event)
@@ -216,7 +222,7 @@ def spoiled(draw: strategies.DrawFn) -> dict[str, object]:
 
 def _written(event: Logged, later: float) -> str:
     fields = {**asdict(event), 'at': event.at + later}
-    return json.dumps({'event': name_of(type(event)), 'wall': 1.8e9 + later, **fields})
+    return json.dumps({'event': EVENT_NAMES[type(event)], 'wall': 1.8e9 + later, **fields})
 
 
 @given(strategies.lists(strategies.text(max_size=20) | strategies.builds(json.dumps, spoiled())))

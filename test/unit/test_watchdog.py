@@ -23,8 +23,7 @@ from support.bounds import Load, PATIENCE
 from support.notifications import LIVES, Notifications
 from support.ports import free_port
 from viam_session_bridge.ros.node import BridgeNode
-from viam_session_bridge.ros.systemd import Supervisor
-from viam_session_bridge.ros.watchdog import watch
+from viam_session_bridge.ros.systemd import Supervisor, watch
 from viam_session_bridge.runtime import Runtime
 
 WATCHDOG = 0.4  # s

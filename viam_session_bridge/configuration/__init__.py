@@ -1,3 +1,3 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the bridge is told: the parameters, their limits, and what is wrong with them."""
+"""The configuration: the table of parameters, their values, and what is wrong with them."""

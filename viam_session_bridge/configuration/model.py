@@ -1,11 +1,11 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What the bridge is told to do, as plain values.
+The configuration of the bridge, as plain values.
 
-Nothing here knows ROS: :mod:`viam_session_bridge.ros.node_parameters` fills these in, and
-:mod:`viam_session_bridge.configuration.validation` tells whether they make sense. Times are in
-seconds, speeds in m/s and rad/s, topics are resolved names (``/robot/cmd_vel``).
+Nothing here knows ROS: ``parsing`` makes it of the parameters, and ``validation`` finds what is
+wrong with it. Times are in seconds, speeds in m/s and rad/s, topics are resolved names
+(``/robot/cmd_vel``).
 """
 
 from __future__ import annotations
@@ -15,17 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from viam_session_bridge.configuration.address import parse_address
-
-__all__ = [
-    'BaseConfiguration',
-    'Configuration',
-    'ConfigurationError',
-    'DriveMode',
-    'MachineConfiguration',
-    'SessionsMode',
-    'StopPolicy',
-    'Transport',
-]
+from viam_session_bridge.text import printable
 
 LINE_LENGTH = 1000  # characters of a message, about: a value may have any length
 
@@ -151,4 +141,4 @@ def _line(text: str) -> str:
     if len(text) > LINE_LENGTH:
         # A message begins with the parameter and its value, and ends with the remedy.
         text = f'{text[: LINE_LENGTH // 2]} [...] {text[-LINE_LENGTH // 2 :]}'
-    return ''.join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return printable(text, escape=True)

@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Every parameter, once: descriptors, checks and the documentation are made from these tables.
+Every parameter, once: descriptors, checks of values and the documentation are made from it.
 
 The parameters of a machine are called ``machines.NAME.`` and a row's name, those of a base
 ``bases.NAME.`` and a row's name.
@@ -11,12 +11,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+import math
 
-from viam_session_bridge.configuration import limits
 from viam_session_bridge.configuration.address import FORMS
 from viam_session_bridge.configuration.model import DriveMode, SessionsMode, StopPolicy, Transport
 
 Value = bool | int | float | str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range of finite numbers; both ends belong to it, the lower one unless ``above_low``."""
+
+    low: float
+    high: float = math.inf
+    above_low: bool = False
+
+    def __contains__(self, number: float) -> bool:
+        """Tell whether a number is in the range; NaN and the infinities are in none."""
+        if not math.isfinite(number) or number > self.high:
+            return False
+        return number > self.low if self.above_low else number >= self.low
+
+    def __str__(self) -> str:
+        """Say it as a message does, 'from 0.03 to 60'."""
+        if math.isinf(self.high):
+            return f'above {self.low:g}' if self.above_low else f'{self.low:g} or more'
+        low = f'above {self.low:g}' if self.above_low else f'from {self.low:g}'
+        return f'{low} {"and up " if self.above_low else ""}to {self.high:g}'
+
+
+HEARTBEAT_WINDOW = Range(0.03, 60.0)
+CALL_TIMEOUT = Range(0.02, 5.0)
+_NOT_NEGATIVE = Range(0.0)
 
 
 class Kind(Enum):
@@ -44,7 +71,7 @@ class Row:
     default: Value | None
     description: str
     unit: str = ''
-    allowed: limits.Range | None = None
+    allowed: Range | None = None
     choices: tuple[str, ...] = ()
     constraints: str = ''
     default_text: str = ''
@@ -67,7 +94,7 @@ NODE = (
     Row(
         'heartbeat_window', Kind.NUMBER, 0.5,
         'How long a session lives past the last sign of life of its client.',
-        's', limits.HEARTBEAT_WINDOW,
+        's', HEARTBEAT_WINDOW,
         constraints="with stop_policy: machine the machine's own, once that is known",
     ),
     Row(
@@ -79,17 +106,19 @@ NODE = (
     ),
     Row(
         'shutdown_timeout', Kind.NUMBER, 2.0,
-        'How long the exit waits for stops to be acknowledged.', 's', limits.SHUTDOWN_TIMEOUT,
+        'How long the exit waits for stops to be acknowledged.',
+        # The upper end keeps a slip of the keyboard from holding up the exit for days.
+        's', Range(0.0, 3600.0, above_low=True),
     ),
     Row(
         'stop_timeout', Kind.NUMBER, 2.0,
         'First deadline of a Stop call; each one that passes doubles it for that base.',
-        's', limits.STOP_TIMEOUT,
+        's', Range(0.25, 60.0),
     ),
     Row(
         'level_timeout', Kind.NUMBER, 1.0,
         'How long a machine that is done waits for its sub-parts before it is disconnected.',
-        's', limits.LEVEL_TIMEOUT,
+        's', Range(0.0, 3600.0),
     ),
     Row(
         'event_log', Kind.TEXT, '', 'Path of an event log in JSON Lines, rotated.',
@@ -142,12 +171,12 @@ MACHINE = (
     ),
     Row(
         'call_timeout', Kind.NUMBER, 0.25, 'The deadline of every call to the machine.',
-        's', limits.CALL_TIMEOUT,
+        's', CALL_TIMEOUT,
     ),
     Row(
         'max_sessions', Kind.INTEGER, 256,
         'How many unexpired sessions of this bridge the machine may have.',
-        allowed=limits.MAX_SESSIONS,
+        allowed=Range(1, 1024),
     ),
     Row(
         'allow_unsupervised', Kind.FLAG, False,
@@ -194,15 +223,15 @@ BASE = (
     ),
     Row(
         'max_linear_speed', Kind.NUMBER, 0.0, 'The highest linear speed.',
-        'm/s', limits.NOT_NEGATIVE, constraints='0: no limit',
+        'm/s', _NOT_NEGATIVE, constraints='0: no limit',
     ),
     Row(
         'max_angular_speed', Kind.NUMBER, 0.0, 'The highest angular speed.',
-        'rad/s', limits.NOT_NEGATIVE, constraints='0: no limit',
+        'rad/s', _NOT_NEGATIVE, constraints='0: no limit',
     ),
     Row(
         'max_stamp_age', Kind.NUMBER, 0.0,
         'How old, or how far in the future, the stamp of a TwistStamped may be.',
-        's', limits.NOT_NEGATIVE, constraints='0: not checked',
+        's', _NOT_NEGATIVE, constraints='0: not checked',
     ),
 )  # fmt: skip

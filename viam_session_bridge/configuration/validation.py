@@ -14,18 +14,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 import re
 
-from viam_session_bridge.configuration import limits
 from viam_session_bridge.configuration.address import FORMS, parse_address, WEBRTC_FORMS
 from viam_session_bridge.configuration.model import (
     BaseConfiguration,
     Configuration,
-    ConfigurationError,
     DriveMode,
     MachineConfiguration,
     SessionsMode,
     StopPolicy,
     Transport,
 )
+from viam_session_bridge.configuration.table import BASE, MACHINE, NODE, Row
 from viam_session_bridge.text import did_you_mean
 
 NAME_RULE = "letters, digits, '_' and '-' only"
@@ -40,31 +39,13 @@ class Problem:
     parameters: tuple[str, ...]
 
 
-def check(configuration: Configuration) -> None:
-    """Raise a ConfigurationError with every problem there is, or return."""
-    problems = find_problems(configuration)
-    if problems:
-        raise ConfigurationError(problem.text for problem in problems)
-
-
 def find_problems(configuration: Configuration) -> tuple[Problem, ...]:
     """List everything that is wrong with a configuration, in the order of the parameters."""
     return tuple(_problems(configuration))
 
 
 def _problems(configuration: Configuration) -> Iterator[Problem]:
-    yield from _check_number(
-        'heartbeat_window', configuration.heartbeat_window, limits.HEARTBEAT_WINDOW, ' s'
-    )
-    yield from _check_number(
-        'shutdown_timeout', configuration.shutdown_timeout, limits.SHUTDOWN_TIMEOUT, ' s'
-    )
-    yield from _check_number(
-        'stop_timeout', configuration.stop_timeout, limits.STOP_TIMEOUT, ' s'
-    )
-    yield from _check_number(
-        'level_timeout', configuration.level_timeout, limits.LEVEL_TIMEOUT, ' s'
-    )
+    yield from _check_numbers(configuration, NODE)
     machines = [machine.name for machine in configuration.machines]
     yield from check_names('machine_names', machines)
     for machine in configuration.machines:
@@ -78,11 +59,16 @@ def _problems(configuration: Configuration) -> Iterator[Problem]:
     yield from _check_policy(configuration)
 
 
-def _check_number(
-    name: str, number: float, allowed: limits.Range, unit: str = ''
+def _check_numbers(
+    values: Configuration | MachineConfiguration | BaseConfiguration,
+    rows: Sequence[Row],
+    prefix: str = '',
 ) -> Iterator[Problem]:
-    if number not in allowed:
-        yield Problem(f'{name} is {number}, but must be {allowed}{unit}', (name,))
+    for row in rows:
+        if row.allowed is None or (number := getattr(values, row.name)) in row.allowed:
+            continue
+        name, unit = prefix + row.name, f' {row.unit}' if row.unit else ''
+        yield Problem(f'{name} is {number}, but must be {row.allowed}{unit}', (name,))
 
 
 def check_names(parameter: str, names: Sequence[str]) -> Iterator[Problem]:
@@ -118,10 +104,7 @@ def _check_machine(machine: MachineConfiguration) -> Iterator[Problem]:
             (insecure, address, f'{prefix}.allow_plaintext'),
         )
     yield from _check_tls(machine, prefix)
-    yield from _check_number(
-        f'{prefix}.call_timeout', machine.call_timeout, limits.CALL_TIMEOUT, ' s'
-    )
-    yield from _check_number(f'{prefix}.max_sessions', machine.max_sessions, limits.MAX_SESSIONS)
+    yield from _check_numbers(machine, MACHINE, f'{prefix}.')
 
 
 def _check_tls(machine: MachineConfiguration, prefix: str) -> Iterator[Problem]:
@@ -203,11 +186,7 @@ def _check_base(base: BaseConfiguration, machines: list[str]) -> Iterator[Proble
             if count > 1:
                 yield Problem(f'{name} has {topic} {count} times: name it once', (name,))
     speeds = (f'{prefix}.max_linear_speed', f'{prefix}.max_angular_speed')
-    yield from _check_number(speeds[0], base.max_linear_speed, limits.NOT_NEGATIVE, ' m/s')
-    yield from _check_number(speeds[1], base.max_angular_speed, limits.NOT_NEGATIVE, ' rad/s')
-    yield from _check_number(
-        f'{prefix}.max_stamp_age', base.max_stamp_age, limits.NOT_NEGATIVE, ' s'
-    )
+    yield from _check_numbers(base, BASE, f'{prefix}.')
     if base.drive_mode is DriveMode.POWER:
         for name, speed in (
             (speeds[0], base.max_linear_speed),
@@ -262,9 +241,9 @@ def _check_topics(bases: tuple[BaseConfiguration, ...]) -> Iterator[Problem]:
                 lists,
             )
         if len(set(modes.values())) > 1:
-            said = ', '.join(f'bases.{name}.sessions {mode.value}' for name, mode in modes.items())
+            each = ', '.join(f'bases.{name}.sessions {mode.value}' for name, mode in modes.items())
             yield Problem(
-                f'{topic} commands bases that differ in sessions ({said}): set them alike, or '
+                f'{topic} commands bases that differ in sessions ({each}): set them alike, or '
                 'give each base a topic of its own',
                 lists + tuple(f'bases.{name}.sessions' for name in modes),
             )

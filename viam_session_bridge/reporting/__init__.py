@@ -1,3 +1,3 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the bridge tells: log, overview, diagnostics and event log."""
+"""What the bridge reports: log, overview, diagnostics and event log."""

@@ -1,24 +1,23 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What is wrong at present, for ``/diagnostics``, and when the log is to be told of it.
+What is wrong at present, for ``/diagnostics``, and when the log gets a line about it. Pure.
 
-Pure. A problem has a place (the bridge itself, a machine or a base), a kind, and what it is about,
-which tells problems of one kind apart. It stands until it is over, or not confirmed for a while.
-One thread tells what is wrong; any may ask for it.
+A problem has a place (the bridge itself, a machine or a base), a kind, and a subject that tells
+problems of one kind apart. It is active until it is resolved, or not confirmed for a while. One
+thread reports and resolves; any may read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 import math
 
 BRIDGE = 'bridge'  # the place of what is wrong with neither a machine nor a base
 KEPT = 64  # problems of a kind, for a hostile publisher may make as many as it likes
-TOLD_AGAIN_AFTER = 60.0  # s, while it stands
+LOGGED_EVERY = 60.0  # s, while it is active
 SHOWN = 3  # lines at one place
-NAME_SHOWN = 128  # characters
-WORDS_SHOWN = 300  # characters
 
 
 def at_machine(name: str) -> str:
@@ -31,88 +30,74 @@ def at_base(name: str) -> str:
     return f'base {name}'
 
 
-def shown(name: str, most: int = NAME_SHOWN) -> str:
-    """Return a name of somebody else's as it may be put into a line, whatever it is made of."""
-    more = '...' if len(name) > most else ''
-    return ''.join(one if one.isprintable() else '?' for one in name[:most]) + more
-
-
-def words(detail: str) -> str:
-    """Return a machine's words as they may be put into a line."""
-    return shown(' '.join(detail[: 2 * WORDS_SHOWN].split()), WORDS_SHOWN)
-
-
 @dataclass
 class _Problem:
     line: str
     until: float
-    told: float
+    logged: float
     error: bool
 
 
-class Problems:
-    """All that stand, the oldest first."""
+class ActiveProblems:
+    """All problems that are active, the oldest first."""
 
     def __init__(self) -> None:
         """Start with none."""
         self._all: dict[tuple[str, str, str], _Problem] = {}
 
-    def stands(
+    def report(
         self,
         place: str,
         kind: str,
         line: str,
         now: float,
         *,
-        about: str = '',
+        subject: str = '',
         lasts: float = math.inf,
         error: bool = False,
     ) -> bool:
         """
-        Take that something is wrong; return whether the log is to be told.
+        Begin or confirm a problem; return whether its line is due in the log.
 
-        :param lasts: s that it stands without being confirmed
-        :param error: whether what it is about is of no use meanwhile
+        :param lasts: s that it is active without being confirmed
+        :param error: whether the place is of no use meanwhile
         """
-        key = place, kind, about
+        key = place, kind, subject
         problem = self._all.get(key)
         if problem is None:
             self._forget(kind, now)
             problem = self._all[key] = _Problem(line, now + lasts, -math.inf, error)
         problem.line, problem.until, problem.error = line, now + lasts, error
-        if now < problem.told + TOLD_AGAIN_AFTER:
+        if now < problem.logged + LOGGED_EVERY:
             return False
-        problem.told = now
+        problem.logged = now
         return True
 
-    def over(self, place: str, *kinds: str) -> None:
-        """Take that problems of these kinds (of any, where none is named) are over."""
+    def resolve(self, place: str, *kinds: str) -> None:
+        """End the problems of these kinds at a place, or all of them where no kind is named."""
         for key, problem in self._all.items():
             if key[0] == place and (not kinds or key[1] in kinds):
                 problem.until = -math.inf
 
     def lines(self, place: str, now: float) -> list[str]:
-        """Return what stands at a place, and how many more there are."""
-        lines = [
-            problem.line
-            for key, problem in list(self._all.items())
-            if key[0] == place and problem.until > now
-        ]
+        """Return the first lines at a place, and how many more there are."""
+        lines = [problem.line for problem in self._at(place, now)]
         more = [f'and {len(lines) - SHOWN} more'] if len(lines) > SHOWN else []
         return lines[:SHOWN] + more
 
     def has_error(self, place: str, now: float) -> bool:
-        """Tell whether something stands at a place that is an error."""
-        return any(
-            problem.error
-            for key, problem in list(self._all.items())
-            if key[0] == place and problem.until > now
-        )
+        """Return whether a problem at a place is an error."""
+        return any(problem.error for problem in self._at(place, now))
+
+    def _at(self, place: str, now: float) -> Iterator[_Problem]:
+        for key, problem in list(self._all.items()):
+            if key[0] == place and problem.until > now:
+                yield problem
 
     def _forget(self, kind: str, now: float) -> None:
-        """Make room: what is over goes, but for what was told a moment ago and may come back."""
+        """Make room: drop what is resolved, but for what was logged a moment ago and may recur."""
         for key, problem in list(self._all.items()):
-            if max(problem.until, problem.told + TOLD_AGAIN_AFTER) <= now:
+            if max(problem.until, problem.logged + LOGGED_EVERY) <= now:
                 del self._all[key]
         of_kind = [key for key in self._all if key[1] == kind]
         if len(of_kind) >= KEPT:

@@ -1,75 +1,83 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What the events say is wrong, beyond each event by itself: what stands, and what recurs.
+Detectors of known trouble: what several events say together, and what is wrong until it is over.
 
-Pure: events in, lines for the log out, and what stands for ``/diagnostics``.
+Pure: events in, lines for the log out, and the active problems for ``/diagnostics``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 import math
+from statistics import fmean
+from typing import NamedTuple
 
-from viam_session_bridge.configuration.limits import HEARTBEAT_WINDOW
+from viam_session_bridge.bounds import BoundedDict, Throttle
 from viam_session_bridge.configuration.model import Configuration, StopPolicy
-from viam_session_bridge.core.actions import Refused, SessionEnded, SessionStarted, TakenOver
+from viam_session_bridge.configuration.table import HEARTBEAT_WINDOW
+from viam_session_bridge.core import actions, events
 from viam_session_bridge.core.bridge import Event
-from viam_session_bridge.core.events import (
-    AccessRefused,
-    BaseKnown,
-    BaseUnknown,
-    CallsInTime,
-    CallsTakeLonger,
-    ChannelChanged,
-    CommandFailed,
-    CommandsSucceed,
-    CommandsTimeOut,
-    ForeignSessions,
-    MachineAbsent,
-    MachineClosed,
-    MachineSessionFailed,
-    MachineSessionStarted,
-    StopFailed,
-    StopFinal,
-    StopGivenUp,
-    StopOverdue,
-    StopTimedOut,
-    Unsupervised,
+from viam_session_bridge.reporting.active_problems import (
+    ActiveProblems,
+    at_base,
+    at_machine,
+    BRIDGE,
 )
-from viam_session_bridge.reporting.active_problems import at_base, at_machine, BRIDGE, Problems
-from viam_session_bridge.reporting.contention import Contention, LOOKED_AT, Turns
-from viam_session_bridge.reporting.slow_publishers import FEW, Slow, SlowPublishers
-from viam_session_bridge.reporting.unnamed_clients import UnnamedClients
+from viam_session_bridge.reporting.overview import SessionRow
 
-AMPLE = 2.5  # periods of a publisher make a window that holds even when one message is lost
 FAILURE_LASTS = 10.0  # s, unless it recurs: a client that is refused tries again
 FAILS_FOR = 3.0  # s without a command that succeeds, while they fail, are a fault of the base
-CLIENTS_SHOWN = 3
-MachineProblem = (
-    MachineAbsent | AccessRefused | MachineSessionFailed | ForeignSessions | CallsTakeLonger
-)
-_MACHINE_PROBLEMS = {
-    MachineAbsent: 'connection',
-    AccessRefused: 'access',
-    MachineSessionFailed: 'sessions',
-    ForeignSessions: 'foreign',
-    CallsTakeLonger: 'calls',
-}
 TIMED_OUT = 'DEADLINE_EXCEEDED: '  # begins the words for a call without an answer
 
 
-@dataclass
-class _Failing:
-    """The commands of a base that failed, with none between that succeeded; s, steady."""
+class _Begins(NamedTuple):
+    """A kind of problem; how many s it lasts unconfirmed; whether it is an error."""
 
-    since: float
-    last: float
+    kind: str
+    lasts: float = math.inf
+    error: bool = False
 
 
-class Diagnoses:
-    """Fed with every event, and with the line that it is told in."""
+# Events that begin or confirm a problem at their machine or base, where their line is a warning.
+_BEGIN: dict[type[Event], _Begins] = {
+    events.MachineAbsent: _Begins('connection'),
+    events.AccessRefused: _Begins('access'),
+    events.MachineSessionFailed: _Begins('sessions', lasts=FAILURE_LASTS),
+    events.ForeignSessions: _Begins('foreign'),
+    events.CallsTakeLonger: _Begins('calls', error=True),
+    events.BaseUnknown: _Begins('unknown', error=True),
+    events.StopFailed: _Begins('stop'),
+    events.StopTimedOut: _Begins('stop'),
+    events.StopOverdue: _Begins('stop', error=True),
+}
+# Events that end problems at their machine or base, and of which kinds.
+_END: dict[type[Event], tuple[str, ...]] = {
+    events.ChannelChanged: ('connection', 'access', 'sessions'),  # where it is ready
+    events.MachineSessionStarted: ('access', 'sessions'),
+    events.Unsupervised: ('access', 'sessions'),
+    events.ForeignSessions: ('foreign',),  # where there are none
+    events.CallsTakeLonger: ('sessions',),  # which failed for that reason
+    events.CallsInTime: ('calls',),
+    events.BaseKnown: ('unknown',),
+    events.CommandsSucceed: ('commands',),
+    events.StopFinal: ('stop',),
+    events.StopGivenUp: ('stop',),
+}
+
+
+def place_of(event: Event) -> str:
+    """Return the machine or base that an event is about, as a place; '' for neither."""
+    about = getattr(event, 'stop', event)
+    if hasattr(about, 'machine'):
+        return at_machine(about.machine)
+    return at_base(about.base) if hasattr(about, 'base') else ''
+
+
+class Detectors:
+    """All detectors, and the problems that they find."""
 
     def __init__(
         self, configuration: Configuration, describe: Callable[[str], tuple[str, str]]
@@ -79,127 +87,288 @@ class Diagnoses:
 
         :param describe: a client's node ('' where not known) and topic
         """
-        self.problems = Problems()
+        self.problems = ActiveProblems()
         self.window = configuration.heartbeat_window  # s; under R16 the machine's
+        self.unnamed_clients = UnnamedClients()
         self._machine_stops = configuration.stop_policy is StopPolicy.MACHINE
         self._machines = {base.name: base.machine for base in configuration.bases}
         self._describe = describe
         self._slow_machines: set[str] = set()
-        self._failing: dict[str, _Failing] = {}  # by base
-        self._turns = Contention()
-        self._slow = SlowPublishers()
-        self.nameless = UnnamedClients()
-
-    def stand(self, event: Event, line: str) -> None:
-        """Take the line of an event that begins, or confirms, what stands."""
-        if isinstance(event, MachineProblem):
-            kind = _MACHINE_PROBLEMS[type(event)]
-            lasts = FAILURE_LASTS if isinstance(event, MachineSessionFailed) else math.inf
-            error = isinstance(event, CallsTakeLonger)
-            place = at_machine(event.machine)
-            self.problems.stands(place, kind, line, event.at, lasts=lasts, error=error)
-            if isinstance(event, CallsTakeLonger):
-                self._take_slow(event.machine)
-        elif isinstance(event, BaseUnknown):
-            self.problems.stands(at_base(event.base), 'unknown', line, event.at, error=True)
-        elif isinstance(event, (StopFailed, StopTimedOut, StopOverdue)):
-            error = isinstance(event, StopOverdue)
-            self.problems.stands(at_base(event.stop.base), 'stop', line, event.at, error=error)
-        elif isinstance(event, CommandFailed):
-            failing = self._failing.get(event.base)
-            if failing is None or failing.last + FAILURE_LASTS < event.at:
-                failing = self._failing[event.base] = _Failing(event.at, event.at)
-            failing.last = event.at
-            if failing.since + FAILS_FOR <= event.at:
-                self.problems.stands(at_base(event.base), 'commands', line, event.at, error=True)
-
-    def end(self, event: Event) -> None:
-        """Take an event that may end what stands."""
-        if isinstance(event, MachineClosed):
-            self.problems.over(at_machine(event.machine))
-            for base, machine in self._machines.items():
-                if machine == event.machine:
-                    self.problems.over(at_base(base))
-                    self._failing.pop(base, None)
-            self._slow_machines.discard(event.machine)
-        elif isinstance(event, ChannelChanged) and event.ready:
-            self.problems.over(at_machine(event.machine), 'connection', 'access', 'sessions')
-        elif isinstance(event, (MachineSessionStarted, Unsupervised)):
-            self.problems.over(at_machine(event.machine), 'access', 'sessions')
-        elif isinstance(event, ForeignSessions) and not event.count:
-            self.problems.over(at_machine(event.machine), 'foreign')
-        elif isinstance(event, BaseKnown):
-            self.problems.over(at_base(event.base), 'unknown')
-        elif isinstance(event, CallsInTime):
-            self._slow_machines.discard(event.machine)
-            self.problems.over(at_machine(event.machine), 'calls')
-        elif isinstance(event, CommandsSucceed):
-            self._failing.pop(event.base, None)
-            self.problems.over(at_base(event.base), 'commands')
-        elif isinstance(event, (StopFinal, StopGivenUp)):
-            self.problems.over(at_base(event.stop.base), 'stop')
+        # By base, since a command succeeded last: when the first and the last one failed.
+        self._failing: dict[str, tuple[float, float]] = {}
+        self._contention = Contention()
+        self._slow_publishers = SlowPublishers()
 
     def covers(self, event: Event) -> bool:
-        """Tell whether what stands says already what the event has to say."""
-        if isinstance(event, TakenOver):
-            return self._turns.going_on(event.base, event.at)
-        if isinstance(event, MachineSessionFailed):
+        """Return whether an active problem explains an event, which then needs no line."""
+        if isinstance(event, actions.TakenOver):
+            return self._contention.goes_on(event.base, event.at)
+        if isinstance(event, events.MachineSessionFailed):
             return event.machine in self._slow_machines and event.detail.startswith(TIMED_OUT)
-        if isinstance(event, CommandFailed) and not event.detail.startswith(TIMED_OUT):
+        if isinstance(event, events.CommandFailed) and not event.detail.startswith(TIMED_OUT):
             return False
-        if isinstance(event, (CommandFailed, CommandsTimeOut)):
+        if isinstance(event, (events.CommandFailed, events.CommandsTimeOut)):
             return self._machines[event.base] in self._slow_machines
         return False
 
-    def _take_slow(self, machine: str) -> None:
-        """Take that a machine's calls take too long: what failed for that is no other fault."""
-        self._slow_machines.add(machine)
-        self.problems.over(at_machine(machine), 'sessions')
-        for base in [base for base, its in self._machines.items() if its == machine]:
-            self._failing.pop(base, None)
-            self.problems.over(at_base(base), 'commands')
+    def note(self, event: Event, warning: str | None) -> str | None:
+        """
+        Note an event, and the warning that the log has of it, if any.
 
-    def recur(self, event: Event) -> str | None:
-        """Take an event; return a line for the log where it is one time too many."""
-        stands = self.problems.stands
-        if isinstance(event, SessionEnded):
-            self._slow.ended(event, self.window)
-        elif isinstance(event, SessionStarted):
-            slow = self._slow.started(event, self.window)
-            if slow is not None:
-                line, lasts = self._say_slow(slow), FEW * self.window
-                if stands(BRIDGE, 'slow', line, event.at, about=slow.client, lasts=lasts):
+        :return: a line for the log where several events together show a fault
+        """
+        if warning is not None:
+            self._begin(event, warning)
+        self._end(event)
+        return self._find_pattern(event)
+
+    def _begin(self, event: Event, line: str) -> None:
+        if isinstance(event, events.CommandFailed):
+            since, last = self._failing.get(event.base, (event.at, event.at))
+            if last + FAILURE_LASTS < event.at:
+                since = event.at
+            self._failing[event.base] = since, event.at
+            if since + FAILS_FOR <= event.at:
+                place = at_base(event.base)
+                self.problems.report(place, 'commands', line, event.at, error=True)
+        elif begins := _BEGIN.get(type(event)):
+            self.problems.report(
+                place_of(event), begins.kind, line, event.at, lasts=begins.lasts,
+                error=begins.error,
+            )  # fmt: skip
+
+    def _end(self, event: Event) -> None:
+        if isinstance(event, events.ChannelChanged) and not event.ready:
+            return
+        if isinstance(event, events.ForeignSessions) and event.count:
+            return
+        if isinstance(event, events.MachineClosed):
+            self._slow_machines.discard(event.machine)
+            self.problems.resolve(at_machine(event.machine))
+            for base in self._forget_failures(event.machine):
+                self.problems.resolve(at_base(base))
+        elif isinstance(event, events.CallsTakeLonger):
+            self._slow_machines.add(event.machine)
+            for base in self._forget_failures(event.machine):
+                self.problems.resolve(at_base(base), 'commands')
+        elif isinstance(event, events.CallsInTime):
+            self._slow_machines.discard(event.machine)
+        elif isinstance(event, events.CommandsSucceed):
+            self._failing.pop(event.base, None)
+        if kinds := _END.get(type(event)):
+            self.problems.resolve(place_of(event), *kinds)
+
+    def _forget_failures(self, machine: str) -> list[str]:
+        """Forget which commands failed on a machine, and return its bases."""
+        bases = [base for base, its in self._machines.items() if its == machine]
+        for base in bases:
+            self._failing.pop(base, None)
+        return bases
+
+    def _find_pattern(self, event: Event) -> str | None:
+        report = self.problems.report
+        if isinstance(event, actions.SessionEnded):
+            self._slow_publishers.session_ended(event, self.window)
+        elif isinstance(event, actions.SessionStarted):
+            period = self._slow_publishers.session_started(event, self.window)
+            if period is not None:
+                line, lasts = self._slow_line(event.client, period), FEW * self.window
+                if report(BRIDGE, 'slow', line, event.at, subject=event.client, lasts=lasts):
                     return line
-        elif isinstance(event, TakenOver):
-            turns = self._turns.taken_over(event)
-            if turns is not None:
-                line = self._say_turns(turns)
-                if stands(at_base(turns.base), 'turns', line, event.at, lasts=LOOKED_AT):
+        elif isinstance(event, actions.TakenOver):
+            contention = self._contention.taken_over(event)
+            if contention is not None:
+                line = self._contention_line(event.base, *contention)
+                if report(at_base(event.base), 'turns', line, event.at, lasts=COUNTED_OVER):
                     return line
-        elif isinstance(event, Refused):
-            return self.nameless.refused(event, *self._describe(event.client))
+        elif isinstance(event, actions.Refused):
+            return self.unnamed_clients.refused(event, *self._describe(event.client))
         return None
 
-    def _say_slow(self, slow: Slow) -> str:
-        node, topic = self._describe(slow.client)
-        who = node if node and slow.client != topic else 'a publisher'
-        ample = f'{min(AMPLE * slow.period, HEARTBEAT_WINDOW.high):.2g}'
+    def _slow_line(self, client: str, period: float) -> str:
+        node, topic = self._describe(client)
+        who = node if node and client != topic else 'a publisher'
+        ample = f'{min(AMPLE * period, HEARTBEAT_WINDOW.high):.2g}'
         whose = (
             f"the machine's network.sessions.heartbeat_window to {ample}s"
             if self._machine_stops
             else f'heartbeat_window to {ample}'
         )
-        longer = f'raise {whose} or ' if slow.period < HEARTBEAT_WINDOW.high else ''
+        longer = f'raise {whose} or ' if period < HEARTBEAT_WINDOW.high else ''
         return (
-            f'{who} publishes every {slow.period:.2g} s on {topic}, the window is '
+            f'{who} publishes every {period:.2g} s on {topic}, the window is '
             f'{self.window:.3g} s: {longer}publish faster'
         )
 
-    def _say_turns(self, turns: Turns) -> str:
-        described = [self._describe(client) for client in turns.clients[:CLIENTS_SHOWN]]
+    def _contention_line(self, base: str, clients: list[str], rate: float) -> str:
+        described = [self._describe(client) for client in clients[:CLIENTS_SHOWN]]
         who = [f'{node or "a publisher"} on {topic}' for node, topic in described]
         return (
-            f'{turns.base}: {" and ".join(who)} take turns, {turns.rate:.0f} times a second: it '
+            f'{base}: {" and ".join(who)} take turns, {rate:.0f} times a second: it '
             'follows whoever spoke last. Let only one speak at a time, or put twist_mux in front '
             'of the bridge'
+        )
+
+
+# Publishers that are slower than the window
+
+AMPLE = 2.5  # periods of a publisher make a window that holds even when one message is lost
+FEW = 4.0  # windows: who stays away for longer has paused
+IN_A_ROW = 6  # silences
+EVEN = 1.25  # times the shortest, at most, is the longest: a timer, and no hand
+APART = 0.5  # windows, at least, between the commands of a session that has several
+CLIENTS_KEPT = 256
+
+
+@dataclass
+class _Silences:
+    since: float | None  # the last sign of life of a session that ended, while none began since
+    lengths: list[float] = field(default_factory=list)
+
+
+class SlowPublishers:
+    """
+    Publishers that are slower than the window, so that each of their commands ends in a lapse.
+
+    Measured by their own signs of life: a silence is the time from the last sign of one session to
+    the start of the client's next. It is a publisher's period, and not a pause that it makes,
+    where the sessions have one command only, or commands just as far apart; where the client comes
+    back within a few windows; and where all that holds several times in a row with much the same
+    silence. None of these is slow: a teleop that is let go, keys that are pressed now and then, a
+    tap on a joystick (a motion and a zero right behind it) and a key that is held (its repeats
+    come fast, after the first).
+    """
+
+    def __init__(self) -> None:
+        """Start with no client known."""
+        self._clients: BoundedDict[str, _Silences] = BoundedDict(CLIENTS_KEPT)
+
+    def session_ended(self, event: actions.SessionEnded, window: float) -> None:
+        """Note the end of a session, after which a silence may be measured."""
+        one_by_one = event.commands == 1 or (
+            event.commands > 1
+            and event.sign - event.started >= APART * window * (event.commands - 1)
+        )
+        silences = self._clients.pop(event.client, None) or _Silences(None)
+        if event.cause is actions.Cause.LAPSE and one_by_one:
+            silences.since = event.sign
+            self._clients[event.client] = silences
+
+    def session_started(self, event: actions.SessionStarted, window: float) -> float | None:
+        """Return the period (s) of a client that is too slow, each time while it goes on."""
+        silences = self._clients.get(event.client)
+        if silences is None or silences.since is None:
+            return None
+        silence, silences.since = event.at - silences.since, None
+        if silence > FEW * window:
+            del self._clients[event.client]
+            return None
+        lengths = silences.lengths = [*silences.lengths[1 - IN_A_ROW :], silence]
+        if len(lengths) < IN_A_ROW or max(lengths) > EVEN * min(lengths):
+            return None
+        return fmean(lengths)
+
+
+# Clients that take turns on one base
+
+OFTEN = 2.0  # takeovers a second, which nobody makes on purpose
+LASTS = 1.0  # s that it goes on until it counts
+COUNTED_OVER = 2.0  # s
+TAKEOVERS_KEPT = 9  # of a base
+CLIENTS_SHOWN = 3
+
+
+@dataclass
+class _Takeovers:
+    since: float
+    found: float = -math.inf
+    newest: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=TAKEOVERS_KEPT))
+
+
+class Contention:
+    """
+    Clients that take turns on one base: each takes it over from the other again and again.
+
+    An idle joystick that streams zeros against Nav2, say: by the last-user rule (R5) the base
+    follows whoever spoke last, so it jerks, and no session lapses. A takeover is no fault, and
+    neither are several in a row where people or programs hand over; more than two a second for a
+    second are.
+    """
+
+    def __init__(self) -> None:
+        """Start with no takeover."""
+        self._bases: dict[str, _Takeovers] = {}
+
+    def goes_on(self, base: str, now: float) -> bool:
+        """Return whether contention was found at a base, and goes on."""
+        takeovers = self._bases.get(base)
+        return takeovers is not None and now <= takeovers.found + COUNTED_OVER
+
+    def taken_over(self, event: actions.TakenOver) -> tuple[list[str], float] | None:
+        """Return who takes turns on the base, and how often a second, each time it goes on."""
+        if not event.session or not event.previous:
+            return None  # nobody was there to take it from
+        takeovers = self._bases.get(event.base)
+        if takeovers is None or event.at - takeovers.newest[-1][0] > COUNTED_OVER / 2:
+            takeovers = self._bases[event.base] = _Takeovers(event.at)
+        newest = takeovers.newest
+        newest.append((event.at, event.client))
+        while newest[0][0] < event.at - COUNTED_OVER:
+            newest.popleft()
+        lasted = event.at - newest[0][0]
+        rate = (len(newest) - 1) / lasted if lasted > 0.0 else 0.0
+        if event.at - takeovers.since < LASTS or rate <= OFTEN:
+            return None
+        takeovers.found = event.at
+        return sorted({client for _, client in newest}), rate
+
+
+# Clients whose node the graph does not name
+
+NAMED_AFTER = 5.0  # s: with Fast DDS the graph has a name 20 to 100 ms after the first message
+
+
+class UnnamedClients:
+    """
+    Clients whose node the graph does not name: no heartbeat can reach them.
+
+    Cyclone DDS gives a publisher another GID in the graph than with its messages (rmw_cyclonedds
+    #377), and a plain DDS program is no node. Neither its node's name leads to such a client, nor
+    an empty heartbeat of its own, whose sender the graph does not name either. There is one line
+    for each topic.
+    """
+
+    def __init__(self) -> None:
+        """Start with no topic reported."""
+        self._once = Throttle(burst=1, every=math.inf)
+        self._refused: dict[str, tuple[str, float]] = {}  # by topic: a client, since when
+
+    def find(self, rows: Iterable[SessionRow], now: float) -> list[str]:
+        """Return lines about the sessions that have no node's name when they should."""
+        return [
+            line
+            for row in rows
+            if row.state == 'active' and row.has_gid and not row.node
+            if row.age > NAMED_AFTER and (line := self._line(row.topic, now))
+        ]
+
+    def refused(self, event: actions.Refused, node: str, topic: str) -> str | None:
+        """Return a line about a client that may be refused for lack of a heartbeat (R3)."""
+        if event.reason is not actions.Refusal.NO_SESSION or event.client == topic:
+            return None
+        client, since = self._refused.get(topic, ('', event.at))
+        if node or client != event.client:
+            self._refused[topic] = event.client, event.at
+        elif event.at - since > NAMED_AFTER:
+            return self._line(topic, event.at)
+        return None
+
+    def _line(self, topic: str, now: float) -> str | None:
+        return self._once.line(
+            topic,
+            f'{topic}: the graph does not name the node of a client (Cyclone DDS, or no ROS '
+            'node), so no heartbeat can reach it. Where it needs them (sessions: manual, or a '
+            'speed that it does not repeat), run its node and the bridge with '
+            'RMW_IMPLEMENTATION=rmw_fastrtps_cpp',
+            now,
         )

@@ -4,17 +4,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from viam_session_bridge.configuration.model import BaseConfiguration, SessionsMode
-from viam_session_bridge.reporting.active_problems import at_base, at_machine, BRIDGE
+from viam_session_bridge.configuration.model import (
+    BaseConfiguration,
+    Configuration,
+    MachineConfiguration,
+    SessionsMode,
+)
+from viam_session_bridge.reporting.active_problems import (
+    ActiveProblems,
+    at_base,
+    at_machine,
+    BRIDGE,
+)
 from viam_session_bridge.reporting.overview import BaseRow, MachineRow, Overview, SessionRow
 
-NAMED = 3  # topics that a message names
+TOPICS_NAMED = 3
 
 
 @dataclass
@@ -26,17 +35,27 @@ class StopLatency:
     worst: float = 0.0
 
     def add(self, seconds: float) -> None:
-        """Take one more."""
+        """Add one more."""
         self.count += 1
         self.last = seconds
         self.worst = max(self.worst, seconds)
 
 
-class Wrong(NamedTuple):
-    """What stands at a place, see :mod:`viam_session_bridge.reporting.active_problems`."""
+def message_warning(
+    lost: Sequence[str] = (), late: Sequence[str] = (), replaced: Sequence[str] = ()
+) -> str:
+    """
+    Return the message about topics whose messages do not get through; '' where there are none.
 
-    lines: Sequence[str] = ()
-    error: bool = False
+    :param lost: topics that lose messages now
+    :param late: those whose messages are older than the window when they come (R2)
+    :param replaced: those whose commands come faster than they are handled
+    """
+    if lost:
+        return f'messages are lost on their way: {_some(lost)}'
+    if late:
+        return f'messages come too late and are discarded: {_some(late)}'
+    return f'commands come faster than they are handled: {_some(replaced)}' if replaced else ''
 
 
 def session_statuses(node: str, rows: Iterable[SessionRow]) -> list[DiagnosticStatus]:
@@ -49,8 +68,8 @@ def session_statuses(node: str, rows: Iterable[SessionRow]) -> list[DiagnosticSt
             row.client,
             {
                 'id': row.id,
-                'node': row.node if by_gid(row) else f'all publishers of {row.topic}',
-                'gid': row.client if by_gid(row) else '',
+                'node': row.node if row.has_gid else f'all publishers of {row.topic}',
+                'gid': row.client if row.has_gid else '',
                 'topic': row.topic,
                 'state': row.state,
                 'machine_sessions': _pairs(row.machine_sessions),
@@ -65,78 +84,59 @@ def session_statuses(node: str, rows: Iterable[SessionRow]) -> list[DiagnosticSt
     ]
 
 
-def by_gid(row: SessionRow) -> bool:
-    """Whether the client is a publisher; on Jazzy it is a topic, with all its publishers (R1)."""
-    return row.client != row.topic
-
-
 def diagnostic_statuses(
     node: str,
     overview: Overview,
-    bases: Mapping[str, BaseConfiguration],
+    configuration: Configuration,
     latencies: Mapping[str, StopLatency],
     counts: Mapping[str, int],
-    plaintext: frozenset[str] = frozenset(),
-    losing: Sequence[str] = (),
-    old: Sequence[str] = (),
-    replacing: Sequence[str] = (),
-    problems: Callable[[str], Wrong] = lambda place: Wrong(),
+    warning: str = '',
+    problems: Sequence[ActiveProblems] = (),
+    now: float = 0.0,
 ) -> list[DiagnosticStatus]:
     """
-    Return what ``/diagnostics`` gets: the node, each machine and each base.
+    Return the statuses of ``/diagnostics``: the node, each machine and each base.
 
     :param counts: of the node: discarded and lost messages, refused heartbeats by reason
-    :param plaintext: the machines that are reached over a network without TLS
-    :param losing: the topics that lose messages now
-    :param old: those whose messages are older than the window when they come (R2)
-    :param replacing: those whose commands come faster than they are handled
-    :param problems: what stands at a place
+    :param warning: see :func:`message_warning`
+    :param problems: read at ``now``, s, steady
     """
-    level, message = DiagnosticStatus.OK, 'active' if overview.active else 'inactive'
-    if losing:
-        level = DiagnosticStatus.WARN
-        message = f'messages are lost on their way: {_some(losing)}'
-    elif old:
-        level = DiagnosticStatus.WARN
-        message = f'messages come too late and are discarded: {_some(old)}'
-    elif replacing:
-        level = DiagnosticStatus.WARN
-        message = f'commands come faster than they are handled: {_some(replacing)}'
-    elif counts.get('discarded_messages'):
-        level, message = DiagnosticStatus.WARN, 'messages were discarded after a late wake-up'
-    return [
-        with_problems(
-            _status(level, f'{node}: bridge', message, node,
-                    {'sessions': len(overview.sessions), **counts}),
-            problems(BRIDGE),
-        ),
+    bases = {base.name: base for base in configuration.bases}
+    machines = {machine.name: machine for machine in configuration.machines}
+    statuses = [
+        _bridge_status(node, overview, counts, warning),
+        *(_machine_status(node, row, machines[row.machine]) for row in overview.machines),
         *(
-            with_problems(
-                _machine_status(node, row, row.machine in plaintext),
-                problems(at_machine(row.machine)),
-            )
-            for row in overview.machines
-        ),
-        *(
-            with_problems(
-                _base_status(node, row, bases[row.base], latencies.get(row.base, StopLatency())),
-                problems(at_base(row.base)),
-            )
+            _base_status(node, row, bases[row.base], latencies.get(row.base, StopLatency()))
             for row in overview.bases
         ),
-    ]  # fmt: skip
+    ]
+    for status in statuses:
+        place = status.name.removeprefix(f'{node}: ')
+        if lines := [line for some in problems for line in some.lines(place, now)]:
+            error = any(some.has_error(place, now) for some in problems)
+            level = DiagnosticStatus.ERROR if error else DiagnosticStatus.WARN
+            status.level = max(status.level, level)
+            status.message = '; '.join([*lines, status.message])
+    return statuses
 
 
-def with_problems(status: DiagnosticStatus, wrong: Wrong) -> DiagnosticStatus:
-    """Have a status tell what is wrong, before what it says else."""
-    if wrong.lines:
-        level = DiagnosticStatus.ERROR if wrong.error else DiagnosticStatus.WARN
-        status.level = max(status.level, level)
-        status.message = '; '.join([*wrong.lines, status.message])
-    return status
+def _bridge_status(
+    node: str, overview: Overview, counts: Mapping[str, int], warning: str
+) -> DiagnosticStatus:
+    level, message = DiagnosticStatus.OK, 'active' if overview.active else 'inactive'
+    if warning:
+        level, message = DiagnosticStatus.WARN, warning
+    elif counts.get('discarded_messages'):
+        level, message = DiagnosticStatus.WARN, 'messages were discarded after a late wake-up'
+    values = {'sessions': len(overview.sessions), **counts}
+    return _status(level, f'{node}: {BRIDGE}', message, node, values)
 
 
-def _machine_status(node: str, row: MachineRow, plaintext: bool) -> DiagnosticStatus:
+def _machine_status(
+    node: str, row: MachineRow, machine: MachineConfiguration
+) -> DiagnosticStatus:
+    plaintext = machine.is_plaintext_to_network
     level, message = DiagnosticStatus.OK, 'connected'
     if not row.ready:
         level, message = DiagnosticStatus.ERROR, 'not connected'
@@ -145,7 +145,7 @@ def _machine_status(node: str, row: MachineRow, plaintext: bool) -> DiagnosticSt
     elif plaintext:
         level, message = DiagnosticStatus.WARN, 'PLAINTEXT: anyone on its network can drive it'
     values = {'ready': row.ready, 'machine_window': row.window, 'plaintext': plaintext}
-    return _status(level, f'{node}: machine {row.machine}', message, row.machine, values)
+    return _status(level, f'{node}: {at_machine(row.machine)}', message, row.machine, values)
 
 
 def _base_status(
@@ -167,7 +167,7 @@ def _base_status(
         'stop_latency_last': f'{latency.last:.4f}',
         'stop_latency_worst': f'{latency.worst:.4f}',
     }
-    return _status(level, f'{node}: base {row.base}', message, row.base, values)
+    return _status(level, f'{node}: {at_base(row.base)}', message, row.base, values)
 
 
 def _status(
@@ -183,8 +183,8 @@ def _status(
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f' and {len(names) - NAMED} more' if len(names) > NAMED else ''
-    return ', '.join(names[:NAMED]) + more
+    more = f' and {len(names) - TOPICS_NAMED} more' if len(names) > TOPICS_NAMED else ''
+    return ', '.join(names[:TOPICS_NAMED]) + more
 
 
 def _pairs(mapping: Mapping[str, object]) -> str:

@@ -1,20 +1,19 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""The event log: what happened, one JSON object a line, rotated (parameter ``event_log``)."""
+"""The event log: one JSON object a line for each event, rotated (parameter ``event_log``)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
 from enum import Enum
-from functools import cache
 import json
 import logging
 from logging.handlers import RotatingFileHandler
-import re
 import time
 from typing import Any
 
+from viam_session_bridge.core import actions, events
 from viam_session_bridge.core.bridge import Event
 from viam_session_bridge.core.events import SID_SHOWN
 
@@ -37,6 +36,44 @@ class LogClosed:
 
 
 Logged = Event | LogOpened | LogClosed
+# What `event` is in the log, for each kind of event; part of the interface.
+EVENT_NAMES: dict[type[Logged], str] = {
+    actions.Stop: 'stop',
+    actions.SessionStarted: 'session_started',
+    actions.SessionEnded: 'session_ended',
+    actions.TakenOver: 'taken_over',
+    actions.Refused: 'refused',
+    events.StopAcknowledged: 'stop_acknowledged',
+    events.StopFinal: 'stop_final',
+    events.StopFailed: 'stop_failed',
+    events.StopTimedOut: 'stop_timed_out',
+    events.StopOverdue: 'stop_overdue',
+    events.StopGivenUp: 'stop_given_up',
+    events.StillMoving: 'still_moving',
+    events.LeftToMachine: 'left_to_machine',
+    events.AtRest: 'at_rest',
+    events.MotionUnknown: 'motion_unknown',
+    events.ForeignSessions: 'foreign_sessions',
+    events.BaseUnknown: 'base_unknown',
+    events.BaseKnown: 'base_known',
+    events.CommandFailed: 'command_failed',
+    events.CommandDropped: 'command_dropped',
+    events.CommandDisplaced: 'command_displaced',
+    events.CallsTakeLonger: 'calls_take_longer',
+    events.CallsInTime: 'calls_in_time',
+    events.CommandsSucceed: 'commands_succeed',
+    events.CommandsTimeOut: 'commands_time_out',
+    events.MachineSessionStarted: 'machine_session_started',
+    events.MachineSessionExpired: 'machine_session_expired',
+    events.MachineSessionFailed: 'machine_session_failed',
+    events.Unsupervised: 'unsupervised',
+    events.ChannelChanged: 'channel_changed',
+    events.MachineAbsent: 'machine_absent',
+    events.AccessRefused: 'access_refused',
+    events.MachineClosed: 'machine_closed',
+    LogOpened: 'log_opened',
+    LogClosed: 'log_closed',
+}
 
 
 class EventLog:
@@ -62,10 +99,10 @@ class EventLog:
         self._handler.handleError = lambda record: None  # type: ignore[method-assign]
         self.write(LogOpened(time.monotonic()))
 
-    def write(self, *events: Logged) -> None:
+    def write(self, *logged: Logged) -> None:
         """Write events, all at once: what the file costs is paid once."""
-        if events:
-            lines = '\n'.join(json.dumps(self._line(event)) for event in events)
+        if logged:
+            lines = '\n'.join(json.dumps(self._line(event)) for event in logged)
             self._handler.emit(logging.makeLogRecord({'msg': lines}))
 
     def close(self) -> None:
@@ -74,28 +111,13 @@ class EventLog:
         self._handler.close()
 
     def _line(self, event: Logged) -> dict[str, Any]:
-        line = {'event': kind_of(event), 'wall': time.time(), **_plain(event)}
+        line = {'event': EVENT_NAMES[type(event)], 'wall': time.time(), **_plain(event)}
         if 'sid' in line:
             line['sid'] = line['sid'][:SID_SHOWN]
         client = getattr(event, 'client', '')
         if client and self._describe is not None:
             line['node'], line['topic'] = self._describe(client)
         return line
-
-
-def kind_of(event: Logged) -> str:
-    """Return an event's kind in snake case."""
-    return name_of(type(event))
-
-
-def name_of(kind: type[Logged]) -> str:
-    """Return how the log calls a kind of events."""
-    return _in_snake_case(kind.__name__)
-
-
-@cache
-def _in_snake_case(name: str) -> str:
-    return re.sub(r'(?<!^)(?=[A-Z])', '_', name).lower()
 
 
 def _plain(value: Any) -> Any:

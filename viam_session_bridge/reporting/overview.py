@@ -1,18 +1,28 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The overview as data: every session, base and machine at one moment.
+The overview: every session, base and machine at one moment, as data.
 
-What a bridge says on ``~/get_sessions`` and ``~/sessions`` is read back here by whoever asks; this
-imports nothing of the bridge itself.
+The bridge makes it from its state; whoever receives it reads it back here. Other people's nodes do
+so too, and therefore this module imports nothing that runs the bridge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 import json
-from typing import Any
+from typing import Any, TYPE_CHECKING
+
+from viam_session_bridge.core.events import SID_SHOWN
+
+if TYPE_CHECKING:
+    from viam_session_bridge.core.actions import SessionEnded
+    from viam_session_bridge.core.bridge import Bridge
+
+ENDED_KEPT = 16  # sessions that ended last stay in a bridge's overview
+
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,11 @@ class SessionRow:
     commands: int
     refusals: dict[str, int]
 
+    @property
+    def has_gid(self) -> bool:
+        """Whether the client is a publisher; on Jazzy it is a topic, with all of them (R1)."""
+        return self.client != self.topic
+
 
 @dataclass(frozen=True)
 class BaseRow:
@@ -45,7 +60,7 @@ class BaseRow:
 
 @dataclass(frozen=True)
 class MachineRow:
-    """One machine; ``window`` is its own in s, 0 until it told."""
+    """One machine; ``window`` is its own in s, 0 until the first session there."""
 
     machine: str
     ready: bool
@@ -55,7 +70,7 @@ class MachineRow:
 
 @dataclass(frozen=True)
 class Overview:
-    """All of it; ``window`` is the bridge's, in s; ``discarded``: what came too late (R2)."""
+    """``window`` is the bridge's, in s; ``discarded`` counts messages that came too late (R2)."""
 
     active: bool
     window: float
@@ -69,27 +84,79 @@ class Overview:
         return asdict(self)
 
 
+NOTHING = Overview(False, 0.0, 0, [], [], [])  # of a bridge that is not configured
+
+
+def snapshot(bridge: Bridge, now: float, describe: Callable[[str], tuple[str, str]]) -> Overview:
+    """
+    Return the overview of a bridge, which is not changed; quick enough to run under its lock.
+
+    :param describe: a client's node and topic
+    """
+    window = bridge.table.window
+    sessions = []
+    for session in bridge.table.sessions:
+        node, topic = describe(session.client)
+        sids = {
+            name: of_machine.sid[:SID_SHOWN]
+            for name, machine in bridge.machines.items()
+            if (of_machine := machine.sessions.of(session.number)) and of_machine.sid
+        }
+        to_lapse = max(session.deadline(window) - now, 0.0)
+        row = SessionRow(
+            id=session.number, client=session.client, node=node, topic=topic, state='active',
+            machine_sessions=sids, bases=sorted(session.last_used),
+            age=round(now - session.started, 3), to_lapse=round(to_lapse, 3),
+            commands=session.commands, refusals=dict(session.refusals),
+        )  # fmt: skip
+        sessions.append(row)
+    machines = [
+        MachineRow(name, one.ready, not one.sessions.unsupervised, one.sessions.window)
+        for name, one in bridge.machines.items()
+    ]
+    refusals: dict[str, Counter[str]] = {}
+    for (base, reason), count in bridge.refusals.items():
+        refusals.setdefault(base, Counter())[reason.value] += count
+    bases = []
+    for name, machine in bridge.machines.items():
+        for base, control in machine.bases.items():
+            user = bridge.table.last_user(base)
+            stopping = control.stops.pending is not None
+            refused = dict(refusals.get(base, {}))
+            bases.append(BaseRow(base, name, user.number if user else 0, stopping, refused))
+    return Overview(bridge.active, window, bridge.discarded, sessions, bases, machines)
+
+
+def ended_row(ended: SessionEnded, node: str, topic: str) -> SessionRow:
+    """Return the row of a session that ended."""
+    return SessionRow(
+        id=ended.session, client=ended.client, node=node, topic=topic, state=ended.cause.value,
+        machine_sessions={}, bases=list(ended.bases), age=round(ended.at - ended.started, 3),
+        to_lapse=0.0, commands=ended.commands, refusals=ended.refusals,
+    )  # fmt: skip
+
+
 def overview_of(success: bool, message: str) -> Overview:
     """
-    Return what an answer of ``~/get_sessions`` says.
+    Return the overview in an answer of ``~/get_sessions``.
 
     :param success: False from a bridge that is not configured: an overview of nothing
     :raises ValueError: a message that is not an overview
     """
     if not success:
-        return Overview(False, 0.0, 0, [], [], [])
+        return NOTHING
     try:
-        told: dict[str, Any] = json.loads(message)
+        values: dict[str, Any] = json.loads(message)
         kinds = {'sessions': SessionRow, 'bases': BaseRow, 'machines': MachineRow}
-        rows = {name: [kind(**row) for row in told[name]] for name, kind in kinds.items()}
-        return Overview(**{**told, **rows})
+        rows = {name: [kind(**row) for row in values[name]] for name, kind in kinds.items()}
+        return Overview(**{**values, **rows})
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f'not an overview of a bridge: {error!r}') from error
 
 
 def session_row(values: Mapping[str, str]) -> SessionRow:
     """
-    Return the session that one status of ``~/sessions`` tells of.
+    Return the session in the values of one status of ``~/sessions``.
 
     :raises ValueError: values that are not a session's
     """

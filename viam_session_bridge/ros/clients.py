@@ -1,51 +1,45 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-From messages to clients: who sent this command, and whom does this heartbeat mean (R1, R3).
+From messages to clients: who sent a command, and whom a heartbeat means (R1, R3).
 
-Runs on the receiving loop's thread.
+Runs on the receiving loop's thread. What a hostile publisher can have reported is bounded: a few
+lines of each kind, and none of them long.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+import math
+from typing import TYPE_CHECKING
 
+from geometry_msgs.msg import Twist, TwistStamped
+
+from viam_session_bridge.bounds import BoundedDict, Throttle
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.reporting.active_problems import Problems
-from viam_session_bridge.reporting.throttle import Throttle
-from viam_session_bridge.ros.incompatible_publishers import IncompatiblePublishers
-from viam_session_bridge.ros.message_loss import MessageLosses
-from viam_session_bridge.ros.messages import Reading
-from viam_session_bridge.ros.publishers import Publisher, Publishers, same_node
+from viam_session_bridge.reporting.active_problems import ActiveProblems
+from viam_session_bridge.ros.message_loss import TopicCounter
+from viam_session_bridge.ros.publishers import (
+    IncompatiblePublishers,
+    Publisher,
+    Publishers,
+    same_node,
+)
 from viam_session_bridge.ros.subscription import gids_available
+from viam_session_bridge.text import shorten
+
+if TYPE_CHECKING:
+    from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+    from viam_session_bridge.runtime import Runtime
 
 NAMES_KEPT = 1024  # of publishers that left, too: logs and the overview name them
-TOLD_KEPT = 1024  # of refused heartbeats, each is told once
-NAME_SHOWN = 128  # characters of what a heartbeat names: it may have any length
-
-
-class Feed(Protocol):
-    """What is fed: the shell."""
-
-    def command(
-        self,
-        client: str,
-        topic: str,
-        velocity: Velocity,
-        stamp_age: float | None,
-        taken_at: float,
-    ) -> None: ...
-
-    def discard(self, client: str, topic: str, velocity: Velocity | None) -> None: ...
-
-    def heartbeat(self, client: str, topic: str, own: bool, taken_at: float) -> None: ...
-
-    def left(self, client: str) -> None: ...
-
-    def seen(self, client: str) -> None: ...
+REFUSED_KEPT = 1024  # names in refused heartbeats, each is reported once
+NANOSECONDS = 1_000_000_000  # in a second
+UNUSED_AXES = ('linear.z', 'angular.x', 'angular.y')
+NO_MOTION = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -56,79 +50,113 @@ class Client:
     node: str
 
 
+def read_twist(twist: Twist) -> tuple[Velocity, tuple[float, float, float]]:
+    """
+    Return the planar velocity, and the numbers on the axes that no base on the ground follows.
+
+    A number that is not finite makes the whole velocity so, even on an axis that is not
+    forwarded: a publisher that sends NaN is not to be believed in any axis (R17).
+    """
+    linear, angular = twist.linear, twist.angular
+    unused = linear.z, angular.x, angular.y
+    # Zero where all three are finite, NaN otherwise. Their sum would not do: it may overflow.
+    spoiler = unused[0] * 0.0 + unused[1] * 0.0 + unused[2] * 0.0
+    return Velocity(linear.x + spoiler, linear.y, angular.z), unused
+
+
 class Clients:
-    """The receiving loop's sink: names the client of each message and feeds the shell."""
+    """Finds the client of each message that was received, and feeds the runtime."""
 
     def __init__(
         self,
-        feed: Feed,
-        publishers: Callable[[], Publishers],
-        command_topics: frozenset[str],
+        runtime: Runtime,
+        publishers: Publishers,
         ros_time: Callable[[], float],
         report: Callable[[str], None],
-        failed: Callable[[BaseException], None],
     ) -> None:
         """
         Prepare.
 
-        :param publishers: the receiving loop's view of the graph
-        :param command_topics: fully resolved
+        :param publishers: as the receiving loop sees them in the graph
         :param ros_time: s, the clock that message stamps are held against
-        :param report: takes a warning for the user's log, once for each kind; a hostile
-            publisher can make neither many lines nor long ones
+        :param report: takes a warning for the user's log
         """
-        self._feed = feed
-        self._publishers = publishers
-        self._topics = command_topics
+        self._runtime = runtime
+        self.publishers = publishers
+        self._topics = publishers.command_topics
         self._ros_time = ros_time
         self._report = report
-        self._failed = failed
-        self._names: OrderedDict[str, Client] = OrderedDict()
-        self._reported: set[str] = set()
-        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()  # refused heartbeats
+        self._has_gids = gids_available()
+        self._names: BoundedDict[str, Client] = BoundedDict(NAMES_KEPT)
+        self._refused: BoundedDict[tuple[str, str], None] = BoundedDict(REFUSED_KEPT)  # reported
         self._throttle = Throttle()
+        self._once = Throttle(burst=1, every=math.inf)
         self.discards: Counter[str] = Counter()
         self.refused_heartbeats: Counter[str] = Counter()
-        self.losses = MessageLosses()
-        self.old_messages = MessageLosses()
-        self.replacements = MessageLosses()
-        self.problems = Problems()
-        self._unheard = IncompatiblePublishers(self.problems)
+        self.losses = TopicCounter()
+        self.old_messages = TopicCounter()
+        self.replacements = TopicCounter()
+        self.problems = ActiveProblems()
+        self._incompatible = IncompatiblePublishers(self.problems)
 
     def describe(self, client: str) -> Client:
         """Return what is known of a client; from any thread."""
-        there = self._publishers().by_gid(client)
+        there = self.publishers.by_gid(client)
         if there is not None:  # never forgotten, however many come and go
             return Client(there.topic, there.node)
         return self._names.get(client) or Client(client if client in self._topics else '', '')
 
-    # The receiving loop's sink
+    # From the receiving loop
 
-    def command(self, topic: str, gid: str | None, reading: Reading, now: float) -> None:
-        """Feed a command."""
-        stamp_age = None if reading.stamp is None else self._ros_time() - reading.stamp
-        client = self._client(topic, gid)
-        self._feed.command(client, topic, reading.velocity, stamp_age, now)
-        for axis in reading.unused_axes():
-            self._report_once(
-                f'{topic}: {axis} is not forwarded, no base on the ground follows it; '
-                'publish linear.x, linear.y and angular.z'
-            )
+    def command(
+        self, topic: str, gid: str | None, message: Twist | TwistStamped, now: float
+    ) -> None:
+        """
+        Feed a command.
 
-    def discarded_command(self, topic: str, gid: str | None, reading: Reading | None) -> None:
-        """Feed that a command was discarded, which counts as refused (R2)."""
-        velocity = None if reading is None else reading.velocity
-        self._feed.discard(self._client(topic, gid), topic, velocity)
+        :param gid: its publisher's; None where rclpy gives none (Jazzy, R1)
+        """
+        client = gid or topic
+        if client not in self._names:
+            self._names[client] = Client(topic, '')
+        stamp_age = None
+        if isinstance(message, TwistStamped):
+            stamp = message.header.stamp
+            # More nanoseconds than a second has: out of every range.
+            seconds = stamp.sec + stamp.nanosec * 1e-9 if stamp.nanosec < NANOSECONDS else math.inf
+            stamp_age = self._ros_time() - seconds
+            message = message.twist
+        velocity, unused = read_twist(message)
+        self._runtime.command(client, topic, velocity, stamp_age, now)
+        if unused != NO_MOTION:
+            self._report_unused_axes(topic, unused)
+
+    def discard(
+        self, topic: str, gid: str | None, message: Twist | TwistStamped | None
+    ) -> None:
+        """
+        Feed a command that was discarded, which counts as refused (R2).
+
+        :param message: where many waited, the newest of its publisher; None where it could not be
+            read
+        """
+        client = gid or topic
+        if client not in self._names:
+            self._names[client] = Client(topic, '')
+        if isinstance(message, TwistStamped):
+            message = message.twist
+        velocity = None if message is None else read_twist(message)[0]
+        self._runtime.discard(client, topic, velocity)
 
     def heartbeat(self, gid: str | None, data: str, now: float) -> None:
-        """Feed a heartbeat to the clients it names."""
+        """Feed a heartbeat to the clients it names; its sender may not be in the graph yet."""
         if gid is None:
             self._heartbeat_for_topic(data, now)
             return
-        sender = self._publishers().by_gid(gid)
+        sender = self.publishers.by_gid(gid)
         own = data == ''
         name = (sender.node if sender else '') if own else f'/{data.lstrip("/")}'
-        named = self._publishers().named(name) if name else []
+        named = self.publishers.named(name) if name else []
         if own and sender is not None:
             named = [publisher for publisher in named if same_node(publisher, sender)]
         if not named:
@@ -140,7 +168,7 @@ class Clients:
                                    'give each its own, or let each send its own heartbeats')
         else:
             for publisher in named:
-                self._feed.heartbeat(
+                self._runtime.heartbeat(
                     publisher.gid,
                     publisher.topic,
                     sender is not None and same_node(sender, publisher),
@@ -148,24 +176,24 @@ class Clients:
                 )
 
     def publishers_changed(
-        self, topic: str, appeared: list[Publisher], left: list[Publisher], now: float
+        self, topic: str, appeared: list[Publisher], left: list[Publisher]
     ) -> None:
         """Feed who came and who left; the heartbeat topic's publishers are no clients."""
         if topic not in self._topics:
             return
         for publisher in appeared:
-            self._name(publisher.gid, Client(topic, publisher.node))
-            self._feed.seen(publisher.gid)
+            self._names[publisher.gid] = Client(topic, publisher.node)
+            self._runtime.seen(publisher.gid)
         for publisher in left:
-            self._feed.left(publisher.gid)
-        if not gids_available():  # the topic is the client: there while one of them is (R1)
-            if self._publishers().on(topic):
-                self._feed.seen(topic)
+            self._runtime.left(publisher.gid)
+        if not self._has_gids:  # the topic is the client: there while one of them is (R1)
+            if self.publishers.on(topic):
+                self._runtime.seen(topic)
             else:
-                self._feed.left(topic)
+                self._runtime.left(topic)
 
     def discarded(self, count: int, late: float) -> None:
-        """Count what a late wake-up cost (R2)."""
+        """Count the messages that a late wake-up cost (R2)."""
         self.discards['messages'] += count
         self.discards['times'] += 1
         self._report(
@@ -174,7 +202,7 @@ class Clients:
         )
 
     def old(self, topic: str) -> None:
-        """Count what was too old when it came (R2); diagnostics tell how it goes on."""
+        """Count a message that was too old when it came (R2); diagnostics show if that goes on."""
         self.old_messages.add(topic, 1)
         self._report_once(
             f'{topic}: messages come too late and are discarded (R2), older than the window: the '
@@ -182,7 +210,11 @@ class Clients:
         )
 
     def clock_set(self, publisher: str, by: float, now: float) -> None:
-        """Tell whose messages were discarded though they came on time (R2)."""
+        """
+        Report that a publisher's clock was set back by so many seconds (R2).
+
+        :param publisher: its GID, or the topic where rclpy gives none
+        """
         known = self.describe(publisher)
         name = f'{known.node or publisher} on {known.topic}' if known.topic else publisher
         self._report_some(
@@ -194,7 +226,7 @@ class Clients:
         )
 
     def lost(self, topic: str, count: int) -> None:
-        """Count what a publisher sent and the loop never got; diagnostics tell how it goes on."""
+        """Count messages that never came; diagnostics show if that goes on."""
         self.losses.add(topic, count)
         self._report_once(
             f'{topic}: messages are lost on their way: its publishers are too fast for this '
@@ -202,39 +234,35 @@ class Clients:
         )
 
     def replaced(self, topic: str, count: int) -> None:
-        """Count what came faster than it was handled; the newest of each publisher counts."""
+        """Count messages that newer ones of their publishers replaced before they were handled."""
         self.replacements.add(topic, count)
 
-    def unheard(self, topic: str, info: Any, wanted: str, why: str, now: float) -> None:
-        """Tell of a publisher that is not heard, but not of many at once."""
-        line = self._unheard.seen(topic, info, wanted, why, now)
+    def incompatible(
+        self, topic: str, info: TopicEndpointInfo, wanted: str, why: str, now: float
+    ) -> None:
+        """Report a publisher of which no message comes through, but not many at once."""
+        line = self._incompatible.seen(topic, info, wanted, why, now)
         if line is not None:
-            self._report_some('unheard', line, now)
-
-    def failed(self, exception: BaseException) -> None:
-        """Pass on that nothing will be received any more."""
-        self._failed(exception)
+            self._report_some('incompatible', line, now)
 
     def _heartbeat_for_topic(self, data: str, now: float) -> None:
         topic = f'/{data.lstrip("/")}'
         if topic in self._topics:
-            self._feed.heartbeat(topic, topic, False, now)
+            self._runtime.heartbeat(topic, topic, False, now)
         else:
             self._refuse_heartbeat('unknown', topic, now, 'this ROS distribution does not tell '
                                    'publishers apart; heartbeats name a command topic here: '
                                    + ', '.join(sorted(self._topics)))
 
     def _refuse_heartbeat(self, reason: str, name: str, now: float, remedy: str) -> None:
-        """Count it, and tell it once for each name, but not many names at once."""
+        """Count a heartbeat and report it, once for each name and not many names at once."""
         self.refused_heartbeats[reason] += 1
-        shown = name if len(name) <= NAME_SHOWN else f'{name[:NAME_SHOWN]}...'
-        if (reason, shown) in self._told:
+        shown = shorten(name)  # it may have any length
+        if (reason, shown) in self._refused:
             return
         text = f'~/heartbeat for {shown!r} refused ({reason}): {remedy}'
         if self._report_some(reason, text, now):
-            self._told[reason, shown] = None
-            while len(self._told) > TOLD_KEPT:
-                self._told.popitem(last=False)
+            self._refused[reason, shown] = None
 
     def _report_some(self, kind: str, text: str, now: float) -> bool:
         """Report, but not many of a kind at once; return whether it was."""
@@ -245,19 +273,13 @@ class Clients:
         return True
 
     def _report_once(self, text: str) -> None:
-        if text not in self._reported:
-            self._reported.add(text)
+        if self._once.let_through(text, 0.0) is not None:
             self._report(text)
 
-    def _client(self, topic: str, gid: str | None) -> str:
-        """Return the publisher, or, where rclpy names none, the topic (R1)."""
-        client = gid or topic
-        if client not in self._names:
-            self._name(client, Client(topic, ''))
-        return client
-
-    def _name(self, client: str, what: Client) -> None:
-        self._names[client] = what
-        self._names.move_to_end(client)
-        while len(self._names) > NAMES_KEPT:
-            self._names.popitem(last=False)
+    def _report_unused_axes(self, topic: str, numbers: tuple[float, float, float]) -> None:
+        for axis, number in zip(UNUSED_AXES, numbers, strict=True):
+            if number:
+                self._report_once(
+                    f'{topic}: {axis} is not forwarded, no base on the ground follows it; '
+                    'publish linear.x, linear.y and angular.z'
+                )

@@ -9,8 +9,13 @@ acknowledged (R19), or the bridge failed.
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+import contextlib
 import gc
 import os
+from pathlib import Path
+import select
+import signal
 import sys
 import threading
 
@@ -21,15 +26,76 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from viam_session_bridge.ros.middleware import avoid_shared_memory
 from viam_session_bridge.ros.node import BridgeNode
 from viam_session_bridge.ros.node_parameters import autostart
-from viam_session_bridge.ros.shutdown_request import ShutdownRequest
 from viam_session_bridge.ros.subscription import gids_available
-from viam_session_bridge.ros.systemd import Supervisor
-from viam_session_bridge.ros.watchdog import watch
+from viam_session_bridge.ros.systemd import Supervisor, watch
+from viam_session_bridge.signals import ending
 
 EXECUTOR_ENDS_IN = 1.0  # s
+
+TRANSPORTS = 'FASTDDS_BUILTIN_TRANSPORTS'
+RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
+PEERS = 'ROS_STATIC_PEERS'
+PROFILES, JAZZYS_PROFILES = 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
+LOCALHOST = Path(__file__).with_name('localhost.xml')
+
+
+class ShutdownRequest:
+    """
+    The end of the process, by a signal that asks for it or one of its own threads.
+
+    A signal is written to a pipe by Python's C handler on whichever thread it hits. A handler in
+    Python would not do: it runs when the main thread comes by, and one asleep in a lock need not.
+    """
+
+    def __init__(self) -> None:
+        """Install the signal handlers; only on the main thread."""
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number in ending():
+            signal.signal(number, lambda *_: None)
+
+    def request(self) -> None:
+        """Ask for the end; from any thread."""
+        with contextlib.suppress(BlockingIOError):  # it is full of reasons already
+            os.write(self._write, b'.')
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether ``wait`` would return at once."""
+        return bool(select.select([self._read], [], [], 0.0)[0])
+
+    def wait(self) -> None:
+        """Wait for the end. More signals are the same wish: launch repeats a terminal's Ctrl-C."""
+        os.read(self._read, 1)
+
+
+def avoid_shared_memory(
+    middleware: str, environment: MutableMapping[str, str], jazzy: bool = False
+) -> None:
+    """
+    Have Fast DDS use UDP alone for this process, where its user chose nothing else.
+
+    It exchanges messages within a computer through shared memory, with locks in it. A process that
+    is killed takes such a lock with it now and then: then the bridge hears nobody for a third of a
+    second, or crashes when it ends, and one that is started anew hears nobody at all. Datagrams
+    have no locks, and are as quick for messages as small as these.
+
+    For LOCALHOST the rmw layer brings shared memory of its own, so that its other settings are
+    made by a profile instead, unless the user has one.
+
+    :param middleware: the name of the rmw implementation
+    :param jazzy: it is ROS 2 Jazzy's; later ones warn of the name that Jazzy knows
+    """
+    if not middleware.startswith('rmw_fastrtps') or TRANSPORTS in environment:
+        return
+    environment[TRANSPORTS] = 'UDPv4'
+    chosen = any(environment.get(name) for name in (PROFILES, JAZZYS_PROFILES, PEERS))
+    if environment.get(RANGE) == 'LOCALHOST' and not chosen:
+        environment[RANGE] = 'SYSTEM_DEFAULT'
+        environment[JAZZYS_PROFILES if jazzy else PROFILES] = str(LOCALHOST)
 
 
 def main(args: list[str] | None = None) -> int:
@@ -44,9 +110,9 @@ def main(args: list[str] | None = None) -> int:
         return 1
     # Not before: it may block for ever in native code (Zenoh without its router), where a signal
     # is to end the process as the system does. From here on the end is an orderly one.
-    ending = ShutdownRequest()
+    shutdown = ShutdownRequest()
     try:
-        node = BridgeNode(finished=ending.come)
+        node = BridgeNode(finished=shutdown.request)
     except ParameterException as error:  # of a parameter of rclpy's own, such as use_sim_time
         print(f'viam_session_bridge: {error}', file=sys.stderr)
         rclpy.try_shutdown()
@@ -64,13 +130,13 @@ def main(args: list[str] | None = None) -> int:
     gc.collect()
     gc.freeze()
     try:
-        if autostart(node) and not _bring_up(node, ending):
+        if autostart(node) and not _bring_up(node, shutdown):
             _bring_down(node)
             return 1
         spinning.start()
         # Without autostart: for the transitions, whoever may ask for them whenever.
         supervisor.ready()
-        ending.wait()
+        shutdown.wait()
         node.end_driving()
         supervisor.ends()
         executor.shutdown(timeout_sec=EXECUTOR_ENDS_IN)
@@ -90,11 +156,11 @@ def _spin(executor: SingleThreadedExecutor, node: BridgeNode) -> None:
         node.fail(error)
 
 
-def _bring_up(node: BridgeNode, ending: ShutdownRequest) -> bool:
+def _bring_up(node: BridgeNode, shutdown: ShutdownRequest) -> bool:
     done = TransitionCallbackReturn.SUCCESS
     if node.trigger_configure() != done:
         return False
-    return ending.has_come or node.trigger_activate() == done
+    return shutdown.is_requested or node.trigger_activate() == done
 
 
 def _bring_down(node: BridgeNode) -> int:

@@ -16,11 +16,13 @@ import os
 
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.lifecycle import LifecycleState, Node, TransitionCallbackReturn
+from rclpy.utilities import get_rmw_implementation_identifier
 from std_srvs.srv import Trigger
 
 from viam_session_bridge.configuration.model import Configuration, ConfigurationError, SessionsMode
 from viam_session_bridge.ros.clients import Clients
 from viam_session_bridge.ros.node_parameters import Parameters
+from viam_session_bridge.ros.publishers import Publishers
 from viam_session_bridge.ros.receiver import Receiver
 from viam_session_bridge.ros.reporter import Reporter
 from viam_session_bridge.ros.subscription import gids_available
@@ -91,11 +93,9 @@ class BridgeNode(Node):
             )
         clients = Clients(
             self._runtime,
-            lambda: receiver.publishers,
-            frozenset(types),
+            Publishers(types, get_rmw_implementation_identifier()),
             lambda: self.get_clock().now().nanoseconds * 1e-9,
             self._warn,
-            self.fail,
         )
         try:
             receiver = Receiver(
@@ -105,6 +105,7 @@ class BridgeNode(Node):
                 self._configuration.heartbeat_window,
                 clients,
                 self._warn,
+                self.fail,
             )
         except Exception as error:  # rclpy and the middleware have many
             self.get_logger().error(f'cannot subscribe: {error}')

@@ -4,9 +4,9 @@
 The parameters on a node: declared, described, settable until the node is configured.
 
 What is wrong with a value from a file or the command line is said when the node is configured,
-never when it is constructed: a lifecycle node that cannot be constructed cannot be asked why.
-So a parameter is declared with its default where the given value is impossible, and
-:meth:`Parameters.read` goes by what was given.
+never when it is constructed: a lifecycle node that cannot be constructed gives no reasons. So a
+parameter is declared with its default where the given value is impossible, and ``Parameters.read``
+goes by what was given.
 """
 
 from __future__ import annotations
@@ -14,19 +14,23 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 import contextlib
+import sys
 from typing import Any
 
-from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import Node
 from rclpy.parameter import Parameter
 
 from viam_session_bridge.configuration.model import Configuration
-from viam_session_bridge.configuration.parsing import convert, Entry, lay_out
-from viam_session_bridge.configuration.reading import read
+from viam_session_bridge.configuration.parsing import convert, Entry, lay_out, read
 from viam_session_bridge.configuration.table import Kind, Row, Value
 from viam_session_bridge.configuration.validation import check_names
-from viam_session_bridge.ros.parameter_descriptors import describe
 
 # Given by ROS or by everyone's tools, and declared by them at a time of their own.
 _NOT_OURS = (
@@ -51,12 +55,35 @@ def autostart(node: Node) -> bool:
     return value if isinstance(value, bool) else True
 
 
+def describe(row: Row) -> ParameterDescriptor:
+    """Return what ``ros2 param describe`` shows; what ROS has no field for is put in words."""
+    descriptor = ParameterDescriptor(
+        description=f'{row.description} Unit: {row.unit}.' if row.unit else row.description
+    )
+    constraints = [row.constraints] if row.constraints else []
+    if row.choices:
+        constraints.insert(0, row.must_be)
+    if row.allowed is not None:
+        constraints.insert(0, str(row.allowed))
+        # ROS has no open ranges; what it lets through is refused when configuring.
+        low, high = row.allowed.low, min(row.allowed.high, sys.float_info.max)
+        if row.kind is Kind.INTEGER:
+            whole = IntegerRange(from_value=int(low), to_value=int(high), step=1)
+            descriptor.integer_range = [whole]
+        else:
+            floating = FloatingPointRange(from_value=float(low), to_value=high, step=0.0)
+            descriptor.floating_point_range = [floating]
+    constraints.append('read-only once the node is configured')
+    descriptor.additional_constraints = '; '.join(constraints)
+    return descriptor
+
+
 class Parameters:
     """
     The bridge's parameters on its node.
 
     Those of a machine or base exist while its name is in ``machine_names`` or ``base_names``.
-    All can be set until :meth:`lock`, which the node calls when it has been configured.
+    All can be set until ``lock``, which the node calls when it has been configured.
     """
 
     def __init__(self, node: Node) -> None:

@@ -1,17 +1,23 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Who publishes on the topics the bridge hears (R1, R3), and when to ask the graph.
+Who publishes on the bridge's topics (R1, R3), of whom no message comes, and when to ask the graph.
 
-Pure: what the graph says comes in as objects shaped like rclpy's `TopicEndpointInfo`, and time
-as an argument.
+Pure: what the graph shows comes in as rclpy's ``TopicEndpointInfo``, and time as an argument.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
+
+from viam_session_bridge.bounds import DutyCycle
+from viam_session_bridge.reporting.active_problems import ActiveProblems, BRIDGE
+from viam_session_bridge.text import safe_name
+
+if TYPE_CHECKING:
+    from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 DDS_IMPLEMENTATIONS = ('rmw_fastrtps', 'rmw_cyclonedds', 'rmw_connextdds', 'rmw_gurumdds')
 """Beginnings of the names of rmw implementations whose GIDs are DDS GUIDs."""
@@ -21,7 +27,7 @@ GUID_PREFIX = 12
 
 FAST_DDS = '010f'
 """
-The vendor with which Fast DDS begins the GUIDs that it makes up itself (`guid_prefix_create`).
+The vendor with which Fast DDS begins the GUIDs that it makes up itself (``guid_prefix_create``).
 
 The next two bytes are one value a host: a hash of its network addresses when the process
 started, the same in all processes of a computer unless its addresses changed in between. Other
@@ -34,18 +40,24 @@ HOST = slice(4, 8)
 UNKNOWN = ('_NODE_NAME_UNKNOWN_', '_NODE_NAMESPACE_UNKNOWN_')
 """What rmw_dds_common calls the node of a publisher whose participant is not announced yet."""
 
+SHOWN_FOR = 10.0
+"""Seconds for which a look shows an incompatible publisher: longer than from one look to the next,
+also under thousands of publishers."""
 
-class EndpointInfo(Protocol):
-    """The part of rclpy's `TopicEndpointInfo` that tells who publishes."""
+STAMPED = {
+    'geometry_msgs/msg/TwistStamped': 'stamped_command_topics',
+    'geometry_msgs/msg/Twist': 'command_topics',
+}
+"""The parameter for topics of each type."""
 
-    @property
-    def node_name(self) -> str: ...
-
-    @property
-    def node_namespace(self) -> str: ...
-
-    @property
-    def endpoint_gid(self) -> Iterable[int]: ...
+SETTINGS = {
+    'best effort': 'reliability',
+    'volatile': 'durability',
+    'deadline': 'deadline',
+    'lease': 'liveliness_lease_duration',
+    'liveliness': 'liveliness',
+}
+"""The QoS policy that rclpy's words for an incompatibility are about; the first found counts."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +72,6 @@ class Publisher:
     """The fully qualified node, '/ns/name'; empty where not known (yet)."""
     participant: str
     """What tells two nodes of one name apart, one value a process; empty: cannot tell."""
-
-
-def gid_of(message_info: Mapping[str, Any]) -> str | None:
-    """
-    Return the hexadecimal GID of a message's publisher, the same as in the graph (R1).
-
-    None where rclpy gives none: Jazzy's message info has no such key.
-    """
-    gid = message_info.get('publisher_gid')
-    return bytes(gid['data']).hex() if gid else None
 
 
 def same_node(one: Publisher, other: Publisher) -> bool:
@@ -90,7 +92,7 @@ class Publishers:
     """
     The publishers of all topics, as last seen in the graph.
 
-    One thread updates, any thread may ask: dictionaries are replaced, never changed.
+    One thread updates, any thread may read: dictionaries are replaced, never changed.
     """
 
     def __init__(self, command_topics: Collection[str], rmw: str) -> None:
@@ -100,14 +102,14 @@ class Publishers:
         :param command_topics: fully resolved topics whose publishers are clients
         :param rmw: the rmw implementation's identifier, such as 'rmw_fastrtps_cpp'
         """
-        self._command_topics = frozenset(command_topics)
+        self.command_topics = frozenset(command_topics)
         self._has_participants = rmw.startswith(DDS_IMPLEMENTATIONS)
         self._has_hosts = rmw.startswith('rmw_fastrtps')
         self._topics: dict[str, dict[str, Publisher]] = {}
         self._by_gid: dict[str, Publisher] = {}
 
     def update(
-        self, topic: str, infos: Iterable[EndpointInfo]
+        self, topic: str, infos: Iterable[TopicEndpointInfo]
     ) -> tuple[list[Publisher], list[Publisher]]:
         """
         Take over what the graph says of a topic and return (appeared, left).
@@ -147,10 +149,10 @@ class Publishers:
         """Return the publishers on command topics of every node with that qualified name."""
         return [
             seen for seen in self._by_gid.values()
-            if node and seen.node == node and seen.topic in self._command_topics
+            if node and seen.node == node and seen.topic in self.command_topics
         ]
 
-    def _seen(self, topic: str, info: EndpointInfo) -> Publisher:
+    def _seen(self, topic: str, info: TopicEndpointInfo) -> Publisher:
         gid = bytes(info.endpoint_gid)
         known = bool(info.node_name) and info.node_name not in UNKNOWN
         node = f'{info.node_namespace.rstrip("/")}/{info.node_name}' if known else ''
@@ -172,13 +174,13 @@ class Looks:
     SHARE = 0.1
     """Share of the time that looks may take, which spaces them under thousands of publishers."""
     SLOWEST = 2.0
-    """Seconds between two looks at one topic, at most (but for `SHARE`)."""
+    """Seconds between two looks at one topic, at most (but for ``SHARE``)."""
 
     def __init__(self, topics: Iterable[str], now: float) -> None:
         self.next_at = now
         """When the next look is due, on the caller's clock."""
         self._at = dict.fromkeys(topics, now)
-        self._free = dict(self._at)
+        self._looking = {topic: DutyCycle(self.SHARE, self.PAUSE) for topic in self._at}
         self._delay = dict.fromkeys(self._at, self.PAUSE)
 
     def due(self, now: float) -> list[str]:
@@ -189,13 +191,72 @@ class Looks:
 
     def changed(self, topic: str, now: float) -> None:
         """Note that publishers of a topic came or went: look as soon as the pause allows."""
-        self._at[topic] = max(now, self._free[topic])
+        self._at[topic] = max(now, self._looking[topic].free_at)
         self._delay[topic] = self.PAUSE
         self.next_at = min(self._at.values())
 
     def looked(self, topic: str, began: float, now: float) -> None:
-        """Note a look that lasted from `began` to `now`."""
-        self._free[topic] = now + max(self.PAUSE, (now - began) / self.SHARE)
-        self._at[topic] = max(self._free[topic], now + self._delay[topic])
+        """Note a look that lasted from ``began`` to ``now``."""
+        self._looking[topic].worked(began, now)
+        self._at[topic] = max(self._looking[topic].free_at, now + self._delay[topic])
         self._delay[topic] = min(2 * self._delay[topic], self.SLOWEST)
         self.next_at = min(self._at.values())
+
+
+class IncompatiblePublishers:
+    """
+    Publishers that the graph shows on a topic, and of which no message comes through.
+
+    For their message type, or for a QoS that is incompatible. They get no error either: without a
+    line here nobody would know. For the receiving loop's thread; the problems may be read on any.
+    """
+
+    def __init__(self, problems: ActiveProblems) -> None:
+        """Start with none."""
+        self._problems = problems
+
+    def seen(
+        self, topic: str, info: TopicEndpointInfo, wanted: str, why: str, now: float
+    ) -> str | None:
+        """
+        Note such a publisher; return the line for the log where one is due.
+
+        :param info: what the graph shows of the publisher
+        :param wanted: the message type that the bridge subscribes to
+        :param why: what is wrong with its QoS in rclpy's words, where its type is right
+        """
+        if info.node_name in UNKNOWN:
+            return None  # its name comes a moment later
+        node = safe_name(f'{info.node_namespace.rstrip("/")}/{info.node_name}')
+        if info.topic_type != wanted:
+            what = wrong_type(info.topic_type, wanted)
+        else:
+            what = wrong_qos(topic, why)
+        line = f'{topic}: {node} is not heard: {what}'
+        subject = f'{topic} {node} {safe_name(info.topic_type)}'
+        due = self._problems.report(
+            BRIDGE, 'incompatible', line, now, subject=subject, lasts=SHOWN_FOR
+        )
+        return line if due else None
+
+
+def wrong_type(there: str, wanted: str) -> str:
+    """Say what to do about a publisher of another message type."""
+    what = f'it publishes {safe_name(there)}, the bridge expects {wanted}'
+    if there in STAMPED and wanted in STAMPED:
+        return f'{what}: move the topic to {STAMPED[there]}, or have it publish {wanted}'
+    return f'{what}: let it publish that, or on another topic'
+
+
+def wrong_qos(topic: str, why: str) -> str:
+    """Say what to do about a publisher whose QoS does not fit the subscription's."""
+    reason = why.removeprefix('QoS: ').replace('ERROR: ', '').rstrip('; ').replace(';', ', ')
+    setting = next((name for word, name in SETTINGS.items() if word in why.lower()), 'qos')
+    if setting == 'reliability':  # the one that the bridge's qos_overrides can make so
+        remedy = (
+            f'set qos_overrides.{topic}.subscription.reliability to best_effort, or let it '
+            'publish as reliable'
+        )
+    else:
+        remedy = 'let it offer what the bridge requests'
+    return f'incompatible QoS, {setting} ({reason}): {remedy}'

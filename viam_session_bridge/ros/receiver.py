@@ -7,11 +7,11 @@ A thread of its own takes the messages, so that a busy executor delays none. Whe
 publisher wait, the newest replaces the older, as it would at the machine (R14): a publisher that
 is too fast costs others next to nothing.
 
-Guaranteed: what waited while the loop was frozen (SIGSTOP, a debugger, a starved machine) for
+Guaranteed: what waited while the loop was stalled (SIGSTOP, a debugger, a starved machine) for
 longer than R2 allows is discarded, never handed on, and so is what is older than the window when
-it comes. The sink is told of discarded commands, of the newest of each publisher where many wait.
-Not guaranteed: anything about the time that the sink takes; a sink frozen between being called
-and acting has to look at the clock itself.
+it comes. Discarded commands are handed on as discarded; where many wait, the newest of each
+publisher. Not guaranteed: anything about the time between a message being handed on and the
+bridge acting on it; the runtime looks at the clock itself.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from time import monotonic, time
 from typing import Any, TYPE_CHECKING
 
 from rclpy.exceptions import InvalidHandle
-from rclpy.utilities import get_rmw_implementation_identifier
 from std_msgs.msg import String
 
+from viam_session_bridge.bounds import Throttle
 from viam_session_bridge.core.message_age import MessageAge
-from viam_session_bridge.ros.message_loss import MessageLoss
-from viam_session_bridge.ros.publishers import gid_of, Looks, Publisher, Publishers
-from viam_session_bridge.ros.sink import Sink
-from viam_session_bridge.ros.stall_detector import StallDetector
-from viam_session_bridge.ros.subscription import DEPTH, Inlet, subscribe, WaitSet
+from viam_session_bridge.ros.clients import Clients
+from viam_session_bridge.ros.message_loss import StallDetector
+from viam_session_bridge.ros.publishers import Looks, Publisher
+from viam_session_bridge.ros.subscription import DEPTH, subscribe, Subscription, Taken, WaitSet
 
 if TYPE_CHECKING:
     from rclpy.node import Node
+    from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 SETTLE = 0.1
-"""Seconds after a freeze in which all messages are discarded: the middleware's threads were frozen
-too, and only now hand over what waits in their sockets. Later ones are told by their age."""
+"""Seconds after a stall in which all messages are discarded: the middleware's threads were frozen
+too, and only now hand over what waits in their sockets. Later ones are recognised by their age."""
 
 UNNOTICED = 0.15
 """
@@ -50,9 +50,6 @@ More than a publisher of 10 Hz pauses, so that what watches costs nothing beside
 
 EMPTYING = 1.0
 """Seconds after which emptying the subscriptions gives up against a faster publisher."""
-
-Taken = tuple[bytes, Mapping[str, Any], 'str | None']
-"""A serialized message, its info and its publisher's GID."""
 
 GONE = 'the node was destroyed or its ROS context shut down while commands were received'
 
@@ -72,91 +69,94 @@ class Receiver:
         topics: Mapping[str, type],
         heartbeat_topic: str,
         window: float,
-        sink: Sink,
+        clients: Clients,
         report: Callable[[str], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
         """
-        Subscribe; nothing is received before `start`, and what came before it is dropped.
+        Subscribe; nothing is received before ``start``, and what came before it is dropped.
 
         :param node: stays the owner of the subscriptions; its executor never sees them
         :param topics: message type of each command topic; relative names and remappings are
             resolved here, names that resolve to one topic are one subscription
         :param heartbeat_topic: topic of std_msgs/String
         :param window: heartbeat window, s
+        :param clients: handed all that is received, on the receiving thread; its exceptions are
+            reported and end nothing
         :param report: takes a line of text for the user's log, from the receiving thread
+        :param failed: called where the loop ends without ``stop``: nothing is received any more
         :raises ValueError: two message types for one topic
         :raises RCLError: a topic that another subscription of this process has with another type
         """
-        self._node = node
-        self._sink = sink
+        self._clients = clients
+        self._publishers = clients.publishers
         self._report = report
-        self._reported: dict[str, float] = {}
+        self._failed = failed
+        self._throttle = Throttle(burst=1, every=REPORT_EVERY)
         self._window = window
         self._stopping = False
         self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
-        self._gaps = MessageLoss()
         # The heartbeat first, so that in each round it is taken before the commands.
-        self._inlets = subscribe(node, [(heartbeat_topic, String), *topics.items()])
-        self._wait_set = WaitSet(node, self._inlets)
-        self._heartbeats = self._inlets[0]
-        self.publishers = Publishers(
-            [inlet.topic for inlet in self._inlets[1:]], get_rmw_implementation_identifier())
-        """Who publishes, as of `Looks.PAUSE` before what the sink is told."""
-        host_of = self.publishers.host_of
-        clock_set = partial(self._tell, 'clock_set', sink.clock_set)
+        self._subscriptions = subscribe(node, [(heartbeat_topic, String), *topics.items()])
+        self._wait_set = WaitSet(node, self._subscriptions)
+        self._heartbeats = self._subscriptions[0]
+        host_of = self._publishers.host_of
+        clock_set = partial(self._call, clients.clock_set)
         self._ages = MessageAge(window, host_of, host_of(self._heartbeats.own_gid()), clock_set)
         self._thread = threading.Thread(target=self._run, name='receiver')
 
     def start(self) -> None:
-        """Start receiving; once. After `stop` a new Receiver is needed."""
+        """Start receiving; once. After ``stop`` a new Receiver is needed."""
         self._thread.start()
 
     def stop(self, timeout: float = 1.0) -> bool:
         """
-        End the thread and unsubscribe; not from the sink, and again without effect.
+        End the thread and unsubscribe; not on the receiving thread, and again without effect.
 
-        :param timeout: seconds to wait for a sink that is busy
-        :return: False where the thread still runs then; it ends as soon as the sink returns
+        :param timeout: seconds to wait for a thread that is busy
+        :return: False where the thread still runs then; it ends as soon as it has handed on the
+            message at hand
         """
         self._stopping = True
         self._wait_set.wake()
         if self._thread.ident is not None:
             self._thread.join(timeout)
         # While the thread runs rclpy keeps these alive, and destroys them when it leaves them.
-        for inlet in self._inlets:
-            inlet.destroy()
-        self._inlets = []
+        for subscription in self._subscriptions:
+            subscription.destroy()
         self._wait_set.destroy()
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
             with self._wait_set:
-                self._loop(list(self._inlets))
+                self._loop()
         except BaseException as error:
             if not self._stopping:
-                # `rclpy.shutdown()` destroys the nodes first (Kilted).
-                gone = RuntimeError(GONE) if isinstance(error, InvalidHandle) else error
-                self._tell('failed', self._sink.failed, gone)
+                # ``rclpy.shutdown()`` destroys the nodes first (Kilted).
+                self._failed(RuntimeError(GONE) if isinstance(error, InvalidHandle) else error)
 
-    def _loop(self, inlets: list[Inlet]) -> None:
-        self._empty(inlets)
+    def _loop(self) -> None:
+        self._empty()
         self._discarded = 0  # nobody commands yet
         now = monotonic()
-        self._looks = Looks([inlet.topic for inlet in inlets], now)
-        self._matched_at = now
-        self._punctuality = StallDetector(self._window, now)
-        alive_at = now
+        self._looks = Looks([one.topic for one in self._subscriptions], now)
+        self._stalls = StallDetector(self._window, now)
+        period = min(self._stalls.period, UNNOTICED)
+        self._matched_at = self._watch_at = alive_at = now
         while not self._stopping:
-            wake_at = min(now + min(self._punctuality.period, UNNOTICED), self._looks.next_at)
+            wake_at = min(now + period, self._looks.next_at)
             if self._settled_at:
                 wake_at = min(wake_at, self._settled_at)
-            woken = self._wait_set.wait(wake_at - monotonic())
+            ready = self._wait_set.wait(wake_at - monotonic())
             now = monotonic()
-            self._check(inlets, now)  # before anything is taken: R2 counts all that waited
-            self._look(inlets, now)
-            self._receive(inlets)
-            if woken or now >= alive_at:
+            late = self._stalls.late(now)  # before anything is taken: R2 counts all that waited
+            if late or self._settled_at:
+                self._settle(late, now)
+            if now >= self._watch_at:
+                self._watch(now)
+            self._receive(ready)
+            if self._wait_set.woken or now >= alive_at:
                 self._check_alive()
                 alive_at = now + UNNOTICED
 
@@ -167,134 +167,162 @@ class Receiver:
         if not threading.main_thread().is_alive():
             raise RuntimeError('the main thread ended while commands were received')
 
-    def _check(self, inlets: list[Inlet], now: float) -> bool:
-        """Tell whether messages may be handed on now, and discard what waits where not."""
-        late = self._punctuality.late(now)
-        if late:
-            self._late = max(self._late, late)
-            self._settled_at = now + SETTLE
-            self._ages.thawed(now)
-            for inlet, taken in self._empty(inlets):
-                self._discard(inlet, taken[2], self._read(inlet, taken[0]))
-        elif self._settled_at and now >= self._settled_at:
-            self._tell('discarded', self._sink.discarded, self._discarded, self._late)
-            self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
-        return not self._settled_at
+    # Messages
 
-    def _empty(self, inlets: list[Inlet]) -> list[tuple[Inlet, Taken]]:
-        """Take all that waits; return the newest of each publisher."""
-        newest: dict[tuple[Inlet, str | None], Taken] = {}
-        end = monotonic() + EMPTYING
-        for inlet in inlets:
-            while monotonic() < end and (taken := self._take(inlet)) is not None:
-                newest[inlet, taken[2]] = taken
-                self._discarded += 1
-        return [(inlet, taken) for (inlet, _), taken in newest.items()]
+    def _receive(self, ready: Iterable[Subscription]) -> None:
+        for subscription in ready:
+            if self._stopping:
+                return
+            for serialized, gid, sent in self._newest(subscription):
+                message = self._read(subscription, serialized)
+                # A stall can end right here: the clock is read after the take, not before.
+                now = monotonic()
+                late = self._stalls.late(now)
+                if late or self._settled_at:
+                    self._settle(late, now)
+                try:
+                    self._hand_on(subscription, gid, sent, message, now)
+                except Exception as error:
+                    is_heartbeat = subscription is self._heartbeats
+                    self._internal_error('heartbeat' if is_heartbeat else 'command', error)
 
-    def _receive(self, inlets: list[Inlet]) -> None:
-        for inlet in self._wait_set.ready:
-            if not self._stopping:
-                for taken in self._newest(inlet):
-                    self._hand_on(inlet, taken, inlets)
-
-    def _newest(self, inlet: Inlet) -> Iterable[Taken]:
+    def _newest(self, subscription: Subscription) -> Iterable[Taken]:
         """Take what waits; return of each publisher the newest, of heartbeats all that differ."""
         newest: dict[object, Taken] = {}
         count = 0
-        while count < TURN and (taken := self._take(inlet)) is not None:
-            serialized, _, gid = taken
-            about = (gid, serialized) if inlet is self._heartbeats else gid
+        while count < TURN and (taken := subscription.take()) is not None:
+            serialized, gid, _ = taken
+            about = (gid, serialized) if subscription is self._heartbeats else gid
             newest.pop(about, None)  # in the order of what counts
             newest[about] = taken
             count += 1
         if count > len(newest):
-            self._tell('replaced', self._sink.replaced, inlet.topic, count - len(newest))
+            replaced = count - len(newest)
+            self._call(self._clients.replaced, subscription.topic, replaced)
+        if subscription.lost:
+            self._report_lost(subscription)
         return newest.values()
 
-    def _hand_on(self, inlet: Inlet, taken: Taken, inlets: list[Inlet]) -> None:
-        serialized, info, gid = taken
-        read = self._read(inlet, serialized)
-        # A freeze can end right here: the clock is read after the take, not before.
-        now = monotonic()
-        settled = self._check(inlets, now)
-        age = self._ages.too_old(gid or inlet.topic, 1e-9 * info['source_timestamp'], now, time())
-        if not settled:
-            self._discarded += 1
-            self._discard(inlet, gid, read)
-        elif age:
-            self._tell('old', self._sink.old, inlet.topic)
-            self._discard(inlet, gid, read)
-        elif read is None:
-            pass
-        elif inlet is self._heartbeats:
-            self._tell('heartbeat', self._sink.heartbeat, gid, read.data, now)
-        else:
-            self._tell('command', self._sink.command, inlet.topic, gid, read, now)
+    def _hand_on(
+        self, subscription: Subscription, gid: str | None, sent: float, message: Any, now: float
+    ) -> None:
+        """
+        Hand on a message, or that it is discarded.
 
-    def _read(self, inlet: Inlet, serialized: bytes) -> Any:
+        :param message: None where it could not be read
+        """
+        topic = subscription.topic
+        too_old = self._ages.too_old(gid or topic, sent, now, time())
+        if message is None or too_old or self._settled_at:
+            self._discard(subscription, gid, message)
+            if self._settled_at:
+                self._discarded += 1
+            elif too_old:
+                self._clients.old(topic)
+        elif subscription is self._heartbeats:
+            self._clients.heartbeat(gid, message.data, now)
+        else:
+            self._clients.command(topic, gid, message, now)
+
+    def _read(self, subscription: Subscription, serialized: bytes) -> Any:
         """Return what a message says; None where it cannot be read, which is reported."""
         try:
-            return inlet.read(serialized)
+            return subscription.read(serialized)
         except Exception as error:
-            self._say(f'read {inlet.topic}', f'{inlet.topic}: unreadable message: {error!r}')
+            topic = subscription.topic
+            self._say(f'read {topic}', f'{topic}: unreadable message: {error!r}')
             return None
 
-    def _discard(self, inlet: Inlet, gid: str | None, read: Any) -> None:
-        """Tell of a command that is not handed on; a discarded heartbeat is nothing (R2)."""
-        if inlet is not self._heartbeats:
-            self._tell('discarded_command', self._sink.discarded_command, inlet.topic, gid, read)
+    def _discard(self, subscription: Subscription, gid: str | None, message: Any) -> None:
+        """Hand on that a command is discarded; a discarded heartbeat is nothing (R2)."""
+        if subscription is not self._heartbeats:
+            self._call(self._clients.discard, subscription.topic, gid, message)
 
-    def _take(self, inlet: Inlet) -> Taken | None:
-        taken = inlet.take()
-        if taken is None:
-            return None
-        serialized, info = taken
-        gid, number = gid_of(info), info.get('publication_sequence_number')
-        # Without GIDs the publishers' numbers cannot be told apart (Jazzy).
-        if gid and number is not None and (lost := self._gaps.before(gid, number)):
-            self._tell('lost', self._sink.lost, inlet.topic, lost)
-        return serialized, info, gid
+    # Stalls (R2)
 
-    def _look(self, inlets: list[Inlet], now: float) -> None:
-        """Look at the graph where publishers came or went or it is due, and tell what changed."""
+    def _settle(self, late: float, now: float) -> None:
+        """Begin to discard after a stall, ``late`` seconds long, or end it when it is time."""
+        if late:
+            self._late = max(self._late, late)
+            self._settled_at = now + SETTLE
+            self._ages.thawed(now)
+            for subscription, (serialized, gid, _) in self._empty():
+                self._discard(subscription, gid, self._read(subscription, serialized))
+        elif now >= self._settled_at:
+            self._call(self._clients.discarded, self._discarded, self._late)
+            self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
+
+    def _empty(self) -> list[tuple[Subscription, Taken]]:
+        """Take all that waits; return the newest of each publisher."""
+        newest: dict[tuple[Subscription, str | None], Taken] = {}
+        end = monotonic() + EMPTYING
+        for subscription in self._subscriptions:
+            while monotonic() < end and (taken := subscription.take()) is not None:
+                newest[subscription, taken[1]] = taken
+                self._discarded += 1
+            self._report_lost(subscription)
+        return [(subscription, taken) for (subscription, _), taken in newest.items()]
+
+    def _report_lost(self, subscription: Subscription) -> None:
+        lost, subscription.lost = subscription.lost, 0
+        if lost:
+            self._call(self._clients.lost, subscription.topic, lost)
+
+    # The graph
+
+    def _watch(self, now: float) -> None:
+        """Look at the graph where publishers came or went, or where it is time."""
         if now >= self._matched_at:
-            self._matched_at = now + self._looks.PAUSE
-            for inlet in inlets:
-                if inlet.matched():
-                    self._looks.changed(inlet.topic, now)
-        for topic in self._looks.due(now):
-            inlet = next(inlet for inlet in inlets if inlet.topic == topic)
-            began = monotonic()
-            appeared: list[Publisher] = []
-            left: list[Publisher] = []
-            try:
-                appeared, left = self.publishers.update(
-                    topic, [info for info in inlet.publishers() if self._heard(inlet, info)])
-            except Exception as error:
-                self._say(f'graph {topic}', f'{topic}: its publishers are not known: {error!r}')
-            self._looks.looked(topic, began, monotonic())
-            self._ages.changed([seen.gid for seen in appeared], [gone.gid for gone in left], now)
-            if appeared or left:
-                self._tell('publishers_changed', self._sink.publishers_changed,
-                           topic, appeared, left, now)
+            self._matched_at = now + Looks.PAUSE
+            for subscription in self._subscriptions:
+                if subscription.matched():
+                    self._looks.changed(subscription.topic, now)
+        if now >= self._looks.next_at:
+            due = self._looks.due(now)
+            for subscription in self._subscriptions:
+                if subscription.topic in due:
+                    self._look(subscription, now)
+        self._watch_at = min(self._matched_at, self._looks.next_at)
 
-    def _heard(self, inlet: Inlet, info: Any) -> bool:
-        if why := inlet.unheard(info):
-            self._tell('unheard', self._sink.unheard,
-                       inlet.topic, info, inlet.type_name, why, monotonic())
+    def _look(self, subscription: Subscription, now: float) -> None:
+        """Look at a topic's publishers in the graph, and hand on what changed."""
+        topic = subscription.topic
+        began = monotonic()
+        appeared: list[Publisher] = []
+        left: list[Publisher] = []
+        try:
+            infos = [i for i in subscription.publishers() if self._compatible(subscription, i)]
+            appeared, left = self._publishers.update(topic, infos)
+        except Exception as error:
+            self._say(f'graph {topic}', f'{topic}: its publishers are not known: {error!r}')
+        self._looks.looked(topic, began, monotonic())
+        self._ages.changed([seen.gid for seen in appeared], [gone.gid for gone in left], now)
+        if appeared or left:
+            self._call(self._clients.publishers_changed, topic, appeared, left)
+
+    def _compatible(self, subscription: Subscription, info: TopicEndpointInfo) -> bool:
+        why = subscription.incompatibility(info)
+        if why:
+            self._call(
+                self._clients.incompatible,
+                subscription.topic, info, subscription.type_name, why, monotonic(),
+            )  # fmt: skip
         return not why
 
-    def _tell(self, what: str, callback: Callable[..., None], *arguments: Any) -> None:
+    def _call(self, method: Callable[..., None], *arguments: Any) -> None:
+        """Call one of the clients' methods that is called rarely."""
         try:
-            callback(*arguments)
+            method(*arguments)
         except Exception as error:
-            self._say(what, f'internal error in {what}: {error!r}')
+            self._internal_error(method.__name__, error)
+
+    def _internal_error(self, where: str, error: Exception) -> None:
+        """Report an exception of the clients, which ends nothing: receiving goes on."""
+        self._say(where, f'internal error in {where}: {error!r}')
 
     def _say(self, kind: str, text: str) -> None:
         """Report, but not the same kind over and over."""
-        now = monotonic()
-        if now >= self._reported.get(kind, now):
-            self._reported[kind] = now + REPORT_EVERY
+        if self._throttle.let_through(kind, monotonic()) is not None:
             # Receiving goes on, for the robot's sake, even where the log is broken.
             with suppress(Exception):
                 self._report(text)

@@ -1,14 +1,14 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What users see: log lines, the event log, ``~/sessions`` and ``/diagnostics``.
+The reporter: log lines, the event log, ``~/sessions`` and ``/diagnostics``.
 
-Runs on the executor's thread, off the hot path; a busy executor delays nothing but these.
+It runs on the executor's thread, off the hot path; a busy executor delays nothing but reports.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Hashable
 from dataclasses import replace
 from time import monotonic
@@ -19,23 +19,28 @@ from rclpy.clock_type import ClockType
 from rclpy.lifecycle import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
+from viam_session_bridge.bounds import DutyCycle, Throttle
 from viam_session_bridge.configuration.model import Configuration
 from viam_session_bridge.core.actions import SessionEnded, SessionStarted, TakenOver
 from viam_session_bridge.core.bridge import Event
 from viam_session_bridge.core.events import StopAcknowledged
-from viam_session_bridge.reporting.detectors import Diagnoses
+from viam_session_bridge.reporting.detectors import Detectors, place_of
 from viam_session_bridge.reporting.diagnostics import (
     diagnostic_statuses,
+    message_warning,
     session_statuses,
     StopLatency,
-    Wrong,
 )
-from viam_session_bridge.reporting.duty_cycle import DutyCycle
 from viam_session_bridge.reporting.event_log import EventLog
-from viam_session_bridge.reporting.log_text import about, tell
-from viam_session_bridge.reporting.looking import Ended, look
-from viam_session_bridge.reporting.overview import Overview
-from viam_session_bridge.reporting.throttle import Throttle
+from viam_session_bridge.reporting.log_text import log_line
+from viam_session_bridge.reporting.overview import (
+    ENDED_KEPT,
+    ended_row,
+    NOTHING,
+    Overview,
+    SessionRow,
+    snapshot,
+)
 from viam_session_bridge.ros.clients import Clients
 from viam_session_bridge.runtime import Runtime
 
@@ -43,9 +48,17 @@ PERIOD = 1.0  # s
 EVENTS_EVERY = 0.05  # s: each time costs the executor a millisecond, as much as a command in all
 REPLACED = 10  # messages a second of one topic from which on that is worth a warning
 
+PUBLISHING_SHARE = 0.05
+"""
+Share of the time that publishing ``~/sessions`` may take, which is due at each change.
+
+Some hundred sessions take milliseconds, in which Python runs nothing else. Where publishers of
+one base alternate every command is a change: the overview must not cost the commands their time.
+"""
+
 
 class Reporter:
-    """Reports on a shell, from when it is observed until it is closed."""
+    """Reports on a running bridge, from :meth:`observe` to :meth:`close`."""
 
     def __init__(self, node: Node, configuration: Configuration) -> None:
         """Open the event log (OSError where that cannot be done) and the publishers."""
@@ -53,15 +66,11 @@ class Reporter:
         self._log = EventLog(path, self._describe) if path else None
         self._node = node
         self._configuration = configuration
-        self._bases = {base.name: base for base in configuration.bases}
-        self._plaintext = frozenset(
-            machine.name for machine in configuration.machines if machine.is_plaintext_to_network
-        )
         self._runtime: Runtime | None = None
         self._clients: Clients | None = None
-        self._ended = Ended()
+        self._ended: deque[SessionRow] = deque(maxlen=ENDED_KEPT)
         self._throttle = Throttle()
-        self._diagnoses = Diagnoses(configuration, self._describe)
+        self._detectors = Detectors(configuration, self._describe)
         self._latencies: defaultdict[str, StopLatency] = defaultdict(StopLatency)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._sessions = node.create_publisher(DiagnosticArray, '~/sessions', latched)
@@ -71,27 +80,28 @@ class Reporter:
         # The node's own clock may be simulated, and stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(PERIOD, self._publish_all, clock=steady)
-        self._pace = DutyCycle()
+        self._publishing = DutyCycle(PUBLISHING_SHARE)
+        self._changed = False  # since the sessions were published
         self._later = node.create_timer(PERIOD, self._publish_changes, clock=steady)
         self._later.cancel()
         self._rested = node.create_timer(EVENTS_EVERY, self._end_rest, clock=steady)
         self._rested.cancel()
 
     def observe(self, runtime: Runtime, clients: Clients) -> None:
-        """Report on this shell."""
+        """Begin to report."""
         self._runtime, self._clients = runtime, clients
 
     def wake(self) -> None:
-        """Have the executor take the shell's events, now or after its rest; from any thread."""
+        """Have the executor take the bridge's events, now or after its rest; from any thread."""
         if not self._resting:
             self._woken.trigger()
 
     def overview(self) -> Overview:
         """Return the overview, with the sessions that ended last."""
         if self._runtime is None:
-            return Overview(False, 0.0, 0, [], [], [])
-        overview = self._runtime.look(lambda bridge, now: look(bridge, now, self._describe))
-        self._diagnoses.window = overview.window
+            return NOTHING
+        overview = self._runtime.look(lambda bridge, now: snapshot(bridge, now, self._describe))
+        self._detectors.window = overview.window
         return replace(overview, sessions=[*overview.sessions, *self._ended])
 
     def close(self) -> None:
@@ -110,7 +120,7 @@ class Reporter:
     def _end_rest(self) -> None:
         self._rested.cancel()
         self._resting = False
-        self._take_events()  # those of which nobody was woken
+        self._take_events()  # those that woke nobody
 
     def _take_events(self) -> None:
         if self._runtime is None:
@@ -124,40 +134,35 @@ class Reporter:
         for event in events:
             self._note(event)
             if isinstance(event, (SessionStarted, SessionEnded, TakenOver)):
-                self._pace.changed()
+                self._changed = True
         self._publish_changes()
 
     def _publish_changes(self) -> None:
-        """Publish the sessions if they changed, or have that done as soon as the pace allows."""
+        """Publish the sessions if they changed, now or as soon as the duty cycle allows."""
         self._later.cancel()
-        if not self._sessions.get_subscription_count():
+        if not self._changed or not self._sessions.get_subscription_count():
             return  # once a second will do for who comes later
-        wait = self._pace.wait(monotonic())
-        if wait:
+        if wait := self._publishing.wait(monotonic()):
             self._later.timer_period_ns = int(wait * 1e9)
             self._later.reset()
-        elif wait is not None:
+        else:
             self._publish_sessions()
 
     def _note(self, event: Event) -> None:
         if isinstance(event, StopAcknowledged):
             self._latencies[event.stop.base].add(event.at - event.stop.at)
         elif isinstance(event, SessionEnded):
-            self._ended.add(event, *self._describe(event.client))
-        told = None
-        if not self._diagnoses.covers(event):
-            told = tell(event, self._name, self._configuration)
-        if told is not None:
-            warning, line = told
-            if warning:
-                self._diagnoses.stand(event, line)
-            self._say(warning, line, (type(event), about(event)), event.at)
-        self._diagnoses.end(event)
-        recurs = self._diagnoses.recur(event)
-        if recurs is not None:
-            self._say(True, recurs, ('recurs', type(event)), event.at)
+            self._ended.append(ended_row(event, *self._describe(event.client)))
+        warning, line = False, None
+        if not self._detectors.covers(event):
+            warning, line = log_line(event, self._name, self._configuration) or (False, None)
+        if line is not None:
+            self._write(warning, line, (type(event), place_of(event)), event.at)
+        found = self._detectors.note(event, line if warning else None)
+        if found is not None:
+            self._write(True, found, ('found', type(event)), event.at)
 
-    def _say(self, warning: bool, text: str, kind: Hashable, now: float) -> None:
+    def _write(self, warning: bool, text: str, kind: Hashable, now: float) -> None:
         """Write a line to the log, but not many of a kind at once."""
         line = self._throttle.line(kind, text, now)
         if line is None:
@@ -169,52 +174,43 @@ class Reporter:
 
     def _publish_all(self) -> None:
         now = monotonic()
-        wanted = self._sessions.get_subscription_count() or self._pace.wait(now) is not None
+        wanted = self._sessions.get_subscription_count() or self._changed
         overview = self._publish_sessions() if wanted else self.overview()
-        for line in self._diagnoses.nameless.look(overview.sessions):
-            self._say(True, line, 'nameless', now)
-        known = [self._diagnoses.problems]
+        for line in self._detectors.unnamed_clients.find(overview.sessions, now):
+            self._write(True, line, 'unnamed client', now)
+        problems = [self._detectors.problems]
         counts = {'discarded_messages': overview.discarded}
-        losing: list[str] = []
-        old: list[str] = []
-        replacing: list[str] = []
+        warning = ''
         if self._clients is not None:
-            known.append(self._clients.problems)
-            losing = self._clients.losses.recent()
-            old = self._clients.old_messages.recent()
-            replacing = self._clients.replacements.recent(REPLACED)
-            counts['lost_messages'] = self._clients.losses.counts.total()
-            counts['replaced_messages'] = self._clients.replacements.counts.total()
-            counts['old_messages'] = self._clients.old_messages.counts.total()
+            problems.append(self._clients.problems)
+            losses, old = self._clients.losses, self._clients.old_messages
+            replacements = self._clients.replacements
+            # At each turn, read or not: it is about what came since the last.
+            warning = message_warning(losses.recent(), old.recent(), replacements.recent(REPLACED))
+            counts['lost_messages'] = losses.counts.total()
+            counts['replaced_messages'] = replacements.counts.total()
+            counts['old_messages'] = old.counts.total()
             counts['discarded_messages'] += self._clients.discards['messages']
             counts['discarded_times'] = self._clients.discards['times']
             for reason, count in self._clients.refused_heartbeats.items():
                 counts[f'refused_heartbeats_{reason}'] = count
         if not self._diagnostics.get_subscription_count():
             return  # messages of this size are what an idle bridge costs most
-        name = self._node.get_fully_qualified_name()
-        statuses = diagnostic_statuses(
-            name,
-            overview,
-            self._bases,
-            self._latencies,
-            counts,
-            self._plaintext,
-            losing,
-            old,
-            replacing,
-            lambda place: Wrong(
-                [line for problems in known for line in problems.lines(place, now)],
-                any(problems.has_error(place, now) for problems in known),
-            ),
-        )
-        self._diagnostics.publish(self._array(statuses))
+        self._diagnostics.publish(
+            self._array(
+                diagnostic_statuses(
+                    self._node.get_fully_qualified_name(), overview, self._configuration,
+                    self._latencies, counts, warning, problems, now,
+                )
+            )
+        )  # fmt: skip
 
     def _publish_sessions(self) -> Overview:
         began, overview = monotonic(), self.overview()
         name = self._node.get_fully_qualified_name()
         self._sessions.publish(self._array(session_statuses(name, overview.sessions)))
-        self._pace.published(began, monotonic())
+        self._changed = False
+        self._publishing.worked(began, monotonic())
         return overview
 
     def _array(self, statuses: list[object]) -> DiagnosticArray:

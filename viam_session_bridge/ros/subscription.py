@@ -1,10 +1,10 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Waiting for messages outside the executor, on a thread of one's own.
+Subscriptions and a wait set for a thread of one's own, outside the executor.
 
 The one module that leans on rclpy's less public parts: the wait set, a subscription's
-`handle.take_message` and its events, which `rclpy.wait_for_message` and the executors use as
+``handle.take_message`` and its events, which ``rclpy.wait_for_message`` and the executors use as
 well. It works with rclpy 7.1 (Jazzy) and 9.1 (Kilted).
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Any, cast, TYPE_CHECKING
 
 from rclpy.callback_groups import CallbackGroup
@@ -31,26 +32,41 @@ from rclpy.qos import (
     ReliabilityPolicy,
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.serialization import deserialize_message
 import rclpy.subscription
 
-from viam_session_bridge.ros.messages import reader_of
+from viam_session_bridge.ros.message_loss import MessageLoss
 
 if TYPE_CHECKING:
     from rclpy.node import Node
+    from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 DEPTH = 500
 """
-Messages that wait in a subscription, where `qos_overrides` say nothing else.
+Messages that wait in a subscription, where ``qos_overrides`` say nothing else.
 
 DDS has one queue for all publishers of a topic, and the oldest go first. One of 5 kHz fills this
 in 100 ms: for so long the receiving loop may lack a core, or Python's lock, and lose nobody's.
 """
+
+Taken = tuple[bytes, 'str | None', float]
+"""A serialized message, its publisher's GID, and when it was sent (s by its publisher's clock)."""
 
 
 def gids_available() -> bool:
     """Tell whether this rclpy names the publisher of a message (Kilted; Jazzy does not, R1)."""
     info = getattr(rclpy.subscription, 'MessageInfo', None)
     return 'publisher_gid' in getattr(info, '__annotations__', {})
+
+
+def gid_of(message_info: Mapping[str, Any]) -> str | None:
+    """
+    Return the hexadecimal GID of a message's publisher, the same as in the graph (R1).
+
+    None where rclpy gives none: Jazzy's message info has no such key.
+    """
+    gid = message_info.get('publisher_gid')
+    return bytes(gid['data']).hex() if gid else None
 
 
 def name_of(message_type: type) -> str:
@@ -71,22 +87,30 @@ class OutsideExecutor(CallbackGroup):
         pass
 
 
-class Inlet:
-    """One subscription of which messages are taken by hand."""
+class Subscription:
+    """A subscription whose messages are taken by hand."""
 
     def __init__(self, node: Node, message_type: type, topic: str) -> None:
         """
-        Subscribe, with `qos_overrides` parameters for the QoS.
+        Subscribe, with ``qos_overrides`` parameters for the QoS.
 
         :param topic: as configured; relative names and remappings are resolved here
         :raises RCLError: among others where the topic has another type (Fast DDS)
         """
-        self.asked = topic
+        self.given_topic = topic
         self.topic = node.resolve_topic_name(topic)
         self.message_type = message_type
         self.type_name = name_of(message_type)
-        self.read = reader_of(message_type)
-        """What reads its messages; see :func:`reader_of` for its errors."""
+        self.read = partial(deserialize_message, message_type=message_type)
+        """
+        Return a message that was taken.
+
+        Raises RCLError where it is not of the subscription's type, UnicodeDecodeError where a
+        text in it is not UTF-8.
+        """
+        self.lost = 0
+        """Messages that were lost since the caller last set this to 0."""
+        self._loss = MessageLoss()
         self._node = node
 
         # Best effort hears every publisher; a reliable subscription misses best-effort ones.
@@ -105,16 +129,23 @@ class Inlet:
             self._matches = _rclpy.EventHandle(
                 self._handle, QoSSubscriptionEventType.RCL_SUBSCRIPTION_MATCHED)
 
-    def take(self) -> tuple[bytes, Mapping[str, Any]] | None:
-        """Take the oldest waiting message, serialized, with its info; None: none waits."""
-        taken = self._handle.take_message(self.message_type, True)
-        return cast('tuple[bytes, Mapping[str, Any]] | None', taken)
+    def take(self) -> Taken | None:
+        """Take the oldest waiting message and count the lost ones before it; None: none waits."""
+        taken: Any = self._handle.take_message(self.message_type, True)
+        if taken is None:
+            return None
+        serialized, info = taken
+        gid, number = gid_of(info), info.get('publication_sequence_number')
+        # Without GIDs the publishers' numbers cannot be told apart (Jazzy).
+        if gid and number is not None:
+            self.lost += self._loss.before(gid, number)
+        return serialized, gid, 1e-9 * info['source_timestamp']
 
     def matched(self) -> bool:
         """
-        Tell whether publishers came or went since the last call; maybe, where rmw does not tell.
+        Tell whether publishers came or went since the last call; maybe, where rmw does not say.
 
-        Asked, in 0.5 us, not waited for: a wait set with an event for each topic takes six times
+        Polled, in 0.5 us, not waited for: a wait set with an event for each topic takes six times
         as long for each message.
         """
         if self._matches is None:
@@ -122,27 +153,27 @@ class Inlet:
         matches = self._matches.take_event()
         return bool(matches and (matches.total_count_change or matches.current_count_change))
 
-    def publishers(self) -> list[Any]:
+    def publishers(self) -> list[TopicEndpointInfo]:
         """
-        Return the graph's `TopicEndpointInfo` of all publishers, of other message types too.
+        Return what the graph shows of all publishers, of other message types too.
 
         Some 12 us and 25 us a publisher.
         """
-        # By the name before remapping: rclpy remaps what it is asked, whatever its docs say.
-        return list(self._node.get_publishers_info_by_topic(self.asked))
+        # By the name before remapping: rclpy remaps what it is given, whatever its docs say.
+        return list(self._node.get_publishers_info_by_topic(self.given_topic))
 
     def own_gid(self) -> str:
         """Return the hexadecimal GID of this node's subscription; '' where it is not clear."""
         node = self._node
         there = {
             bytes(info.endpoint_gid).hex()
-            for info in node.get_subscriptions_info_by_topic(self.asked)
+            for info in node.get_subscriptions_info_by_topic(self.given_topic)
             if (info.node_name, info.node_namespace) == (node.get_name(), node.get_namespace())
         }
         return there.pop() if len(there) == 1 else ''
 
-    def unheard(self, info: Any) -> str:
-        """Return why the publisher of a `TopicEndpointInfo` is not heard; empty: it is."""
+    def incompatibility(self, info: TopicEndpointInfo) -> str:
+        """Return why no message of a publisher comes through; empty: they do."""
         if info.topic_type != self.type_name:
             return f'it publishes {info.topic_type}, not {self.type_name}'
         # As subscribed by default every QoS is heard, and thousands are not compared in vain.
@@ -152,36 +183,35 @@ class Inlet:
         return f'QoS: {reason}' if compatibility == QoSCompatibility.ERROR else ''
 
     def destroy(self) -> None:
-        """Unsubscribe; while a wait set is entered, at the end of that."""
-        self._node.destroy_subscription(self._subscription)
-        if self._matches is not None:
+        """Unsubscribe, once; while a wait set is entered, at the end of that."""
+        if self._node.destroy_subscription(self._subscription) and self._matches is not None:
             self._matches.destroy_when_not_in_use()
 
 
-def subscribe(node: Node, wanted: Iterable[tuple[str, type]]) -> list[Inlet]:
+def subscribe(node: Node, wanted: Iterable[tuple[str, type]]) -> list[Subscription]:
     """
-    Create an inlet for each (topic, message type), or none at all.
+    Create a subscription for each (topic, message type), or none at all.
 
-    Names that resolve to one topic share the inlet; the rest is as in `Inlet`.
+    Names that resolve to one topic share it; the rest is as in ``Subscription``.
 
     :raises ValueError: two message types for one topic
     """
-    inlets: dict[str, Inlet] = {}
+    subscriptions: dict[str, Subscription] = {}
     try:
         for topic, message_type in wanted:
             resolved = node.resolve_topic_name(topic)
-            there = inlets.get(resolved)
+            there = subscriptions.get(resolved)
             if there is None:
-                inlets[resolved] = Inlet(node, message_type, topic)
+                subscriptions[resolved] = Subscription(node, message_type, topic)
             elif there.message_type is not message_type:
                 raise ValueError(
-                    f'topic {resolved} (from {there.asked!r} and {topic!r}) cannot carry both '
-                    f'{there.type_name} and {name_of(message_type)}: use two topics')
+                    f'topic {resolved} (from {there.given_topic!r} and {topic!r}) cannot carry '
+                    f'both {there.type_name} and {name_of(message_type)}: use two topics')
     except BaseException:
-        for inlet in inlets.values():
-            inlet.destroy()
+        for subscription in subscriptions.values():
+            subscription.destroy()
         raise
-    return list(inlets.values())
+    return list(subscriptions.values())
 
 
 class WaitSet:
@@ -189,64 +219,64 @@ class WaitSet:
     A wait set of one's own that is built once, as a context manager of the waiting thread.
 
     Entered, it keeps what it waits for from being destroyed under it, even by
-    `rclpy.shutdown()`.
+    ``rclpy.shutdown()``.
     """
 
-    def __init__(self, node: Node, inlets: Sequence[Inlet]) -> None:
+    def __init__(self, node: Node, subscriptions: Sequence[Subscription]) -> None:
         self._node = node
-        self._context = node.context
-        self._inlets = {inlet._handle.pointer: inlet for inlet in inlets}
-        self.ready: list[Inlet] = []
-        """Those of which a message waited after the last `wait`, in the order given."""
+        self._context = cast(Any, node.context)  # its handle is there while it runs
+        self._subscriptions = {one._handle.pointer: one for one in subscriptions}
         self._guard = node.create_guard_condition(_never, OutsideExecutor())
-        self._wait_set = _rclpy.WaitSet(len(inlets), 1, 0, 0, 0, 0, self._context_handle())
+        self._wait_set = _rclpy.WaitSet(len(subscriptions), 1, 0, 0, 0, 0, self._context.handle)
         self._context.on_shutdown(self.wake)
+        self.woken = False
+        """Whether the last ``wait`` was ended by ``wake``."""
         self._in_use = ExitStack()
 
     def __enter__(self) -> WaitSet:
         use = self._in_use.enter_context
-        use(self._context_handle())
+        use(self._context.handle)
         use(self._guard.handle)
-        for inlet in self._inlets.values():
-            use(inlet._handle)
-            if inlet._matches is not None:
-                use(inlet._matches)
+        for subscription in self._subscriptions.values():
+            use(subscription._handle)
+            if subscription._matches is not None:
+                use(subscription._matches)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._in_use.close()
 
-    def wait(self, timeout: float) -> bool:
+    def wait(self, timeout: float) -> Iterable[Subscription]:
         """
-        Wait for a message or `wake`, `timeout` seconds (0 or more) at most, and set `ready`.
+        Wait for a message or ``wake``, ``timeout`` seconds (0 or more) at most.
 
-        :return: whether `wake` was called, which a ROS context that shuts down does as well
+        A ROS context that shuts down wakes as well.
+
+        :return: those of which a message waits, in the order given
         """
         # rcl removes from the set what was not ready: it is filled anew, but not built anew.
         wait_set = self._wait_set
         wait_set.clear_entities()
         wait_set.add_guard_condition(self._guard.handle)
-        for inlet in self._inlets.values():
-            wait_set.add_subscription(inlet._handle)
+        for subscription in self._subscriptions.values():
+            wait_set.add_subscription(subscription._handle)
         wait_set.wait(int(max(timeout, 0.0) * 1e9))
-        self.ready = [self._inlets[ready] for ready in wait_set.get_ready_entities('subscription')]
-        return bool(wait_set.is_ready('guard_condition', 0))
+        self.woken = bool(wait_set.is_ready('guard_condition', 0))
+        ready = wait_set.get_ready_entities('subscription')
+        return map(self._subscriptions.__getitem__, ready)
 
     def wake(self) -> None:
-        """End the current or next `wait`; from any thread, and without effect after `destroy`."""
+        """End the current or next ``wait``; from any thread, without effect after ``destroy``."""
         with suppress(InvalidHandle):
             self._guard.trigger()
 
     def alive(self) -> bool:
         """Tell whether the ROS context still runs."""
-        return self._context.ok()
+        return bool(self._context.ok())
 
     def destroy(self) -> None:
         """Destroy the guard condition; while entered, at the end of that."""
         self._node.destroy_guard_condition(self._guard)
-
-    def _context_handle(self) -> Any:
-        return self._context.handle
 
 
 def _never(*_: object) -> None:

@@ -1,30 +1,42 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Whoever started the process and wants to hear of it: systemd, or another that speaks its protocol.
+The supervisor of the process: systemd, or another that speaks its protocol, sd_notify(3).
 
-One datagram each, to the socket that ``NOTIFY_SOCKET`` names (see sd_notify(3)).
+A notification is one datagram to the socket that ``NOTIFY_SOCKET`` names. A bridge that hangs
+sends none, and its supervisor ends it and starts it anew. Meanwhile its machine sessions lapse,
+and viam-server stops the bases (R12).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 import socket
+from typing import TYPE_CHECKING
 
-_PATIENCE = 1.0  # s, for a supervisor whose socket is full
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+
+if TYPE_CHECKING:
+    from viam_session_bridge.ros.node import BridgeNode
+
+_SEND_TIMEOUT = 1.0  # s, for a supervisor whose socket is full
+# Notifications in the time that the supervisor allows: two may be needed until the lapse clock has
+# come round, in the half of that time in which systemd expects one.
+_NOTIFICATIONS = 4
 
 
 class Supervisor:
-    """Is told when the bridge is ready, that it lives, and when it ends; there may be none."""
+    """Who is notified that the bridge is ready, alive, or about to end; there may be nobody."""
 
     def __init__(
         self, environment: MutableMapping[str, str], pid: int, warn: Callable[[str], object]
     ) -> None:
         """
-        Take from the environment what the supervisor says there: it is for no child process.
+        Take the supervisor's variables out of the environment: they are for no child process.
 
         :param pid: this process's
-        :param warn: is told of notifications that were lost
+        :param warn: called with a line about each notification that was lost
         """
         address = environment.pop('NOTIFY_SOCKET', '')
         watchdog = environment.pop('WATCHDOG_USEC', '')
@@ -33,28 +45,47 @@ class Supervisor:
         self._address = '\0' + address[1:] if address.startswith('@') else address
         self._warn = warn
         self.watchdog: float | None = None
-        """s without :meth:`lives` after which it ends the process; None: it does not watch."""
+        """s without ``lives`` after which it ends the process; None: it does not watch."""
         if address and watchdog.isdecimal() and int(watchdog) > 0 and watched == str(pid):
             self.watchdog = int(watchdog) * 1e-6
 
     def ready(self) -> None:
-        """Tell that the start is over."""
-        self._tell('READY=1')
+        """Notify it that the start is over."""
+        self._notify('READY=1')
 
     def lives(self) -> None:
-        """Tell that the bridge does its work."""
-        self._tell('WATCHDOG=1')
+        """Notify it that the bridge does its work."""
+        self._notify('WATCHDOG=1')
 
     def ends(self) -> None:
-        """Tell that the end has begun."""
-        self._tell('STOPPING=1')
+        """Notify it that the end has begun."""
+        self._notify('STOPPING=1')
 
-    def _tell(self, state: str) -> None:
+    def _notify(self, state: str) -> None:
         if not self._address:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
-                notifications.settimeout(_PATIENCE)
+                notifications.settimeout(_SEND_TIMEOUT)
                 notifications.sendto(state.encode(), self._address)
         except OSError as error:
             self._warn(f'NOTIFY_SOCKET: {state} was lost: {error}')
+
+
+def watch(node: BridgeNode, supervisor: Supervisor) -> None:
+    """
+    Notify the supervisor that the bridge lives, as long as its executor and its lapse clock do.
+
+    A timer of the executor checks whether the lapse clock came round since the last check.
+    Whichever of the two hangs or died, no notification goes out any more.
+    """
+    if supervisor.watchdog is None:
+        return
+
+    def check() -> None:
+        if node.came_round():
+            supervisor.lives()
+
+    # The node's own clock may be simulated, and stand still.
+    steady = Clock(clock_type=ClockType.STEADY_TIME)
+    node.create_timer(supervisor.watchdog / _NOTIFICATIONS, check, clock=steady)

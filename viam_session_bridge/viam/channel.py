@@ -17,12 +17,12 @@ from typing import Any
 
 import grpc
 
-from viam_session_bridge.configuration import limits
 from viam_session_bridge.configuration.model import (
     BaseConfiguration,
     MachineConfiguration,
     Transport,
 )
+from viam_session_bridge.configuration.table import HEARTBEAT_WINDOW
 from viam_session_bridge.core.requests import (
     Answer,
     Authenticate,
@@ -222,11 +222,11 @@ class Channel:
     def _result(self, response: Any) -> Answer:
         if isinstance(response, messages.START_SESSION.response):
             window = messages.to_seconds(response.heartbeat_window)
-            if not response.id or window not in limits.HEARTBEAT_WINDOW:
+            if not response.id or window not in HEARTBEAT_WINDOW:
                 return Answer(
                     Outcome.FAILED,
                     f'it started a session with id {response.id[:8]!r} and a window of {window} '
-                    f's, which must be {limits.HEARTBEAT_WINDOW} s: see that it is a viam-server',
+                    f's, which must be {HEARTBEAT_WINDOW} s: see that it is a viam-server',
                 )
             return Answer(Outcome.OK, sid=response.id, window=window)
         if isinstance(response, messages.GET_SESSIONS.response):

@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What logs, diagnostics and the event log are told of sessions, commands and stops, in full."""
+"""The events of sessions, commands and stops, in full: what logs and diagnostics are made of."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def rig() -> Rig:
 
 
 def the_stop(rig: Rig, timed_out: int = 0) -> Stop:
-    """Let the stop in flight be final a tenth of a second from now; return what is told of it."""
+    """Let the stop in flight be final a tenth of a second from now; return it."""
     rig.now += 0.1
     rig.answer(StopBase)
     (acknowledged,), (final,) = rig.events_of(StopAcknowledged)[-1:], rig.events_of(StopFinal)[-1:]
@@ -42,7 +42,7 @@ def the_stop(rig: Rig, timed_out: int = 0) -> Stop:
 # Sessions
 
 
-def test_an_ended_session_is_told_with_its_times_and_counters() -> None:
+def test_an_ended_session_is_reported_with_its_times_and_counters() -> None:
     rig = Rig()
     for rig.now in (1.0, 1.1):
         rig.drive('A')
@@ -69,7 +69,7 @@ def test_an_ended_session_is_told_with_its_times_and_counters() -> None:
 # Commands that fail, and the stops that follow (R10)
 
 
-def test_a_command_that_fails_is_told_with_the_machines_words(rig: Rig) -> None:
+def test_a_command_that_fails_is_reported_with_the_machines_words(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.now = 0.1
     rig.answer(Move, Outcome.FAILED)
@@ -77,7 +77,7 @@ def test_a_command_that_fails_is_told_with_the_machines_words(rig: Rig) -> None:
     assert the_stop(rig) == Stop('base', Cause.FAILED, 'A', 0.1, session=1)
 
 
-def test_one_that_waited_too_long_is_told_with_that() -> None:
+def test_one_that_waited_too_long_is_reported_with_that() -> None:
     rig = Rig(machines=[machine(call_timeout=5.0)])
     rig.drive('A')
     rig.command('A', 0.4)
@@ -95,7 +95,7 @@ def test_one_that_waited_too_long_is_told_with_that() -> None:
     ]
 
 
-def test_one_that_got_no_machine_session_is_told_with_the_machines_words() -> None:
+def test_one_that_got_no_machine_session_is_reported_with_the_machines_words() -> None:
     rig = Rig()
     rig.command('A')
     rig.now = 0.1
@@ -104,7 +104,7 @@ def test_one_that_got_no_machine_session_is_told_with_the_machines_words() -> No
     assert the_stop(rig) == Stop('base', Cause.NO_MACHINE_SESSION, 'A', 0.1, session=1)
 
 
-def test_three_timeouts_in_a_row_are_told_when_the_third_comes() -> None:
+def test_three_timeouts_in_a_row_are_reported_when_the_third_comes() -> None:
     rig = Rig()  # these are its first commands of all
     rig.command('A')
     rig.answer(StartSession)
@@ -119,12 +119,12 @@ def test_three_timeouts_in_a_row_are_told_when_the_third_comes() -> None:
 # Stops
 
 
-def test_a_lapse_is_told_with_the_session_and_its_last_sign_of_life(rig: Rig) -> None:
+def test_a_lapse_is_reported_with_the_session_and_its_last_sign_of_life(rig: Rig) -> None:
     rig.until(WINDOW)
     assert the_stop(rig) == Stop('base', Cause.LAPSE, 'A', WINDOW, session=1, sign=0.0)
 
 
-def test_a_stop_is_told_with_its_tries(rig: Rig) -> None:
+def test_a_stop_is_reported_with_its_tries(rig: Rig) -> None:
     rig.left('A')
     rig.answer(StopBase, Outcome.CUT)
     rig.until(0.05)
@@ -133,13 +133,13 @@ def test_a_stop_is_told_with_its_tries(rig: Rig) -> None:
     assert (acknowledged.tries, final.tries) == (2, 2)
 
 
-def test_an_error_is_not_told_as_an_acknowledgement(rig: Rig) -> None:
+def test_an_error_is_not_reported_as_an_acknowledgement(rig: Rig) -> None:
     rig.left('A')
     rig.answer(StopBase, Outcome.FAILED)
     assert rig.events_of(StopAcknowledged) == []
 
 
-def test_only_the_first_acknowledgement_is_told(rig: Rig) -> None:
+def test_only_the_first_acknowledgement_is_reported(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.left('A')
     rig.answer(StopBase)  # sent beside the command
@@ -148,7 +148,7 @@ def test_only_the_first_acknowledgement_is_told(rig: Rig) -> None:
     assert len(rig.events_of(StopAcknowledged)) == len(rig.events_of(StopFinal)) == 1
 
 
-def test_another_reason_to_stop_is_told_in_place_of_the_first(rig: Rig) -> None:
+def test_another_reason_to_stop_is_reported_in_place_of_the_first(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.answer(Move, Outcome.FAILED)
     rig.now = 0.01
@@ -169,7 +169,7 @@ def lose_one(rig: Rig) -> float:
     return rig.now + SETTLED_AFTER_PROBE
 
 
-def test_a_zero_beside_an_unanswered_command_is_told_as_a_stop(rig: Rig) -> None:
+def test_a_zero_beside_an_unanswered_command_is_reported_as_a_stop(rig: Rig) -> None:
     lose_one(rig)
     rig.drive('A', 0.1)
     rig.events.clear()
@@ -187,11 +187,11 @@ def test_a_stop_for_a_command_that_may_have_run_late_names_who_commanded(rig: Ri
     while rig.now < settled_at + WINDOW:
         rig.until(min(rig.now + 0.1, settled_at + WINDOW))
         rig.heartbeat('A')
-    event = the_stop(rig, timed_out=1)
-    assert event == Stop('base', Cause.OLDER, 'A', settled_at + WINDOW)
+    stop = the_stop(rig, timed_out=1)
+    assert stop == Stop('base', Cause.OLDER, 'A', settled_at + WINDOW)
 
 
-def test_that_a_command_timed_out_is_told_with_the_next_final_stop_alone(rig: Rig) -> None:
+def test_that_a_command_timed_out_is_reported_with_the_next_final_stop_alone(rig: Rig) -> None:
     settled_at = lose_one(rig)
     while rig.now < settled_at:
         rig.until(min(rig.now + 0.05, settled_at))
@@ -202,7 +202,7 @@ def test_that_a_command_timed_out_is_told_with_the_next_final_stop_alone(rig: Ri
     assert [final.timed_out for final in rig.events_of(StopFinal)] == [1, 0]
 
 
-def test_a_mistake_that_is_repeated_is_told_as_one_stop(rig: Rig) -> None:
+def test_a_mistake_that_is_repeated_is_one_stop(rig: Rig) -> None:
     rig.acknowledge()
     rig.command('A', NAN)
     for _ in range(100):

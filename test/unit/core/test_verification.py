@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an answer to ``IsMoving`` means, asked of the class itself (R16, R20)."""
+"""What an answer to ``IsMoving`` means, asked of the class itself (R20)."""
 
 from __future__ import annotations
 

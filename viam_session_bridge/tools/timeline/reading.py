@@ -18,15 +18,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from viam_session_bridge.core.actions import Action, Forward
-from viam_session_bridge.core.events import MachineEvent
-from viam_session_bridge.reporting.event_log import LogClosed, Logged, LogOpened, name_of
+from viam_session_bridge.reporting.event_log import EVENT_NAMES, Logged
 
-KINDS: dict[str, type[Logged]] = {
-    name_of(kind): kind
-    for kind in (*get_args(Action), *get_args(MachineEvent), LogOpened, LogClosed)
-    if kind is not Forward
-}
+KINDS: dict[str, type[Logged]] = {name: kind for kind, name in EVENT_NAMES.items()}
 _ABOUT = ('node', 'topic')
 _LATEST = 1e10  # s; beyond it is no time of any clock
 

@@ -35,7 +35,7 @@ from viam_session_bridge.core.events import (
     StopTimedOut,
     Unsupervised,
 )
-from viam_session_bridge.reporting.log_text import tell
+from viam_session_bridge.reporting.log_text import log_line
 from viam_session_bridge.tools.timeline.lanes import Sign
 
 WHY = {
@@ -102,7 +102,7 @@ def told(event: Event, time: float, name: Callable[[str], str]) -> str:
     """Return what the bridge's own log says of an event, and when."""
     if isinstance(event, AtRest):
         return f'{clock(time)} {event.base}: it stands still'
-    line = tell(event, name, None)  # the parameters are not in the log
+    line = log_line(event, name, None)  # the parameters are not in the log
     return f'{clock(time)} {line[1] if line else type(event).__name__}'
 
 
