@@ -164,6 +164,23 @@ def test_a_rule_is_kept_in_one_module_and_tested_in_files_that_name_it(rule: str
         assert names(path, rule), f'the docstring of {path} does not name {rule}'
 
 
+def test_what_the_model_of_the_stop_protocol_stands_for_is_in_the_code() -> None:
+    page = Page(ROOT / 'docs' / 'model' / 'README.md')
+    (column,) = [table.column('code') for table in page.tables if 'code' in table.header]
+    paths = [*(PACKAGE / 'core').glob('*.py'), PACKAGE / 'runtime.py']
+    code = {name for path in paths for name in re.findall(r'\w+', path.read_text())}
+    named = {part for cell in column for one in codes(cell) for part in one.split('.')}
+    assert len(named) > 30
+    assert named <= code
+
+
+def test_the_page_says_how_many_messages_a_subscription_keeps() -> None:
+    pytest.importorskip('rclpy', reason='needs ROS 2')
+    from viam_session_bridge.ros.subscription import DEPTH
+
+    assert f'keep last {DEPTH}:' in Page(ROOT / 'docs' / 'reference' / 'interface.md').prose
+
+
 def test_every_file_of_the_rules_tests_is_in_the_map() -> None:
     mapped = {test for _, tests in kept_rules().values() for test in tests}
     files = (ROOT / 'test' / 'rules').glob('test_r*.py')

@@ -83,6 +83,10 @@ def test_one_question_serves_all_bases_whose_commands_it_came_after() -> None:
     assert probe.due_at() == 3.0
 
 
+def test_a_machine_without_bases_is_never_asked() -> None:
+    assert Probe([]).due_at() == NEVER
+
+
 @pytest.mark.parametrize('outcome', [Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CUT])
 def test_without_an_answer_it_is_asked_again_after_a_pause_that_doubles(outcome: Outcome) -> None:
     probe = Probe([unresolved(1.0)])
