@@ -72,7 +72,7 @@ class Wheels:
         turning = dict.fromkeys(self._movers, False)
         changes: list[tuple[float, bool]] = []
         for entry in self._server.record.calls():
-            if entry.base in turning and entry.takes_effect and entry.call != 'is_moving':
+            if entry.base in turning and entry.takes_effect:
                 turning[entry.base] = entry.is_motion
                 moving = any(turning.values())
                 if moving != bool(changes and changes[-1][1]):

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 import threading
-from typing import Any
 
 from campaigns.differential.expected import Effect, STOP
 from campaigns.differential.script import Kind
 from support.bounds import EARLY, LATE
+from support.record import Entry, entry_of
 from support.tail import Tail
 
 _OVERTAKEN = 0.05
@@ -45,18 +45,19 @@ class Tape:
         """Return what took effect on a base between two times."""
         with self._lock:
             for line in self._tail.new():
-                if line['phase'] == 'end' and 'error' not in line:
-                    self._add(line)
+                self._add(entry_of(line))
             return [one for one in self._of[base] if start <= one.at < end]
 
-    def _add(self, line: dict[str, Any]) -> None:
-        if line['call'] == 'stop':
-            one = RecordedEffect(STOP, line['t'], line.get('cause') == 'session')
-        elif line['call'] == 'set_velocity':
-            one = RecordedEffect(round(line['linear'][1]), line['t'])
+    def _add(self, entry: Entry) -> None:
+        if not entry.takes_effect:
+            return
+        if entry.call == 'stop':
+            one = RecordedEffect(STOP, entry.t, entry.cause == 'session')
+        elif entry.linear is not None:
+            one = RecordedEffect(round(entry.linear[1]), entry.t)
         else:
             return
-        self._of[line['base']].append(one)
+        self._of[entry.base].append(one)
 
 
 @dataclass
