@@ -29,7 +29,7 @@ def test_notifications_arrive_in_order(tmp_path: Path, abstract: bool) -> None:
         told.lives()
         told.ends()
         notifications.wait(ENDS)
-    assert notifications.said() == [READY, LIVES, ENDS]
+    assert notifications.texts() == [READY, LIVES, ENDS]
 
 
 @pytest.mark.parametrize(

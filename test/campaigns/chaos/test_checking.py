@@ -276,4 +276,4 @@ def test_a_seed_draws_the_same_faults_again_and_all_kinds_come() -> None:
     assert len(faults) == 500
     assert {fault.kind for fault in faults} == {*KINDS}
     for step in steps:
-        assert len({fault.place for fault in step.faults}) == len(step.faults)
+        assert len({fault.target for fault in step.faults}) == len(step.faults)

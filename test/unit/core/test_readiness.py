@@ -27,14 +27,14 @@ WRONG_KEY = Answer(Outcome.UNAUTHENTICATED, 'wrong key')
 class Bench:
     def __init__(self, authenticates: bool = True) -> None:
         self.now = 0.0
-        self.outbox = RequestQueue('main', 0.25)
+        self.queue = RequestQueue('main', 0.25)
         self.events: list[MachineEvent] = []
-        self.connection = Readiness('main', authenticates, self.outbox, self.events)
+        self.connection = Readiness('main', authenticates, self.queue, self.events)
 
     def asked(self) -> list[Call]:
         """Return what is asked now."""
         self.connection.ask(self.now)
-        return self.outbox.take()
+        return self.queue.take()
 
     def until(self, when: float) -> list[tuple[float, Call]]:
         """Ask whenever something is due; return what was asked, and when."""
@@ -56,14 +56,14 @@ class Bench:
 
     def refused(self, detail: str = 'no such token') -> None:
         """Have a call of the machine refused that is handed over now."""
-        number = self.outbox.call(ListBases())
-        self.outbox.take()
+        number = self.queue.call(ListBases())
+        self.queue.take()
         self.connection.refused(number, detail, self.now, of_base=False)
 
     def base_refused(self) -> list[Call]:
         """Have a call of a base refused that is handed over now; return what is asked then."""
-        number = self.outbox.call(StopBase('base'))
-        self.outbox.take()
+        number = self.queue.call(StopBase('base'))
+        self.queue.take()
         self.connection.refused(number, 'of the base', self.now, of_base=True)
         return self.asked()
 
@@ -157,10 +157,10 @@ def test_a_call_that_was_not_let_in_leads_to_a_new_token() -> None:
 def test_a_call_that_went_with_the_old_token_says_nothing_about_the_new_one() -> None:
     bench = Bench()
     bench.let_in()
-    before = bench.outbox.call(ListBases())
+    before = bench.queue.call(ListBases())
     bench.refused()
     (authenticate,) = bench.asked()
-    beside = bench.outbox.call(ListBases())
+    beside = bench.queue.call(ListBases())
     bench.connection.authenticated(authenticate.number, OK, bench.now)
     for number in (before, beside):
         bench.connection.refused(number, 'no such token', bench.now, of_base=False)
@@ -215,8 +215,8 @@ def test_a_machine_that_refuses_its_own_tokens_is_asked_ever_more_slowly() -> No
     assert tries == pytest.approx(
         [0.0, 0.0, 0.05, 0.15, 0.35, 0.75, 1.55, 3.15, 6.35, 12.75, 22.75]
     )
-    (told,) = bench.events
-    assert told == AccessRefused('main', 'no such token', tries[6])
+    (event,) = bench.events
+    assert event == AccessRefused('main', 'no such token', tries[6])
     # One that was good for a while is replaced at once again.
     bench.authenticate()
     bench.now += 10.0
@@ -235,9 +235,7 @@ def test_a_wrong_key_is_tried_again_ever_more_slowly_and_told_once_a_minute() ->
         bench.now = bench.connection.next_deadline()
     assert tries == [0.0, 1.0, 3.0, 7.0, 15.0, 25.0, 35.0, 45.0, 55.0, 65.0]
     assert not bench.connection.ready
-    assert bench.events == [
-        AccessRefused('main', 'wrong key', at) for at in (0.0, 65.0)
-    ]
+    assert bench.events == [AccessRefused('main', 'wrong key', at) for at in (0.0, 65.0)]
 
 
 def test_without_credentials_a_refusal_is_told_and_nothing_asked() -> None:

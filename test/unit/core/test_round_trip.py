@@ -38,14 +38,14 @@ OK = Answer(Outcome.OK)
 class Bench:
     def __init__(self) -> None:
         self.now = 100.0
-        self.outbox = RequestQueue('main', CALL_TIMEOUT)
+        self.queue = RequestQueue('main', CALL_TIMEOUT)
         self.events: list[MachineEvent] = []
-        self.round_trip = RoundTrip('main', self.outbox, self.events)
+        self.round_trip = RoundTrip('main', self.queue, self.events)
 
     def asked(self) -> list[Request]:
         """Return what is asked now."""
         self.round_trip.ask(self.now)
-        return [call.request for call in self.outbox.take()]
+        return [call.request for call in self.queue.take()]
 
     def ended(self, *ends: tuple[Request, Answer]) -> list[Request]:
         """Have calls end now; return what is asked then."""
@@ -73,7 +73,7 @@ def test_three_timeouts_in_a_row_have_a_call_with_more_time_measured() -> None:
     assert bench.ended((START, TIMED_OUT), (MOVE, TIMED_OUT)) == []
     bench.round_trip.call_ended(BEAT, TIMED_OUT, bench.now)
     bench.round_trip.ask(bench.now)
-    (call,) = bench.outbox.take()
+    (call,) = bench.queue.take()
     assert (call.request, call.timeout) == (GetSessions(Purpose.ROUND_TRIP), ANSWERED_WITHIN)
 
 
@@ -177,6 +177,6 @@ def test_session_starts_that_time_out_on_a_slow_link_are_told_as_that() -> None:
         rig.acknowledge()
     rig.now += 1.0
     rig.answer(GetSessions)
-    (told,) = rig.told(CallsTakeLonger)
-    assert told.round_trip is not None
-    assert told.round_trip >= 1.0
+    (event,) = rig.events_of(CallsTakeLonger)
+    assert event.round_trip is not None
+    assert event.round_trip >= 1.0

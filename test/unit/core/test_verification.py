@@ -116,9 +116,7 @@ def test_a_question_that_fails_again_after_one_that_did_not_is_reported_again() 
     fails = Answer(Outcome.FAILED, 'UNKNOWN: no encoder')
     for now, answer in ((0.1, fails), (1.1, fails), (2.1, STANDS), (3.1, fails)):
         questions.answer(now, answer)
-    assert questions.events == [
-        MotionUnknown('base', fails.detail, now) for now in (0.1, 3.1)
-    ]
+    assert questions.events == [MotionUnknown('base', fails.detail, now) for now in (0.1, 3.1)]
 
 
 def test_where_nobody_says_who_is_there_the_base_is_asked_again_a_second_later() -> None:
