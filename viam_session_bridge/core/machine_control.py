@@ -104,8 +104,9 @@ class MachineControl:
         self._queue = RequestQueue(machine, call_timeout)
         self._limit = ConcurrencyLimit()
         self._readiness = Readiness(machine, authenticates, self._queue, self.events)
-        self._dead_peer = DeadPeerDetector()
-        self._probe = Probe([control.stops.unresolved for control in self.bases.values()])
+        self._dead_peer = DeadPeerDetector(self._queue)
+        unresolved = [control.stops.unresolved for control in self.bases.values()]
+        self._probe = Probe(unresolved, self._queue)
         self._verification = Verification(self._queue, self.sessions, self.events)
         self._machine_stops = MachineStops(
             machine,
@@ -265,8 +266,7 @@ class MachineControl:
                     number, request.purpose, request.about, answer, now
                 )
         elif isinstance(request, Reach):
-            if self._dead_peer.question_ended(answer.outcome.answered, now):
-                self._queue.call(Redial())
+            self._dead_peer.question_ended(answer.outcome.answered, now)
         elif isinstance(request, (ListBases, GetMachineStatus)):
             self.events += self._missing_bases.listed(number, answer, now)
         elif isinstance(request, Diagnose):
@@ -369,22 +369,15 @@ class MachineControl:
         """Ask what is due; how often is up to whoever asks."""
         # Not where no Stop could follow on a new connection: the exit waits for this one (R19).
         is_open = any(control.stops.open for control in self.bases.values())
-        self._dead_peer.watch(self.ready and self._further_stops and is_open, now)
-        if self._dead_peer.question_due(now):
-            self._dead_peer.asked()
-            self._queue.call(Reach())
-        if self._probe.due_at() <= now:
-            self._probe.sent(now)
-            self._queue.call(GetSessions())
-        asking = (self._readiness, self._verification, self._machine_stops, self._missing_bases)
-        for one in asking:
-            one.ask(now)
-        self._round_trip.ask(now)
         self._ask_at = min(
-            self._dead_peer.next_deadline(),
-            self._probe.due_at(),
-            *(one.next_deadline() for one in asking),
+            self._dead_peer.ask(self.ready and self._further_stops and is_open, now),
+            self._probe.ask(now),
+            self._readiness.ask(now),
+            self._verification.ask(now),
+            self._machine_stops.ask(now),
+            self._missing_bases.ask(now),
         )
+        self._round_trip.ask(now)
 
     # Answers
 

@@ -113,17 +113,14 @@ class Readiness:
                 self._report_refusal(detail, now)
             self._void_pause = min(max(2 * self._void_pause, SHORTEST_PAUSE), LONGEST_PAUSE)
 
-    def ask(self, now: float) -> None:
-        """Ask for what is due."""
+    def ask(self, now: float) -> float:
+        """Ask for what is due; return when to call this next."""
         if self._authenticate_at <= now:
             self._authenticate_at = NEVER
             self._authentication = self._queue.call(Authenticate(), AUTHENTICATION_TIMEOUT)
         if not self._is_diagnosed and self._diagnose_at <= now:
             self._diagnose_at, self._is_diagnosed = NEVER, True
             self._queue.call(Diagnose(), DIAGNOSIS_TIMEOUT)
-
-    def next_deadline(self) -> float:
-        """Return when to :meth:`ask` next."""
         return min(self._authenticate_at, NEVER if self._is_diagnosed else self._diagnose_at)
 
     def diagnosed(self, answer: Answer, now: float) -> None:
