@@ -84,18 +84,7 @@ class Bridge:
             for topic in (*base.command_topics, *base.stamped_command_topics):
                 self._by_topic.setdefault(topic, []).append(base)
         self.machines = {
-            machine.name: MachineControl(
-                machine.name,
-                [base.name for base in configuration.bases if base.machine == machine.name],
-                window=window,
-                call_timeout=machine.call_timeout,
-                stop_timeout=configuration.stop_timeout,
-                max_sessions=machine.max_sessions,
-                allow_unsupervised=machine.allow_unsupervised,
-                authenticates=machine.authenticates,
-                stop_policy=configuration.stop_policy,
-                random=random,
-            )
+            machine.name: MachineControl(machine, configuration, random)
             for machine in configuration.machines
         }
         self._shutdown_order = ShutdownOrder(

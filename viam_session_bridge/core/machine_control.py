@@ -17,7 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from viam_session_bridge.configuration.model import StopPolicy
+from viam_session_bridge.configuration.model import (
+    Configuration,
+    MachineConfiguration,
+    StopPolicy,
+)
 from viam_session_bridge.core.actions import Cause, Forward, Refusal, Stop
 from viam_session_bridge.core.base_control import BaseControl, Command
 from viam_session_bridge.core.concurrency_limit import ConcurrencyLimit
@@ -62,63 +66,41 @@ class MachineControl:
 
     def __init__(
         self,
-        machine: str,
-        bases: Iterable[str],
-        *,
-        window: float,
-        call_timeout: float,
-        stop_timeout: float = 2.0,
-        max_sessions: int = 256,
-        allow_unsupervised: bool = False,
-        authenticates: bool = False,
-        stop_policy: StopPolicy = StopPolicy.BRIDGE,
+        machine: MachineConfiguration,
+        configuration: Configuration,
         random: Callable[[], float] = lambda: 0.5,
     ) -> None:
-        """
-        Start with a channel that is not ready.
-
-        :param window: s, the bridge's ``heartbeat_window``
-        :param call_timeout: s, the deadline of every call but Stop
-        :param stop_timeout: s, the first deadline of a Stop
-        :param random: a number from 0 to 1, see :class:`StopControl`
-        """
-        self.machine = machine
+        """Start with a channel that is not ready; ``random``: see :class:`StopControl`."""
+        self.machine = machine.name
         self.ready = False
         self.due_at = NEVER  # when to tick and drain
         self.events: list[MachineEvent] = []  # for the bridge to take
-        machine_stops = stop_policy is StopPolicy.MACHINE
+        events, name = self.events, machine.name
+        machine_stops = configuration.stop_policy is StopPolicy.MACHINE
         self.bases = {
-            base: BaseControl(
-                base,
-                window,
-                stop_timeout,
-                self.events,
+            base.name: BaseControl(
+                base.name,
+                configuration.heartbeat_window,
+                configuration.stop_timeout,
+                events,
                 leaves_displaced=machine_stops,
                 random=random,
             )
-            for base in bases
+            for base in configuration.bases
+            if base.machine == name
         }
-        self.sessions = (SignedSessions if machine_stops else MachineSessions)(
-            machine, max_sessions, call_timeout, allow_unsupervised, self.events
-        )
-        self._queue = RequestQueue(machine, call_timeout)
+        self.sessions = (SignedSessions if machine_stops else MachineSessions)(machine, events)
+        self._queue = queue = RequestQueue(name, machine.call_timeout)
         self._limit = ConcurrencyLimit()
-        self._readiness = Readiness(machine, authenticates, self._queue, self.events)
-        self._dead_peer = DeadPeerDetector(self._queue)
-        unresolved = [control.stops.unresolved for control in self.bases.values()]
-        self._probe = Probe(unresolved, self._queue)
-        self._verification = Verification(self._queue, self.sessions, self.events)
+        self._readiness = Readiness(machine, queue, events)
+        self._dead_peer = DeadPeerDetector(queue)
+        self._probe = Probe([base.stops.unresolved for base in self.bases.values()], queue)
+        self._verification = Verification(queue, self.sessions, events)
         self._machine_stops = MachineStops(
-            machine,
-            machine_stops,
-            self.bases,
-            self._queue,
-            self.sessions,
-            self._verification,
-            self.events,
+            name, machine_stops, self.bases, queue, self.sessions, self._verification, events
         )
-        self._missing_bases = MissingBases(self._queue)
-        self._round_trip = RoundTrip(machine, self._queue, self.events)
+        self._missing_bases = MissingBases(queue)
+        self._round_trip = RoundTrip(name, queue, events)
         self._further_stops = True  # False in the last moments before the exit (R19)
         self._ask_at = NEVER  # when to look what is to be asked
 

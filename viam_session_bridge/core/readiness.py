@@ -13,6 +13,7 @@ are named by numbers; the token itself never comes here.
 
 from __future__ import annotations
 
+from viam_session_bridge.configuration.model import MachineConfiguration
 from viam_session_bridge.core.events import AccessRefused, MachineAbsent, MachineEvent
 from viam_session_bridge.core.requests import (
     Answer,
@@ -38,20 +39,15 @@ class Readiness:
     """The connection to one machine, and its access token."""
 
     def __init__(
-        self, machine: str, authenticates: bool, queue: RequestQueue, events: list[MachineEvent]
+        self, machine: MachineConfiguration, queue: RequestQueue, events: list[MachineEvent]
     ) -> None:
-        """
-        Start disconnected.
-
-        :param authenticates: whether there are credentials for it
-        :param events: where to add what happens
-        """
+        """Start disconnected; what happens is added to ``events``."""
         self._events = events
-        self._machine = machine
-        self._authenticates = authenticates
+        self._machine = machine.name
+        self._authenticates = machine.authenticates
         self._queue = queue
         self._connected = False
-        self._granted = not authenticates
+        self._granted = not machine.authenticates
         self._authenticate_at = NEVER
         self._authentication: int | None = None
         self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)  # after an answer that was no token

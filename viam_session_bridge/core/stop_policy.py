@@ -25,8 +25,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from viam_session_bridge.configuration.model import MachineConfiguration
 from viam_session_bridge.core.actions import Cause, Stop
 from viam_session_bridge.core.base_control import BaseControl
 from viam_session_bridge.core.events import (
@@ -57,9 +57,9 @@ REPORTED_AGAIN = 30.0  # s: others may begin to drive at any time
 class SignedSessions(MachineSessions):
     """Machine sessions that are heartbeated by their clients' signs of life alone."""
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, machine: MachineConfiguration, events: list[MachineEvent]) -> None:
         """Start without any; see :class:`MachineSessions`."""
-        super().__init__(*args)
+        super().__init__(machine, events)
         self._signed: dict[int, float] = {}  # when, by client session: to be heartbeated now
 
     def signed(self, session: int, now: float) -> None:
