@@ -36,7 +36,7 @@ setup(
     license='Apache-2.0',
     extras_require={
         'test': ['pytest', 'pytest-timeout', 'hypothesis', 'cryptography'],
-        'tools': ['matplotlib'],
+        'tools': ['matplotlib', 'rich'],
         'webrtc': ['viam-sdk'],
     },
     entry_points={

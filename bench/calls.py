@@ -132,7 +132,7 @@ def main() -> None:
             time.sleep(0.05)
         of_command = trace.take()
         main_thread = threading.current_thread().name
-        rest = []
+        rest: list[tuple[str, str, str]] = []
         give_up_at = time.monotonic() + PATIENCE
         while not any(name == 'answered' for _, _, name in rest) and time.monotonic() < give_up_at:
             time.sleep(WINDOW)

@@ -16,52 +16,25 @@ from typing import Any
 
 from bench import shared_memory
 from bench.tail import Tail
+from viam_session_bridge.tools import processes
 
 ROOT = Path(__file__).resolve().parents[1]
 ANNOUNCED = ROOT / 'test' / 'support' / 'fastdds.xml'
-DOMAINS = range(90, 102)
 CALL_TIMEOUT, MAX_SESSIONS = 0.25, 256  # s; the parameters' defaults
 _START = 60.0  # s, of a process on a busy machine
 _END = 10.0  # s
 
 
-class Process:
-    """A Python module that runs as a process, its errors in a log file."""
+class Process(processes.Process):
+    """A process that reads lines on its stdin and writes lines to its stdout."""
 
-    def __init__(self, log: Path, environment: Mapping[str, str], *arguments: str) -> None:
-        """Start `python -m ARGUMENTS`."""
-        self._log = log
+    failure = RuntimeError
+
+    def __init__(self, directory: Path, name: str, environment: Mapping[str, str]) -> None:
+        """Prepare it."""
+        super().__init__(directory, name, environment)
         self.left_behind: set[Path] = set()
         """The locks of the shared memory that it had when it was killed."""
-        with log.open('ab') as errors:
-            self._popen = subprocess.Popen(
-                [sys.executable, '-m', *arguments],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                bufsize=1,
-            )
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._popen.pid
-
-    def say(self, line: str) -> None:
-        """Write a line to its stdin."""
-        assert self._popen.stdin
-        self._popen.stdin.write(f'{line}\n')
-
-    def hear(self, word: str) -> str:
-        """Return its next line of stdout that has the word; RuntimeError where it ends before."""
-        assert self._popen.stdout
-        for line in self._popen.stdout:
-            if word in line:
-                return line
-        raise RuntimeError(f'{self._log.name} ended: {self._log.read_text()[-2000:]}')
 
     def cpu(self) -> float:
         """Return the CPU seconds that the process used so far."""
@@ -69,88 +42,70 @@ class Process:
         # finer than the ticks of /proc/PID/stat.
         return time.clock_gettime((~self.pid << 3) | 2)
 
-    def running(self) -> bool:
-        """Return whether the process has not ended."""
-        return self._popen.poll() is None
-
     def kill(self) -> None:
         """End the process at once; its shared memory stays until :meth:`Workbench.tidy`."""
-        self.left_behind = shared_memory.segment_locks(self.pid)
-        self._popen.kill()
-        self._reap()
+        if self.running:
+            self.left_behind = shared_memory.segment_locks(self.pid)
+        super().kill()
 
     def leave(self) -> None:
         """End a process that ends with its stdin."""
-        assert self._popen.stdin
-        self._popen.stdin.close()
-        self._popen.wait(_END)
-        self._reap()
-
-    def interrupt(self) -> None:
-        """End the process in an orderly way, or at once where that fails."""
-        self._popen.send_signal(signal.SIGINT)
-        try:
-            self._popen.wait(_END)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-        self._reap()
-
-    def _reap(self) -> None:
-        self._popen.wait()
-        for pipe in (self._popen.stdin, self._popen.stdout):
-            assert pipe
-            pipe.close()
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.wait_exit(_END)
+        self.kill()
 
 
-class Workbench:
+class Workbench(processes.Processes):
     """A scratch directory, a ROS domain and the processes in them."""
 
     def __init__(self, domain: int | None = None) -> None:
         """Choose a domain where none is given."""
         self._scratch = tempfile.TemporaryDirectory(prefix='bench-')
         self.path = Path(self._scratch.name)
-        self._processes: list[Process] = []
-        self._environment = {
-            **os.environ,
-            'ROS_DOMAIN_ID': str(domain or DOMAINS[os.getpid() % len(DOMAINS)]),
-            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        environment = {
+            **processes.free_domain(),
             'ROS_LOG_DIR': str(self.path / 'ros'),
             'PYTHONUNBUFFERED': '1',
         }
+        if domain is not None:
+            environment['ROS_DOMAIN_ID'] = str(domain)
         if 'ROS_DISTRO' not in os.environ:
-            self._environment['RMW_IMPLEMENTATION'] = 'rmw_fastrtps_cpp'
+            environment['RMW_IMPLEMENTATION'] = 'rmw_fastrtps_cpp'
+        super().__init__(self.path, environment)
 
     def __enter__(self) -> Workbench:
         """Make SIGTERM end the processes too."""
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         """End all processes, the last first."""
-        for process in reversed(self._processes):
-            if process.running():
-                process.interrupt()
+        super().__exit__(*error)
         self.tidy()
         self._scratch.cleanup()
 
     def tidy(self) -> None:
         """Remove what killed processes left in /dev/shm."""
-        for process in self._processes:
-            shared_memory.remove(process.left_behind)
-            process.left_behind = set()
+        for process in self.started:
+            if isinstance(process, Process):
+                shared_memory.remove(process.left_behind)
+                process.left_behind = set()
 
-    def start(self, name: str, *arguments: str, announced: bool = True) -> Process:
+    def start(
+        self, name: str, *arguments: str, announced: bool = True, checkout: Path = ROOT
+    ) -> Process:
         """
         Start `python -m ARGUMENTS`; its errors go to NAME.log.
 
         :param announced: several times a second, not every three: found sooner, and else the same
+        :param checkout: the project's directory whose modules it runs
         """
-        environment = {**self._environment}
+        environment = {**self.environment}
         if announced:
             environment['FASTDDS_DEFAULT_PROFILES_FILE'] = str(ANNOUNCED)
-        process = Process(self.path / f'{name}.log', environment, *arguments)
-        self._processes.append(process)
-        return process
+        process = Process(self.path, name, environment)
+        return self.add(process, *arguments, stdout=subprocess.PIPE, cwd=checkout)
 
     def spawn_bridge(
         self,
@@ -160,12 +115,14 @@ class Workbench:
         name: str = 'bridge',
         call_timeout: float = CALL_TIMEOUT,
         max_sessions: int = MAX_SESSIONS,
+        checkout: Path = ROOT,
     ) -> tuple[Process, Path]:
         """
         Start a bridge without waiting for it, and return it with its event log.
 
         :param bases: the address of the machine of each base; its topic is /BASE/cmd_vel
         :param name: where there are several; only the first one's node has its usual name
+        :param checkout: the project's directory whose bridge it is
         """
         log = self.path / f'{name}.events.jsonl'
         addresses = dict.fromkeys(bases.values())
@@ -189,7 +146,7 @@ class Workbench:
             options += ['-r', f'__node:={name}']
         # As users start it: it chooses its way through the middleware by itself.
         process = self.start(
-            name, 'viam_session_bridge', '--ros-args', *options, announced=False
+            name, 'viam_session_bridge', '--ros-args', *options, announced=False, checkout=checkout
         )
         return process, log
 
@@ -202,7 +159,7 @@ class Workbench:
         ready: set[str] = set()
         events, until = Tail(log), time.monotonic() + _START
         while len(ready) < waiting:
-            if not process.running() or time.monotonic() > until:
+            if not process.running or time.monotonic() > until:
                 text = (self.path / f'{log.name.partition(".")[0]}.log').read_text()
                 raise RuntimeError(f'the bridge does not connect: {text[-2000:]}')
             ready |= {event['machine'] for event in events.new() if event.get('ready')}

@@ -5,11 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-import json
+from dataclasses import dataclass
 import math
 import os
-from pathlib import Path
 import platform
 from statistics import median
 import sys
@@ -46,7 +44,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as much one subject took as another, turn by turn."""
+    """How many times as much one node took as another, turn by turn."""
 
     median: float
     least: float
@@ -68,16 +66,20 @@ class Check:
     measured: str
     wish: bool = False
 
+    @classmethod
+    def most(
+        cls, what: str, value: float, bound: float, unit: str = '', *, wish: bool = False
+    ) -> Check:
+        """Hold a value to an upper bound; NaN is not within it."""
+        text = f'{what}: at most {bound:g}{unit}{", wished" if wish else ""}'
+        return cls(text, value <= bound, f'{value:.4g}{unit}', wish)
+
     @property
     def verdict(self) -> str:
         """Say in a word whether it held."""
         if self.wish:
             return 'yes' if self.held else 'not yet'
         return 'PASS' if self.held else 'FAIL'
-
-    def line(self) -> str:
-        """Return the line for the user."""
-        return f'{self.verdict}  {self.what}: {self.measured}'
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -95,7 +97,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def conditions() -> dict[str, Any]:
-    """Return what the numbers depend on; says so where the machine is busy."""
+    """Return what the numbers depend on; print a note where the machine is busy."""
     import google.protobuf
     import grpc
 
@@ -111,18 +113,6 @@ def conditions() -> dict[str, Any]:
         'grpcio': grpc.__version__,
         'protobuf': google.protobuf.__version__,
     }
-
-
-def finish(
-    checks: Sequence[Check], results: dict[str, Any], path: Path | None, *, told: bool = True
-) -> int:
-    """Print the checks, write everything to a file if wanted, and return the exit status."""
-    if told:
-        print('\n' + '\n'.join(check.line() for check in checks))
-    if path is not None:
-        results = {**results, 'checks': [asdict(check) for check in checks]}
-        path.write_text(json.dumps(results, indent=2) + '\n')
-    return 0 if all(check.held or check.wish for check in checks) else 1
 
 
 def _text(cell: Any) -> str:

@@ -10,38 +10,13 @@ from pathlib import Path
 import time
 from typing import Any
 
-from support.tail import Tail as NewLines
+Line = dict[str, Any]
 
 _POLL = 0.02  # s; a reader that is quicker disturbs what it measures
 
 
-class Tail(NewLines):
-    """The lines of a file, which need not exist yet."""
-
-    def collect(
-        self,
-        lines: list[dict[str, Any]],
-        enough: Callable[[dict[str, Any]], bool],
-        until: float,
-    ) -> bool:
-        """
-        Append new lines until one of them is enough, and return whether one was.
-
-        :param until: when to give up, s of time.monotonic()
-        """
-        while True:
-            last = time.monotonic() >= until
-            added = self.new()
-            lines += added
-            if any(map(enough, added)):
-                return True
-            if last:
-                return False
-            time.sleep(_POLL)
-
-
-class RotatedTail:
-    """The lines of a file that is rotated now and then, but not twice between two looks."""
+class Tail:
+    """The lines of a file, which need not exist yet and may be rotated between two looks, once."""
 
     def __init__(self, path: Path) -> None:
         """Start at the beginning."""
@@ -49,9 +24,9 @@ class RotatedTail:
         self._inode = 0
         self._at = 0
 
-    def new(self) -> list[dict[str, Any]]:
+    def new(self) -> list[Line]:
         """Return the whole lines that were added since the last call."""
-        lines: list[dict[str, Any]] = []
+        lines: list[Line] = []
         if not self._path.exists():
             return lines
         inode = self._path.stat().st_ino
@@ -61,7 +36,15 @@ class RotatedTail:
         self._inode = inode
         return lines + self._read(self._path)
 
-    def _read(self, path: Path) -> list[dict[str, Any]]:
+    def until(self, enough: Callable[[Line], bool], seconds: float) -> list[Line]:
+        """Return new lines as soon as one of them is enough, or what there is when time is up."""
+        lines, end = self.new(), time.monotonic() + seconds
+        while not any(map(enough, lines)) and time.monotonic() < end:
+            time.sleep(_POLL)
+            lines += self.new()
+        return lines
+
+    def _read(self, path: Path) -> list[Line]:
         with path.open('rb') as file:
             file.seek(self._at)
             added = file.read()

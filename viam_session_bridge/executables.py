@@ -36,7 +36,7 @@ def sessions() -> NoReturn:
 def timeline() -> NoReturn:
     """Draw an event log."""
     signals.end_at_once()
-    from viam_session_bridge.tools.timeline.main import main
+    from viam_session_bridge.tools.timeline import main
 
     signals.run(main)
 

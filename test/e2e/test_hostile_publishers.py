@@ -43,7 +43,7 @@ BASES: dict[str, dict[str, Any]] = {
     for name in ('apart', 'flooded', 'contested', 'mixed', 'heartbeats', 'lasting', 'crowded')
 }
 CALL_TIMEOUT = 2.0  # s: a busy computer's slow answers are no reason to stop
-CROWD = 3000  # publishers; `bench.abuse` has ten thousand
+CROWD = 3000  # publishers
 AT_ONCE = 10
 PLACES = 24  # machine sessions
 ENDED_SHOWN = 16  # sessions in the overview

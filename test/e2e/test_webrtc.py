@@ -9,8 +9,7 @@ loopback, TLS with a certificate authority of the test's own, API keys.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import chain, repeat
+from collections.abc import Sequence
 import json
 import os
 from pathlib import Path
@@ -28,7 +27,7 @@ pytest.importorskip('viam', reason='viam-sdk is an extra')
 from support.bounds import Load, PATIENCE
 from support.bridge_process import BridgeProcess, parameters
 from support.certificates import Authority
-from support.dialed import children, DIAL_TIMEOUT, Dialed, ended
+from support.dialed import children, DIAL_TIMEOUT, Dialed, ended, write_key
 from support.domains import own_domain
 from support.drive import Drive, kill
 from support.namespace import in_namespace
@@ -37,16 +36,16 @@ from support.viam_server import ViamServer
 from viam_session_bridge.viam import messages as wire
 from viam_session_bridge.viam.credentials import Credentials
 from viam_session_bridge.viam.webrtc import (
-    ANSWERED_WITHIN,
-    ASKED_EVERY,
     FIRST_PAUSE,
+    PROBE_INTERVAL,
+    PROBE_TIMEOUT,
+    PROBES_FAILED,
     SOCKET_OPTIONS,
-    UNANSWERED,
 )
 
 KEY = Credentials('8cf0e0d2-53d3-4b8e-a59d-6d17ee4b8ec7', 'the-key')
 AT_ONCE = 0.5  # s
-LOSS = ASKED_EVERY + UNANSWERED * ANSWERED_WITHIN + 0.2  # s until one is noticed
+LOSS = PROBE_INTERVAL + PROBES_FAILED * PROBE_TIMEOUT + 0.2  # s until one is noticed
 DIALED = 2 * DIAL_TIMEOUT + FIRST_PAUSE  # s: one dial may hang
 PEER_WEBRTC = 2  # PEER_CONNECTION_TYPE_WEBRTC
 
@@ -62,13 +61,14 @@ class Machine:
         keys = {'keys': [KEY.key_id], KEY.key_id: KEY.key}
         extra: dict[str, Any] = {'auth': {'handlers': [{'type': 'api-key', 'config': keys}]}}
         extra.update(authority.issue('127.0.0.1').viam_network())
-        self.target = ''  # of the dialer's socket, for who needs to be let in
+        self.key_file = write_key(directory / 'key.json', KEY)
+        self.target = ''  # of the transport's socket, for who needs to be let in
         self.server = ViamServer(
             directory, bases, window, extra=extra, webrtc=True, connect=self._connect
         )
 
-    def dialed(self, credentials: Callable[[], Credentials] = lambda: KEY) -> Dialed:
-        return Dialed(self.server.address, credentials, self.trusted)
+    def dialed(self, key_file: str = '') -> Dialed:
+        return Dialed(self.server.address, key_file or self.key_file, self.trusted)
 
     def _connect(self, address: str) -> grpc.Channel:
         if self.target:
@@ -115,7 +115,7 @@ def test_a_base_is_driven_and_stopped_over_a_socket_of_this_user(tmp_path: Path)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(child, number)
         call(target, wire.STOP, name='base')
-        dialed.dialer.close()
+        dialed.close()
         assert ended(child)
         assert not path.exists()
         assert dialed.reports.empty()
@@ -150,7 +150,7 @@ def test_a_connection_that_is_given_up_from_outside_is_dialled_anew_at_once(
         load.watch(os.getpid)
         before, _ = dialed.reached()
         redialled = time.monotonic()
-        dialed.dialer.redial()
+        dialed.transport.redial()
         why, lost = dialed.failed()
         assert why == 'it is dialled anew, for a call on it hung'
         load.hold(lost - redialled, AT_ONCE, redialled)
@@ -219,17 +219,19 @@ def test_a_connection_whose_process_died_is_noticed_and_made_anew(tmp_path: Path
 
 
 @in_namespace
-def test_what_the_machine_refuses_is_said_and_dialed_again(tmp_path: Path) -> None:
+def test_what_the_machine_refuses_is_reported_and_dialed_again(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    keys = chain([Credentials(KEY.key_id, 'wrong')], repeat(KEY))
+    changing = tmp_path / 'changing.json'
+    write_key(changing, Credentials(KEY.key_id, 'wrong'))
     stranger = Authority(tmp_path, 'stranger').ca_file.read_bytes()
     with (
         machine.server,
-        machine.dialed(lambda: next(keys)) as wrong_key,
-        Dialed(machine.server.address, lambda: KEY, stranger) as wrong_authority,
+        machine.dialed(str(changing)) as wrong_key,
+        Dialed(machine.server.address, machine.key_file, stranger) as wrong_authority,
     ):
         why, when = wrong_key.failed()
         assert 'invalid credentials' in why
+        write_key(changing, KEY)
         _, reached = wrong_key.reached()
         assert reached - when > FIRST_PAUSE
         why, _ = wrong_authority.failed()

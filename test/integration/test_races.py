@@ -1,10 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Commands that race a session's end, on a real viam-server (R2, R4, R6, R7, R9).
-
-Some thousand here; `python -m bench.races` makes it tens of thousands.
-"""
+"""Commands that race a session's end, on a real viam-server (R2, R4, R6, R7, R9)."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from support.caller import Caller, MALFORMED, NIL, PATIENCE, UNKNOWN_ID
 from support.drive import wait_for
 from support.record import Entry, Record
 from support.viam_server import ViamServer
-from viam_session_bridge.simulation.driver import Driver
+from viam_session_bridge.simulation.base import Driver
 from viam_session_bridge.simulation.server import SimulatedMachine
 from viam_session_bridge.viam import messages as wire
 

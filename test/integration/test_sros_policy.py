@@ -32,7 +32,7 @@ from support.bounds import PATIENCE
 from support.domains import ros_environment
 from support.process import ProcessUnderTest
 from viam_session_bridge.ros.node import BridgeNode
-from viam_session_bridge.tools.asking import Asking
+from viam_session_bridge.tools.sessions import OverviewClient
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config'
 BRIDGE, TELEOP, OPERATOR = '/viam_session_bridge', '/teleop', '/operator'
@@ -211,7 +211,7 @@ def test_a_publisher_opens_what_it_is_allowed_to_and_nothing_else(
 
 def test_the_table_of_sessions_opens_what_an_operator_is_allowed_to(bridge: BridgeNode) -> None:
     assert bridge.trigger_configure() == SUCCESS
-    with Asking(BRIDGE) as table:
+    with OverviewClient(BRIDGE) as table:
         found = opened(table._own, table._own.get_name())
     rules = allowed(OPERATOR)
     assert found['request'] == {f'{BRIDGE}/get_sessions'}

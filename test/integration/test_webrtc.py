@@ -24,10 +24,10 @@ import pytest
 pytest.importorskip('viam', reason='viam-sdk is an extra')
 
 from support.bounds import Load
-from support.dialed import children, Dialed, ended, sockets_of, wait_for
+from support.dialed import children, Dialed, ended, sockets_of, wait_for, write_key
 from support.namespace import in_namespace
 from support.ports import free_port
-from viam_session_bridge.viam.credentials import Credentials, CredentialsError
+from viam_session_bridge.viam.credentials import Credentials
 from viam_session_bridge.viam.webrtc import FIRST_PAUSE
 
 SECRET = 'a-key-that-nobody-may-see'
@@ -75,20 +75,23 @@ def test_a_dial_without_an_answer_ends_with_its_time() -> None:
 
 
 @in_namespace
-def test_closing_waits_for_no_dial_and_nothing_stays_nor_showed_the_key() -> None:
-    with silent_listener() as address, Dialed(address, lambda: KEY, timeout=LONG) as dialed:
+def test_closing_waits_for_no_dial_and_leaves_nothing_and_the_key_is_not_shown(
+    tmp_path: Path,
+) -> None:
+    key = write_key(tmp_path / 'key.json', KEY)
+    with silent_listener() as address, Dialed(address, key, timeout=LONG) as dialed:
         child, path = under_way(os.getpid())
         for file in ('cmdline', 'environ'):
             content = Path(f'/proc/{child}/{file}').read_bytes()
             assert content
             assert SECRET.encode() not in content
-        assert SECRET not in repr(vars(dialed.dialer))
+        assert SECRET not in repr(vars(dialed.transport))
         assert path.exists()
         with Load() as load:
             load.watch(os.getpid)
             load.watch(lambda: child)
             started = time.monotonic()
-            dialed.dialer.close()
+            dialed.close()
             took = time.monotonic() - started
             load.hold(took, AT_ONCE, started)
         assert ended(child)
@@ -100,8 +103,10 @@ def test_closing_waits_for_no_dial_and_nothing_stays_nor_showed_the_key() -> Non
 def test_what_dials_ends_with_the_bridge_that_was_killed() -> None:
     program = """
         import sys, time
-        from viam_session_bridge.viam.webrtc import Dialer
-        Dialer('main', sys.argv[1], 30.0, lambda: None, None, print, print).start()
+        from viam_session_bridge.configuration.model import MachineConfiguration
+        from viam_session_bridge.viam.webrtc import WebRtcTransport
+        machine = MachineConfiguration('main', sys.argv[1], False, 0.25, 256, False)
+        WebRtcTransport(machine, print, 30.0).start()
         time.sleep(60)
     """
     with silent_listener() as address:
@@ -127,13 +132,10 @@ def test_without_viam_sdk_it_says_what_to_install(
     assert "No module named 'viam'" in why
 
 
-def test_credentials_that_cannot_be_had_are_a_failed_dial() -> None:
-    def no_credentials() -> Credentials:
-        raise CredentialsError('key.json cannot be read: No such file or directory')
-
-    with Dialed('127.0.0.1:1', no_credentials) as dialed:
+def test_a_credentials_file_that_cannot_be_read_is_a_failed_dial(tmp_path: Path) -> None:
+    with Dialed('127.0.0.1:1', f'{tmp_path}/key.json') as dialed:
         why, _ = dialed.failed()
-    assert why == 'key.json cannot be read: No such file or directory'
+    assert why == f'{tmp_path}/key.json cannot be read: No such file or directory'
 
 
 def test_a_library_that_ends_the_process_is_a_failed_dial(

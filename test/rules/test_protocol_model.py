@@ -376,7 +376,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         others = self.calls_of(request.base)
         stops = [other for other in others if isinstance(other.call.request, StopBase)]
         commands = len(others) > len(stops)
-        unanswered = bool(self.bridge.machines['main'].bases[request.base].stops.unresolved)
+        unanswered = bool(self.bridge.machines['main'].bases[request.base].stops.unresolved.exist)
         if stops:
             assert isinstance(request, StopBase)
             assert len(stops) == 1
@@ -395,7 +395,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         ]
 
     def is_alive(self, client: str) -> bool:
-        session = self.bridge.table.session(client)
+        session = self.bridge.table.active.get(client)
         return session is not None and session.deadline(self.bridge.table.window) > self.now
 
     def check_command(self, move: Move) -> None:
@@ -419,7 +419,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         assert record.acknowledged >= record.needed
         # I6: under the session that it was accepted under, which lives
         if command.session:
-            session = self.bridge.table.session(command.client)
+            session = self.bridge.table.active.get(command.client)
             assert session is not None and session.number == command.session
             assert self.is_alive(command.client)
         unsupervised = self.bridge.machines['main'].sessions.unsupervised
@@ -724,7 +724,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.check_deactivated()
         self.a_final_stop_is_one()
         assert self.bridge.not_final() == {}
-        assert list(self.bridge.table.sessions) == []
+        assert list(self.bridge.table.active) == []
         if self.wake_at != NEVER:  # it may wake once more for what has settled itself
             self.advance_to(self.wake_at, True, True)
         assert self.wake_at == NEVER, 'a bridge at rest has nothing to do'

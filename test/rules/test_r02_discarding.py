@@ -48,7 +48,7 @@ def test_a_discarded_zero_of_its_is_a_stop_though_heartbeats_go_on(table: Sessio
     table.heartbeat('A', AUTO, True, 1.4)
     assert table.discard('A', 'base', ZERO, 1.5) == [Stop('base', Cause.ZERO, 'A', 1.5)]
     assert table.heartbeat('A', AUTO, True, 1.8) == []
-    assert [session.number for session in table.sessions] == [1]
+    assert [session.number for session in table.active.values()] == [1]
 
 
 def test_a_discarded_command_of_anothers_stops_nothing(table: SessionTable) -> None:
@@ -56,7 +56,7 @@ def test_a_discarded_command_of_anothers_stops_nothing(table: SessionTable) -> N
     for velocity in (GO, ZERO, None):
         actions = table.discard('B', 'base', velocity, 1.1)
         assert actions == [Refused('base', 'B', Refusal.OLD, 1.1)]
-    assert [session.client for session in table.sessions] == ['A']
+    assert [session.client for session in table.active.values()] == ['A']
 
 
 def test_it_stops_the_base_also_after_its_session_or_without_one(table: SessionTable) -> None:
@@ -70,7 +70,7 @@ def test_it_stops_the_base_also_after_its_session_or_without_one(table: SessionT
 def test_a_discarded_command_is_no_sign_of_life_and_counts_as_refused(table: SessionTable) -> None:
     table.command('A', 'base', GO, 1.0)
     table.discard('A', 'base', GO, 1.4)
-    (session,) = table.sessions
+    (session,) = table.active.values()
     assert (session.commands, session.refusals) == (1, {'old': 1})
     assert stops(table.expire(1.5)) == [('base', Cause.LAPSE)]
 
@@ -144,7 +144,7 @@ def test_a_discarded_zero_stops_the_base_though_heartbeats_go_on(rig: Rig) -> No
     assert cause(rig) is Cause.ZERO
     for rig.now in (0.5, 0.6, 0.9, 1.2):
         assert rig.heartbeat('A') == []
-    assert [session.client for session in rig.bridge.table.sessions] == ['A']
+    assert [session.client for session in rig.bridge.table.active.values()] == ['A']
 
 
 def test_a_command_after_it_drives_again(rig: Rig) -> None:
@@ -195,7 +195,7 @@ def test_a_heartbeat_that_was_taken_before_a_freeze_lengthens_no_session(
 ) -> None:
     rig.now = 0.4
     heartbeat(rig, 'A', late)
-    (session,) = rig.bridge.table.sessions
+    (session,) = rig.bridge.table.active.values()
     assert session.deadline(WINDOW) == lapses_at
     assert rig.bridge.discarded == (late > TOLERATED)
 

@@ -52,23 +52,23 @@ def test_the_next_command_is_only_forwarded(table: SessionTable) -> None:
 def test_each_client_has_a_session_of_its_own(table: SessionTable) -> None:
     table.command('A', 'base', GO, 1.0)
     table.command('B', 'arm', GO, 1.0)
-    assert [session.client for session in table.sessions] == ['A', 'B']
+    assert [session.client for session in table.active.values()] == ['A', 'B']
 
 
 def test_a_client_has_one_session_for_all_its_bases(table: SessionTable) -> None:
     table.command('A', 'base', GO, 1.0)
     table.command('A', 'arm', GO, 1.0)
-    assert [session.last_used for session in table.sessions] == [{'base', 'arm'}]
+    assert [session.last_used for session in table.active.values()] == [{'base', 'arm'}]
 
 
 def test_a_refused_first_command_starts_none(table: SessionTable) -> None:
     table.command('A', 'base', INVALID, 1.0)
-    assert list(table.sessions) == []
+    assert list(table.active) == []
 
 
 def test_auto_a_heartbeat_starts_none(table: SessionTable) -> None:
     assert table.heartbeat('A', AUTO, True, 1.0) == []
-    assert list(table.sessions) == []
+    assert list(table.active) == []
 
 
 @pytest.mark.parametrize('own', [True, False])
@@ -79,20 +79,20 @@ def test_manual_a_heartbeat_of_anyones_starts_one(table: SessionTable, own: bool
 
 def test_manual_commands_are_refused_while_there_is_none(table: SessionTable) -> None:
     assert refusals(table.command('A', 'manual', GO, 1.0)) == [Refusal.NO_SESSION]
-    assert list(table.sessions) == []
+    assert list(table.active) == []
 
 
 def test_manual_both_clocks_start_with_the_session(table: SessionTable) -> None:
     table.heartbeat('A', MANUAL, False, 1.0)
-    assert table.next_deadline() == 1.0 + WINDOW
+    assert table.due_at == 1.0 + WINDOW
     assert table.expire(1.0 + WINDOW - 1e-6) == []
 
 
 def test_disabled_there_never_is_one(table: SessionTable) -> None:
     assert table.command('A', 'free', GO, 1.0) == [Forward('free', 'A', 0, GO, 1.0)]
     assert table.heartbeat('A', DISABLED, True, 1.0) == []
-    assert list(table.sessions) == []
-    assert table.next_deadline() == NEVER
+    assert list(table.active) == []
+    assert table.due_at == NEVER
 
 
 # End
@@ -119,7 +119,7 @@ def test_all_sessions_end_with_deactivation(table: SessionTable) -> None:
     actions = table.end_all(1.1)
     assert stops(actions) == [('base', Cause.DEACTIVATED), ('arm', Cause.DEACTIVATED)]
     assert [one.client for one in actions if isinstance(one, SessionEnded)] == ['A', 'B', 'C']
-    assert list(table.sessions) == []
+    assert list(table.active) == []
 
 
 def test_a_session_ends_once(table: SessionTable) -> None:
@@ -152,7 +152,7 @@ def test_due_sessions_are_expired_before_a_command_is_looked_at(table: SessionTa
 def test_due_sessions_are_expired_before_a_heartbeat_is_looked_at(table: SessionTable) -> None:
     table.command('A', 'base', GO, 1.0)
     assert stops(table.heartbeat('A', AUTO, True, 1.5)) == [('base', Cause.LAPSE)]
-    assert list(table.sessions) == []
+    assert list(table.active) == []
 
 
 def test_a_command_of_anothers_expires_due_sessions_too(table: SessionTable) -> None:

@@ -101,7 +101,7 @@ def base_of(client: str, number: int) -> str:
 
 # Named, as Hypothesis 6.98, which Ubuntu 24.04 has, reads the source of lambdas again and again.
 def some_session_is_to_lapse(it: CoreAgainstModel) -> bool:
-    return it.table.next_deadline() != NEVER
+    return it.table.due_at != NEVER
 
 
 def somebody_left(it: CoreAgainstModel) -> bool:
@@ -130,7 +130,7 @@ class CoreAgainstModel(RuleBasedStateMachine):
     @precondition(some_session_is_to_lapse)
     @rule()
     def time_passes_until_the_next_deadline(self) -> None:
-        deadline = self.table.next_deadline()
+        deadline = self.table.due_at
         self.model.now = max(self.model.now, deadline)
         self.expire()
 
@@ -193,18 +193,18 @@ class CoreAgainstModel(RuleBasedStateMachine):
 
     @invariant()
     def same_sessions_and_last_users(self) -> None:
-        assert {session.client for session in self.table.sessions} == set(self.model.sign)
+        assert {session.client for session in self.table.active.values()} == set(self.model.sign)
         for base in BASES:
             user = self.table.last_user(base)
             assert (user and user.client) == self.model.last_user.get(base)
-        for session in self.table.sessions:
+        for session in self.table.active.values():
             used = {b for b, user in self.model.last_user.items() if user == session.client}
             assert session.last_used == used
 
     @invariant()
     def no_session_outlives_the_next_deadline(self) -> None:
-        deadline = self.table.next_deadline()
-        for session in self.table.sessions:
+        deadline = self.table.due_at
+        for session in self.table.active.values():
             assert deadline <= session.deadline(WINDOW)
 
 

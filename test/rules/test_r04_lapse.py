@@ -26,14 +26,14 @@ def test_exactly_at_its_deadline_no_sign_of_life_helps(table: SessionTable) -> N
 def test_the_deadline_may_be_early_but_never_late(table: SessionTable) -> None:
     table.command('A', 'base', GO, 1.0)
     table.command('A', 'base', GO, 1.4)
-    deadline = table.next_deadline()
+    deadline = table.due_at
     assert deadline <= 1.4 + WINDOW
     table.expire(deadline)
-    assert table.next_deadline() == 1.4 + WINDOW
+    assert table.due_at == 1.4 + WINDOW
 
 
 def test_without_sessions_there_is_no_deadline(table: SessionTable) -> None:
-    assert table.next_deadline() == NEVER
+    assert table.due_at == NEVER
     table.command('A', 'base', GO, 1.0)
     lapse(table)
-    assert table.next_deadline() == NEVER
+    assert table.due_at == NEVER

@@ -243,8 +243,7 @@ class World:
         sent = [Sent(call, self.now) for call in out.calls]
         self.calls += sent
         self.stops += [one for one in sent if isinstance(one.call.request, StopBase)]
-        at = self.bridge.next_deadline()
-        self.wake_at = min(self.wake_at, math.inf if at is None else at)
+        self.wake_at = min(self.wake_at, out.wake_at)
 
     def state(self) -> object:
         """Return all that decides what can follow, and how it is judged."""

@@ -28,7 +28,7 @@ def test_a_newer_command_refused_stops_what_the_client_commanded(table: SessionT
 def test_the_session_lives_on(table: SessionTable) -> None:
     table.command('A', 'base', GO, 1.0)
     table.command('A', 'base', INVALID, 1.1)
-    assert [session.number for session in table.sessions] == [1]
+    assert [session.number for session in table.active.values()] == [1]
     assert stops(table.expire(1.5)) == [('base', Cause.LAPSE)]
 
 
@@ -101,7 +101,7 @@ def test_a_command_that_fails_stops_the_base(rig: Rig, outcome: Outcome) -> None
     assert STOP in rig.answer(Move, outcome)
     (failed,) = rig.events_of(CommandFailed)
     assert (failed.base, failed.client) == ('base', 'A')
-    assert rig.bridge.table.session('A') is not None
+    assert rig.bridge.table.active.get('A') is not None
 
 
 @pytest.mark.parametrize('outcome', [Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CUT])

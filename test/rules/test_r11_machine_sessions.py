@@ -105,7 +105,7 @@ def test_beyond_it_new_clients_are_refused() -> None:
     rig = driving(max_sessions=1)
     assert rig.command('B') == []
     assert refused(rig) == 1
-    assert rig.bridge.table.session('B') is None
+    assert rig.bridge.table.active.get('B') is None
 
 
 def test_a_client_that_has_one_is_not() -> None:

@@ -113,7 +113,7 @@ def test_a_call_that_takes_long_keeps_nobody_waiting_for_long(machine: Machine) 
     for base in BASES:
         machine.command(base, 0.1)
     assert len(machine.drain(0.1)) == MOST
-    due = machine.protocol.next_deadline()
+    due = machine.protocol.due_at
     assert due == pytest.approx(0.1 + YOUNG)
     assert not machine.drain(0.1 + YOUNG - 1e-6)
     machine.protocol.tick(0.1 + YOUNG + 1e-6)
@@ -142,7 +142,7 @@ def test_a_turn_whose_command_is_gone_passes_to_the_next(machine: Machine) -> No
     machine.answer(machine.drain(0.1), 0.1)  # the stops
     machine.answer(first, 0.101)
     now, gone = 0.101, bases(machine.drain(0.101))
-    while machine.protocol.next_deadline() <= now:
+    while machine.protocol.due_at <= now:
         machine.protocol.tick(now)
         gone += bases(machine.drain(now))
     assert gone == BASES[2 * MOST :]

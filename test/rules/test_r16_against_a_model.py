@@ -92,8 +92,9 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
             assert left >= 0.8 * self.machine.window - 1e-9
 
     def sid_of(self, client: str) -> str:
-        session = self.bridge.table.session(client)
-        machine_session = session and self.bridge.machines['main'].sessions.of(session.number)
+        session = self.bridge.table.active.get(client)
+        live = self.bridge.machines['main'].sessions.live
+        machine_session = session and live.get(session.number)
         return machine_session.sid if machine_session else ''
 
     def tick(self) -> None:
@@ -183,14 +184,14 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
 
     def check_heartbeat(self, client: str) -> None:
         """R12, R16: for a sign of life alone, at once, or as late as the clock itself."""
-        session = self.bridge.table.session(client)
+        session = self.bridge.table.active.get(client)
         assert session is not None and self.due_at is not None
         assert session.sign >= self.due_at
         assert session.sign + self.machine.window / 5 > self.now
 
     def check_resume(self, sid: str) -> None:
         """R11, R12: it keeps no base moving that its client's session before left."""
-        session = self.bridge.table.session(self.owner[sid])
+        session = self.bridge.table.active.get(self.owner[sid])
         assert session is not None and self.is_alive(session.client)
         for name, (used, moved) in self.moves.items():
             record = self.record[name]

@@ -57,7 +57,7 @@ def test_a_refusal_after_that_stops_nothing(rig: Rig) -> None:
 def test_with_the_next_command_the_base_is_its_again(rig: Rig) -> None:
     displaced(rig)
     assert rig.command('A', 0.5)
-    session = rig.bridge.table.session('A')
+    session = rig.bridge.table.active.get('A')
     assert rig.bridge.table.last_user('base') is session is not None
 
 
@@ -70,7 +70,7 @@ def test_where_a_newer_one_waits_the_base_stays_its(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.command('A', 0.5)
     assert rig.answer(Move, Outcome.CANCELLED) == [Move('base', Velocity(0.5), 'sid-1')]
-    session = rig.bridge.table.session('A')
+    session = rig.bridge.table.active.get('A')
     assert rig.bridge.table.last_user('base') is session is not None
 
 

@@ -35,7 +35,7 @@ def test_refusals_are_counted_by_reason(table: SessionTable) -> None:
     table.command('A', 'base', INVALID, 1.1)
     table.command('A', 'base', INVALID, 1.1)
     table.command('A', 'base', GO, 1.1, Refusal.NOT_READY)
-    session = table.session('A')
+    session = table.active.get('A')
     assert session is not None
     assert session.refusals == {'non_finite': 2, 'not_ready': 1}
     assert session.commands == 1

@@ -59,7 +59,7 @@ class Bench:
         """Tick at every deadline on the way."""
         end = self.now + seconds
         while True:
-            due = self.protocol.next_deadline()
+            due = self.protocol.due_at
             self.now = max(min(due, end), self.now)
             self.protocol.tick(self.now)
             self.drain()

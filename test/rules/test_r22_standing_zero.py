@@ -79,7 +79,7 @@ def standing(rig: Rig) -> Rig:
 def test_one_that_moves_is_stopped(rig: Rig) -> None:
     standing(rig).answer(StopBase)
     (stopped,) = rig.events_of(StopAcknowledged)
-    session = rig.bridge.table.session('A')
+    session = rig.bridge.table.active.get('A')
     assert session is not None
     at = WINDOW + PERIOD
     assert stopped.stop == Stop('base', Cause.STANDING, 'A', at, session.number)
@@ -94,10 +94,10 @@ def test_so_is_one_that_cannot_tell(rig: Rig, outcome: Outcome) -> None:
 
 def test_from_then_on_zeros_are_signs_of_life_and_not_forwarded(rig: Rig) -> None:
     standing(rig).answer(StopBase)
-    session = rig.bridge.table.session('A')
+    session = rig.bridge.table.active.get('A')
     sent = [request for _, request in stream(rig, 0.0, 5.0)]
     assert not [one for one in sent if isinstance(one, (Move, StopBase))]
-    assert rig.bridge.table.session('A') is session is not None
+    assert rig.bridge.table.active.get('A') is session is not None
 
 
 def test_they_are_no_commands_so_that_it_is_verified_to_stand(rig: Rig) -> None:

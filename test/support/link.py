@@ -91,8 +91,8 @@ class Link(CommandedProcess):
         self._write(**order)
         return self._await_answer()
 
-    def _pipes(self, log: Any) -> dict[str, Any]:
-        return {**super()._pipes(log), 'pass_fds': self._devices}
+    def _pipes(self) -> dict[str, Any]:
+        return {**super()._pipes(), 'pass_fds': self._devices}
 
 
 class TwoHosts:

@@ -86,15 +86,6 @@ def _run(command: list[str], environment: os._Environ[str] | dict[str, str]) -> 
 _Ended = subprocess.CompletedProcess[str]
 
 
-def run_module_inside(name: str, *arguments: str) -> int | None:
-    """Run a Python program in a namespace; return its exit status, or None: this one is in it."""
-    if os.environ.get(_INSIDE):
-        return None
-    command = [sys.executable, '-m', name, *arguments]
-    environment = {**os.environ, _INSIDE: '1'}
-    return subprocess.run(command, cwd=ROOT, env=environment, preexec_fn=_enter).returncode
-
-
 def _enter() -> None:
     """Move this process, which has one thread, into a new namespace, and bring its loopback up."""
     flags = _CLONE_NEWNET if os.geteuid() == 0 else _CLONE_NEWNET | _CLONE_NEWUSER

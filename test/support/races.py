@@ -111,7 +111,7 @@ class Field:
         """Wait until all sessions have ended and all stops are final."""
 
         def rests(bridge: Bridge) -> bool:
-            return not (list(bridge.table.sessions) or bridge.not_final())
+            return not (list(bridge.table.active) or bridge.not_final())
 
         self.run.wait(lambda: self.run.look(rests), f'all stops are final: {self.kind.name}')
 
@@ -138,7 +138,7 @@ class Field:
         if base in self._runtime.held:
             stop, self._runtime.held[base] = self._runtime.held[base], threading.Event()
             stop.set()
-        session = self.run.look(lambda bridge: bridge.table.session(client))
+        session = self.run.look(lambda bridge: bridge.table.active.get(client))
         return time.monotonic() if session is None else float(session.deadline(WINDOW))
 
     def _meet(self, base: str, deadline: float, offset: float) -> None:

@@ -4,7 +4,7 @@
 """
 What the tests of the session table share.
 
-No test sleeps: time is handed in, and a lapse is ``table.expire(table.next_deadline())``.
+No test sleeps: time is handed in, and a lapse is ``table.expire(table.due_at)``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def lapse(table: SessionTable) -> list[Action]:
     """Expire until something lapses: a deadline may turn out to be early."""
     actions: list[Action] = []
     while not actions:
-        deadline = table.next_deadline()
+        deadline = table.due_at
         actions = table.expire(deadline)
     return actions
 
@@ -60,6 +60,7 @@ def is_forwarded(actions: Iterable[Action]) -> bool:
 
 def facts(table: SessionTable) -> object:
     """Return all that an ignored event must leave as it is."""
-    sessions = [(s.number, s.sign, s.heartbeat, s.commands, s.last_used) for s in table.sessions]
+    active = table.active.values()
+    sessions = [(s.number, s.sign, s.heartbeat, s.commands, s.last_used) for s in active]
     users = [table.last_user(base) for base in ('base', 'arm', 'manual', 'manual2', 'free')]
-    return str(sessions), [user and user.number for user in users], table.next_deadline()
+    return str(sessions), [user and user.number for user in users], table.due_at

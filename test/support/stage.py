@@ -148,7 +148,7 @@ class Stage:
         """Wait until all stops are final, watch for a while, and judge the record."""
         run = self.run
         run.wait(
-            lambda: not run.look(lambda bridge: [*bridge.table.sessions] or bridge.not_final()),
+            lambda: not run.look(lambda bridge: [*bridge.table.active] or bridge.not_final()),
             'all stops are final',
             PATIENCE * 2,
         )

@@ -31,7 +31,7 @@ from viam_session_bridge.core.events import AccessRefused, CommandFailed, Machin
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.runtime import Runtime
 from viam_session_bridge.viam import messages as wire
-from viam_session_bridge.viam.access import complete
+from viam_session_bridge.viam.credentials import complete
 
 WINDOW = 0.4  # s
 SECRET = 'a-secret-that-nobody-may-see'
@@ -40,11 +40,11 @@ ENVIRONMENT = {'VIAM_API_KEY_ID': 'id', 'VIAM_API_KEY': SECRET}
 
 
 class Running:
-    """A shell with one base a machine, each driven at 50 Hz by a thread once it is told to."""
+    """A shell with one base a machine, each driven at 50 Hz by a thread from ``drive`` on."""
 
     def __init__(self, configuration: Configuration, environment: Mapping[str, str]) -> None:
         self.failures: list[BaseException] = []
-        self.told: list[Event] = []
+        self._events: list[Event] = []
         self._topics = [base.command_topics[0] for base in configuration.bases]
         self._ended = threading.Event()
         self._driving = threading.Thread(target=self._drive, daemon=True)
@@ -63,8 +63,8 @@ class Running:
 
     def events(self, kind: type) -> list[Event]:
         """Return what happened of a kind so far."""
-        self.told += self.runtime.events()
-        return [event for event in self.told if isinstance(event, kind)]
+        self._events += self.runtime.events()
+        return [event for event in self._events if isinstance(event, kind)]
 
     def drive(self) -> None:
         """Begin to command."""
@@ -109,7 +109,7 @@ MakeMachine = Callable[..., SecuredMachine]
 
 @pytest.fixture
 def make_machine(tmp_path: Path, authority: Authority) -> Iterator[MakeMachine]:
-    """Return what starts machines; they want the key of the environment if not told otherwise."""
+    """Return what starts machines; by default they want the key of the environment."""
     certificate = authority.issue('127.0.0.1')
     machines: list[SecuredMachine] = []
 
@@ -212,13 +212,13 @@ def test_a_machine_that_refuses_its_own_tokens_is_asked_ever_more_slowly(
         base = Drive(machine.record, 'base', load)
         base.wait_driven()
         machine.void_tokens()
-        (refusal,) = wait_for(lambda: bridge.events(AccessRefused), 'told')
+        (refusal,) = wait_for(lambda: bridge.events(AccessRefused), 'reported')
         assert refusal.detail == 'UNAUTHENTICATED: authentication required'
         # Of the first, and after pauses of 0, 0.05, 0.1, 0.2, 0.4 and 0.8 s.
         assert len(machine.granted) == 7
         assert refusal.at - machine.granted[1] >= 1.54
         # With each: a command, a stop, a zero, a heartbeat, the question whether the machine
-        # itself refuses, and what was under way until it said so.
+        # itself refuses, and what was under way until it answered.
         assert len(machine.refused) <= 6 * 7
         machine.compose = lambda token: token
         mended = time.monotonic()
@@ -248,13 +248,13 @@ def test_one_base_that_lacks_a_key_of_its_own_stops_no_other(
 
 
 @pytest.mark.parametrize('token', ['', 'two\nlines', 'ключ', 'nul\0'], ids=ascii)
-def test_a_token_that_cannot_be_one_is_told_and_harms_nothing(
+def test_a_token_that_cannot_be_one_is_reported_and_harms_nothing(
     authority: Authority, make_machine: MakeMachine, token: str
 ) -> None:
     machine, other = make_machine(), make_machine()
     machine.compose = lambda _: token
     with running(authority, machine.address, other.address) as bridge:
-        (refusal,) = wait_for(lambda: bridge.events(AccessRefused), 'told')
+        (refusal,) = wait_for(lambda: bridge.events(AccessRefused), 'reported')
         assert (refusal.machine, refusal.detail) == (
             'm0', 'it gives an access token that cannot be one',
         )  # fmt: skip
@@ -262,13 +262,13 @@ def test_a_token_that_cannot_be_one_is_told_and_harms_nothing(
         wait_for(lambda: bridge.ready, 'ready')
 
 
-def test_a_machine_that_repeats_the_key_in_its_error_does_not_have_it_told(
+def test_a_key_that_a_machine_repeats_in_its_error_is_not_reported(
     authority: Authority, make_machine: MakeMachine
 ) -> None:
     machine = make_machine(keys={'id': 'another'})
     machine.refusal = f'no key {SECRET} here'
     with running(authority, machine.address) as bridge:
-        (refusal,) = wait_for(lambda: bridge.events(AccessRefused), 'told')
+        (refusal,) = wait_for(lambda: bridge.events(AccessRefused), 'reported')
         assert refusal.detail == 'UNAUTHENTICATED: no key *** here'
 
 
@@ -285,7 +285,7 @@ def test_no_key_goes_to_a_machine_whose_certificate_is_not_accepted(
 ) -> None:
     machine = make_machine()
     with running(Authority(tmp_path, 'other'), machine.address) as bridge:
-        (absent,) = wait_for(lambda: bridge.events(MachineAbsent), 'told')
+        (absent,) = wait_for(lambda: bridge.events(MachineAbsent), 'reported')
         assert 'its certificate is not accepted' in absent.detail
         assert not bridge.ready
         assert machine.granted == []

@@ -31,9 +31,8 @@ from viam_session_bridge.core.requests import (
 )
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.simulation.server import SimulatedMachine
-from viam_session_bridge.viam import connectivity, transport
+from viam_session_bridge.viam import channel, grpc_internals
 from viam_session_bridge.viam import messages as wire
-from viam_session_bridge.viam.channel import Channel
 
 
 @pytest.fixture
@@ -65,16 +64,16 @@ def test_a_session_is_started_used_kept_and_listed(driver: Driver) -> None:
 def test_an_answer_that_cannot_be_read_ends_its_call_all_the_same(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: Channel, response: object) -> None:
+    def broken(*_: object) -> None:
         raise OverflowError('out of range')
 
-    monkeypatch.setattr(Channel, '_result', broken)
+    monkeypatch.setattr(channel, 'read', broken)
     answer = driver.ask(StopBase('base'))
     assert answer.outcome is Outcome.CUT
     assert 'out of range' in answer.detail
 
 
-def test_an_unknown_session_is_told_from_other_errors(driver: Driver) -> None:
+def test_an_unknown_session_is_distinguished_from_other_errors(driver: Driver) -> None:
     unknown = '6f1de1a2-22bb-4b7c-9f6e-0a4cf1a5b0c1'
     assert driver.ask(Move('base', Velocity(), unknown)).outcome is Outcome.SESSION_EXPIRED
     assert driver.ask(SendHeartbeat(unknown)).outcome is Outcome.SESSION_EXPIRED
@@ -131,7 +130,7 @@ def test_velocity_and_power_reach_the_base_in_its_units() -> None:
         server.stop(None)
 
 
-def test_a_server_without_sessions_is_told_as_such() -> None:
+def test_a_server_without_sessions_is_reported_as_such() -> None:
     server = grpc.server(futures.ThreadPoolExecutor(1))
     port = server.add_insecure_port('127.0.0.1:0')
     server.start()
@@ -232,7 +231,7 @@ def test_a_call_that_is_broken_off_is_cut(code: str) -> None:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Have grpcio's private way or its public one to know of a connection."""
     if request.param == 'public':
-        monkeypatch.setattr(transport, 'connectivity_of', connectivity._Subscribed)
+        monkeypatch.setattr(grpc_internals, 'are_known', lambda: False)
     return str(request.param)
 
 
@@ -334,15 +333,17 @@ def test_a_closed_channel_is_not_redialled(machine: SimulatedMachine) -> None:
     assert driver.readiness.empty()
 
 
-def test_nobody_knowing_of_the_connection_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_after_which_no_loss_would_be_noticed_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def broken(*_: object) -> None:
         raise SystemError('broken')
 
     monkeypatch.setattr(threading, 'excepthook', lambda _: None)
-    monkeypatch.setattr(connectivity._Core, 'wait', broken)
+    monkeypatch.setattr(grpc_internals.InnerConnectivity, 'wait', broken)
     driver = Driver('127.0.0.1:1')
     driver.wait_ready(False)
-    # The thread ends right after it told.
+    # The thread ends right after it reported.
     for thread in threading.enumerate():
         if thread.name == 'connection to main':
             thread.join(BOUND)

@@ -243,12 +243,12 @@ def test_they_name_whom_they_speak_for_whatever_the_bridges_qos(
     node.create_publisher(Twist, 'cmd_vel', 1)
     client = SessionClient(node)
     with Listener(own_ros_domain, '/robot/viam_session_bridge/heartbeat', reliability) as bridge:
-        said = {
+        names_of = {
             client.session('cmd_vel'): ('', '/robot/cmd_vel'),
             client.permission('teleop', 'cmd_vel'): ('/robot/teleop', '/robot/cmd_vel'),
             client.permission('/other/teleop', '/x'): ('/other/teleop', '/x'),
         }
-        for heartbeats, names in said.items():
+        for heartbeats, names in names_of.items():
             expected = names[0] if gids_available() else names[1]
 
             def heard(heartbeats: Heartbeats = heartbeats, expected: str = expected) -> bool:
@@ -259,7 +259,7 @@ def test_they_name_whom_they_speak_for_whatever_the_bridges_qos(
             bridge.heard.clear()
 
 
-def test_where_publishers_are_not_told_apart_the_topic_is_named_and_the_limit_told(
+def test_where_publishers_cannot_be_distinguished_the_topic_is_named_and_a_warning_logged(
     node: Node, own_ros_domain: int, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     monkeypatch.setattr(session_client, 'gids_available', lambda: False)
@@ -321,7 +321,7 @@ def test_without_a_bridge_there_is_no_overview(node: Node) -> None:
         client.overview()
 
 
-def test_sessions_told_before_the_node_came_are_told_to_it(
+def test_sessions_published_before_the_node_came_reach_it(
     node: Node, make_node: MakeNode
 ) -> None:
     row = SessionRow(1, '0a' * 16, '/teleop', '/cmd_vel', 'active', {}, ['base'], 1.0, 0.2, 5, {})
@@ -330,10 +330,10 @@ def test_sessions_told_before_the_node_came_are_told_to_it(
         DiagnosticArray, '~/sessions', latched
     )
     bridge.publish(DiagnosticArray(status=session_statuses('/viam_session_bridge', [row])))
-    told: list[list[SessionRow]] = []
-    SessionClient(node).watch(told.append)
-    Spun(node).spin_until(lambda: bool(told))
-    assert told == [[row]]
+    received: list[list[SessionRow]] = []
+    SessionClient(node).watch(received.append)
+    Spun(node).spin_until(lambda: bool(received))
+    assert received == [[row]]
 
 
 def test_it_brings_nothing_of_the_bridge_into_the_users_node() -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Keys, certificates and tokens: what can be used, and what is said of what cannot."""
+"""Keys, certificates and tokens: which can be used, and the errors of those that cannot."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 import pytest
 
 from support.certificates import Authority
-from viam_session_bridge.viam.certificates import CertificatesError, trusted
 from viam_session_bridge.viam.credentials import (
     Credentials,
     CredentialsError,
-    in_environment,
+    environment_has_key,
     load,
+    token_lifetime,
+    trusted_certificates,
 )
-from viam_session_bridge.viam.token import lifetime
 
 SECRET = 'a-secret-that-nobody-may-see'
 BOTH = {'VIAM_API_KEY_ID': 'id', 'VIAM_API_KEY': SECRET}
@@ -47,13 +47,13 @@ def test_a_file_in_json_or_yaml_holds_the_key(tmp_path: Path, text: str) -> None
 
 def test_the_environment_holds_it_where_there_is_no_file() -> None:
     assert load('', BOTH) == Credentials('id', SECRET)
-    assert in_environment(BOTH)
-    assert not in_environment({'VIAM_API_KEY_ID': '', 'VIAM_API_KEY': ''})
+    assert environment_has_key(BOTH)
+    assert not environment_has_key({'VIAM_API_KEY_ID': '', 'VIAM_API_KEY': ''})
 
 
 def test_half_a_key_in_the_environment_is_an_error() -> None:
     with pytest.raises(CredentialsError, match='VIAM_API_KEY is set but VIAM_API_KEY_ID is not'):
-        in_environment({'VIAM_API_KEY': SECRET})
+        environment_has_key({'VIAM_API_KEY': SECRET})
 
 
 @pytest.mark.parametrize('mode', [0o640, 0o604, 0o620, 0o601, 0o644])
@@ -78,7 +78,7 @@ def test_a_file_that_others_can_use_is_refused_with_the_remedy(tmp_path: Path, m
     ],
     ids=range(9),
 )
-def test_what_is_no_key_is_said_without_a_character_of_it(
+def test_the_error_of_what_is_no_key_quotes_no_character_of_it(
     tmp_path: Path, text: str, words: str
 ) -> None:
     path = write(tmp_path / 'key', text)
@@ -101,7 +101,7 @@ def test_a_key_is_in_no_repr() -> None:
 
 def test_certificates_come_from_a_file(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
-    assert trusted(str(authority.ca_file)) == authority.ca_file.read_bytes()
+    assert trusted_certificates(str(authority.ca_file)) == authority.ca_file.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -114,10 +114,10 @@ def test_a_file_without_certificates_is_an_error(
 ) -> None:
     path = tmp_path / 'ca.pem'
     path.write_bytes(content)
-    with pytest.raises(CertificatesError, match=words):
-        trusted(str(path))
-    with pytest.raises(CertificatesError, match='No such file'):
-        trusted(str(tmp_path / 'none'))
+    with pytest.raises(CredentialsError, match=words):
+        trusted_certificates(str(path))
+    with pytest.raises(CredentialsError, match='No such file'):
+        trusted_certificates(str(tmp_path / 'none'))
 
 
 def test_the_systems_certificates_are_those_of_openssl(
@@ -125,7 +125,7 @@ def test_the_systems_certificates_are_those_of_openssl(
 ) -> None:
     authority = Authority(tmp_path)
     monkeypatch.setenv('SSL_CERT_FILE', str(authority.ca_file))
-    assert trusted('') == authority.ca_file.read_bytes()
+    assert trusted_certificates('') == authority.ca_file.read_bytes()
 
 
 def token(claims: object) -> str:
@@ -153,10 +153,10 @@ def token(claims: object) -> str:
 def test_a_token_lives_from_its_issue_to_its_expiry_by_the_machines_clock(
     text: str, seconds: float
 ) -> None:
-    assert lifetime(text) == seconds
+    assert token_lifetime(text) == seconds
 
 
 @given(st.text())
 def test_any_text_has_a_lifetime(text: str) -> None:
-    assert lifetime(text) >= 0.0
-    assert lifetime(f'a.{text}.b') >= 0.0
+    assert token_lifetime(text) >= 0.0
+    assert token_lifetime(f'a.{text}.b') >= 0.0

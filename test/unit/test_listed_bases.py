@@ -9,7 +9,7 @@ import pytest
 from support.channel_driver import base_named
 from viam_session_bridge.core.requests import Listed
 from viam_session_bridge.viam import messages as wire
-from viam_session_bridge.viam.methods import listed_by_name, listed_by_status
+from viam_session_bridge.viam.channel import listed_by_name, listed_by_status
 
 ABSENT = {'base': ''}
 INITIALIZING, RUNNING = 1, 2

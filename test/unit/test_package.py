@@ -31,7 +31,8 @@ ROSDEP_KEYS = {
     'yaml': 'python3-yaml',
 }
 # Extras: where each may be imported, and only when it is needed.
-OPTIONAL = {'grpclib': 'viam', 'h2': 'viam', 'matplotlib': 'tools', 'viam': 'viam'}
+OPTIONAL = {'grpclib': 'viam', 'h2': 'viam', 'matplotlib': 'tools', 'rich': 'tools',
+            'viam': 'viam'}  # fmt: skip
 # Loaded by pytest itself, see pyproject.toml.
 PLUGINS = {'python3-pytest-timeout'}
 # `ros2 launch`, which brings what reads launch files in XML.

@@ -23,7 +23,7 @@ EXECUTABLES = {
     'bridge': 'viam_session_bridge.ros.main',
     'simulated_machine': 'viam_session_bridge.simulation.main',
     'sessions': 'viam_session_bridge.tools.sessions',
-    'timeline': 'viam_session_bridge.tools.timeline.main',
+    'timeline': 'viam_session_bridge.tools.timeline',
     'demo': 'viam_session_bridge.tools.demo',
 }
 # What Python runs before a program, if it is there.
@@ -66,16 +66,16 @@ def on_activate(self, state):
 BridgeNode.on_configure = on_configure
 BridgeNode.on_activate = on_activate
 """
-ASKING_IS_TOLD = """
-from viam_session_bridge.tools.asking import Asking
+FETCHING_IS_PRINTED = """
+from viam_session_bridge.tools.sessions import OverviewClient
 
-ask = Asking.ask
+fetch = OverviewClient.fetch
 
-def told(self, timeout):
-    print('asks', flush=True)
-    return ask(self, timeout)
+def print_and_fetch(self, timeout):
+    print('fetches', flush=True)
+    return fetch(self, timeout)
 
-Asking.ask = told
+OverviewClient.fetch = print_and_fetch
 """
 
 
@@ -150,9 +150,9 @@ def test_a_bridge_that_is_told_to_end_while_it_configures_is_not_activated(
 def test_signals_up_to_the_last_moment_end_sessions_as_ctrl_c_does(
     tmp_path: Path, own_ros_domain: int
 ) -> None:
-    environment = {**ros_environment(own_ros_domain), **before(tmp_path, ASKING_IS_TOLD)}
+    environment = {**ros_environment(own_ros_domain), **before(tmp_path, FETCHING_IS_PRINTED)}
     sessions = Executable(tmp_path, 'sessions', environment)
     with sessions:
-        says(sessions, 'asks')
+        says(sessions, 'fetches')
         assert sessions.end_impatiently(ENDING) == 0
     assert 'Traceback' not in sessions.output()

@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 import pytest
 
-from viam_session_bridge.simulation.driver import Driver
+from viam_session_bridge.simulation.base import Driver
 from viam_session_bridge.simulation.server import SimulatedMachine
 from viam_session_bridge.viam import messages as wire
 

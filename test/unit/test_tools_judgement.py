@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo's judgement says of records that were handed in."""
+"""The demo's findings about records that are handed in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from viam_session_bridge.tools.judgement import judge, last_sent, stop_of, Written
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from viam_session_bridge.tools.demo import judge, Record
 
 Lines = list[dict[str, Any]]
 
@@ -34,7 +36,7 @@ TAKEN_OVER = {'event': 'taken_over', 'session': 2, 'previous': 1, 'at': 2.0}
 DRIVEN = [call(1.0 + 0.05 * count, speed=300.0) for count in range(20)]
 DRIVEN += [call(2.01 + 0.05 * count) for count in range(59)]
 STOPPED = call(5.452, 'stop')
-WRITTEN = Written(
+RECORD = Record(
     window=0.5,
     events=[*STARTED, TAKEN_OVER, ended(1, 3.49), ended(2, 5.451, 'base')],
     calls=[*DRIVEN, call(5.4515, 'stop', phase='begin'), STOPPED, call(5.6, 'is_moving')],
@@ -45,16 +47,16 @@ WRITTEN = Written(
 )
 
 
-def wrong(written: Written) -> list[str]:
-    return [finding.text for finding in judge(written) if not finding.so]
+def wrong(record: Record) -> list[str]:
+    return [finding.text for finding in judge(record) if not finding.true]
 
 
-def with_events(*events: dict[str, Any]) -> Written:
-    return replace(WRITTEN, events=[*STARTED, *events])
+def with_events(*events: dict[str, Any]) -> Record:
+    return replace(RECORD, events=[*STARTED, *events])
 
 
-def test_as_told() -> None:
-    assert [finding.text for finding in judge(WRITTEN)] == [
+def test_all_is_found_so_in_the_record_of_a_story_that_went_well() -> None:
+    assert [finding.text for finding in judge(RECORD)] == [
         'the teleop drove the base (20 commands took effect)',
         'the navigator took the base over from it (59 commands took effect)',
         "the teleop's death stopped nothing (29 commands took effect after it)",
@@ -62,68 +64,68 @@ def test_as_told() -> None:
         'because its session lapsed as the last user of the base',
         'it did not move again (watched for 1.0 s)',
     ]
-    assert not wrong(WRITTEN)
-    assert (last_sent(WRITTEN), stop_of(WRITTEN)) == (4.95, 5.452)
+    assert not wrong(RECORD)
+    assert (RECORD.last_sent, RECORD.stop) == (4.95, 5.452)
 
 
 @pytest.mark.parametrize(
-    ('stop_at', 'so'),
+    ('stop_at', 'in_time'),
     [(5.444, False), (5.446, True), (5.452, True), (5.699, True), (5.701, False)],
 )
-def test_a_stop_is_neither_early_nor_late(stop_at: float, so: bool) -> None:
-    written = replace(WRITTEN, calls=[*DRIVEN, call(stop_at, 'stop')])
-    assert wrong(written) == (
-        [] if so else [
+def test_a_stop_is_neither_early_nor_late(stop_at: float, in_time: bool) -> None:
+    record = replace(RECORD, calls=[*DRIVEN, call(stop_at, 'stop')])
+    assert wrong(record) == (
+        [] if in_time else [
             f"the navigator's death stopped it after {1e3 * (stop_at - 4.95):.1f} ms"
             ' (expected: 495 to 750)'
         ]
     )  # fmt: skip
 
 
-def test_no_stop_at_all() -> None:
-    written = replace(WRITTEN, calls=DRIVEN)
-    assert wrong(written) == [
+def test_no_stop_at_all_is_found() -> None:
+    record = replace(RECORD, calls=DRIVEN)
+    assert wrong(record) == [
         "the navigator's death stopped it: it did not",
         'it did not move again: it was never stopped',
     ]
 
 
-def test_a_stop_that_failed_is_none() -> None:
-    written = replace(WRITTEN, calls=[*DRIVEN, call(5.452, 'stop', error='broken')])
-    assert "the navigator's death stopped it: it did not" in wrong(written)
+def test_a_stop_that_failed_does_not_count() -> None:
+    record = replace(RECORD, calls=[*DRIVEN, call(5.452, 'stop', error='broken')])
+    assert "the navigator's death stopped it: it did not" in wrong(record)
 
 
 @pytest.mark.parametrize('stop', [call(3.5, 'stop'), call(3.5, speed=0.0)])
-def test_a_stop_at_the_teleops_death(stop: dict[str, Any]) -> None:
+def test_a_stop_at_the_death_of_the_teleop_is_found(stop: dict[str, Any]) -> None:
     calls = sorted([*DRIVEN, stop, STOPPED], key=lambda line: line['t'])
-    assert wrong(replace(WRITTEN, calls=calls)) == [
+    assert wrong(replace(RECORD, calls=calls)) == [
         "the teleop's death stopped nothing: the base was stopped 1 times"
     ]
 
 
-def test_the_teleop_was_still_the_last_user() -> None:
-    written = with_events(TAKEN_OVER, ended(1, 3.49, 'base'), ended(2, 5.451, 'base'))
-    assert wrong(written) == [
+def test_a_teleop_that_is_still_the_last_user_is_found() -> None:
+    record = with_events(TAKEN_OVER, ended(1, 3.49, 'base'), ended(2, 5.451, 'base'))
+    assert wrong(record) == [
         "the teleop's death stopped nothing: it was still the last user of base"
     ]
 
 
 @pytest.mark.parametrize('teleops_end', [[], [ended(1, 5.1)]])
-def test_the_teleops_session_outlived_the_navigator(teleops_end: Lines) -> None:
-    written = with_events(TAKEN_OVER, *teleops_end, ended(2, 5.451, 'base'))
-    assert wrong(written) == [
+def test_a_session_of_the_teleop_that_outlives_the_navigator_is_found(teleops_end: Lines) -> None:
+    record = with_events(TAKEN_OVER, *teleops_end, ended(2, 5.451, 'base'))
+    assert wrong(record) == [
         "the teleop's death stopped nothing: its session had not ended when the navigator"
         ' was killed'
     ]
 
 
-def test_motion_after_the_stop() -> None:
-    written = replace(WRITTEN, calls=[*WRITTEN.calls, call(6.0)])
-    assert wrong(written) == ['it did not move again: 1 commands took effect after the stop']
+def test_motion_after_the_stop_is_found() -> None:
+    record = replace(RECORD, calls=[*RECORD.calls, call(6.0)])
+    assert wrong(record) == ['it did not move again: 1 commands took effect after the stop']
 
 
-def test_not_watched_for_long_enough() -> None:
-    assert wrong(replace(WRITTEN, watched_until=5.6)) == [
+def test_too_short_a_watch_after_the_stop_is_found() -> None:
+    assert wrong(replace(RECORD, watched_until=5.6)) == [
         'it did not move again (watched for 0.1 s)'
     ]
 
@@ -136,18 +138,18 @@ def test_not_watched_for_long_enough() -> None:
         ([], 'the session never ended'),
     ],
 )
-def test_the_reason_was_another(end: Lines, text: str) -> None:
-    told = 'because its session lapsed as the last user of the base'
-    assert wrong(with_events(TAKEN_OVER, ended(1, 3.49), *end)) == [f'{told}: {text}']
+def test_another_cause_of_the_stop_is_found(end: Lines, text: str) -> None:
+    claim = 'because its session lapsed as the last user of the base'
+    assert wrong(with_events(TAKEN_OVER, ended(1, 3.49), *end)) == [f'{claim}: {text}']
 
 
-def test_no_takeover() -> None:
+def test_a_takeover_that_did_not_come_is_found() -> None:
     assert wrong(with_events()) == ['the navigator took the base over: it never did']
 
 
 @pytest.mark.parametrize('count', [0, 1, 3])
-def test_other_sessions(count: int) -> None:
+def test_another_number_of_sessions_is_found(count: int) -> None:
     events = [{'event': 'session_started', 'session': number} for number in range(count)]
-    assert wrong(replace(WRITTEN, events=events)) == [
+    assert wrong(replace(RECORD, events=events)) == [
         f'two sessions, one a publisher: there were {count}'
     ]

@@ -1,15 +1,15 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""The picture itself: what is in the SVG, the PNG and the page, and what the command says."""
+"""The picture, the list of marks, and what else the command prints."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from html.parser import HTMLParser
+from itertools import combinations
 import json
 from pathlib import Path
-import re
+import random
 import subprocess
 import sys
 import time
@@ -40,17 +40,10 @@ from viam_session_bridge.reporting.event_log import (
     Logged,
     LogOpened,
 )
-from viam_session_bridge.tools.timeline import main as timeline
-from viam_session_bridge.tools.timeline.main import main
-from viam_session_bridge.tools.timeline.style import (
-    colour,
-    DARK,
-    HATCHES,
-    INK,
-    PAPER,
-    text_on,
-    USERS,
-)
+from viam_session_bridge.tools import timeline
+from viam_session_bridge.tools.timeline import Drawing, HATCHES, main, USERS
+from viam_session_bridge.tools.timeline_lanes import compose, Lane, Span, SpanKind, Timeline
+from viam_session_bridge.tools.timeline_reading import lines_of, read
 
 ROOT = Path(__file__).resolve().parents[2]
 SVG = '{http://www.w3.org/2000/svg}'
@@ -99,173 +92,162 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Write a log with names that HTML and XML must be told about."""
+    """Write a log with names that XML must escape."""
     pytest.importorskip('matplotlib')
     path = tmp_path / 'events.jsonl'
     write(path, EVENTS)
     return path
 
 
-def drawn(log: Path, ending: str, *arguments: str) -> Path:
-    out = log.with_name(f'out.{ending}')
+def drawn(log: Path, *arguments: str) -> list[str]:
+    """Draw a log as SVG and return its texts."""
+    out = log.with_name('out.svg')
     assert main([str(log), '-o', str(out), *arguments]) == 0
-    return out
-
-
-def titles(root: ElementTree.Element) -> list[str]:
-    return [title.text or '' for title in root.iter(f'{SVG}title')]
-
-
-def texts(root: ElementTree.Element) -> list[str]:
+    root = ElementTree.parse(out).getroot()
     return [''.join(text.itertext()).strip() for text in root.iter(f'{SVG}text')]
 
 
-def test_the_svg_has_names_labels_and_tooltips(log: Path) -> None:
-    root = ElementTree.parse(drawn(log, 'svg')).getroot()
-    said = texts(root)
+def test_the_picture_has_names_and_labels(log: Path) -> None:
+    texts = drawn(log)
     for text in (
         'bridge', 'machine main', 'not connected', 'base base', 'base arm', '/teleop',
         '/nav/<controller> & "co"', 'session 2', 'lapse 10.0 ms', 'lapse, no answer', 'stamp',
         'command failed', 'stop overdue', 'lapse: stopping arm, base', 'lapse: stops nothing',
-        'ended', 'stop: why, and when acknowledged', 'stop without an answer', 'taken over',
-        'command refused', 'failure', 'silent: from its last sign of life',
+        'ended', '2027-01-15 08:00:00 to 08:00:10 UTC', '08:00:05',
+        'stop: its cause, and the time to its answer', 'stop without an answer', 'taken over',
+        'command refused', 'warning', 'silent: from its last sign of life',
     ):  # fmt: skip
-        assert text in said, said
-    told = '\n'.join(titles(root))
-    for text in (
-        '/nav/<controller> & "co" took base over from /teleop',
-        'base is stopped: /nav/<controller> & "co", its last user, fell silent',
-        'acknowledged 10.0 ms after the decision',
-        'final 200.0 ms after the decision',
-        'refused a command of /teleop (stamp)',
-        'failed, stopping: DEADLINE_EXCEEDED',
-        'none of 9 stops was acknowledged',
-        'main: connected for',
-    ):
-        assert text in told, told
+        assert text in texts, texts
 
 
-def test_each_tooltip_is_in_what_it_is_about(log: Path) -> None:
-    root = ElementTree.parse(drawn(log, 'svg')).getroot()
-    tips = [group for group in root.iter(f'{SVG}g') if group.get('id', '').startswith('tip')]
-    assert len(tips) > 30
-    assert [tip for tip in tips if tip[0].tag != f'{SVG}title' or len(tip) < 2] == []
+def test_the_marks_are_listed_in_the_order_of_time(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn(log)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(' ')[0] for line in lines[:-1]] == sorted(
+        line.partition(' ')[0] for line in lines[:-1]
+    )
+    assert '08:00:02.000 base: /nav/<controller> & "co" took over from /teleop' in lines
+    assert any('none of 9 stops was acknowledged' in line for line in lines)
+    assert lines[-1].endswith('08:00:00.000 to 08:00:10.000, 2 bases, 2 clients, 9 marks')
 
 
-def test_the_svg_is_for_the_dark_too(log: Path) -> None:
-    root = ElementTree.parse(drawn(log, 'svg')).getroot()
-    (style, *_) = root.iter(f'{SVG}style')
-    rules = style.text or ''
-    assert 'prefers-color-scheme: dark' in rules
-    svg = ElementTree.tostring(root, encoding='unicode')
-    for light, dark in DARK.items():
-        assert f'fill: {dark} !important' in rules
-        # The rules find what they are to change by how matplotlib writes it.
-        assert f'fill: {light}' in svg or f'stroke: {light}' in svg
+def busy() -> list[Logged]:
+    """Return the events of a minute in which much happens on two bases."""
+    random.seed(3)
+    events: list[Logged] = [LogOpened(0.0), ChannelChanged('main', True, 0.4)]
+    at = 1.0
+    for number in range(1, 25):
+        client, end = f'/robot/node_{number % 9}', at + random.uniform(0.5, 4.0)
+        events.append(SessionStarted(client, number, at))
+        for base in ('base', 'lift'):
+            stop = Stop(base, Cause.LAPSE, client, end, number, end - 0.5)
+            events += [TakenOver(base, client, number, 0, at), stop, StopFinal(stop, 1, 0, end)]
+        for _ in range(random.randint(0, 6)):
+            reason = random.choice(list(Refusal))
+            events.append(Refused('base', client, reason, random.uniform(at, end)))
+        bases = ('base', 'lift')
+        events.append(
+            SessionEnded(client, number, Cause.LAPSE, bases, at, end - 0.5, 33, {}, end)
+        )
+        at = end + random.choice([0.0, 0.4])
+    return sorted(events, key=lambda event: event.at)
+
+
+@pytest.mark.parametrize('events', [EVENTS, busy()], ids=['few', 'many'])
+def test_no_two_labels_overlap(log: Path, events: list[Logged]) -> None:
+    from matplotlib import rc_context
+
+    write(log, events)
+    with rc_context(timeline.STYLE):
+        figure = Drawing(compose(read(lines_of([log]))[0]), 'heading').figure
+        figure.canvas.draw()
+        (axes,) = figure.axes
+        shown = [*axes.texts, *axes.get_xticklabels(), *axes.get_yticklabels()]
+        shown += figure.legends[0].get_texts()
+        boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
+    assert len(boxes) > 30
+    assert [
+        (one, other) for (one, box), (other, second) in combinations(boxes, 2)
+        if box.overlaps(second)
+    ] == []  # fmt: skip
+    assert [text for text, box in boxes if box.x0 < 0 or box.x1 > figure.bbox.x1] == []
 
 
 def test_the_same_log_makes_the_same_svg(log: Path) -> None:
-    first = drawn(log, 'svg').read_bytes()
-    assert drawn(log, 'svg').read_bytes() == first
+    drawn(log)
+    first = log.with_name('out.svg').read_bytes()
+    drawn(log)
+    assert log.with_name('out.svg').read_bytes() == first
 
 
-def test_the_png_is_one(log: Path) -> None:
-    png = drawn(log, 'png').read_bytes()
-    assert png.startswith(b'\x89PNG')
-    width, height = (int.from_bytes(png[at : at + 4], 'big') for at in (16, 20))
-    assert width == 1440
-    assert 400 < height < 1200
+@pytest.mark.parametrize(
+    ('ending', 'magic'), [('png', b'\x89PNG'), ('pdf', b'%PDF'), ('svg', b'<?xml')]
+)
+def test_the_ending_of_its_name_says_the_format(log: Path, ending: str, magic: bytes) -> None:
+    out = log.with_name(f'out.{ending}')
+    assert main([str(log), '-o', str(out)]) == 0
+    assert out.read_bytes().startswith(magic)
 
 
-class Page(HTMLParser):
-    """What a browser would make of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.items: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        if self.tags[-1:] == ['li'] and data.strip():
-            self.items.append(data)
-
-
-def test_the_page_has_the_picture_and_a_list_of_its_marks(log: Path) -> None:
-    page = Page(drawn(log, 'html').read_text())
-    assert page.tags.count('svg') == 1
-    assert page.tags.count('script') == 1
-    assert page.tags.count('title') > 30
-    assert any('took base over from /teleop' in item for item in page.items)
-
-
-def test_the_page_asks_nobody_for_anything(log: Path) -> None:
-    text = drawn(log, 'html').read_text()
-    namespaces = {'http://www.w3.org/2000/svg', 'http://www.w3.org/1999/xlink'}
-    assert set(re.findall(r'[a-z]+://[^\s"\'<>)]+', text)) <= namespaces
-    assert not re.search(r'(?:src|@import|url\()\s*=?\s*["\']?[a-z]*:?//', text)
-
-
-def test_a_part_of_the_log(log: Path) -> None:
-    root = ElementTree.parse(drawn(log, 'svg', '--from', '1.8', '--to', '-6.5')).getroot()
-    told = '\n'.join(titles(root))
-    assert 'took base over' in told
-    assert 'refused a command' not in told
-    assert 'base is stopped' not in told
-
-
-def test_a_picture_without_a_name_is_a_page_beside_the_log(log: Path) -> None:
+def test_a_picture_without_a_name_is_an_svg_beside_the_log(log: Path) -> None:
     assert main([str(log)]) == 0
-    assert log.with_suffix('.html').read_text().startswith('<!DOCTYPE html>')
+    assert log.with_suffix('.svg').read_text().startswith('<?xml')
 
 
-def test_of_too_many_marks_the_last_are_drawn_and_it_says_so(
+def test_only_the_part_between_two_times_is_drawn(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn(log, '--from', '1.8', '--to', '-6.5')
+    printed = capsys.readouterr().out
+    assert 'took over' in printed
+    assert 'refused a command' not in printed
+    assert 'base: stopped' not in printed
+
+
+def test_of_too_many_marks_the_last_are_drawn_with_a_warning(
     log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeline, 'MOST_MARKS', 5)
-    told = '\n'.join(titles(ElementTree.parse(drawn(log, 'svg')).getroot()))
-    said = capsys.readouterr().err
-    assert 'more than 5 marks: drawn from 08:00:04.000 on; see --from and --to' in said
-    assert 'base is stopped' in told
-    assert 'took base over' not in told
+    drawn(log)
+    printed = capsys.readouterr()
+    assert 'more than 5 marks: drawn from 08:00:04.000 on; see --from and --to' in printed.err
+    assert 'base: stopped' in printed.out
+    assert 'took over' not in printed.out
 
 
-def test_of_too_many_clients_the_first_are_drawn_and_it_says_so(
+def test_of_too_many_clients_the_first_are_drawn_with_a_warning(
     log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeline, 'MOST_CLIENTS', 1)
-    said = texts(ElementTree.parse(drawn(log, 'svg')).getroot())
+    texts = drawn(log)
     assert 'only 1 of 2 clients are drawn' in capsys.readouterr().err
-    assert 'session 1' in said
-    assert 'session 2' not in said
+    assert 'session 1' in texts
+    assert 'session 2' not in texts
 
 
 def test_skipped_lines_are_counted(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with log.open('a') as more:
         more.write('{"event": "brewed"}\n{"event": "stop", "wal')
-    drawn(log, 'svg')
+    drawn(log)
     assert '2 lines were skipped (1 not whole, 1 of another kind)' in capsys.readouterr().err
 
 
 def test_rotated_logs_are_read(log: Path) -> None:
-    whole = titles(ElementTree.parse(drawn(log, 'svg')).getroot())
+    whole = drawn(log)
     lines = log.read_text().splitlines(keepends=True)
     log.with_name('events.jsonl.2').write_text(''.join(lines[:5]))
     log.with_name('events.jsonl.1').write_text(''.join(lines[5:9]))
     log.write_text(''.join(lines[9:]))
-    assert titles(ElementTree.parse(drawn(log, 'svg')).getroot()) == whole
+    assert drawn(log) == whole
 
 
 def test_a_long_name_is_cut(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = SessionEnded('C', 9, Cause.LAPSE, (), 1.0, 2.0, 5, {}, 3.0)
     monkeypatch.setitem(NODES, 'C', ('/' + 'n' * 300, '/cmd_vel'))
     write(log, [ended])
-    said = texts(ElementTree.parse(drawn(log, 'svg')).getroot())
-    assert '/' + 'n' * 31 + '..' in said
+    assert '/' + 'n' * 31 + '..' in drawn(log)
 
 
 @pytest.mark.parametrize(
@@ -310,9 +292,9 @@ def test_another_kind_of_picture_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as refused:
-        main([str(tmp_path / 'log'), '-o', 'out.pdf'])
+        main([str(tmp_path / 'log'), '-o', 'out.html'])
     assert refused.value.code == 2
-    assert 'out.pdf: the picture is to end in .svg, .png or .html' in capsys.readouterr().err
+    assert 'out.html: the picture is to end in .svg, .png or .pdf' in capsys.readouterr().err
 
 
 def test_without_matplotlib_it_says_what_to_install(tmp_path: Path) -> None:
@@ -321,7 +303,7 @@ def test_without_matplotlib_it_says_what_to_install(tmp_path: Path) -> None:
     program = (
         'import sys\n'
         "sys.modules['matplotlib'] = None\n"
-        'from viam_session_bridge.tools.timeline.main import main\n'
+        'from viam_session_bridge.tools.timeline import main\n'
         "unwanted = {'rclpy', 'grpc', 'google'} & {name.split('.')[0] for name in sys.modules}\n"
         'assert not unwanted, unwanted\n'
         'sys.exit(main(sys.argv[1:]))\n'
@@ -337,9 +319,6 @@ def test_without_matplotlib_it_says_what_to_install(tmp_path: Path) -> None:
     assert ran.returncode == 1
 
 
-# Colours
-
-
 def luminance(shade: str) -> float:
     """Return what WCAG calls the relative luminance."""
     parts = (int(shade[at : at + 2], 16) / 255 for at in (1, 3, 5))
@@ -347,23 +326,17 @@ def luminance(shade: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def contrast(one: str, other: str) -> float:
-    darker, lighter = sorted(map(luminance, (one, other)))
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-@pytest.mark.parametrize('user', range(len(USERS)))
-def test_text_on_a_users_colour_is_readable(user: int) -> None:
-    ground, _ = colour(user)
-    assert contrast(text_on(ground), ground) >= 4.5
-
-
-def test_text_on_the_ground_is_readable_in_light_and_dark() -> None:
-    assert contrast(INK, PAPER) >= 7
-    assert contrast(DARK[INK], DARK[PAPER]) >= 7
+@pytest.mark.parametrize('user', USERS)
+def test_text_on_the_colour_of_a_user_is_readable(user: str) -> None:
+    ink = timeline.PAPER if user in timeline.DARK_ONES else timeline.INK
+    darker, lighter = sorted(map(luminance, (ink, user)))
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
 
 
 def test_users_beyond_the_colours_are_hatched() -> None:
-    looks = [colour(user) for user in range(len(USERS) * len(HATCHES))]
-    assert len(set(looks)) == len(looks)
-    assert colour(len(looks)) == looks[0]
+    pytest.importorskip('matplotlib')
+    users = [f'user {number}' for number in range(len(USERS) * len(HATCHES))]
+    lane = Lane('base', [Span(SpanKind.LAST_USER, 0.0, 1.0, user, user) for user in users])
+    drawing = Drawing(Timeline(0.0, 1.0, Lane('bridge'), [], [lane], [], users), 'heading')
+    bars = drawing.figure.axes[0].patches
+    assert len({(bar.get_facecolor(), bar.get_hatch()) for bar in bars}) == len(users)

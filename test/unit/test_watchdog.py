@@ -60,10 +60,10 @@ def clock_trap(trap: Trap, monkeypatch: pytest.MonkeyPatch) -> Trap:
     """Return a trap on the lapse clock's way, once it is armed, and outside of all locks."""
     tick = Runtime._tick
 
-    def trapped(runtime: Runtime) -> float | None:
+    def trapped(runtime: Runtime) -> None:
         if trap.armed:
             trap()
-        return tick(runtime)
+        tick(runtime)
 
     monkeypatch.setattr(Runtime, '_tick', trapped)
     return trap

@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Heartbeats of a node of one's own, and the overview: what a Viam SDK does for its programs.
+Heartbeats from a node of your own, and the overview: what a Viam SDK does for its programs.
 
     client = SessionClient(node)
     with client.session('/cmd_vel'):

@@ -3,9 +3,9 @@
 """
 Heartbeats that do not outlive what they speak for (R3).
 
-They are sent by the node's own executor, between the callbacks that publish: a node that hangs
-sends none. Viam's SDK for Python sends them from a thread of their own, which goes on when a
-program's control loop is gone.
+The node's own executor sends them, between the callbacks that publish: a node that hangs sends
+none. Viam's SDK for Python sends them from a thread of their own, which goes on when a program's
+control loop is gone.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from typing import Any, TYPE_CHECKING
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 
-from viam_session_bridge.client.bridge_overview import DEFAULT_WINDOW
-
 if TYPE_CHECKING:
     from rclpy.callback_groups import CallbackGroup
     from rclpy.node import Node
@@ -27,11 +25,12 @@ if TYPE_CHECKING:
 BEATS = 5
 """Heartbeats in a window, as many as Viam's SDKs send."""
 
-SAID_EVERY = 5.0  # s between two warnings of a late executor
+DEFAULT_WINDOW = 0.5  # s, of a bridge that has not reported its own yet
+WARNING_INTERVAL = 5.0  # s, between two warnings of a late executor
 
 
 class Heartbeats:
-    """The heartbeats for one node or topic: between `start` and `stop`, or one by one."""
+    """The heartbeats for one node or topic: between ``start`` and ``stop``, or one by one."""
 
     def __init__(
         self,
@@ -41,11 +40,11 @@ class Heartbeats:
         window: Callable[[], float],
     ) -> None:
         """
-        Send nothing yet; `SessionClient` makes these.
+        Prepare; ``SessionClient`` makes these, and nothing is sent yet.
 
         :param callback_group: None for the node's default group
         :param send: sends one
-        :param window: what the bridge's window is as far as is known, s
+        :param window: returns the bridge's window as far as it is known, s
         """
         self._node = node
         self._callback_group = callback_group
@@ -53,7 +52,7 @@ class Heartbeats:
         self._window = window
         self._timer: Any = None
         self._beat_at = 0.0
-        # After `stop`, on whatever thread that is, none is sent.
+        # So that none is sent after ``stop``, on whatever thread that is called.
         self._lock = threading.Lock()
 
     @property
@@ -62,7 +61,7 @@ class Heartbeats:
         return self._timer is not None
 
     def send(self) -> None:
-        """Send one now: a dead-man's switch does it at each message that says it is held."""
+        """Send one now, as a dead-man's switch does at each message that it is held."""
         self._send()
 
     def start(self) -> None:
@@ -94,7 +93,7 @@ class Heartbeats:
         self.stop()
 
     def _period(self) -> float:
-        # Rarer than for the default they save nothing.
+        # For a longer window than the default, fewer heartbeats save nothing.
         return min(self._window(), DEFAULT_WINDOW) / BEATS
 
     def _beat(self) -> None:
@@ -108,11 +107,11 @@ class Heartbeats:
                 self._timer.reset()
                 self._node.get_logger().warning(
                     f'no heartbeat: the executor was busy for {late:.3f} s',
-                    throttle_duration_sec=SAID_EVERY,
+                    throttle_duration_sec=WARNING_INTERVAL,
                 )
                 return
             self._send()
             period = int(self._period() * 1e9)
-            if self._timer.timer_period_ns != period:  # the bridge told its window
+            if self._timer.timer_period_ns != period:  # the bridge reported its window
                 self._timer.timer_period_ns = period
                 self._timer.reset()

@@ -5,22 +5,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import cached_property
+from time import monotonic
+from typing import Any, TYPE_CHECKING
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import CallbackGroup, ReentrantCallbackGroup
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 from rclpy.validate_namespace import validate_namespace
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 
-from viam_session_bridge.client.bridge_overview import Told
-from viam_session_bridge.client.heartbeats import Heartbeats
-from viam_session_bridge.reporting.overview import Overview, SessionRow
+from viam_session_bridge.client.heartbeats import DEFAULT_WINDOW, Heartbeats
+from viam_session_bridge.reporting.overview import Overview, overview_of, session_row, SessionRow
 from viam_session_bridge.ros.subscription import gids_available
 
 if TYPE_CHECKING:
     from rclpy.node import Node
 
+# A response may be lost, and a bridge be started anew with another window.
+WINDOW_REQUEST_INTERVAL = 2.0  # s
 JAZZY = (
     'this ROS distribution does not tell publishers apart: heartbeats are permissions only, and '
     'with `sessions: auto` a speed has to be repeated'
@@ -39,10 +44,10 @@ class SessionClient:
         callback_group: CallbackGroup | None = None,
     ) -> None:
         """
-        Send nothing yet.
+        Prepare; nothing is sent yet.
 
-        :param bridge: its node's name, relative to the namespace of `node` or absolute
-        :param window: its `heartbeat_window`, s; None: it is asked
+        :param bridge: its node's name, relative to the namespace of ``node`` or absolute
+        :param window: its ``heartbeat_window``, s; None: the bridge is asked for it
         :param callback_group: that of the callbacks which publish, or read the operator's button:
             while one of them runs no heartbeat is sent; None: the node's default group
         :raises ValueError: no name, no window, or a group whose callbacks run beside each other
@@ -57,24 +62,28 @@ class SessionClient:
                 'hangs; take a MutuallyExclusiveCallbackGroup'
             )
         self._node = node
+        self._bridge = bridge.rstrip('/')
         self._callback_group = callback_group
-        self._told = Told(node, bridge.rstrip('/'), window)
-        # Reliable, so that it is heard whatever qos_overrides the bridge has; of those that wait
-        # the newest is enough.
+        self._given_window = window
+        self._reported_window = 0.0
+        self._window_request: Any = None
+        self._window_request_at = 0.0
+        # Reliable, so that it is received whatever qos_overrides the bridge has; of those that
+        # wait the newest is enough.
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-        self._publisher = node.create_publisher(String, f'{bridge.rstrip("/")}/heartbeat', qos)
+        self._publisher = node.create_publisher(String, f'{self._bridge}/heartbeat', qos)
 
     @property
     def window(self) -> float:
-        """The heartbeat window, s: as given, as the bridge told, or its default."""
-        return self._told.window
+        """The heartbeat window, s: as given, as the bridge last reported it, or its default."""
+        return self._given_window or self._reported_window or DEFAULT_WINDOW
 
     def session(self, topic: str) -> Heartbeats:
         """
         Return this node's own heartbeats, as a publisher of commands.
 
-        With `sessions: auto` they keep the speed it published last, on all its command topics. On
-        Jazzy, where the bridge does not know the sender, they are permissions for this topic.
+        With ``sessions: auto`` they keep the speed it published last, on all its command topics.
+        On Jazzy, where the bridge does not know the sender, they are permissions for this topic.
 
         :raises ValueError: the node has no publisher there
         """
@@ -91,7 +100,7 @@ class SessionClient:
 
     def permission(self, node: str, topic: str) -> Heartbeats:
         """
-        Return heartbeats that let another node drive, with `sessions: manual`.
+        Return heartbeats that let another node drive, with ``sessions: manual``.
 
         :param node: its name, relative to this node's namespace or absolute
         :param topic: where it publishes, which is what heartbeats name on Jazzy
@@ -108,7 +117,7 @@ class SessionClient:
 
     def wait_for_bridge(self, timeout: float) -> bool:
         """Wait so many s for the bridge, spinning or not, and return whether it is there."""
-        return self._told.wait(timeout)
+        return bool(self._service.wait_for_service(timeout_sec=timeout))
 
     def overview(self) -> Future[Overview]:
         """
@@ -116,15 +125,64 @@ class SessionClient:
 
         :raises RuntimeError: no bridge is there (yet)
         """
-        return self._told.ask()
+        if not self._service.service_is_ready():
+            raise RuntimeError(f'no bridge at {self._bridge}, or it is not discovered yet')
+        overview: Future[Overview] = Future()
 
-    def watch(self, told: Callable[[list[SessionRow]], None]) -> None:
-        """Have the executor call `told` with the sessions, at each change and once a second."""
-        self._told.watch(told)
+        def read(responded: Any) -> None:
+            try:
+                overview.set_result(_overview(responded))
+            except Exception as error:
+                overview.set_exception(error)
+
+        self._service.call_async(Trigger.Request()).add_done_callback(read)
+        return overview
+
+    def watch(self, callback: Callable[[list[SessionRow]], None]) -> None:
+        """Have the executor call back with the sessions, at each change and once a second."""
+        # Latched: also what the bridge published last before this node came.
+        qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+        def read(array: DiagnosticArray) -> None:
+            each = ({pair.key: pair.value for pair in status.values} for status in array.status)
+            callback([session_row(values) for values in each])
+
+        self._node.create_subscription(DiagnosticArray, f'{self._bridge}/sessions', read, qos)
 
     def _heartbeats(self, data: str) -> Heartbeats:
         def send() -> None:
             self._publisher.publish(String(data=data))
-            self._told.ask_window()
+            self._request_window()
 
         return Heartbeats(self._node, self._callback_group, send, lambda: self.window)
+
+    def _request_window(self) -> None:
+        """Ask for the window where that is due and a bridge there, and wait for nothing."""
+        now = monotonic()
+        if (
+            self._given_window
+            or now < self._window_request_at
+            or not self._service.service_is_ready()
+        ):
+            return
+        self._window_request_at = now + WINDOW_REQUEST_INTERVAL
+        if self._window_request is not None:
+            self._service.remove_pending_request(self._window_request)
+        self._window_request = self._service.call_async(Trigger.Request())
+        self._window_request.add_done_callback(self._learn_window)
+
+    def _learn_window(self, responded: Any) -> None:
+        self._reported_window = _overview(responded).window
+
+    @cached_property
+    def _service(self) -> Any:
+        # Only where it is used, as SROS 2 may forbid it; and in a group of its own, as a callback
+        # of any other may wait for the response.
+        return self._node.create_client(
+            Trigger, f'{self._bridge}/get_sessions', callback_group=ReentrantCallbackGroup()
+        )
+
+
+def _overview(responded: Any) -> Overview:
+    response = responded.result()
+    return overview_of(response.success, response.message)

@@ -181,14 +181,16 @@ class BaseControl:
 
     def next_deadline(self) -> float:
         """Return when to look again what is due."""
-        at = min(self.stops.next_deadline(), self._doubtful_until)
-        if self.waiting is not None:
-            at = min(at, self.waiting.forward.at + self._window)
-            if self._zero_is_held_up:
-                at = min(at, self._zero_waits_since + ZERO_WAITS)
-        if self.stops.pending is None:
-            at = min(at, self.standing_zero.due_at)
-        return at
+        stops = self.stops
+        if stops.pending is None:
+            of_stops = min(stops.unresolved.settled_at, self.standing_zero.due_at)
+        else:
+            of_stops = stops.next_deadline()
+        if self.waiting is None:
+            return min(of_stops, self._doubtful_until)
+        zero_at = self._zero_waits_since + ZERO_WAITS if self._zero_is_held_up else NEVER
+        drop_at = self.waiting.forward.at + self._window
+        return min(of_stops, self._doubtful_until, drop_at, zero_at)
 
     def tick(self, now: float) -> None:
         """
@@ -200,7 +202,9 @@ class BaseControl:
         """
         if self.waiting is not None and self.waiting.forward.at + self._window <= now:
             self._drop_old(self.waiting.forward, now)
-        if self.stops.tick(now) and self._beside_lost and self.stops.pending is None:
+        stops = self.stops
+        changes = stops.pending is not None or stops.unresolved.settled_at <= now
+        if changes and stops.tick(now) and self._beside_lost and stops.pending is None:
             self._doubtful_until = now + self._window
         if self._doubtful_until <= now:
             self._doubtful_until = NEVER
@@ -209,7 +213,7 @@ class BaseControl:
         zero = self.waiting
         if zero is not None and zero.is_zero:
             held_up = self._zero_is_held_up and self._zero_waits_since + ZERO_WAITS <= now
-            if held_up or self.stops.unresolved:
+            if held_up or stops.unresolved.exist:
                 forward = zero.forward
                 self.stop(Stop(self.base, Cause.ZERO, forward.client, now, forward.session))
 
@@ -220,7 +224,7 @@ class BaseControl:
         assert self.waiting is not None
         self.in_flight = Sent(number, self.waiting, deadline)
         self._commander = self.waiting.forward.client
-        self._beside_lost, self._doubtful_until = bool(self.stops.unresolved), NEVER
+        self._beside_lost, self._doubtful_until = self.stops.unresolved.exist, NEVER
         self.waiting = None
         self.last_sid = sid
         self.stops.pending = None
@@ -285,7 +289,7 @@ class BaseControl:
         """Decide what an answer means that is none, or an error."""
         stops, forward = self.stops, sent.command.forward
         beside_stop = stops.newest > sent.number
-        alone = not beside_stop and not stops.unresolved
+        alone = not beside_stop and not stops.unresolved.exist
         if outcome in UNANSWERED:
             stops.unresolved.add(sent.deadline)
             stops.lost += 1

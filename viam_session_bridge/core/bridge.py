@@ -4,9 +4,9 @@
 The one door of the core: what happens is fed in, calls and events come out.
 
 Everything that happens is fed in by one of the methods, each with ``now`` (s, steady); then
-:meth:`Bridge.drain` returns the calls to hand to gRPC and what is worth telling, and
-:meth:`Bridge.next_deadline` when to tick. The shell (:mod:`viam_session_bridge.runtime`) does that
-under one lock, and makes the calls outside it.
+:meth:`Bridge.drain` returns the calls to hand to gRPC, what is worth reporting, and when to tick.
+The shell (:mod:`viam_session_bridge.runtime`) does that under one lock, and makes the calls
+outside it.
 
 - R17: a command is refused, base by base and counted by reason, whose stamp is too old or too far
   in the future, whose machine is not ready or has no room for one more session. A number that is
@@ -134,13 +134,22 @@ class Bridge:
             self.discarded += 1
             self.discard(client, topic, velocity, now)
             return
-        if due := self.table.expire(now):
-            self._carry_out(due)
+        if self.table.due_at <= now:
+            self._carry_out(self.table.expire(now))
         for base in self._by_topic[topic]:
             limited = velocity
             if base.max_linear_speed or base.max_angular_speed:
                 limited = velocity.limited(base.max_linear_speed, base.max_angular_speed)
-            refusal = self._refusal(client, base, stamp_age, now)
+            if not self.active:
+                refusal: Refusal | None = Refusal.INACTIVE
+            elif stamp_age is not None and 0.0 < base.max_stamp_age < abs(stamp_age):
+                refusal = Refusal.STAMP
+            else:
+                session = self.table.active.get(client)
+                number = None if session is None else session.number
+                machine = self.machines[base.machine]
+                supervised = base.sessions is not SessionsMode.DISABLED
+                refusal = machine.refusal(client, number, supervised, now)
             self._carry_out(self.table.command(client, base.name, limited, now, refusal))
         if self._machines_stop:
             self._signed(client, now)
@@ -189,8 +198,8 @@ class Bridge:
 
     def answered(self, call: Call, answer: Answer, now: float) -> None:
         """Handle the end of a call."""
-        if due := self.table.expire(now):
-            self._carry_out(due)
+        if self.table.due_at <= now:
+            self._carry_out(self.table.expire(now))
         displaced = self.machines[call.machine].answered(call.number, answer, now)
         if displaced:
             self.table.displaced(displaced)
@@ -242,9 +251,12 @@ class Bridge:
         """Return what the feeds since the last call led to."""
         calls: list[Call] = []
         events, self._events = self._events, []
+        wake_at = self.table.due_at
         for machine in self._deepest_first:
             if machine.due_at <= now:
                 calls += machine.drain(now)
+            if machine.due_at < wake_at:
+                wake_at = machine.due_at
             if machine.events:
                 events += machine.events
                 machine.events.clear()
@@ -256,17 +268,11 @@ class Bridge:
                 lambda name: not self.machines[name].not_final(), now
             )
             events += [self.machines[name].closed(now) for name in closed]
+            wake_at = min(wake_at, self._shutdown_order.next_deadline())
+        if self._end_stops_at:
+            wake_at = min(wake_at, *self._end_stops_at.values())
         opened, self._opened = self._opened, []
-        return Out(calls, events, opened, closed, self.next_deadline())
-
-    def next_deadline(self) -> float:
-        """Return when to :meth:`tick` next."""
-        return min(
-            self.table.next_deadline(),
-            self._shutdown_order.next_deadline(),
-            *self._end_stops_at.values(),
-            *[machine.next_deadline() for machine in self._deepest_first],
-        )
+        return Out(calls, events, opened, closed, wake_at)
 
     # For the node and the overview
 
@@ -291,21 +297,6 @@ class Bridge:
         """Return until when the exit is to wait for open Stops, 0 where it need not (R19)."""
         return max(machine.exit_waits_until(now) for machine in self.machines.values())
 
-    def _refusal(
-        self, client: str, base: BaseConfiguration, stamp_age: float | None, now: float
-    ) -> Refusal | None:
-        if not self.active:
-            return Refusal.INACTIVE
-        if stamp_age is not None and 0.0 < base.max_stamp_age < abs(stamp_age):
-            return Refusal.STAMP
-        session = self.table.session(client)
-        return self.machines[base.machine].refusal(
-            client,
-            None if session is None else session.number,
-            base.sessions is not SessionsMode.DISABLED,
-            now,
-        )
-
     def _carry_out(self, actions: list[Action]) -> None:
         for one in actions:
             if isinstance(one, Forward):
@@ -324,7 +315,7 @@ class Bridge:
 
     def _signed(self, client: str, now: float) -> None:
         """Pass on a client's sign of life to all machines (R16)."""
-        session = self.table.session(client)
+        session = self.table.active.get(client)
         if session is not None and session.sign == now:
             for machine in self.machines.values():
                 machine.signed(session.number, now)

@@ -84,7 +84,7 @@ class MachineControl:
         """
         self.machine = machine
         self.ready = False
-        self.due_at = NEVER  # when to drain
+        self.due_at = NEVER  # when to tick and drain
         self.events: list[MachineEvent] = []  # for the bridge to take
         machine_stops = stop_policy is StopPolicy.MACHINE
         self.bases = {
@@ -147,7 +147,7 @@ class MachineControl:
                 self._verification.commanded(base)
             if self._machine_stops.in_force:
                 self._machine_stops.commanded(base)
-        if forward.session:
+        if forward.session and forward.session not in self.sessions.live:
             self.sessions.open(forward.client, forward.session, self._is_stopped)
 
     def stop(self, stop: Stop) -> bool:
@@ -159,6 +159,7 @@ class MachineControl:
         """Note a sign of life of a client session, where it is heartbeated for these (R16)."""
         if isinstance(self.sessions, SignedSessions):
             self.sessions.signed(session, now)
+            self.due_at = AT_ONCE
 
     def ended(self, session: int) -> None:
         """Leave the machine session of a client session that ended to lapse."""
@@ -287,10 +288,6 @@ class MachineControl:
             self.sessions.beat(machine_session, number, now)
             self.due_at = AT_ONCE
 
-    def next_deadline(self) -> float:
-        """Return when to :meth:`tick` and :meth:`drain` next."""
-        return min(self.due_at, self.sessions.next_beat())
-
     def drain(self, now: float) -> list[Call]:
         """Do what is due, and return the calls to hand over now."""
         if self._limit.waiting:
@@ -304,7 +301,7 @@ class MachineControl:
                 due_at = control.due_at
         if self._ask_at <= now:
             self._ask(now)
-        self.due_at = min(due_at, self._ask_at)
+        self.due_at = min(due_at, self._ask_at, self.sessions.next_beat())
         if self._limit.waiting:
             self.due_at = min(self.due_at, self._limit.next_turn())
         return self._queue.take()
@@ -327,9 +324,9 @@ class MachineControl:
 
     def _hand_over_command(self, control: BaseControl, command: Command, now: float) -> bool:
         """Hand over a command, or the start of its machine session; return whether it went."""
-        sid = ''
+        sid, machine_session = '', None
         if command.forward.session and not self.sessions.unsupervised:
-            machine_session = self.sessions.of(command.forward.session)
+            machine_session = self.sessions.live.get(command.forward.session)
             if machine_session is None:
                 control.fail_waiting(Cause.NO_MACHINE_SESSION, 'its session ended', now)
                 return False
@@ -343,8 +340,8 @@ class MachineControl:
             self._limit.wait(control.base)
             return False
         number = self._queue.call(Move(control.base, command.forward.velocity, sid))
-        if sid:
-            self.sessions.used(sid, now)
+        if machine_session is not None:
+            machine_session.used = now  # which keeps it alive (R11)
         self._limit.sent(control.base, number, now)
         control.sent(number, sid, now + self._queue.timeout)
         return True

@@ -83,7 +83,7 @@ class MachineSessions:
         self._max_sessions = max_sessions
         self._call_timeout = call_timeout
         self._allow_unsupervised = allow_unsupervised
-        self._of: dict[int, MachineSession] = {}  # by client session
+        self.live: dict[int, MachineSession] = {}  # by client session, of those that live
         self._resting: list[MachineSession] = []  # ended, and not lapsed as far as we know
         self._by_sid: dict[str, MachineSession] = {}
         self._started: OrderedDict[str, None] = OrderedDict()  # ids that were ours
@@ -92,10 +92,6 @@ class MachineSessions:
         # (due, call, id) of heartbeats: an entry is put right when it comes up.
         self._beats: list[tuple[float, int, str]] = []
 
-    def of(self, session: int) -> MachineSession | None:
-        """Return the machine session of a client session that lives."""
-        return self._of.get(session)
-
     def has_room(self, client: str, session: int | None, stopped: Stopped, now: float) -> bool:
         """
         Whether a command of this client session can have a machine session (R11).
@@ -103,11 +99,11 @@ class MachineSessions:
         :param session: None where the command would start one
         :param stopped: see :meth:`open`
         """
-        own = self._of.get(session or 0)
+        own = self.live.get(session or 0)
         if own is not None and (own.sid or own.starting):
             return True
         self._forget_lapsed(now)
-        taken = len(self._of) + len(self._resting) + len(self._lost_starts)
+        taken = len(self.live) + len(self._resting) + len(self._lost_starts)
         if own is not None or self._resumable(client, stopped) is not None:
             return taken <= self._max_sessions  # it is counted already
         return taken < self._max_sessions
@@ -118,8 +114,6 @@ class MachineSessions:
 
         :param stopped: whether the stops of all bases that an id used last are final (R11)
         """
-        if session in self._of:
-            return
         own = self._resumable(client, stopped)
         if own is None:
             own = MachineSession(client, session)
@@ -127,11 +121,11 @@ class MachineSessions:
             self._forget(own)
             own.session, own.ended = session, False
             own.sid, own.resume = '', own.sid or own.resume
-        self._of[session] = own
+        self.live[session] = own
 
     def ended(self, session: int) -> None:
         """Leave the machine session of a client session that ended to lapse."""
-        machine_session = self._of.pop(session, None)
+        machine_session = self.live.pop(session, None)
         if machine_session is None:
             return
         machine_session.ended = True
@@ -261,7 +255,7 @@ class MachineSessions:
         if answer.outcome is not Outcome.OK:
             return 0
         # A start may have made one whose id is not known yet, or never will be.
-        starting = sum(one.starting for one in (*self._of.values(), *self._resting))
+        starting = sum(one.starting for one in (*self.live.values(), *self._resting))
         foreign = sum(sid not in self._started for sid in answer.sids)
         return max(foreign - len(self._lost_starts) - starting, 0)
 

@@ -19,7 +19,7 @@ Every method takes ``now`` (s, steady, never backwards) and returns what follows
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 import heapq
 
@@ -96,7 +96,8 @@ class SessionTable:
         """
         self.window = window
         self._modes = dict(modes)
-        self._sessions: dict[str, Session] = {}
+        self.active: dict[str, Session] = {}  # by client, the oldest first
+        self.due_at = NEVER  # when to expire next; it may turn out to be early
         self._last_users: dict[str, Session] = {}
         self._commanders: dict[str, str] = {}
         self._left: OrderedDict[str, None] = OrderedDict()
@@ -109,17 +110,9 @@ class SessionTable:
         """Set how long sessions live past their last sign of life, for all of them (R16)."""
         if window != self.window:
             self.window = window
-            self._due = [(s.deadline(window), s.number, s) for s in self._sessions.values()]
+            self._due = [(s.deadline(window), s.number, s) for s in self.active.values()]
             heapq.heapify(self._due)
-
-    @property
-    def sessions(self) -> Iterable[Session]:
-        """The active sessions, oldest first."""
-        return self._sessions.values()
-
-    def session(self, client: str) -> Session | None:
-        """Return the client's active session."""
-        return self._sessions.get(client)
+            self.due_at = self._due[0][0] if self._due else NEVER
 
     def last_user(self, base: str) -> Session | None:
         """Return the session that used the base last (R5)."""
@@ -138,8 +131,8 @@ class SessionTable:
 
         :param refusal: why the machine or the message itself rules it out, if it does
         """
-        actions = self.expire(now) if self._due and self._due[0][0] <= now else []
-        session = self._sessions.get(client)
+        actions = self.expire(now) if self.due_at <= now else []
+        session = self.active.get(client)
         mode = self._modes[base]
         if client in self._left:
             refusal = Refusal.LEFT
@@ -187,7 +180,7 @@ class SessionTable:
         :param own: whether the client's own node sent it; another's is a permission
         """
         actions = self.expire(now)
-        session = self._sessions.get(client)
+        session = self.active.get(client)
         if session is None:
             if mode is SessionsMode.MANUAL and client not in self._left:
                 session = self._start(client, mode, now)
@@ -204,8 +197,8 @@ class SessionTable:
         self._left[client] = None
         while len(self._left) > LEFT_CLIENTS_REMEMBERED:
             self._left.popitem(last=False)
-        if client in self._sessions:
-            actions += self._end(self._sessions[client], Cause.LEFT, now)
+        if client in self.active:
+            actions += self._end(self.active[client], Cause.LEFT, now)
         return actions
 
     def seen(self, client: str) -> None:
@@ -224,23 +217,20 @@ class SessionTable:
         actions: list[Action] = []
         while self._due and self._due[0][0] <= now:
             _, number, session = heapq.heappop(self._due)
-            if self._sessions.get(session.client) is not session:
+            if self.active.get(session.client) is not session:
                 continue  # ended in the meantime
             deadline = session.deadline(self.window)
             if deadline > now:
                 heapq.heappush(self._due, (deadline, number, session))
             else:
                 actions += self._end(session, Cause.LAPSE, now)
+        self.due_at = self._due[0][0] if self._due else NEVER
         return actions
-
-    def next_deadline(self) -> float:
-        """Return when :meth:`expire` is to be called next; it may turn out to be early."""
-        return self._due[0][0] if self._due else NEVER
 
     def end_all(self, now: float) -> list[Action]:
         """End all sessions, for deactivation and shutdown (R2, R19)."""
         actions = self.expire(now)
-        for session in list(self._sessions.values()):
+        for session in list(self.active.values()):
             actions += self._end(session, Cause.DEACTIVATED, now)
         return actions
 
@@ -250,8 +240,8 @@ class SessionTable:
         commanded_last = self._commanders.get(base) == client
         if commanded_last and is_zero:
             return [Stop(base, Cause.ZERO, client, now)]
-        if client in self._sessions:
-            self._sessions[client].refusals[reason.value] += 1
+        if client in self.active:
+            self.active[client].refusals[reason.value] += 1
         actions: list[Action] = [Refused(base, client, reason, now)]
         if commanded_last:
             actions.append(Stop(base, Cause.REFUSED, client, now))
@@ -260,8 +250,9 @@ class SessionTable:
     def _start(self, client: str, mode: SessionsMode, now: float) -> Session:
         self._numbers += 1
         session = Session(self._numbers, client, mode, started=now, sign=now, heartbeat=now)
-        self._sessions[client] = session
+        self.active[client] = session
         heapq.heappush(self._due, (session.deadline(self.window), session.number, session))
+        self.due_at = self._due[0][0]
         return session
 
     def _take_over(self, base: str, previous: Session | None, session: Session | None) -> None:
@@ -274,7 +265,7 @@ class SessionTable:
             session.last_used.add(base)
 
     def _end(self, session: Session, cause: Cause, now: float) -> list[Action]:
-        del self._sessions[session.client]
+        del self.active[session.client]
         bases = tuple(sorted(session.last_used))
         actions: list[Action] = [
             SessionEnded(

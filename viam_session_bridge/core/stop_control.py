@@ -236,10 +236,9 @@ class StopControl:
         return self.pending is not None and self.pending.watch_at <= now and not self.open
 
     def next_deadline(self) -> float:
-        """Return when to ask what is due next."""
+        """Return when to ask what is due next of a pending stop."""
         pending = self.pending
-        if pending is None:
-            return self.unresolved.settled_at
+        assert pending is not None
         watch_at = NEVER if self.open else pending.watch_at
         overdue_at = NEVER if pending.acknowledged else pending.overdue_at
         return min(self.stop_due_at(), watch_at, overdue_at, self.unresolved.settled_at)
@@ -365,7 +364,7 @@ class StopControl:
     @property
     def all_answered(self) -> bool:
         """Whether every earlier command is answered, or counts as answered."""
-        return not self.command_is_open and self._zero is None and not self.unresolved
+        return not self.command_is_open and self._zero is None and not self.unresolved.exist
 
     def _acknowledged(
         self, pending: PendingStop, number: int, answered: OpenStop, now: float

@@ -68,7 +68,7 @@ class SignedSessions(MachineSessions):
 
         It is heartbeated at once, or not at all if it was used within a fifth of the window.
         """
-        machine_session = self.of(session)
+        machine_session = self.live.get(session)
         if machine_session is None or not machine_session.sid:
             return
         if self.beat_at(machine_session) <= now:
@@ -80,7 +80,7 @@ class SignedSessions(MachineSessions):
         return [
             one
             for session, at in signed.items()
-            if (one := self.of(session)) is not None
+            if (one := self.live.get(session)) is not None
             and one.sid and self.beat_at(one) <= now < at + self.beats_every
         ]  # fmt: skip
 
@@ -166,7 +166,7 @@ class MachineStops:
         if not control.last_sid:
             return False
         control.standing_zero.forget()
-        if stop.cause is Cause.DEACTIVATED and control.stops.unresolved:
+        if stop.cause is Cause.DEACTIVATED and control.stops.unresolved.exist:
             control.stop(stop)  # what may run late is nobody's to stop but ours
         elif stop.cause is Cause.DEACTIVATED:
             control.waiting = None

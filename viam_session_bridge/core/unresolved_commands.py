@@ -26,43 +26,37 @@ UNANSWERED = (Outcome.TIMED_OUT, Outcome.CUT, Outcome.CANCELLED)
 
 class UnresolvedCommands:
     """
-    The unanswered commands of one base. True while there are any.
+    The unanswered commands of one base.
 
     All count as answered when the one with the latest deadline does, at ``settled_at``.
     """
 
     def __init__(self) -> None:
+        """Start with none."""
+        self.exist = False
         self.settled_at = NEVER
-        self._deadline: float | None = None  # the latest
-
-    def __bool__(self) -> bool:
-        return self._deadline is not None
+        self._deadline = 0.0  # the latest
 
     def add(self, deadline: float) -> None:
         """Add a command with this deadline that got no answer."""
-        if self._deadline is None or self._deadline < deadline:
-            self._deadline = deadline
-        self.settled_at = NEVER
+        self._deadline = max(self._deadline, deadline)
+        self.exist, self.settled_at = True, NEVER
 
     def probe_due(self) -> float:
         """Return from when on a ``GetSessions`` would tell."""
-        if self._deadline is None or self.settled_at != NEVER:
-            return NEVER
-        return self._deadline
+        return self._deadline if self.exist and self.settled_at == NEVER else NEVER
 
     def probed(self, sent_at: float, implemented: bool, now: float) -> None:
         """Apply the answer of a ``GetSessions`` that was handed over at ``sent_at``."""
-        deadline = self._deadline
-        if deadline is None or self.settled_at != NEVER or sent_at < deadline:
-            return
-        without_probe = deadline + SETTLED_WITHOUT_PROBE
-        self.settled_at = now + SETTLED_AFTER_PROBE if implemented else without_probe
+        if sent_at >= self.probe_due():
+            without_probe = self._deadline + SETTLED_WITHOUT_PROBE
+            self.settled_at = now + SETTLED_AFTER_PROBE if implemented else without_probe
 
     def settle(self, now: float) -> bool:
         """Forget them if all count as answered by now; return whether that is so."""
         if now < self.settled_at:
             return False
-        self._deadline, self.settled_at = None, NEVER
+        self.exist, self.settled_at = False, NEVER
         return True
 
 

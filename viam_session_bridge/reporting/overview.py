@@ -95,12 +95,12 @@ def snapshot(bridge: Bridge, now: float, describe: Callable[[str], tuple[str, st
     """
     window = bridge.table.window
     sessions = []
-    for session in bridge.table.sessions:
+    for session in bridge.table.active.values():
         node, topic = describe(session.client)
         sids = {
             name: of_machine.sid[:SID_SHOWN]
             for name, machine in bridge.machines.items()
-            if (of_machine := machine.sessions.of(session.number)) and of_machine.sid
+            if (of_machine := machine.sessions.live.get(session.number)) and of_machine.sid
         }
         to_lapse = max(session.deadline(window) - now, 0.0)
         row = SessionRow(

@@ -27,7 +27,7 @@ from viam_session_bridge.ros.receiver import Receiver
 from viam_session_bridge.ros.reporter import Reporter
 from viam_session_bridge.ros.subscription import gids_available
 from viam_session_bridge.runtime import Runtime
-from viam_session_bridge.viam.access import complete
+from viam_session_bridge.viam.credentials import complete
 
 HEARTBEAT_TOPIC = '~/heartbeat'
 

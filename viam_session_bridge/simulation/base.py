@@ -1,14 +1,14 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-
 """
-A simulated wheeled base: pure, with the time handed in.
+A simulated wheeled base, and the driver that serves its calls: pure, with the time handed in.
 
 As in viam-server's wheeled base, linear Y is forward and angular Z turns left, and the other axes
 are ignored. It follows at once, and where it is follows REP 103: x and y in m, the heading in rad,
 counter-clockwise, all 0 at the start.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 import math
 
@@ -26,9 +26,9 @@ class BaseState:
     """
     Where a base is (m, rad within +-pi) and how it moves.
 
-    `linear` (mm/s) and `angular` (deg/s) are Viam's: the velocity as it was received, ignored
-    axes too. `motion` counts the calls that changed them, `until` is when a MoveStraight or Spin
-    is over.
+    ``linear`` (mm/s) and ``angular`` (deg/s) are Viam's: the velocity as it was received, ignored
+    axes too. ``motion`` counts the calls that changed them, ``until`` is when a MoveStraight or
+    Spin is over.
     """
 
     x: float = 0.0
@@ -41,7 +41,7 @@ class BaseState:
 
     @property
     def moving(self) -> bool:
-        """Tell whether the wheels turn, which the ignored axes do not make them do."""
+        """Whether the wheels turn, which the ignored axes do not make them do."""
         return self.linear[1] != 0 or self.angular[2] != 0
 
 
@@ -53,7 +53,7 @@ class SimulatedBase:
         self._at = now
 
     def set_velocity(self, now: float, linear: Vector, angular: Vector) -> None:
-        """Move at this velocity (mm/s, deg/s) until told otherwise."""
+        """Move at this velocity (mm/s, deg/s) until the next call."""
         _check_finite(*linear, *angular)
         self._begin(now, linear, angular)
 
@@ -112,6 +112,42 @@ class SimulatedBase:
             y=state.y + chord * math.sin(direction),
             heading=math.remainder(direction + half, math.tau),
         )
+
+
+Effect = Callable[..., None]
+"""The method of a base that a call has in the end; its name is the call's in the record."""
+
+
+@dataclass(frozen=True)
+class Driver:
+    """
+    What takes time, and what is cancelled; ValueError for a time below 0.
+
+    ``drive_time`` is how long SetVelocity and SetPower take until they take effect, ``stop_time``
+    how long Stop does, in s; inf: they hang. viam-server cancels a base's running call when the
+    next one comes, and when its caller gives up: the call fails then, unless the driver blocks and
+    so ignores that (``ignore_cancel``): it takes effect later all the same.
+    """
+
+    drive_time: float = 0.0
+    stop_time: float = 0.0
+    ignore_cancel: bool = False
+
+    def __post_init__(self) -> None:
+        for name, seconds in (('drive time', self.drive_time), ('stop time', self.stop_time)):
+            if not seconds >= 0:
+                raise ValueError(f'{name} must be 0 or more seconds (inf: hang), not {seconds}')
+
+    def time_of(self, effect: Effect) -> float:
+        """Return how long a call takes, in s."""
+        if effect is SimulatedBase.stop:
+            return self.stop_time
+        drives = effect in (SimulatedBase.set_velocity, SimulatedBase.set_power)
+        return self.drive_time if drives else 0.0
+
+
+PROMPT = Driver()
+"""Serves every call at once."""
 
 
 def _journey(now: float, way: float, speed: float) -> tuple[float, float]:

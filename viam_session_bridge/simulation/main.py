@@ -1,19 +1,17 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-
-"""The executable `simulated_machine`."""
+"""The executable ``simulated_machine``."""
 
 import argparse
 from collections.abc import Sequence
 import signal
 import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from viam_session_bridge import signals
-
-from .driver import check_time, Driver
-from .server import check_address, check_bases, SimulatedMachine
-from .session_rules import check_window, MAX_WINDOW, MIN_WINDOW
+from viam_session_bridge.simulation.base import Driver
+from viam_session_bridge.simulation.server import SimulatedMachine
+from viam_session_bridge.simulation.session_rules import MAX_WINDOW, MIN_WINDOW
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     arguments = parser.parse_args(_without_ros(sys.argv[1:] if argv is None else argv))
-    # Blocked here and in all threads to come, and for good: a second one cuts no ending short.
+    # Blocked here and in all threads to come, and for good: a second one cuts no exit short.
     ending = signals.ending()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:
@@ -35,8 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.record,
             Driver(arguments.drive_time, arguments.stop_time, arguments.ignore_cancel),
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if isinstance(error, ValueError):
+            parser.error(str(error))
         if error.filename is not None:
             parser.error(f'argument --record: cannot append to {error.filename}: {error.strerror}')
         print(f'{parser.prog}: {error}', file=sys.stderr)
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f'{self.prog}: {message}; see --help\n')
@@ -64,26 +64,26 @@ def _parser() -> argparse.ArgumentParser:
         description='A Viam machine with simulated bases: real gRPC, real sessions, no hardware.',
     )
     parser.add_argument(
-        '--address', type=_address, default='127.0.0.1:8080', metavar='HOST:PORT',
+        '--address', default='127.0.0.1:8080', metavar='HOST:PORT',
         help='where to listen, or unix:PATH; port 0 takes a free one (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
-        '--bases', nargs='+', action=_Bases, default=['base'], metavar='NAME',
+        '--bases', nargs='+', default=['base'], metavar='NAME',
         help='the names of the bases (default: base)',
     )  # fmt: skip
     parser.add_argument(
-        '--window', type=_window, default=2.0, metavar='SECONDS',
+        '--window', type=float, default=2.0, metavar='SECONDS',
         help=f'heartbeat window, {MIN_WINDOW:g} to {MAX_WINDOW:g} (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--record', metavar='FILE', help='append every call to this file, as JSON Lines'
     )
     parser.add_argument(
-        '--drive-time', type=_time, default=0.0, metavar='SECONDS',
+        '--drive-time', type=float, default=0.0, metavar='SECONDS',
         help='how long SetVelocity and SetPower take; inf: they hang (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
-        '--stop-time', type=_time, default=0.0, metavar='SECONDS',
+        '--stop-time', type=float, default=0.0, metavar='SECONDS',
         help='how long Stop takes; inf: it hangs (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
@@ -91,44 +91,6 @@ def _parser() -> argparse.ArgumentParser:
         help='a call takes effect though the next one cancelled it, or its caller gave up',
     )  # fmt: skip
     return parser
-
-
-def _address(text: str) -> str:
-    try:
-        return check_address(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _window(text: str) -> float:
-    try:
-        return check_window(float(text))
-    except ValueError as error:
-        # Also of what is no number at all.
-        allowed = f'{MIN_WINDOW:g} to {MAX_WINDOW:g} seconds'
-        raise argparse.ArgumentTypeError(f'must be {allowed}, not {text!r}') from error
-
-
-def _time(text: str) -> float:
-    try:
-        return check_time(float(text))
-    except ValueError as error:
-        # Also of what is no number at all.
-        raise argparse.ArgumentTypeError(
-            f'must be 0 or more seconds (inf: hang), not {text!r}'
-        ) from error
-
-
-class _Bases(argparse.Action):
-    """Looks at all the names together."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any
-    ) -> None:
-        try:
-            setattr(namespace, self.dest, check_bases(values))
-        except ValueError as error:
-            parser.error(f'argument --bases: {error}')
 
 
 def _without_ros(argv: Sequence[str]) -> list[str]:

@@ -1,6 +1,5 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-
 """The simulated machine as a server: a listening address and the threads behind it."""
 
 from collections.abc import Iterable
@@ -12,10 +11,9 @@ import threading
 
 import grpc
 
-from .base import BaseState
-from .driver import Driver, PROMPT
-from .machine import Machine
-from .service import Service
+from viam_session_bridge.simulation.base import BaseState, Driver, PROMPT
+from viam_session_bridge.simulation.machine import Machine
+from viam_session_bridge.simulation.service import Service
 
 # Made when they are needed: a call that waits holds one.
 _WORKERS = 128
@@ -28,31 +26,13 @@ _OPTIONS = (
 )
 
 
-def check_address(address: str) -> str:
-    """Return the address; ValueError unless it is HOST:PORT or unix:PATH."""
-    if re.fullmatch(r'unix:.+', address):
-        return address
-    host_port = re.fullmatch(r'(\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):(\d{1,5})', address)
-    if host_port is None or int(host_port[2]) > 65535:
-        raise ValueError(f'address must be HOST:PORT (0 to 65535) or unix:PATH, not {address!r}')
-    return address
-
-
-def check_bases(bases: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the bases; ValueError unless there are some, all different."""
-    names = tuple(bases)
-    if not names or '' in names or len(set(names)) < len(names):
-        raise ValueError(f'bases must be one or more different names, not {list(names)}')
-    return names
-
-
 class SimulatedMachine:
     """
     A Viam machine without hardware: real gRPC (plain), viam-server's session rules, wheeled bases.
 
-    Serves from when it is made until `stop`, or as a context manager. `window` is the heartbeat
-    window in seconds, 0.03 to 60; `record` the path of a file that every call is appended to
-    (see record.py); `driver` makes calls of its bases slow, or hang (see driver.py). ValueError
+    Serves from when it is made until ``stop``, or as a context manager. ``window`` is the
+    heartbeat window in seconds, 0.03 to 60; ``record`` the path of a file that every call is
+    appended to (see ``CallRecord``); ``driver`` makes calls of its bases slow, or hang. ValueError
     names what is wrong with an argument; OSError: it cannot listen there, or cannot open the
     record.
 
@@ -70,8 +50,10 @@ class SimulatedMachine:
         record: str | os.PathLike[str] | None = None,
         driver: Driver = PROMPT,
     ):
-        check_address(address)
-        names = check_bases(bases)
+        _check_address(address)
+        names = tuple(bases)
+        if not names or '' in names or len(set(names)) < len(names):
+            raise ValueError(f'bases must be one or more different names, not {list(names)}')
         self._machine = Machine(names, window, record, driver)
         workers = ThreadPoolExecutor(_WORKERS + len(names), 'simulated-machine')
         self._server = grpc.server(workers, options=_OPTIONS)
@@ -110,18 +92,27 @@ class SimulatedMachine:
         self.stop()
 
 
+def _check_address(address: str) -> None:
+    """Raise ValueError unless the address is HOST:PORT or unix:PATH."""
+    if re.fullmatch(r'unix:.+', address):
+        return
+    host_port = re.fullmatch(r'(\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):(\d{1,5})', address)
+    if host_port is None or int(host_port[2]) > 65535:
+        raise ValueError(f'address must be HOST:PORT (0 to 65535) or unix:PATH, not {address!r}')
+
+
 def _listen(server: grpc.Server, address: str) -> int:
     """Return the port; OSError, with the reason, if the address is not free or not ours."""
     host, _, port = address.rpartition(':')
     listening = 0
     try:
         if host != 'unix' and int(port):
-            # Tried before, because gRPC does not tell the reason.
+            # Tried before, because gRPC does not report the reason.
             family = socket.AF_INET6 if host.startswith('[') else socket.AF_INET
             with socket.socket(family) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((host.strip('[]'), int(port)))
-        # Without success grpcio 1.51 returns 0, today's raises RuntimeError.
+        # Where it cannot listen, grpcio 1.51 returns 0 and later versions raise RuntimeError.
         listening = server.add_insecure_port(address)
         reason = 'gRPC refused it'
     except OSError as error:

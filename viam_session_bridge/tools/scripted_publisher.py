@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 import time
+from typing import Any, TextIO
 
 from geometry_msgs.msg import Twist
 import rclpy
@@ -24,36 +25,17 @@ from std_msgs.msg import String
 
 from viam_session_bridge import signals
 
-HEARD_WITHIN = 10.0  # s
-
-
-class Sends:
-    """
-    Writes what was sent to a file, a JSON line each: ``t`` (time.monotonic(), s) and ``what``.
-
-    One write a line, after the sending, with the time before it: a line that is there tells of a
-    message that went out, and whatever kills this process cuts no line.
-    """
-
-    def __init__(self, path: str | None) -> None:
-        """Append to a file, or write nothing."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        self._file = None if path is None else os.open(path, flags, 0o644)
-
-    def add(self, at: float, what: str) -> None:
-        """Add a line."""
-        if self._file is not None:
-            os.write(self._file, json.dumps({'t': at, 'what': what}).encode() + b'\n')
+SUBSCRIBED_WITHIN = 10.0  # s
 
 
 class Lines:
-    """Counts the lines that come on the standard input, and tells its end."""
+    """Counts the lines that come on the standard input, and notices its end."""
 
     def __init__(self) -> None:
-        """Begin to read, on a thread."""
+        """Begin to read, on a thread that ends with the input or the process."""
         self.count = 0
         self.ended = False
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._read, name='lines', daemon=True).start()
 
     def _read(self) -> None:
         for _ in sys.stdin:
@@ -61,8 +43,20 @@ class Lines:
         self.ended = True
 
 
-def publish(arguments: argparse.Namespace) -> None:
-    """Publish until interrupted, or until the time is over."""
+def publish(arguments: argparse.Namespace, sent: TextIO) -> None:
+    """
+    Publish until interrupted, or until the time is over.
+
+    :param sent: takes a line of JSON for each message: ``t`` (time.monotonic(), s) and ``what``
+    """
+
+    def send(publisher: Any, message: Any, what: str) -> None:
+        at = time.monotonic()
+        publisher.publish(message)
+        # One write a line, after the sending, with the time before it: a line that is there stands
+        # for a message that went out, and whatever kills this process cuts no line.
+        sent.write(json.dumps({'t': at, 'what': what}) + '\n')
+
     node = rclpy.create_node(arguments.name)
     commands = node.create_publisher(Twist, arguments.topic, 10)
     heartbeats = None
@@ -71,11 +65,10 @@ def publish(arguments: argparse.Namespace) -> None:
     twist = Twist()
     twist.linear.x, twist.angular.z = arguments.x, arguments.z
     lines = Lines() if arguments.by_line else None
-    sends = Sends(arguments.sends)
-    heard = [publisher for publisher in (commands, heartbeats) if publisher is not None]
+    publishers = [commands, *([] if heartbeats is None else [heartbeats])]
     begun = time.monotonic()
-    while not all(publisher.get_subscription_count() for publisher in heard):
-        if time.monotonic() > begun + HEARD_WITHIN:
+    while not all(publisher.get_subscription_count() for publisher in publishers):
+        if time.monotonic() > begun + SUBSCRIBED_WITHIN:
             print(f'nobody subscribes to {commands.topic_name} yet; publishing', flush=True)
             break
         time.sleep(0.02)
@@ -85,14 +78,10 @@ def publish(arguments: argparse.Namespace) -> None:
     begun = due = time.monotonic()
     # Whoever sent the lines may have been killed: this publisher must not drive on alone.
     while time.monotonic() < begun + arguments.seconds and not (lines and lines.ended):
-        at = time.monotonic()
         if lines is None or lines.count < 2:
-            commands.publish(twist)
-            sends.add(at, 'command')
+            send(commands, twist, 'command')
         if heartbeats is not None:
-            at = time.monotonic()
-            heartbeats.publish(String())
-            sends.add(at, 'heartbeat')
+            send(heartbeats, String(), 'heartbeat')
         due = max(due + 1.0 / arguments.rate, time.monotonic())
         time.sleep(max(due - time.monotonic(), 0.0))
 
@@ -123,7 +112,9 @@ def run() -> int:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     signals.interrupt_once()
     with contextlib.suppress(KeyboardInterrupt):
-        publish(_parser().parse_args(remove_ros_args(sys.argv[1:])))
+        arguments = _parser().parse_args(remove_ros_args(sys.argv[1:]))
+        with open(arguments.sends or os.devnull, 'a', buffering=1) as sent:
+            publish(arguments, sent)
     rclpy.try_shutdown()
     return 0
 

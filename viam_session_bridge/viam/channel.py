@@ -9,8 +9,8 @@ machine delays no other (R8). Answers come on a thread of their machine's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 import os
 import threading
 from typing import Any
@@ -19,6 +19,7 @@ import grpc
 
 from viam_session_bridge.configuration.model import (
     BaseConfiguration,
+    DriveMode,
     MachineConfiguration,
     Transport,
 )
@@ -28,41 +29,47 @@ from viam_session_bridge.core.requests import (
     Authenticate,
     Call,
     Diagnose,
+    GetMachineStatus,
+    GetSessions,
+    IsMoving,
+    ListBases,
+    Listed,
+    Move,
     Outcome,
+    Reach,
     Redial,
+    Request,
+    SendHeartbeat,
+    StartSession,
     StopBase,
 )
 from viam_session_bridge.viam import messages
-from viam_session_bridge.viam.answers import Answers
-from viam_session_bridge.viam.credentials import CredentialsError, load
-from viam_session_bridge.viam.methods import (
-    listed_by_name,
-    listed_by_status,
-    Metadata,
-    Methods,
-)
-from viam_session_bridge.viam.token import lifetime
-from viam_session_bridge.viam.transport import DialedLink, DirectLink
+from viam_session_bridge.viam.credentials import CredentialsError, load, token_lifetime
+from viam_session_bridge.viam.grpc_internals import answer_thread, AnswerThread
+from viam_session_bridge.viam.transport import DirectTransport
+from viam_session_bridge.viam.webrtc import WebRtcTransport
 
-# Statuses that gRPC makes up itself when no answer came. A server may send them too; then the
-# command counts as unanswered all the same, which only makes its stop final later.
-_TIMED_OUT = grpc.StatusCode.DEADLINE_EXCEEDED
-_CUT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)
-_REMOVED = 'Stream removed'
-_RESET = 'RST_STREAM'  # in gRPC's own words for CANCELLED: the stream ended without a status
-_MADE_UP = (
-    (grpc.StatusCode.UNKNOWN, _REMOVED),  # the connection ended in the middle of the call
-    (grpc.StatusCode.RESOURCE_EXHAUSTED, ''),  # WebRTC has no more streams
-)
+# gRPC itself sets some statuses where no answer came. A server may send them too; then the command
+# counts as unanswered all the same, which only makes its stop final later.
+_OUTCOMES = {
+    grpc.StatusCode.DEADLINE_EXCEEDED: Outcome.TIMED_OUT,
+    grpc.StatusCode.UNAVAILABLE: Outcome.CUT,
+    grpc.StatusCode.INTERNAL: Outcome.CUT,
+    grpc.StatusCode.UNIMPLEMENTED: Outcome.UNIMPLEMENTED,
+    grpc.StatusCode.UNAUTHENTICATED: Outcome.UNAUTHENTICATED,
+}
+
+Metadata = tuple[tuple[str, str], ...]
+Done = Callable[[Call, Answer], None]
 
 
 @dataclass(eq=False)
 class _Connection:
-    """One gRPC channel of the link's, and the calls under way there."""
+    """One gRPC channel of the transport's, and the calls under way there."""
 
-    methods: Methods
-    answers: Answers
-    under_way: set[Any] = field(default_factory=set)  # gRPC's futures
+    methods: Mapping[str, Any]  # grpcio's callables, by path
+    answers: AnswerThread | None
+    under_way: set[Any] = field(default_factory=set)  # grpcio's futures
     given_up: bool = False
 
     def give_up(self) -> None:
@@ -86,10 +93,10 @@ class Channel:
         Prepare; :meth:`start` begins to connect.
 
         :param bases: those of the machine, by name
-        :param ready: called whenever the machine is connected or is so no longer, on a thread of
-            the link's or the one that dials
-        :param failed: is told of an exception after which no answers would come any more, or
-            nobody would know of the connection
+        :param ready: called with whether the machine is connected, whenever that changes, on a
+            thread of the transport's
+        :param failed: called with an exception after which no answers would come any more, or
+            changes of the connection would not be noticed
         """
         self._machine = machine
         self._bases = bases
@@ -98,11 +105,11 @@ class Channel:
         self._closed = False
         self._token: Metadata = ()
         self._secrets: dict[str, str] = {}  # by kind: the last that went out or came
-        self._link: DirectLink | DialedLink
+        self._transport: DirectTransport | WebRtcTransport
         if machine.transport is Transport.WEBRTC:
-            self._link = DialedLink(machine, self._changed)
+            self._transport = WebRtcTransport(machine, self._changed)
         else:
-            self._link = DirectLink(machine, self._changed, failed)
+            self._transport = DirectTransport(machine, self._changed, failed)
         self._binding = threading.Lock()
         self._connection: _Connection | None = None
         self._bind()
@@ -110,19 +117,18 @@ class Channel:
     def start(self) -> None:
         """Begin to connect: from now on ``ready`` is called, maybe before this returns."""
         if not self._closed:
-            self._link.start()
+            self._transport.start()
 
-    def hand_over(self, call: Call, done: Callable[[Call, Answer], None]) -> None:
+    def hand_over(self, call: Call, done: Done) -> None:
         """Hand a call to gRPC; ``done`` is called once, on another thread or this one."""
-        if isinstance(call.request, Diagnose):
+        request = call.request
+        if isinstance(request, Diagnose):
+            name = f'diagnosis of {self._machine.name}'
             threading.Thread(
-                target=self._diagnose,
-                args=(call, done),
-                name=f'diagnosis of {self._machine.name}',
-                daemon=True,
+                target=self._diagnose, args=(call, done), name=name, daemon=True
             ).start()
             return
-        if isinstance(call.request, Redial):
+        if isinstance(request, Redial):
             self._redial()
             done(call, Answer(Outcome.OK))
             return
@@ -130,26 +136,23 @@ class Channel:
         if self._closed or connection is None:
             done(call, Answer(Outcome.CUT, 'there is no connection'))
             return
-        if self._link.rests(isinstance(call.request, StopBase)):
+        if self._transport.is_resting(isinstance(request, StopBase)):
             done(call, Answer(Outcome.CUT, 'the connection was lost'))
             return
-        metadata: Metadata
-        if isinstance(call.request, Authenticate):
-            try:
-                (method, message), metadata = self._authenticate(connection.methods), ()
-            except CredentialsError as error:
-                done(call, Answer(Outcome.FAILED, str(error)))
-                return
-        else:
-            method, message, metadata = connection.methods.compose(call.request)
-            metadata = (*self._token, *metadata)
-        future = method.future(message, timeout=call.timeout, metadata=metadata)
+        try:
+            method, message, metadata = self._compose(request)
+        except CredentialsError as error:
+            done(call, Answer(Outcome.FAILED, str(error)))
+            return
+        future = connection.methods[method.path].future(
+            message, timeout=call.timeout, metadata=metadata
+        )
         connection.under_way.add(future)
 
         def ended(future: Any) -> None:
             connection.under_way.discard(future)
             try:
-                answer = self._answer(future)
+                answer = self._answer(request, future)
             except Exception as error:
                 # grpcio would log it and go on, and its base wait for an answer for ever.
                 answer = Answer(Outcome.CUT, f'its answer cannot be read: {error!r}')
@@ -160,9 +163,9 @@ class Channel:
             future.cancel()
 
     def close(self) -> None:
-        """Take no more calls and say no more; let go of this object then."""
+        """Take no more calls and report no more; let go of this object then."""
         self._closed = True
-        self._link.close()
+        self._transport.close()
         self._unbind()
 
     def _changed(self, connected: bool) -> None:
@@ -172,94 +175,173 @@ class Channel:
         self._ready(connected)
 
     def _bind(self) -> None:
-        """Use the link's present channel: each dial makes a new one."""
+        """Use the transport's present channel: each dial makes a new one."""
         with self._binding:
-            channel = None if self._closed else self._link.channel
+            channel = None if self._closed else self._transport.channel
             if channel is not None:
                 if self._connection is None:
-                    answers = Answers(channel, self._machine.name, self._failed)
-                    self._connection = _Connection(Methods(channel, self._bases), answers)
+                    methods = {one.path: one.on(channel) for one in messages.METHODS}
+                    answers = answer_thread(channel, self._machine.name, self._failed)
+                    self._connection = _Connection(methods, answers)
                 return
         self._unbind()
 
     def _unbind(self, redial: bool = False) -> _Connection | None:
-        """Let go of a channel, and return it; what is under way there is answered yet."""
+        """Let go of a channel, and return it; calls under way there are answered still."""
         with self._binding:
-            if redial:  # nobody is to bind the one that the link lets go of
-                self._link.redial()
+            if redial:  # under the lock, so that the channel let go of is not bound again
+                self._transport.redial()
             connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is not None and connection.answers is not None:
             connection.answers.close()
         return connection
 
     def _redial(self) -> None:
-        """Have the link make a new channel, and end what is under way on the present one."""
+        """Have the transport make a new channel, and end what is under way on the present one."""
         if not self._closed and (connection := self._unbind(redial=True)) is not None:
             connection.give_up()
 
-    def _diagnose(self, call: Call, done: Callable[[Call, Answer], None]) -> None:
-        done(call, Answer(Outcome.OK, self._link.why()))
+    def _diagnose(self, call: Call, done: Done) -> None:
+        done(call, Answer(Outcome.OK, self._transport.diagnose()))
 
-    def _authenticate(self, methods: Methods) -> tuple[Any, Any]:
-        credentials = load(self._machine.credentials_file, os.environ)
-        self._secrets['key'] = credentials.key
-        return methods.authenticate(credentials)
+    def _compose(self, request: Request) -> tuple[messages.Method, Any, Metadata]:
+        if isinstance(request, Authenticate):
+            key = load(self._machine.credentials_file, os.environ)
+            self._secrets['key'] = key.key
+            credentials = messages.Credentials(type=messages.API_KEY, payload=key.key)
+            method = messages.AUTHENTICATE
+            return method, method.request(entity=key.key_id, credentials=credentials), ()
+        metadata = self._token
+        if isinstance(request, Move) and request.sid:
+            metadata = (*metadata, (messages.SESSION_KEY, request.sid))
+        return (*compose(request, self._bases), metadata)
 
-    def _answer(self, future: Any) -> Answer:
-        if future.code() is not grpc.StatusCode.OK:
-            answer = _error(future)
-            return replace(answer, detail=self._without_secrets(answer.detail))
+    def _answer(self, request: Request, future: Any) -> Answer:
+        code = future.code()
+        if code is not grpc.StatusCode.OK:
+            outcome = _outcome(code, future.details(), future.cancelled())
+            return Answer(outcome, self._without_secrets(f'{code.name}: {future.details()}'))
         response = future.result()
-        if not isinstance(response, messages.AUTHENTICATE.response):
-            return self._result(response)
-        token = response.access_token
+        if isinstance(request, Authenticate):
+            return self._authenticated(response.access_token)
+        return read(request, response, self._bases)
+
+    def _authenticated(self, token: str) -> Answer:
         if not token or not token.isascii() or not token.isprintable():
             return Answer(Outcome.FAILED, 'it gives an access token that cannot be one')
         self._secrets['token'] = token
         self._token = ((messages.TOKEN_KEY, f'Bearer {token}'),)
-        return Answer(Outcome.OK, lifetime=lifetime(token))
-
-    def _result(self, response: Any) -> Answer:
-        if isinstance(response, messages.START_SESSION.response):
-            window = messages.to_seconds(response.heartbeat_window)
-            if not response.id or window not in HEARTBEAT_WINDOW:
-                return Answer(
-                    Outcome.FAILED,
-                    f'it started a session with id {response.id[:8]!r} and a window of {window} '
-                    f's, which must be {HEARTBEAT_WINDOW} s: see that it is a viam-server',
-                )
-            return Answer(Outcome.OK, sid=response.id, window=window)
-        if isinstance(response, messages.GET_SESSIONS.response):
-            return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))
-        if isinstance(response, messages.IS_MOVING.response):
-            return Answer(Outcome.OK, moving=response.is_moving)
-        if isinstance(response, messages.RESOURCE_NAMES.response):
-            return Answer(Outcome.OK, listed=listed_by_name(response, self._bases))
-        if isinstance(response, messages.GET_MACHINE_STATUS.response):
-            return Answer(Outcome.OK, listed=listed_by_status(response, self._bases))
-        return Answer(Outcome.OK)
+        return Answer(Outcome.OK, lifetime=token_lifetime(token))
 
     def _without_secrets(self, text: str) -> str:
-        """Return a machine's words, which may repeat what it was told, without that."""
-        for secret in self._secrets.values():
+        """Return a machine's words without the secrets that it may repeat in them."""
+        for secret in list(self._secrets.values()):  # a login may add one meanwhile
             text = text.replace(secret, '***')
         return text
 
 
-def _error(future: Any) -> Answer:
-    code = future.code()
-    detail = f'{code.name}: {future.details()}'
-    if code is _TIMED_OUT:
-        return Answer(Outcome.TIMED_OUT, detail)
+def compose(
+    request: Request, bases: Mapping[str, BaseConfiguration]
+) -> tuple[messages.Method, Any]:
+    """Return the method to call for a request, and its message."""
+    match request:
+        case Move(name, velocity):
+            base = bases[name]
+            if base.drive_mode is DriveMode.POWER:
+                method = messages.SET_POWER
+                linear, angular = velocity.to_viam_power(
+                    base.max_linear_speed, base.max_angular_speed, base.mirrored_reverse
+                )
+            else:
+                method = messages.SET_VELOCITY
+                linear, angular = velocity.to_viam()
+            message = method.request(name=base.resource)
+            # In place, which takes a third of the time; an assigned zero is present, too.
+            for vector, values in ((message.linear, linear), (message.angular, angular)):
+                vector.x, vector.y, vector.z = values
+            return method, message
+        case StopBase(name):
+            return messages.STOP, messages.STOP.request(name=bases[name].resource)
+        case IsMoving(name):
+            return messages.IS_MOVING, messages.IS_MOVING.request(name=bases[name].resource)
+        case StartSession(resume):
+            return messages.START_SESSION, messages.START_SESSION.request(resume=resume)
+        case SendHeartbeat(sid):
+            method = messages.SEND_SESSION_HEARTBEAT
+            return method, method.request(id=sid)
+        case GetSessions():
+            return messages.GET_SESSIONS, messages.GET_SESSIONS.request()
+        case GetMachineStatus():
+            return messages.GET_MACHINE_STATUS, messages.GET_MACHINE_STATUS.request()
+    assert isinstance(request, (ListBases, Reach))
+    return messages.RESOURCE_NAMES, messages.RESOURCE_NAMES.request()
+
+
+def read(request: Request, response: Any, bases: Mapping[str, BaseConfiguration]) -> Answer:
+    """Return what a machine answered to a request."""
+    match request:
+        case StartSession():
+            window = messages.to_seconds(response.heartbeat_window)
+            if response.id and window in HEARTBEAT_WINDOW:
+                return Answer(Outcome.OK, sid=response.id, window=window)
+            return Answer(
+                Outcome.FAILED,
+                f'it started a session with id {response.id[:8]!r} and a window of {window} s, '
+                f'which must be {HEARTBEAT_WINDOW} s: see that it is a viam-server',
+            )
+        case GetSessions():
+            return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))
+        case IsMoving():
+            return Answer(Outcome.OK, moving=response.is_moving)
+        case ListBases():
+            return Answer(Outcome.OK, listed=listed_by_name(response, bases))
+        case GetMachineStatus():
+            return Answer(Outcome.OK, listed=listed_by_status(response, bases))
+    return Answer(Outcome.OK)
+
+
+def listed_by_name(response: Any, bases: Mapping[str, BaseConfiguration]) -> Listed:
+    """Return which bases a machine lists among its resources, and which of ours it does not."""
+    names = {resource.name: resource for resource in response.resources if _is_base(resource)}
+    lacking = {name: '' for name, base in bases.items() if not _find(base.resource, names)}
+    return Listed(tuple(sorted(names)), lacking)
+
+
+def listed_by_status(response: Any, bases: Mapping[str, BaseConfiguration]) -> Listed:
+    """
+    Return which bases a machine's status lists, and which of ours are not ready.
+
+    The machine keeps trying to start a base that failed; it is complete once it tried each.
+    """
+    statuses = {one.name.name: one for one in response.resources if _is_base(one.name)}
+    lacking = {}
+    complete = bool(response.state == messages.RUNNING)
+    for name, base in bases.items():
+        found = _find(base.resource, statuses)
+        if not any(one.state == messages.READY for one in found):
+            lacking[name] = next((one.error for one in found), '')
+            complete &= all(one.state == messages.UNHEALTHY for one in found)
+    return Listed(tuple(sorted(statuses)), lacking, complete)
+
+
+def _find(resource: str, listed: Mapping[str, Any]) -> list[Any]:
+    """Return what has a name: up to v0.90 a sub-part's base ``part:base`` answers to ``base``."""
+    return [one for name, one in listed.items() if resource in (name, name.rpartition(':')[2])]
+
+
+def _is_base(resource: Any) -> bool:
+    return (resource.type, resource.subtype) == ('component', 'base')
+
+
+def _outcome(code: grpc.StatusCode, details: str, cancelled: bool) -> Outcome:
+    """Return what an error means; ``cancelled``: the bridge itself cancelled the call."""
     if code is grpc.StatusCode.CANCELLED:
-        ours = future.cancelled() or _RESET in future.details()
-        return Answer(Outcome.CUT if ours else Outcome.CANCELLED, detail)
-    if code in _CUT or (code, future.details()[: len(_REMOVED)]) in _MADE_UP:
-        return Answer(Outcome.CUT, detail)
-    if code is grpc.StatusCode.UNIMPLEMENTED:
-        return Answer(Outcome.UNIMPLEMENTED, detail)
-    if code is grpc.StatusCode.INVALID_ARGUMENT and future.details() == messages.SESSION_EXPIRED:
-        return Answer(Outcome.SESSION_EXPIRED, detail)
-    if code is grpc.StatusCode.UNAUTHENTICATED:
-        return Answer(Outcome.UNAUTHENTICATED, detail)
-    return Answer(Outcome.FAILED, detail)
+        # So gRPC calls a stream that ended without a status, too.
+        return Outcome.CUT if cancelled or 'RST_STREAM' in details else Outcome.CANCELLED
+    if code is grpc.StatusCode.UNKNOWN and details.startswith('Stream removed'):
+        return Outcome.CUT  # the connection ended in the middle of the call
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and not details:
+        return Outcome.CUT  # WebRTC has no more streams
+    if code is grpc.StatusCode.INVALID_ARGUMENT and details == messages.SESSION_EXPIRED:
+        return Outcome.SESSION_EXPIRED
+    return _OUTCOMES.get(code, Outcome.FAILED)

@@ -3,14 +3,13 @@
 """
 Why a machine cannot be connected to, in words and with a remedy.
 
-gRPC tells the last error of the last of a name's addresses, in words that differ from version to
-version. So when it did not get through, the bridge looks for itself: name, address, TLS, HTTP/2.
+gRPC reports the last error of the last of a name's addresses, in words that differ from version to
+version. So when gRPC does not connect, the bridge checks by itself: name, address, TLS, HTTP/2.
 Blocking, for a thread of its own; bounded by :data:`TIMEOUT` for each step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 import socket
 import ssl
@@ -19,6 +18,7 @@ from typing import Any
 from viam_session_bridge.configuration.address import Address, parse_address
 from viam_session_bridge.configuration.model import MachineConfiguration
 
+INSTALL_VIAM_SDK = 'pip install viam-sdk'
 TIMEOUT = 1.0  # s
 _ADDRESSES_TRIED = 4
 # What an HTTP/2 client begins with: the preface and an empty frame of settings (RFC 9113, 3.4).
@@ -29,7 +29,7 @@ _TLS_RECORDS = (0x15, 0x16)
 
 
 def diagnose(machine: MachineConfiguration) -> str:
-    """Connect step by step, and say what does not work and what to do about it."""
+    """Connect step by step; return which step fails and what to do about it."""
     address = parse_address(machine.address)
     parameter = f'machines.{machine.name}'
     try:
@@ -41,37 +41,38 @@ def diagnose(machine: MachineConfiguration) -> str:
     except OSError as error:
         return f'{error.strerror}: nothing listens there; see {parameter}.address and viam-server'
     with closing(connection):
-        if machine.insecure:
-            return _speak(connection, parameter)
-        return _shake_hands(connection, machine, address, parameter)
+        try:
+            if machine.insecure:
+                return _check_http2(connection, parameter)
+            return _check_tls(connection, machine, address, parameter)
+        except TimeoutError:
+            return f'it takes connections and says nothing: see {parameter}.address'
 
 
 def _connect(address: Address) -> socket.socket:
     """Return a connection to the first of a name's addresses that takes one."""
-    failed: OSError = OSError(0, 'it has no address')
-    for family, where in _addresses(address):
+    failure: OSError = OSError(0, 'it has no address')
+    for family, where in _resolve(address):
         connection = socket.socket(family, socket.SOCK_STREAM)
         connection.settimeout(TIMEOUT)
         try:
             connection.connect(where)
         except OSError as error:
             connection.close()
-            failed = error
+            failure = error
         else:
             return connection
-    raise failed
+    raise failure
 
 
-def _addresses(address: Address) -> Iterator[tuple[int, Any]]:
+def _resolve(address: Address) -> list[tuple[int, Any]]:
     if address.path:
-        yield socket.AF_UNIX, address.path
-        return
+        return [(socket.AF_UNIX, address.path)]
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    for family, _, _, _, where in found[:_ADDRESSES_TRIED]:
-        yield family, where
+    return [(family, where) for family, _, _, _, where in found[:_ADDRESSES_TRIED]]
 
 
-def _shake_hands(
+def _check_tls(
     connection: socket.socket, machine: MachineConfiguration, address: Address, parameter: str
 ) -> str:
     pem = machine.trusted
@@ -82,34 +83,33 @@ def _shake_hands(
         with context.wrap_socket(connection, server_hostname=name) as tls:
             if tls.selected_alpn_protocol() != 'h2':
                 return f'it speaks TLS but no gRPC: see {parameter}.address'
-            return _speak(tls, parameter)
+            return _check_http2(tls, parameter)
     except ssl.SSLCertVerificationError as error:
         return (
             f'its certificate is not accepted ({error.verify_message.rstrip(".")}): see '
             f"{parameter}.ca_file, {parameter}.server_name and this computer's clock"
         )
     except TimeoutError:
-        return f'it takes connections and says nothing: see {parameter}.address'
-    except (ssl.SSLError, OSError):
+        raise
+    except OSError:
         return (
             f'it speaks no TLS: see {parameter}.address, or for a loopback address or a unix '
             f'socket set {parameter}.insecure to true'
         )
 
 
-def _speak(connection: socket.socket, parameter: str) -> str:
-    """Begin to speak HTTP/2."""
-    said = b''
+def _check_http2(connection: socket.socket, parameter: str) -> str:
+    received = b''
     try:
         connection.sendall(_PREFACE)
-        while len(said) < _FRAME_HEADER and (more := connection.recv(64)):
-            said += more
+        while len(received) < _FRAME_HEADER and (more := connection.recv(64)):
+            received += more
     except TimeoutError:
-        return f'it takes connections and says nothing: see {parameter}.address'
+        raise
     except OSError:
-        said = b''
-    if not said or said[0] in _TLS_RECORDS:
+        received = b''
+    if not received or received[0] in _TLS_RECORDS:
         return f'it hangs up, maybe for want of TLS: set {parameter}.insecure to false'
-    if len(said) < _FRAME_HEADER or said[3] != _SETTINGS:
+    if len(received) < _FRAME_HEADER or received[3] != _SETTINGS:
         return f'it speaks no gRPC: see {parameter}.address'
     return 'it can be connected to again, or gRPC finds no way that this computer finds'

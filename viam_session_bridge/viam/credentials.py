@@ -1,27 +1,49 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A machine's API key: from a file, or from the environment.
+What lets the bridge and a machine trust each other: API keys, access tokens and certificates.
 
-Read anew for every login, so that a machine may change its key while the bridge runs. What is
-wrong is said without a character of what was read.
+Parameters only name files. They are read once when the node is configured, so that a fault is
+reported then and not when the robot is to move; keys are read again for every login, so that a
+machine may change its key while the bridge runs. An error quotes no character of a key.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+import json
+import math
 import os
+from pathlib import Path
+import ssl
 import stat
 
 import yaml
 
+from viam_session_bridge.configuration.model import (
+    Configuration,
+    ConfigurationError,
+    MachineConfiguration,
+    Transport,
+)
+from viam_session_bridge.viam.connection_check import INSTALL_VIAM_SDK
+
 KEY_ID, KEY = 'VIAM_API_KEY_ID', 'VIAM_API_KEY'
-_LARGEST = 64 * 1024  # bytes
+_LARGEST = 64 * 1024  # bytes of a credentials file
+# Where distributions keep all certificates of the system in one file.
+_SYSTEM_CERTIFICATES = (
+    '/etc/ssl/certs/ca-certificates.crt',  # Debian, Ubuntu
+    '/etc/pki/tls/certs/ca-bundle.crt',  # Fedora, RHEL
+    '/etc/ssl/ca-bundle.pem',  # openSUSE
+    '/etc/ssl/cert.pem',  # Alpine
+)
 
 
 class CredentialsError(ValueError):
-    """There is no usable key; the text says why, and how to mend it."""
+    """A key or a file of certificates cannot be used; the text says why, and how to mend it."""
 
 
 @dataclass(frozen=True)
@@ -32,31 +54,77 @@ class Credentials:
     key: str = field(repr=False)
 
 
-def in_environment(environment: Mapping[str, str]) -> bool:
-    """Tell whether the environment has a key; CredentialsError where it has half of one."""
-    there = [name for name in (KEY_ID, KEY) if environment.get(name)]
-    if len(there) == 1:
-        (missing,) = {KEY_ID, KEY} - set(there)
-        raise CredentialsError(f'{there[0]} is set but {missing} is not: set both or neither')
-    return bool(there)
+def complete(configuration: Configuration, environment: Mapping[str, str]) -> Configuration:
+    """
+    Return the configuration with what files and the environment add to it.
+
+    :raises ConfigurationError: with one message for each thing that is missing
+    """
+    problems: list[str] = []
+    environment_key = False
+    try:
+        environment_key = environment_has_key(environment)
+    except CredentialsError as error:
+        problems.append(str(error))
+    machines = tuple(
+        _complete(replace(machine, environment_key=environment_key), environment, problems)
+        for machine in configuration.machines
+    )
+    if problems:
+        raise ConfigurationError(problems)
+    return replace(configuration, machines=machines)
+
+
+def _complete(
+    machine: MachineConfiguration, environment: Mapping[str, str], problems: list[str]
+) -> MachineConfiguration:
+    prefix = f'machines.{machine.name}'
+    if machine.credentials_file:
+        try:
+            load(machine.credentials_file, environment)
+        except CredentialsError as error:
+            problems.append(f'{prefix}.credentials_file: {error}')
+    if machine.transport is Transport.WEBRTC:
+        if find_spec('viam') is None:
+            problems.append(
+                f'{prefix}.transport is webrtc, but viam-sdk is not installed: {INSTALL_VIAM_SDK}'
+            )
+        if not machine.ca_file:
+            return machine  # viam-sdk knows the system's
+    if machine.insecure:
+        return machine
+    try:
+        return replace(machine, trusted=trusted_certificates(machine.ca_file))
+    except CredentialsError as error:
+        problems.append(f'{prefix}.ca_file: {error}')
+        return machine
+
+
+def environment_has_key(environment: Mapping[str, str]) -> bool:
+    """Return whether the environment has a key; CredentialsError where it has half of one."""
+    present = [name for name in (KEY_ID, KEY) if environment.get(name)]
+    if len(present) == 1:
+        (missing,) = {KEY_ID, KEY} - set(present)
+        raise CredentialsError(f'{present[0]} is set but {missing} is not: set both or neither')
+    return bool(present)
 
 
 def load(path: str, environment: Mapping[str, str]) -> Credentials:
     """
-    Return the key of a file, or where ``path`` is empty that of the environment.
+    Return the key of a file, or that of the environment where ``path`` is empty.
 
     :raises CredentialsError: where there is none, or others than the user may read the file
     """
     if path:
         return _parse(path, _read(path))
-    if not in_environment(environment):
+    if not environment_has_key(environment):
         raise CredentialsError(f'set {KEY_ID} and {KEY}, or credentials_file')
     return Credentials(environment[KEY_ID], environment[KEY])
 
 
 def _read(path: str) -> bytes:
     try:
-        # Whoever put a pipe there must not hang the bridge.
+        # O_NONBLOCK: a pipe in the file's place must not hang the bridge.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), 'rb') as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
@@ -79,3 +147,46 @@ def _parse(path: str, content: bytes) -> Credentials:
     ):
         raise CredentialsError(f'{path} must hold the texts api_key_id and api_key')
     return Credentials(*(values[name] for name in names))
+
+
+def token_lifetime(token: str) -> float:
+    """
+    Return the seconds from a token's issue to its expiry, 0 where it does not state both.
+
+    Tokens are JWTs (RFC 7519); their signature is for the machine to check. Only the difference
+    of the machine's own times is used, for its clock and this computer's may be an hour apart.
+    """
+    try:
+        _, payload, _ = token.split('.')
+        claims = json.loads(base64.urlsafe_b64decode(payload + '=' * (-len(payload) % 4)))
+        issued = claims.get('iat', claims.get('nbf'))
+        seconds = float(claims['exp']) - float(issued)
+        return seconds if 0.0 < seconds < math.inf else 0.0
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return 0.0
+
+
+def trusted_certificates(ca_file: str) -> bytes | None:
+    """
+    Return the certificates to trust, as PEM.
+
+    :param ca_file: a path; empty for the system's. None then means that there are none to be
+        found, and gRPC takes those that it brings along
+    :raises CredentialsError: where the file cannot be read or holds no certificate
+    """
+    if not ca_file:
+        # OpenSSL's own location, which SSL_CERT_FILE overrides, comes first.
+        for path in (ssl.get_default_verify_paths().cafile, *_SYSTEM_CERTIFICATES):
+            if path and os.access(path, os.R_OK):
+                return Path(path).read_bytes()
+        return None
+    try:
+        pem = Path(ca_file).read_bytes()
+    except OSError as error:
+        raise CredentialsError(f'{ca_file} cannot be read: {error.strerror}') from None
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=pem.decode('ascii'))
+    except (ssl.SSLError, ValueError):
+        raise CredentialsError(f'{ca_file} holds no certificate in PEM') from None
+    return pem

@@ -1,14 +1,12 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-
 """
-The few Viam messages that this package speaks, described field by field.
+The Viam messages and methods that this package uses, described field by field.
 
-The numbers are those of Viam's public .proto files (viam-sdk 0.85.1), and
-test/unit/test_messages_of_viam.py holds them against viam-sdk's classes, byte for byte. They live
-in a descriptor pool of their own: viam-sdk may be loaded in the same process and registers the
-same names in the default pool. Fields that are not described here (`extra`, most of a machine's
-status) are neither sent nor looked at.
+The numbers are those of Viam's public .proto files (viam-sdk 0.85.1); a test compares the messages
+with viam-sdk's, byte for byte. They have a descriptor pool of their own: viam-sdk may be loaded in
+the same process, and it registers the same names in the default pool. Fields that are not
+described here (``extra``, most of a machine's status) are neither sent nor read.
 
 Works with protobuf 4.21 to 7 and with any grpcio:
 
@@ -24,7 +22,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, messa
 SESSION_KEY = 'viam-sid'
 # The details, with INVALID_ARGUMENT, of a call under an unknown, expired or foreign session.
 SESSION_EXPIRED = 'SESSION_EXPIRED'
-# The metadata key of the access token, and the type of credentials that it is given for.
+# The metadata key of the access token, and the type of the credentials that it is issued for.
 TOKEN_KEY = 'authorization'
 API_KEY = 'api-key'
 
@@ -121,8 +119,8 @@ _SCALARS = {
 }
 
 
-def _described(package: str) -> bytes:
-    """Return the serialized FileDescriptorProto of one package of the tables above."""
+def _file_descriptor(package: str) -> bytes:
+    """Return the serialized ``FileDescriptorProto`` of one package of the tables above."""
     path = 'viam_session_bridge/{}.proto'
     file = descriptor_pb2.FileDescriptorProto(
         name=path.format(package), package=package, syntax='proto3'
@@ -145,7 +143,7 @@ def _described(package: str) -> bytes:
 
 
 def _add_field(message: descriptor_pb2.DescriptorProto, line: str, enums: set[str]) -> None:
-    """Add the field that the line describes, such as 'repeated viam.robot.v1.Session x = 1'."""
+    """Add the field that a line describes, such as ``repeated viam.robot.v1.Session x = 1``."""
     *label, kind, name, _, number = line.split()
     field = message.field.add(name=name, number=int(number), label=_Field.LABEL_OPTIONAL)
     if kind in _SCALARS:
@@ -156,7 +154,7 @@ def _add_field(message: descriptor_pb2.DescriptorProto, line: str, enums: set[st
     if label == ['repeated']:
         field.label = _Field.LABEL_REPEATED
     elif label == ['optional']:
-        # Tells empty from absent; proto3 spells that as a oneof with one member.
+        # Distinguishes empty from absent; in proto3 that is a oneof with one member.
         field.proto3_optional = True
         field.oneof_index = len(message.oneof_decl)
         message.oneof_decl.add(name=f'_{name}')
@@ -165,7 +163,7 @@ def _add_field(message: descriptor_pb2.DescriptorProto, line: str, enums: set[st
 _pool = descriptor_pool.DescriptorPool()
 _pool.AddSerializedFile(duration_pb2.DESCRIPTOR.serialized_pb)
 for _package in MESSAGES:
-    _pool.AddSerializedFile(_described(_package))
+    _pool.AddSerializedFile(_file_descriptor(_package))
 
 _factory: Any = message_factory
 if hasattr(_factory, 'GetMessageClass'):
@@ -175,7 +173,7 @@ else:  # protobuf before 4.22, such as Ubuntu 24.04's 4.21
 
 
 def message_class(full_name: str) -> Any:
-    """Return the class of the message, such as 'viam.common.v1.Vector3'; KeyError if unknown."""
+    """Return the class of a message, such as ``viam.common.v1.Vector3``; KeyError if unknown."""
     return _get_class(_pool.FindMessageTypeByName(full_name))
 
 
@@ -184,8 +182,8 @@ class Method:
     """
     One unary RPC.
 
-    `monitored` is Viam's method option `safety_heartbeat_monitored`: the call takes a session in
-    SESSION_KEY, heartbeats it and makes it the last user of the base.
+    ``monitored`` is Viam's method option ``safety_heartbeat_monitored``: the call takes a session
+    in ``SESSION_KEY``, heartbeats it and makes it the last user of the base.
     """
 
     path: str
@@ -194,7 +192,7 @@ class Method:
     monitored: bool = False
 
     def on(self, channel: Any) -> Any:
-        """Return what calls it on a `grpc.Channel`: grpcio's unary-unary callable."""
+        """Return grpcio's callable for it on a ``grpc.Channel``."""
         return channel.unary_unary(
             self.path,
             request_serializer=self.request.SerializeToString,

@@ -1,30 +1,37 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Reaches one machine over WebRTC: dials, watches the connection, dials anew.
+The transport to a machine by WebRTC: it dials, watches the connection and dials anew.
 
-viam-sdk's native library makes the connection, in a process of its own, and gives a local socket
-that speaks gRPC, authenticated already. When the machine dies nothing of that shows: socket and
-process stay, gRPC stays connected to them, and every call runs into its deadline, for ever. So the
-machine is asked for its resources once a second, which waits for none of the locks of its sessions
-(`GetSessions` does). Two in a row without an answer, and the connection is given up, with all that
-it would repeat: over WebRTC a call that was given up at its deadline is not taken back, and runs
-when the machine thaws.
+viam-sdk's native library makes the connection, in a process of its own, and offers a local socket
+that speaks gRPC, authenticated already. When the machine dies, the socket does not show it: socket
+and process stay, gRPC stays connected to them, and every call runs into its deadline, for ever. So
+the machine is asked for its resources once a second, which waits for none of the locks of its
+sessions (``GetSessions`` does). After two in a row without an answer the connection is given up,
+with all that it would repeat: over WebRTC a call is not taken back at its deadline, and runs when
+the machine thaws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import suppress
+import json
+import os
+from pathlib import Path
+import select
+import subprocess
+import sys
 import threading
 import time
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import grpc
 
+from viam_session_bridge.configuration.model import MachineConfiguration
 from viam_session_bridge.core.timing import Backoff
-from viam_session_bridge.viam import messages
-from viam_session_bridge.viam.credentials import Credentials, CredentialsError
-from viam_session_bridge.viam.webrtc_process import DialError, DialProcess
+from viam_session_bridge.viam import messages, webrtc_helper
+from viam_session_bridge.viam.credentials import Credentials, CredentialsError, load
+from viam_session_bridge.viam.transport import Changed, CHANNEL_LIMITS
 
 SOCKET_OPTIONS = [
     # The library refuses calls to the authority that gRPC derives from a socket's path.
@@ -34,71 +41,76 @@ SOCKET_OPTIONS = [
 ]
 """Channel options that a channel to the socket needs."""
 
+DIAL_TIMEOUT = 10.0  # s; at its own 20 s the library falls back to direct gRPC
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0  # s, between two dials
-ASKED_EVERY = 1.0  # s
-ANSWERED_WITHIN = 1.0  # s, no longer than ASKED_EVERY
-UNANSWERED = 2  # in a row
+PROBE_INTERVAL = 1.0  # s
+PROBE_TIMEOUT = 1.0  # s, no longer than the interval
+PROBES_FAILED = 2  # in a row, after which the connection is given up
+START_TIMEOUT = 30.0  # s for a process to start on a busy computer, besides the dial's own time
+END_TIMEOUT = 1.0  # s
+_POLL_INTERVAL = 0.1  # s
 
 
-class Dialer:
-    """Keeps a connection to one machine; its callbacks come on its own thread."""
+class DialError(Exception):
+    """There is no connection; the text says why."""
+
+
+class WebRtcTransport:
+    """The connection by WebRTC; ``changed`` is called on the thread that dials."""
 
     def __init__(
-        self,
-        name: str,
-        address: str,
-        timeout: float,
-        credentials: Callable[[], Credentials | None],
-        trusted: bytes | None,
-        reached: Callable[[str], None],
-        failed: Callable[[str], None],
+        self, machine: MachineConfiguration, changed: Changed, timeout: float = DIAL_TIMEOUT
     ) -> None:
         """
         Prepare; nothing happens before :meth:`start`.
 
-        :param name: the machine's
-        :param address: `NAME.viam.cloud`, or `HOST:PORT` of a viam-server that does its own
-            signalling; always TLS
+        :param machine: its address is ``NAME.viam.cloud``, or ``HOST:PORT`` of a viam-server that
+            does its own signalling; always TLS
+        :param changed: called when the machine answered over a new connection, and at each failed
+            dial and each loss
         :param timeout: s, of one dial
-        :param credentials: read anew for each dial; may raise CredentialsError
-        :param trusted: PEM, in addition to the well-known authorities; None for the system's
-        :param reached: gets the gRPC target of a connection over which the machine answered
-        :param failed: gets why there is no connection, at each failed dial and at each loss;
-            the last target is of no use then
         """
-        self._address = address
+        self.channel: grpc.Channel | None = None
+        self.target = ''  # gRPC's, of the connection that there is
+        self._machine = machine
+        self._changed = changed
         self._timeout = timeout
-        self._credentials = credentials
-        self._trusted = trusted
-        self._reached = reached
-        self._failed = failed
+        self._problem = 'its first dial is under way'
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._hanging_up = threading.Event()  # the connection that there is
         self._process: DialProcess | None = None
-        self._connected = False
-        self._thread = threading.Thread(target=self._run, name=f'dial {name}', daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f'dial {machine.name}', daemon=True)
 
     def start(self) -> None:
         """Begin to dial."""
         self._thread.start()
 
     def redial(self) -> None:
-        """End the connection and dial anew; where there is none, that is under way already."""
+        """End the connection and dial anew, reported as a loss; a dial under way goes on."""
         with self._lock:
-            if self._connected and self._process is not None:
+            process = self._process if self.channel is not None else None
+            if process is not None:
                 self._hanging_up.set()
-                self._process.hang_up()
+        if process is not None:
+            process.hang_up()
+
+    def is_resting(self, stop: bool) -> bool:
+        """Return whether calls are to be spared: never, as dials have pauses of their own."""
+        return False
+
+    def diagnose(self) -> str:
+        """Return why there is no connection."""
+        return self._problem
 
     def close(self) -> None:
-        """End the connection, or the dial under way; no callback comes later, no socket stays."""
+        """Report no more, and have the thread hang up, which may take it a second or two."""
         with self._lock:
             self._closing.set()
             self._hanging_up.set()
-            if self._process is not None:
-                self._process.hang_up()
-        if self._thread.is_alive():
-            self._thread.join()
+            process = self._process
+        if process is not None:
+            process.hang_up()
 
     def _run(self) -> None:
         pause = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
@@ -112,63 +124,173 @@ class Dialer:
 
     def _connect(self) -> bool:
         """Dial once, stay while the machine answers, and return whether it ever did."""
+        answered = False
+        process = None
         try:
             process = self._dial()
-        except (DialError, CredentialsError) as error:
-            self._tell(error)
-            return False
-        try:
             target = f'unix:{process.socket_path()}'
-            with grpc.insecure_channel(target, options=SOCKET_OPTIONS) as channel:
-                _ask(channel)
-                self._connected = True
-                self._reached(target)
-                self._watch(channel)
-        except DialError as error:
-            self._tell(error)
+            with grpc.insecure_channel(target, options=SOCKET_OPTIONS) as probing:
+                _probe(probing)
+                answered = True
+                self._connected(target)
+                self._watch(probing)
+        except (DialError, CredentialsError) as error:
+            self._disconnected(str(error))
         finally:
             with self._lock:
                 self._process = None
-                connected, self._connected = self._connected, False
                 if not self._closing.is_set():
                     self._hanging_up.clear()
-            process.end()
-        return connected
+            if process is not None:
+                process.end()
+        return answered
 
     def _dial(self) -> DialProcess:
-        credentials = self._credentials()
+        machine = self._machine
+        credentials = None
+        if machine.has_credentials:
+            credentials = load(machine.credentials_file, os.environ)
+        process = DialProcess(machine.address, self._timeout, credentials, machine.trusted)
         with self._lock:
-            if self._closing.is_set():
-                raise DialError('closed')
-            self._process = DialProcess(
-                self._address, self._timeout, credentials, self._trusted
-            )
-            return self._process
+            self._process = process
+            closing = self._closing.is_set()
+        if closing:
+            process.hang_up()
+        return process
+
+    def _connected(self, target: str) -> None:
+        options = [*SOCKET_OPTIONS, *CHANNEL_LIMITS]
+        self.target, self.channel = target, grpc.insecure_channel(target, options=options)
+        self._changed(True)
+
+    def _disconnected(self, problem: str) -> None:
+        if not self._closing.is_set():
+            self._problem, self.channel = problem, None
+            self._changed(False)
 
     def _watch(self, channel: grpc.Channel) -> NoReturn:
         """Watch a connection until it is to end; DialError says why."""
-        unanswered = 0
-        asked = time.monotonic()
-        while not self._hanging_up.wait(max(asked + ASKED_EVERY - time.monotonic(), 0.0)):
-            asked = time.monotonic()
+        failed = 0
+        probed_at = time.monotonic()
+        while not self._hanging_up.wait(max(probed_at + PROBE_INTERVAL - time.monotonic(), 0.0)):
+            probed_at = time.monotonic()
             try:
-                _ask(channel)
-                unanswered = 0
+                _probe(channel)
+                failed = 0
             except DialError:
-                unanswered += 1
-                if unanswered == UNANSWERED:
+                failed += 1
+                if failed == PROBES_FAILED:
                     raise
         raise DialError('it is dialled anew, for a call on it hung')
 
-    def _tell(self, error: Exception) -> None:
-        if not self._closing.is_set():
-            self._failed(str(error))
 
-
-def _ask(channel: grpc.Channel) -> None:
+def _probe(channel: grpc.Channel) -> None:
     """Ask the machine for its resources, as every Viam client does first."""
     method = messages.RESOURCE_NAMES
     try:
-        method.on(channel)(method.request(), timeout=ANSWERED_WITHIN)
+        method.on(channel)(method.request(), timeout=PROBE_TIMEOUT)
     except grpc.RpcError as error:
         raise DialError(f'the machine does not answer over WebRTC ({error.code().name})') from None
+
+
+class DialProcess:
+    """
+    A running :mod:`viam_session_bridge.viam.webrtc_helper`: one dial, and what it connected.
+
+    Its socket exists from :meth:`socket_path` to :meth:`end`.
+    """
+
+    def __init__(
+        self, address: str, timeout: float, credentials: Credentials | None, trusted: bytes | None
+    ) -> None:
+        """
+        Begin to dial.
+
+        :param timeout: s, of the dial
+        :param trusted: PEM; None for the certificates that the library knows
+        :raises DialError: where no process can be started
+        """
+        self._timeout = timeout
+        self._path: Path | None = None
+        self._hung_up = False
+        request = {
+            'address': address,
+            'timeout': timeout,
+            'key_id': credentials.key_id if credentials else '',
+            'key': credentials.key if credentials else '',
+        }
+        try:
+            self._process = _start_helper(trusted)
+        except OSError as error:
+            raise DialError(f'cannot start a process: {error.strerror}') from None
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._stdin: IO[bytes] = self._process.stdin
+        self._stdout: IO[bytes] = self._process.stdout
+        with suppress(BrokenPipeError):
+            self._stdin.write(json.dumps(request).encode() + b'\n')
+
+    def socket_path(self) -> str:
+        """
+        Wait for the connection and return the path of its socket.
+
+        :raises DialError: where there is none in time, or :meth:`hang_up` was called
+        """
+        answer = json.loads(self._read_line(time.monotonic() + self._timeout + START_TIMEOUT))
+        if 'failed' in answer:
+            raise DialError(answer['failed'])
+        self._path = Path(answer['socket'])
+        return str(self._path)
+
+    def hang_up(self) -> None:
+        """Let the process end, and the connection or the dial under way; on any thread."""
+        self._hung_up = True
+        self._stdin.close()
+
+    def end(self) -> None:
+        """Hang up, and return when process and socket are gone; on the thread that waits here."""
+        self.hang_up()
+        try:
+            self._process.wait(END_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._stdout.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    def _read_line(self, deadline: float) -> bytes:
+        line = b''
+        readable = select.poll()
+        readable.register(self._stdout, select.POLLIN)
+        while not line.endswith(b'\n'):
+            if self._hung_up or time.monotonic() > deadline:
+                raise DialError('the process that dials hangs')
+            if readable.poll(_POLL_INTERVAL * 1000):
+                received = self._stdout.read(4096)
+                if not received:
+                    raise DialError('the process that dials ended')
+                line += received
+        return line
+
+
+def _start_helper(trusted: bytes | None) -> subprocess.Popen[bytes]:
+    environment = {
+        **os.environ,
+        'PYTHONPATH': os.pathsep.join(filter(None, sys.path)),
+        # The library would log each call, headers and all, where a user asks for that.
+        'RUST_LOG': 'error',
+        'RUST_BACKTRACE': '0',
+    }
+    with os.fdopen(os.memfd_create('trusted'), 'wb', buffering=0) as certificates:
+        if trusted is not None:
+            certificates.write(trusted)
+            environment['SSL_CERT_FILE'] = f'/proc/self/fd/{certificates.fileno()}'
+        return subprocess.Popen(
+            [sys.executable, '-m', webrtc_helper.__name__],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            pass_fds=[certificates.fileno()],
+            start_new_session=True,  # a terminal's signals are for the bridge
+        )

@@ -1,16 +1,16 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Dials one machine with viam-sdk's native library and keeps the connection: a program of its own.
+The program that dials one machine with viam-sdk's native library and keeps the connection.
 
-It reads one line, a JSON object with `address`, `timeout` (s), `key_id` and `key` ('' for none),
-and answers with one: `{"socket": PATH}`, which speaks gRPC for as long as this program runs, or
-`{"failed": WHY}`. When its input is closed, also by the bridge's death, it hangs up, removes the
-socket and ends. `SSL_CERT_FILE` in its environment names the certificates to trust.
+It reads one line, a JSON object with ``address``, ``timeout`` (s), ``key_id`` and ``key`` ('' for
+none), and answers with one: ``{"socket": PATH}``, which speaks gRPC for as long as this program
+runs, or ``{"failed": WHY}``. When its input is closed, also by the bridge's death, it hangs up,
+removes the socket and ends. ``SSL_CERT_FILE`` in its environment names the certificates to trust.
 
-A process of its own, because the library
+It has a process of its own, because the library
 
-- says why a dial failed only on its process's standard output, and writes a line there for each
+- reports why a dial failed only on its process's standard output, and writes a line there for each
   call on a dead connection;
 - takes the certificates to trust from its process's environment;
 - cannot be interrupted: a dial under way would hold up the end of the process;
@@ -33,7 +33,9 @@ import sys
 import threading
 from typing import Any, BinaryIO
 
-_LONGEST = 200  # characters of what the library said
+from viam_session_bridge.viam.connection_check import INSTALL_VIAM_SDK
+
+_LONGEST = 200  # characters of a reason
 
 
 def main() -> None:
@@ -55,38 +57,39 @@ class _Dialing:
         self._request = request
         self._connection: Any = None
         self._answers = os.fdopen(os.dup(1), 'w', encoding='utf-8')
-        self._said = os.fdopen(os.memfd_create('said'), 'w+b')
-        os.dup2(self._said.fileno(), 1)
+        self._output = os.fdopen(os.memfd_create('output'), 'w+b')  # the library's
+        os.dup2(self._output.fileno(), 1)
 
     def run(self) -> None:
         """Dial and answer."""
         try:
             asyncio.run(self._dial())
             (path,) = _listening()
-            # From here on the library only says again what each failed call says.
+            # From here on the library only repeats the errors of failed calls.
             with open(os.devnull, 'wb') as nowhere:
                 os.dup2(nowhere.fileno(), 1)
             answer = {'socket': path}
         except ImportError as error:
-            answer = {'failed': f'transport webrtc needs viam-sdk: pip install viam-sdk ({error})'}
+            why = f'transport webrtc needs viam-sdk: {INSTALL_VIAM_SDK} ({error})'
+            answer = {'failed': why}
         except Exception as error:  # whatever it is, the bridge must learn of it
-            answer = {'failed': _why(self._said) or _shortened(str(error))}
+            answer = {'failed': _reason(self._output) or _shortened(str(error))}
         print(json.dumps(answer), file=self._answers, flush=True)
 
     async def _dial(self) -> None:
         from viam.rpc.dial import Credentials, dial, DialOptions
 
-        wanted = self._request
+        request = self._request
         options = DialOptions(
-            credentials=Credentials('api-key', wanted['key']) if wanted['key'] else None,
-            auth_entity=wanted['key_id'] or None,
-            timeout=wanted['timeout'],
+            credentials=Credentials('api-key', request['key']) if request['key'] else None,
+            auth_entity=request['key_id'] or None,
+            timeout=request['timeout'],
             initial_connection_attempts=1,
         )
-        self._connection = await dial(wanted['address'], options)
+        self._connection = await dial(request['address'], options)
 
     def hang_up(self) -> None:
-        """Tell the machine, where there is a connection, and remove the socket."""
+        """End the connection, where there is one, and remove the socket."""
         paths = list(_listening())
         if self._connection is not None:
             self._connection.close()
@@ -106,10 +109,10 @@ def _listening() -> Iterator[str]:
                     yield candidate.getsockname()
 
 
-def _why(said: BinaryIO) -> str:
-    """Return the reason that the library gave, '' if it gave none that is understood."""
-    said.seek(0)
-    text = re.sub(r'\x1b\[\d+m', '', said.read().decode(errors='replace'))
+def _reason(output: BinaryIO) -> str:
+    """Return the reason in the library's output, '' if there is none that is understood."""
+    output.seek(0)
+    text = re.sub(r'\x1b\[\d+m', '', output.read().decode(errors='replace'))
     if 'deadline has elapsed' in text:
         return 'no connection in time'
     # It tries two ways at once; the other one is a search of the local network.

@@ -62,7 +62,7 @@ class Watch:
 
     def _look(self, step: Step) -> None:
         """Look at what is so before a step, make it, and look at what it led to."""
-        session = self._expected.table.session(step.client)
+        session = self._expected.table.active.get(step.client)
         used = any(self._expected.table.last_user(base) for base in step.bases)
         lost = session is not None and self._lost[session.number] and not session.last_used
         moving = [base for base in step.bases if self._moves(base)]

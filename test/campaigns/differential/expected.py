@@ -86,13 +86,13 @@ class Expected:
 
     def alive(self, client: str, now: float) -> bool:
         """Return whether a client has an active session."""
-        session = self.table.session(client)
+        session = self.table.active.get(client)
         return session is not None and session.deadline(self._script.window) > now
 
     def free_from(self, at: float) -> float:
         """Return the earliest time from `at` on at which a step keeps all margins."""
         at = max(at, self._quiet_until)
-        ahead = [self._lapse(session) for session in self.table.sessions]
+        ahead = [self._lapse(session) for session in self.table.active.values()]
         for soonest, latest in sorted([*self._lapses, *ahead]):
             if soonest - self._margins.before < at < latest + self._margins.after:
                 at = latest + self._margins.after
@@ -109,7 +109,7 @@ class Expected:
         if step.do is Do.LEAVE:
             after = before + LEAVING
         self._quiet_until = after + self._margins.apart
-        session = self.table.session(step.client)
+        session = self.table.active.get(step.client)
         if session is not None and session.sign == before:
             self._signs[step.client] = after
         return actions
@@ -120,7 +120,7 @@ class Expected:
 
     def last_lapse(self) -> float:
         """Return when the last session of all lapses or lapsed."""
-        ahead = [self._lapse(session) for session in self.table.sessions]
+        ahead = [self._lapse(session) for session in self.table.active.values()]
         return max([0.0, *(latest for _, latest in [*self._lapses, *ahead])])
 
     def _lapse(self, session: Session) -> tuple[float, float]:

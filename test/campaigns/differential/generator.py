@@ -104,7 +104,7 @@ class _Drawing:
 
     def _connected(self) -> list[str]:
         """Return the clients that had a session, on any target, at the step before."""
-        sessions = (plan.table.sessions for plan in self._plans.values())
+        sessions = (plan.table.active.values() for plan in self._plans.values())
         there = {session.client for some in sessions for session in some}
         return [client for client in self._present if client in there]
 

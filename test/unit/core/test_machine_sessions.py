@@ -40,7 +40,7 @@ class Sessions(MachineSessions):
     def begin(self, client: str, session: int, now: float = 0.0) -> None:
         """Hand over the start of a machine session."""
         self.open(client, session, stopped)
-        machine_session = self.of(session)
+        machine_session = self.live.get(session)
         assert machine_session is not None
         self.start(machine_session, session, now)
 
@@ -62,7 +62,7 @@ def sessions() -> Sessions:
 
 
 def test_a_start_gives_id_and_window(sessions: Sessions) -> None:
-    machine_session = sessions.of(1)
+    machine_session = sessions.live.get(1)
     assert machine_session is not None and machine_session.sid == 'one'
     assert sessions.window == WINDOW
     assert sessions.events == [MachineSessionStarted('main', 'A', 'one', False, 0.0)]
@@ -74,7 +74,7 @@ def test_a_clients_next_session_resumes_its_ended_one_once_that_is_stopped(
     sessions.ended(1)
     sessions.open('A', 2, not_stopped)
     sessions.open('A', 3, stopped)
-    fresh, resumed = sessions.of(2), sessions.of(3)
+    fresh, resumed = sessions.live.get(2), sessions.live.get(3)
     assert fresh is not None and fresh.resume == ''
     assert resumed is not None and resumed.resume == 'one'
 
@@ -82,7 +82,7 @@ def test_a_clients_next_session_resumes_its_ended_one_once_that_is_stopped(
 def test_nobody_elses_does(sessions: Sessions) -> None:
     sessions.ended(1)
     sessions.open('B', 2, stopped)
-    other = sessions.of(2)
+    other = sessions.live.get(2)
     assert other is not None and other.resume == ''
 
 
@@ -119,7 +119,7 @@ def test_a_start_without_an_answer_takes_room_for_the_longest_window() -> None:
 def test_one_is_due_a_fifth_of_the_window_after_the_last_use(sessions: Sessions) -> None:
     sessions.used('one', 0.3)
     assert sessions.beats_due(0.69) == []
-    assert sessions.beats_due(0.7) == [sessions.of(1)]
+    assert sessions.beats_due(0.7) == [sessions.live.get(1)]
 
 
 def test_the_next_is_due_after_its_answer_alone(sessions: Sessions) -> None:
@@ -140,7 +140,7 @@ def test_none_once_its_client_session_ended(sessions: Sessions) -> None:
 
 def test_one_that_expired_is_started_anew_with_the_old_id(sessions: Sessions) -> None:
     assert sessions.expired('one', 1.0) == 'A'
-    machine_session = sessions.of(1)
+    machine_session = sessions.live.get(1)
     assert machine_session is not None
     assert (machine_session.sid, machine_session.resume) == ('', 'one')
     assert MachineSessionExpired('main', 'A', 'one', 1.0) in sessions.events

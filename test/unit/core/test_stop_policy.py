@@ -18,7 +18,7 @@ def sessions_of(window: float = WINDOW) -> SignedSessions:
     """Begin with one of A's, session 1, since 0 s."""
     sessions = SignedSessions('main', 256, 0.25, False, [])
     sessions.open('A', 1, lambda sid: True)
-    machine_session = sessions.of(1)
+    machine_session = sessions.live.get(1)
     assert machine_session is not None
     sessions.start(machine_session, 1, 0.0)
     sessions.start_answered(1, Answer(Outcome.OK, sid='one', window=window), 0.0)
@@ -38,7 +38,7 @@ def test_without_a_sign_of_life_none_is_due(sessions: SignedSessions) -> None:
 def test_a_sign_is_passed_on_at_once(sessions: SignedSessions) -> None:
     sessions.signed(1, 0.5)
     assert sessions.next_beat() == 0.5
-    assert sessions.beats_due(0.5) == [sessions.of(1)]
+    assert sessions.beats_due(0.5) == [sessions.live.get(1)]
     assert sessions.beats_due(0.5) == []
 
 

@@ -25,7 +25,7 @@ def unresolved(*deadlines: float) -> UnresolvedCommands:
 
 def test_without_one_nothing_is_asked_and_nothing_settled() -> None:
     commands = UnresolvedCommands()
-    assert not commands
+    assert not commands.exist
     assert commands.probe_due() == commands.settled_at == NEVER
     assert not commands.settle(1e9)
 
@@ -39,9 +39,9 @@ def test_it_counts_as_answered_a_second_after_the_answer_to_a_question_past_its_
     commands.probed(sent_at=1.0, implemented=True, now=1.5)
     assert commands.settled_at == 1.5 + SETTLED_AFTER_PROBE
     assert not commands.settle(2.499)
-    assert commands
+    assert commands.exist
     assert commands.settle(2.5)
-    assert not commands
+    assert not commands.exist
 
 
 def test_a_question_from_before_its_deadline_says_nothing() -> None:

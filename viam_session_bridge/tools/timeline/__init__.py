@@ -1,3 +1,0 @@
-# Copyright 2026 The viam_session_bridge authors
-# SPDX-License-Identifier: Apache-2.0
-"""The executable ``timeline``: an event log as a picture."""
