@@ -324,7 +324,7 @@ def test_no_secret_is_in_anything_that_the_bridge_says(
 
 
 @pytest.mark.parametrize('mistake', ['parameter', 'malformed file', 'half in the environment'])
-def test_no_secret_is_told_of_a_key_that_is_given_wrongly(
+def test_no_secret_is_reported_of_a_key_that_is_given_wrongly(
     domain: int, mistake: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {'address': f'127.0.0.1:{free_port()}'}

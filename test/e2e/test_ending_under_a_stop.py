@@ -89,7 +89,7 @@ def test_it_leaves_the_base_to_a_machine_session_that_covers_it_and_says_so(
 
 
 @pytest.mark.parametrize('machine', [LONGER], indirect=True)
-def test_a_stop_that_was_acknowledged_and_is_not_final_yet_is_told_and_no_failure(
+def test_a_stop_that_was_acknowledged_and_is_not_final_yet_is_reported_and_no_failure(
     machine: ViamServer, drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
     machine.control('base', stop_delay=0.0)

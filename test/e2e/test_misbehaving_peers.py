@@ -336,7 +336,7 @@ def seen(shared_domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_what_is_wrong_is_told_in_a_line_that_names_the_machine(seen: Seen, name: str) -> None:
+def test_what_is_wrong_is_reported_in_a_line_that_names_the_machine(seen: Seen, name: str) -> None:
     lines = lines_of(seen.before, name)
     line = [line for line in lines if re.search(CASES[name].line, line)]
     assert line, '\n'.join(lines)
@@ -344,7 +344,7 @@ def test_what_is_wrong_is_told_in_a_line_that_names_the_machine(seen: Seen, name
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_a_peer_that_stays_bad_is_not_told_all_the_time(seen: Seen, name: str) -> None:
+def test_a_peer_that_stays_bad_is_not_reported_all_the_time(seen: Seen, name: str) -> None:
     lines = lines_of(seen.watched, name)
     print(f'{len(lines)} lines in {WATCHED} s')
     assert len(lines) <= LINES * WATCHED, '\n'.join(lines)

@@ -187,7 +187,7 @@ def watching(domain: int) -> Iterator[SessionClient]:
         yield node.client
 
 
-def test_overview_and_sessions_are_told_in_the_same_words(
+def test_overview_and_sessions_are_reported_in_the_same_words(
     bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher, watching: SessionClient
 ) -> None:
     tables: list[list[SessionRow]] = []

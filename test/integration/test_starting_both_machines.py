@@ -27,7 +27,7 @@ def window_of(machine: Machine | SimulatedMachine) -> float:
 
 
 @pytest.mark.parametrize('window', [0.03, 60.0])
-def test_the_shortest_and_the_longest_window_are_told_at_the_start_of_a_session(
+def test_the_shortest_and_the_longest_window_are_reported_at_the_start_of_a_session(
     kind: str, tmp_path: Path, window: float
 ) -> None:
     with KINDS[kind](tmp_path, ['base'], window) as machine:

@@ -109,7 +109,7 @@ def test_nothing_is_left_of_the_hosts_when_the_tests_are_killed(tmp_path: Path) 
         ('unshare --mount sh -c \'mount -t tmpfs none /dev/net && exec "$@"\' sh', 'No such file'),
     ],
 )
-def test_the_reason_is_told_where_the_system_refuses(lacks: str, reason: str) -> None:
+def test_the_reason_is_reported_where_the_system_refuses(lacks: str, reason: str) -> None:
     if refusal():
         pytest.skip(refusal())
     command = [*shlex.split(lacks), sys.executable, '-c', _ASKS]

@@ -159,7 +159,7 @@ def test_one_that_is_set_forward_costs_nothing(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize('back', [HOUR, 1.0])
-def test_one_that_is_set_back_costs_one_window_and_is_told(rig: Rig, back: float) -> None:
+def test_one_that_is_set_back_costs_one_window_and_is_reported(rig: Rig, back: float) -> None:
     rig.stream(rig.remote, 0.0, 1.0)
     rig.remote.ahead = -back
     assert lost(rig.stream(rig.remote, 1.0, 3.0)) == pytest.approx(WINDOW, abs=PERIOD)

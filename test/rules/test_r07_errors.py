@@ -147,7 +147,7 @@ def stop_of_a() -> Stop:
     return Stop('base', Cause.LEFT, 'A', 0.0, 1, 0.0)
 
 
-def test_the_first_failure_is_told_and_the_last_one_while_it_goes_on(rig: Rig) -> None:
+def test_the_first_failure_is_reported_and_the_last_one_while_it_goes_on(rig: Rig) -> None:
     rig.left('A')
     rig.answer(StopBase, Outcome.FAILED, detail='UNKNOWN: a wheel is off')
     rig.answer(Move)
@@ -167,7 +167,7 @@ def test_before_any_failure_there_are_none_to_tell() -> None:
     assert rig.events_of(StopOverdue) == [StopOverdue(stop_of_a(), 1, '', 5.0)]
 
 
-def test_one_that_nobody_acknowledges_is_told_after_5_s_and_each_minute(rig: Rig) -> None:
+def test_one_that_nobody_acknowledges_is_reported_after_5_s_and_each_minute(rig: Rig) -> None:
     rig.left('A')
     rig.until(130.0)
     assert [overdue.at for overdue in rig.events_of(StopOverdue)] == [5.0, 65.0, 125.0]

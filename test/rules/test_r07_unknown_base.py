@@ -35,7 +35,7 @@ def give_up(rig: Rig) -> None:
         rig.until(rig.now + 1.0)
 
 
-def test_and_given_up_and_told_after_a_minute(rig: Rig) -> None:
+def test_and_given_up_and_reported_after_a_minute(rig: Rig) -> None:
     give_up(rig)
     assert rig.now == 61.0
     assert rig.events_of(StopGivenUp) == [StopGivenUp(stop_of_a(), UNKNOWN, 60.0)]

@@ -242,7 +242,7 @@ def test_so_has_a_newer_one_that_still_waits_for_its_machine_session(rig: Rig) -
     assert rig.answer(StartSession) == [go(0.2, 'sid-3')]
 
 
-def test_that_commands_succeed_again_is_told_once(rig: Rig) -> None:
+def test_that_commands_succeed_again_is_reported_once(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.answer(Move, Outcome.FAILED)
     rig.acknowledge()

@@ -145,7 +145,7 @@ def test_but_one_does_whose_command_was_on_its_way_all_the_while() -> None:
     assert rig.deactivate() == [GetSessions(Purpose.DEACTIVATE)]
 
 
-def test_a_stop_after_it_was_found_at_rest_is_told_as_one_without_a_timeout(rig: Rig) -> None:
+def test_a_stop_after_it_was_found_at_rest_is_reported_as_one_without_a_timeout(rig: Rig) -> None:
     rig.until(STOPPED_BY)
     rig.answer(IsMoving)
     rig.drive('B')

@@ -113,7 +113,7 @@ def test_it_is_asked_a_tenth_of_a_second_after_the_final_stop() -> None:
     assert bench.asked(IsMoving) == 1
 
 
-def test_one_that_stands_is_not_asked_again_and_nothing_is_told() -> None:
+def test_one_that_stands_is_not_asked_again_and_nothing_is_reported() -> None:
     bench = stopped()
     bench.wait(0.1)
     bench.answer(IsMoving, STANDS)
@@ -122,7 +122,7 @@ def test_one_that_stands_is_not_asked_again_and_nothing_is_told() -> None:
     assert bench.events_of(StillMoving) == []
 
 
-def test_one_that_coasts_is_asked_until_it_stands_and_nothing_is_told() -> None:
+def test_one_that_coasts_is_asked_until_it_stands_and_nothing_is_reported() -> None:
     bench = stopped()
     for pause in (0.1, 0.2, 0.4):
         bench.wait(pause)
@@ -144,7 +144,7 @@ def moving_for(bench: Bench, seconds: float) -> None:
             bench.answer(IsMoving, MOVES)
 
 
-def test_one_that_moves_after_3_s_is_told_once_and_not_stopped_for_it_may_be_anothers() -> None:
+def test_one_that_moves_after_3_s_is_reported_once_and_left_to_who_may_move_it() -> None:
     bench = stopped()
     moving_for(bench, 2.9)
     assert bench.events_of(StillMoving) == []
@@ -155,7 +155,7 @@ def test_one_that_moves_after_3_s_is_told_once_and_not_stopped_for_it_may_be_ano
     assert bench.asked(StopBase) == 0
 
 
-def test_and_told_to_be_at_rest_when_it_is() -> None:
+def test_and_reported_to_be_at_rest_when_it_is() -> None:
     bench = stopped()
     moving_for(bench, 5.0)
     bench.wait(1.0)
@@ -175,7 +175,7 @@ def test_also_where_a_question_in_between_failed() -> None:
     assert [one.base for one in bench.events_of(AtRest)] == ['base']
 
 
-def test_a_question_that_fails_is_told_as_that_once() -> None:
+def test_a_question_that_fails_is_reported_as_that_once() -> None:
     bench = stopped()
     bench.wait(0.1)
     bench.answer(IsMoving, Answer(Outcome.FAILED, 'UNKNOWN: no encoder'))
@@ -262,7 +262,7 @@ def test_after_that_only_where_the_machine_lists_no_foreign_sessions() -> None:
     assert bench.asked(StopBase) == 1
 
 
-def test_where_it_lists_some_the_base_is_left_to_them_and_told_after_3_s() -> None:
+def test_where_it_lists_some_the_base_is_left_to_them_and_reported_after_3_s() -> None:
     bench = stopped_anew()
     for _ in range(4):
         bench.answer(GetSessions, Answer(Outcome.OK, sids=('one', 'of the app')))

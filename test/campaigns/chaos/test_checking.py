@@ -171,7 +171,7 @@ def test_a_machine_that_is_killed_drives_nothing_any_more() -> None:
     assert judge(stream(one), one, kills=[2.0]).violations == []
 
 
-def test_the_longest_motion_is_told_by_what_failed() -> None:
+def test_the_longest_motion_is_reported_by_what_failed() -> None:
     one = sender(0, times(1.0, 2.0))
     verdict = judge([*stream(one), *stopped(one.sent[-1] + 0.41)], one)
     assert {*by_kind(verdict.stopped, [], 0.4)} == {NOTHING}

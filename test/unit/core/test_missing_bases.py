@@ -84,7 +84,7 @@ def test_it_is_asked_at_connect_and_no_more_where_all_is_there() -> None:
 
 
 @pytest.mark.parametrize('lacking', [ABSENT, BROKEN], ids=['absent', 'broken'])
-def test_one_that_is_missing_is_told_before_anyone_commands_it(
+def test_one_that_is_missing_is_reported_before_anyone_commands_it(
     lacking: Mapping[str, str],
 ) -> None:
     rig = Rig(list_bases=True)
@@ -93,7 +93,7 @@ def test_one_that_is_missing_is_told_before_anyone_commands_it(
     assert rig.events_of(BaseUnknown) == [unknown]
 
 
-def test_while_it_is_missing_that_is_asked_now_and_then_and_told_once_a_minute() -> None:
+def test_while_it_is_missing_that_is_asked_now_and_then_and_reported_once_a_minute() -> None:
     rig = Rig(list_bases=True)
     asked = ask_until(rig, 130.0, ABSENT)
     assert asked[:5] == [0.0, 1.0, 3.0, 7.0, 15.0]
@@ -112,7 +112,7 @@ def test_a_machine_that_is_still_making_its_bases_is_given_time() -> None:
 
 
 @pytest.mark.parametrize('complete', [False, None], ids=['not yet', 'does not say'])
-def test_one_that_is_missing_for_long_is_told_whatever_the_machine_says(
+def test_one_that_is_missing_for_long_is_reported_whatever_the_machine_says(
     complete: bool | None,
 ) -> None:
     rig = Rig(list_bases=True)
@@ -130,7 +130,7 @@ def test_an_old_machine_that_has_no_status_is_asked_for_its_resources() -> None:
 
 
 @pytest.mark.parametrize('outcome', [Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CUT])
-def test_without_an_answer_nothing_is_told_and_it_is_asked_again(outcome: Outcome) -> None:
+def test_without_an_answer_nothing_is_reported_and_it_is_asked_again(outcome: Outcome) -> None:
     rig = Rig(list_bases=True)
     rig.answer(GetMachineStatus, outcome)
     assert rig.events_of(BaseUnknown) == []
@@ -148,7 +148,7 @@ def test_it_is_asked_anew_at_the_next_connect_and_an_answer_of_before_is_ignored
     assert len(rig.events_of(BaseUnknown)) == 1
 
 
-def test_once_it_is_there_that_is_told_and_asked_no_more() -> None:
+def test_once_it_is_there_that_is_reported_and_asked_no_more() -> None:
     rig = Rig(list_bases=True)
     ask_until(rig, 5.0, ABSENT)
     assert ask_until(rig, 1000.0, {}) == [7.0]

@@ -229,7 +229,7 @@ def test_a_machine_that_refuses_its_own_tokens_is_asked_ever_more_slowly() -> No
     assert bench.connection.ready
 
 
-def test_a_wrong_key_is_tried_again_ever_more_slowly_and_told_once_a_minute() -> None:
+def test_a_wrong_key_is_tried_again_ever_more_slowly_and_reported_once_a_minute() -> None:
     bench = Bench()
     bench.connect()
     tries = []
@@ -242,7 +242,7 @@ def test_a_wrong_key_is_tried_again_ever_more_slowly_and_told_once_a_minute() ->
     assert bench.events == [AccessRefused('main', 'wrong key', at) for at in (0.0, 65.0)]
 
 
-def test_without_credentials_a_refusal_is_told_and_nothing_asked() -> None:
+def test_without_credentials_a_refusal_is_reported_and_nothing_asked() -> None:
     bench = Bench(authenticates=False)
     bench.connect()
     for _ in range(3):
@@ -271,7 +271,7 @@ def test_a_machine_that_is_not_connected_for_2_s_is_diagnosed_once_a_minute(
     assert again == start + 260.0
 
 
-def test_one_that_connects_meanwhile_is_not_said_to_be_absent() -> None:
+def test_one_that_connects_meanwhile_is_not_reported_to_be_absent() -> None:
     bench = Bench(authenticates=False)
     bench.connection.opened(bench.now)
     bench.until(3.0)

@@ -103,7 +103,7 @@ def test_other_calls_have_deadlines_and_reasons_of_their_own(other: Request) -> 
 
 
 @pytest.mark.parametrize('outcome', [Outcome.OK, Outcome.UNIMPLEMENTED, Outcome.FAILED])
-def test_an_answer_that_takes_longer_than_calls_may_is_told(outcome: Outcome) -> None:
+def test_an_answer_that_takes_longer_than_calls_may_is_reported(outcome: Outcome) -> None:
     bench = Bench()
     bench.time_out()
     assert bench.measure(0.5, Answer(outcome)) == [
@@ -111,13 +111,13 @@ def test_an_answer_that_takes_longer_than_calls_may_is_told(outcome: Outcome) ->
     ]
 
 
-def test_a_machine_that_answers_in_time_is_not_told_for_its_base_is_slow() -> None:
+def test_a_machine_that_answers_in_time_is_not_reported_for_its_base_is_slow() -> None:
     bench = Bench()
     bench.time_out()
     assert bench.measure(0.002) == []
 
 
-def test_where_that_has_no_answer_either_it_is_told_so() -> None:
+def test_where_that_has_no_answer_either_it_is_reported_so() -> None:
     bench = Bench()
     bench.time_out()
     assert bench.measure(ANSWERED_WITHIN, TIMED_OUT) == [
@@ -158,7 +158,7 @@ def test_where_no_more_calls_time_out_nothing_more_is_asked() -> None:
     assert bench.ended((MOVE, TIMED_OUT), (MOVE, TIMED_OUT)) == []
 
 
-def test_the_first_call_in_time_is_told_once() -> None:
+def test_the_first_call_in_time_is_reported_once() -> None:
     bench = Bench()
     bench.time_out()
     bench.measure(0.31)
@@ -169,7 +169,7 @@ def test_the_first_call_in_time_is_told_once() -> None:
 # In the bridge
 
 
-def test_session_starts_that_time_out_on_a_slow_link_are_told_as_that() -> None:
+def test_session_starts_that_time_out_on_a_slow_link_are_reported_as_that() -> None:
     rig = Rig()
     while not rig.pending(GetSessions):
         rig.command('A')
