@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from support.pure import machine
 from viam_session_bridge.core.events import AccessRefused, MachineAbsent, MachineEvent
 from viam_session_bridge.core.readiness import ASKED_AGAIN_AFTER, Readiness
 from viam_session_bridge.core.requests import (
@@ -29,7 +32,11 @@ class Bench:
         self.now = 0.0
         self.queue = RequestQueue('main', 0.25)
         self.events: list[MachineEvent] = []
-        self.connection = Readiness('main', authenticates, self.queue, self.events)
+        self.connection = Readiness(
+            replace(machine(), insecure=False, environment_key=authenticates),
+            self.queue,
+            self.events,
+        )
 
     def asked(self) -> list[Call]:
         """Return what is asked now."""

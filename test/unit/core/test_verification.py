@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from support.pure import machine
 from viam_session_bridge.core.actions import Cause, Stop
 from viam_session_bridge.core.events import (
     AtRest,
@@ -41,7 +42,7 @@ class Questions:
         """Begin with a stop that was final at 0 s."""
         self.events: list[MachineEvent] = []
         self._queue = RequestQueue('main', 0.25)
-        sessions = MachineSessions('main', 256, 0.25, False, self.events)
+        sessions = MachineSessions(machine(), self.events)
         self.verification = Verification(self._queue, sessions, self.events)
         self.final(0.0, timed_out)
 
