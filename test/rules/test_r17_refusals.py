@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from support.pure import base, Rig
 from support.session_table import GO, INVALID, stops, WINDOW
 from viam_session_bridge.core.actions import Cause, Refusal, Refused
+from viam_session_bridge.core.bridge import REFUSALS_REPORTED_EVERY
 from viam_session_bridge.core.sessions import SessionTable
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
@@ -47,6 +49,25 @@ def test_a_command_accepted_for_one_base_is_a_sign_of_life(table: SessionTable) 
     table.command('A', 'base', GO, 1.4, Refusal.NOT_READY)
     assert table.expire(1.9 - 1e-6) == []
     assert stops(table.expire(1.4 + WINDOW)) == [('arm', Cause.LAPSE), ('base', Cause.LAPSE)]
+
+
+def test_refusals_are_reported_once_a_second_for_each_base_and_reason() -> None:
+    rig = Rig(base('base'), base('arm', max_stamp_age=0.5))
+    bridge = rig.bridge
+    for rig.now in (1.0, 1.5, 1.0 + REFUSALS_REPORTED_EVERY):
+        rig.command('A', math.nan)
+        rig.command('A', math.nan, '/arm')
+        rig.feed(lambda: bridge.command('A', '/arm', GO, 0.6, rig.now))
+    assert [(one.base, one.reason, one.at) for one in rig.events_of(Refused)] == [
+        (base, reason, at)
+        for at in (1.0, 1.0 + REFUSALS_REPORTED_EVERY)
+        for base, reason in (
+            ('base', Refusal.NON_FINITE), ('arm', Refusal.NON_FINITE), ('arm', Refusal.STAMP),
+        )
+    ]  # fmt: skip
+    assert bridge.refusals == {
+        ('base', Refusal.NON_FINITE): 3, ('arm', Refusal.NON_FINITE): 3, ('arm', Refusal.STAMP): 3,
+    }  # fmt: skip
 
 
 # Limits

@@ -260,3 +260,25 @@ def test_it_shrinks_to_what_is_ample_for_the_last_one(took: float, left: float) 
     timeout.passed(2.0)
     timeout.took(took)
     assert timeout.seconds == left
+
+
+# The exit (R19)
+
+
+def test_the_exit_waits_for_an_open_one_to_its_deadline() -> None:
+    stops = Stops()
+    assert stops.exit_waits_until() == 0.0
+    stops.sent(1, 1.0)
+    assert stops.exit_waits_until() == 1.0 + STOP_TIMEOUT + THERE_AND_BACK
+
+
+@pytest.mark.parametrize('acknowledged', [1, 2], ids=['one of two', 'the clean one'])
+def test_not_where_one_was_acknowledged(acknowledged: int) -> None:
+    stops = Stops()
+    stops.command_is_open = True
+    stops.sent(1, 0.0)
+    stops.command_is_open = False
+    stops.sent(2, 0.1)
+    stops.ends(acknowledged, Outcome.OK, 0.2)
+    assert stops.open
+    assert stops.exit_waits_until() == 0.0
