@@ -193,6 +193,20 @@ def test_a_zero_that_a_command_in_flight_holds_up_is_a_stop() -> None:
     assert base.cause is Cause.ZERO
 
 
+def test_so_is_one_behind_a_zero_unless_the_base_is_at_zero_already() -> None:
+    for outcome in (Outcome.OK, Outcome.FAILED):
+        base = Base()
+        base.command(0.0)
+        base.ends(base.send(), outcome)
+        if outcome is Outcome.FAILED:
+            base.ends(base.send_stop())
+        base.command(0.0)
+        base.send()
+        base.command(0.0)
+        base.tick(ZERO_WAITS)
+        assert base.cause is (None if outcome is Outcome.OK else Cause.ZERO)
+
+
 def test_while_a_command_is_unanswered_every_zero_is_a_stop() -> None:
     base = Base()
     base.command(0.1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.pure import base, CALL_TIMEOUT, left_to_machine, machine, Rig, WINDOW
+from support.pure import base, CALL_TIMEOUT, driving, left_to_machine, machine, Rig, WINDOW
 from viam_session_bridge.configuration.model import SessionsMode
 from viam_session_bridge.core.actions import Cause, SessionEnded, Stop
 from viam_session_bridge.core.events import (
@@ -15,11 +15,20 @@ from viam_session_bridge.core.events import (
     CommandFailed,
     CommandsTimeOut,
     MachineClosed,
+    MachineSessionExpired,
+    MachineSessionFailed,
     StopAcknowledged,
     StopFinal,
     Unsupervised,
 )
-from viam_session_bridge.core.requests import GetSessions, Move, Outcome, StartSession, StopBase
+from viam_session_bridge.core.requests import (
+    GetSessions,
+    Move,
+    Outcome,
+    SendHeartbeat,
+    StartSession,
+    StopBase,
+)
 from viam_session_bridge.core.unresolved_commands import SETTLED_AFTER_PROBE
 
 NAN = float('nan')
@@ -108,6 +117,15 @@ def test_one_that_got_no_machine_session_is_reported_with_the_machines_words() -
     assert the_stop(rig) == Stop('base', Cause.NO_MACHINE_SESSION, 'A', 0.1, session=1)
 
 
+def test_a_machine_session_that_could_not_be_started_is_reported_with_them_too() -> None:
+    rig = Rig()
+    rig.command('A')
+    rig.now = 0.1
+    rig.answer(StartSession, Outcome.FAILED)
+    (failed,) = rig.events_of(MachineSessionFailed)
+    assert failed == MachineSessionFailed('main', 'A', 'failed', 0.1)
+
+
 def test_one_that_still_waits_when_its_session_ends_is_reported_with_that() -> None:
     rig = left_to_machine()
     rig.command('B', 0.4)
@@ -118,6 +136,16 @@ def test_one_that_still_waits_when_its_session_ends_is_reported_with_that() -> N
     rig.answer(StopBase)
     (acknowledged,) = rig.events_of(StopAcknowledged)
     assert acknowledged.stop == Stop('base', Cause.NO_MACHINE_SESSION, 'B', 0.0, session=2)
+
+
+def test_one_whose_session_ended_before_it_could_go_out_once_more_is_reported_with_that() -> None:
+    rig = left_to_machine()
+    rig.command('A', 0.4)
+    rig.now = 0.1
+    rig.left('A')
+    assert rig.answer(Move, Outcome.SESSION_EXPIRED) == [StopBase('base')]
+    assert rig.events_of(CommandFailed) == [CommandFailed('base', 'A', 'its session ended', 0.1)]
+    assert the_stop(rig) == Stop('base', Cause.NO_MACHINE_SESSION, 'A', 0.1, session=1)
 
 
 def test_three_timeouts_in_a_row_are_reported_when_the_third_comes() -> None:
@@ -146,7 +174,20 @@ def test_an_expired_machine_session_is_reported_with_the_client_of_its_other_bas
     rig.drive('A')
     rig.command('A')
     rig.answer(Move, Outcome.SESSION_EXPIRED)
+    assert rig.events_of(MachineSessionExpired) == [
+        MachineSessionExpired('main', 'A', 'sid-1', 0.0)
+    ]
     assert the_stop(rig) == Stop('arm', Cause.EXPIRED, 'A', 0.0)
+
+
+def test_so_is_one_that_a_heartbeat_finds_expired() -> None:
+    rig = driving(window=2.0)
+    rig.until(0.4)
+    rig.answer(SendHeartbeat, Outcome.SESSION_EXPIRED)
+    assert rig.events_of(MachineSessionExpired) == [
+        MachineSessionExpired('main', 'A', 'sid-1', 0.4)
+    ]
+    assert the_stop(rig) == Stop('base', Cause.EXPIRED, 'A', 0.4)
 
 
 def test_deactivation_is_reported_where_there_was_no_session() -> None:

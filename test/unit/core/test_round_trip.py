@@ -180,3 +180,17 @@ def test_session_starts_that_time_out_on_a_slow_link_are_reported_as_that() -> N
     (event,) = rig.events_of(CallsTakeLonger)
     assert event.round_trip is not None
     assert event.round_trip >= 1.0
+
+
+def test_a_command_that_is_answered_in_time_again_is_reported() -> None:
+    rig = Rig()
+    rig.drive('A')
+    while QUESTION not in rig.pending(GetSessions):
+        rig.command('A')
+        rig.until(rig.now + CALL_TIMEOUT)
+        rig.acknowledge()
+    rig.now += 1.0
+    rig.answer(GetSessions, where=lambda request: request == QUESTION)
+    rig.acknowledge()
+    rig.drive('A')
+    assert rig.events_of(CallsInTime) == [CallsInTime('main', rig.now)]

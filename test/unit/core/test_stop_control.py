@@ -63,7 +63,8 @@ def test_at_rest_nothing_is_due() -> None:
 
 
 def test_a_stop_is_due_when_it_was_decided() -> None:
-    assert Stops(lapse(1.5)).stop_due_at() == 1.5
+    stops = Stops(lapse(1.5))
+    assert stops.stop_due_at() == stops.next_deadline() == 1.5
 
 
 def test_beside_an_open_one_no_other_is_due() -> None:
@@ -121,6 +122,13 @@ def test_nor_while_a_command_without_an_answer_may_still_run() -> None:
 def test_motion_waits_for_an_acknowledgement_only_where_a_command_failed() -> None:
     for cause, waits in ((Cause.LAPSE, False), (Cause.FAILED, True)):
         assert Stops(Stop('base', cause, 'A', 0.0)).holds(zero=False) is waits
+
+
+def test_only_a_zero_waits_for_the_stop_of_a_standing_zero() -> None:
+    for cause, waits in ((Cause.LAPSE, False), (Cause.STANDING, True)):
+        stops = Stops(Stop('base', cause, 'A', 0.0))
+        assert stops.holds(zero=True) is waits
+        assert not stops.holds(zero=False)
 
 
 # Sent again
