@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.pure import CALL_TIMEOUT, machine, Rig, STOP
+from support.pure import base, CALL_TIMEOUT, machine, Rig, STOP
 from viam_session_bridge.core.dead_peer_detector import PATIENCE
 from viam_session_bridge.core.requests import Move, Outcome, Reach, Redial, Request, StopBase
 
@@ -70,3 +70,14 @@ def test_the_new_connection_by_itself_does_not_show_that_it_is_reached(rig: Rig)
     rig.until(1.75)
     rig.answer(Redial)
     assert only(rig.until(4.0), Reach)[:1] == [1.75 + 2 * PATIENCE]
+
+
+def test_nor_is_it_asked_while_commands_of_another_base_are_answered() -> None:
+    rig = Rig(base('base'), base('arm'), stalls=True, stop_timeout=10.0)
+    rig.drive('A')
+    rig.drive('B', topic='/arm')
+    rig.left('A')
+    for at in (0.3, 0.6, 0.9):
+        rig.until(at)
+        rig.drive('B', topic='/arm')
+    assert only(rig.until(2.0), Reach)[:1] == [0.9 + PATIENCE]

@@ -138,6 +138,20 @@ def test_one_that_still_waits_when_its_session_ends_is_reported_with_that() -> N
     assert acknowledged.stop == Stop('base', Cause.NO_MACHINE_SESSION, 'B', 0.0, session=2)
 
 
+def test_one_that_waits_when_the_machine_is_gone_is_reported_with_that(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    rig.now = 0.1
+    rig.channel(False)
+    assert rig.events_of(CommandFailed) == [
+        CommandFailed('base', 'A', 'the machine cannot be reached', 0.1)
+    ]
+    rig.answer(Move)
+    rig.acknowledge()
+    (final,) = rig.events_of(StopFinal)
+    assert final.stop == Stop('base', Cause.FAILED, 'A', 0.1, session=1)
+
+
 def test_one_whose_session_ended_before_it_could_go_out_once_more_is_reported_with_that() -> None:
     rig = left_to_machine()
     rig.command('A', 0.4)

@@ -28,6 +28,7 @@ from viam_session_bridge.core.requests import (
     Request,
     StartSession,
 )
+from viam_session_bridge.core.timing import NEVER
 from viam_session_bridge.core.velocity import Velocity
 
 OK = Answer(Outcome.OK)
@@ -105,3 +106,33 @@ def test_a_call_of_the_machine_that_is_refused_is_reported_in_its_words() -> Non
     control.forward(Forward('base', 'A', 1, Velocity(0.3), 0.0))
     control.end(StartSession, Answer(Outcome.UNAUTHENTICATED, 'no key'), 0.1)
     assert control.reported(AccessRefused) == [AccessRefused('main', 'no key', 0.1)]
+
+
+def test_before_it_is_opened_nothing_is_due() -> None:
+    control = MachineControl(machine(), configuration())
+    assert control.drain(0.0) == []
+    assert control.due_at == NEVER
+
+
+def test_one_that_stays_unconnected_is_no_news() -> None:
+    control = Control()
+    control.channel(False, 0.1)
+    assert control.events == []
+
+
+def test_one_that_no_longer_takes_its_token_is_not_ready() -> None:
+    control = Control(authenticates=True)
+    control.channel(True, 0.0)
+    control.end(Authenticate, OK, 0.1)
+    control.forward(Forward('base', 'A', 1, Velocity(0.3), 0.1))
+    control.end(StartSession, Answer(Outcome.UNAUTHENTICATED, 'no such token'), 0.2)
+    assert control.reported(ChannelChanged)[1:] == [ChannelChanged('main', False, 0.2)]
+
+
+def test_a_base_is_verified_no_more_once_a_command_goes_out_that_waited_meanwhile() -> None:
+    control = driving(StopPolicy.MACHINE)
+    control.forward(Forward('base', 'A', 1, Velocity(0.4), 0.1))
+    control._verification.distrust('base', 0.0, reported=False, now=0.1)
+    control.end(Move, OK, 0.2)
+    control.hand_over(0.2)
+    assert control._verification.bases == {}

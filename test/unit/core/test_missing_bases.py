@@ -14,6 +14,7 @@ from support.pure import base, machine, Rig
 from viam_session_bridge.core.events import BaseKnown, BaseUnknown
 from viam_session_bridge.core.missing_bases import (
     is_unknown_base,
+    LISTED_WITHIN,
     LONGEST_PAUSE,
     MISSING_AFTER,
     MissingBases,
@@ -312,3 +313,11 @@ def test_all_that_are_there_again_are_reported() -> None:
     assert len(bases.lacks('one', 'two', now=MISSING_AFTER)) == 2
     found = bases.lacks(now=MISSING_AFTER + LONGEST_PAUSE)
     assert {event.base for event in found if isinstance(event, BaseKnown)} == {'one', 'two'}
+
+
+def test_the_question_has_a_deadline_of_its_own() -> None:
+    queue = RequestQueue('main', 0.25)
+    bases = MissingBases(queue)
+    bases.channel(True, 0.0)
+    bases.ask(0.0)
+    assert [call.timeout for call in queue.take()] == [LISTED_WITHIN]
