@@ -13,6 +13,7 @@ viam-server.
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from io import FileIO
 import json
 import logging
 import os
@@ -262,7 +263,7 @@ class CallRecord:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None):
-        self._file = None if path is None else open(path, 'ab', buffering=0)
+        self._file = None if path is None else FileIO(path, 'a')
         self._lines: deque[dict[str, Any]] = deque()
         self._lock = threading.Lock()
 
