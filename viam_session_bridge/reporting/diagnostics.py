@@ -21,8 +21,16 @@ from viam_session_bridge.reporting.active_problems import (
     at_machine,
     BRIDGE,
 )
-from viam_session_bridge.reporting.overview import BaseRow, MachineRow, Overview, SessionRow
+from viam_session_bridge.reporting.overview import (
+    BaseRow,
+    join_pairs,
+    MachineRow,
+    Overview,
+    session_values,
+    SessionRow,
+)
 
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 TOPICS_NAMED = 3
 
 
@@ -61,25 +69,7 @@ def message_warning(
 def session_statuses(node: str, rows: Iterable[SessionRow]) -> list[DiagnosticStatus]:
     """Return one status a session, for ``~/sessions``."""
     return [
-        _status(
-            DiagnosticStatus.OK,
-            f'{node}: session {row.id}',
-            row.state,
-            row.client,
-            {
-                'id': row.id,
-                'node': row.node if row.has_gid else f'all publishers of {row.topic}',
-                'gid': row.client if row.has_gid else '',
-                'topic': row.topic,
-                'state': row.state,
-                'machine_sessions': _pairs(row.machine_sessions),
-                'last_user_of': ', '.join(row.bases),
-                'age': f'{row.age:.3f}',
-                'time_to_lapse': f'{row.to_lapse:.3f}',
-                'commands': row.commands,
-                'refusals': _pairs(row.refusals),
-            },
-        )
+        _status(OK, f'{node}: session {row.id}', row.state, row.client, session_values(row))
         for row in rows
     ]
 
@@ -114,8 +104,7 @@ def diagnostic_statuses(
     for status in statuses:
         place = status.name.removeprefix(f'{node}: ')
         if lines := [line for some in problems for line in some.lines(place, now)]:
-            error = any(some.has_error(place, now) for some in problems)
-            level = DiagnosticStatus.ERROR if error else DiagnosticStatus.WARN
+            level = ERROR if any(some.has_error(place, now) for some in problems) else WARN
             status.level = max(status.level, level)
             status.message = '; '.join([*lines, status.message])
     return statuses
@@ -124,26 +113,24 @@ def diagnostic_statuses(
 def _bridge_status(
     node: str, overview: Overview, counts: Mapping[str, int], warning: str
 ) -> DiagnosticStatus:
-    level, message = DiagnosticStatus.OK, 'active' if overview.active else 'inactive'
-    if warning:
-        level, message = DiagnosticStatus.WARN, warning
-    elif counts.get('discarded_messages'):
-        level, message = DiagnosticStatus.WARN, 'messages were discarded after a late wake-up'
+    if not warning and counts.get('discarded_messages'):
+        warning = 'messages were discarded after a late wake-up'
+    message = warning or ('active' if overview.active else 'inactive')
     values = {'sessions': len(overview.sessions), **counts}
-    return _status(level, f'{node}: {BRIDGE}', message, node, values)
+    return _status(WARN if warning else OK, f'{node}: {BRIDGE}', message, node, values)
 
 
 def _machine_status(
     node: str, row: MachineRow, machine: MachineConfiguration
 ) -> DiagnosticStatus:
     plaintext = machine.is_plaintext_to_network
-    level, message = DiagnosticStatus.OK, 'connected'
+    level, message = OK, 'connected'
     if not row.ready:
-        level, message = DiagnosticStatus.ERROR, 'not connected'
+        level, message = ERROR, 'not connected'
     elif not row.supervised:
-        level, message = DiagnosticStatus.WARN, 'UNSUPERVISED: the machine has no sessions'
+        level, message = WARN, 'UNSUPERVISED: the machine has no sessions'
     elif plaintext:
-        level, message = DiagnosticStatus.WARN, 'PLAINTEXT: anyone on its network can drive it'
+        level, message = WARN, 'PLAINTEXT: anyone on its network can drive it'
     values = {'ready': row.ready, 'machine_window': row.window, 'plaintext': plaintext}
     return _status(level, f'{node}: {at_machine(row.machine)}', message, row.machine, values)
 
@@ -151,18 +138,16 @@ def _machine_status(
 def _base_status(
     node: str, row: BaseRow, base: BaseConfiguration, latency: StopLatency
 ) -> DiagnosticStatus:
-    level, message = DiagnosticStatus.OK, f'last user: session {row.session}'
+    level, message = OK, f'last user: session {row.session}' if row.session else 'nobody drives'
     if row.stopping:
-        level, message = DiagnosticStatus.WARN, 'stopping'
+        level, message = WARN, 'stopping'
     elif base.sessions is SessionsMode.DISABLED:
-        level, message = DiagnosticStatus.WARN, 'sessions are disabled: no lapse stops this base'
-    elif not row.session:
-        message = 'nobody drives'
+        level, message = WARN, 'sessions are disabled: no lapse stops this base'
     values = {
         'machine': row.machine,
         'resource': base.resource,
         'last_user': row.session,
-        'refusals': _pairs(row.refusals),
+        'refusals': join_pairs(row.refusals),
         'stops': latency.count,
         'stop_latency_last': f'{latency.last:.4f}',
         'stop_latency_worst': f'{latency.worst:.4f}',
@@ -173,19 +158,12 @@ def _base_status(
 def _status(
     level: bytes, name: str, message: str, hardware_id: str, values: Mapping[str, object]
 ) -> DiagnosticStatus:
+    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
     return DiagnosticStatus(
-        level=level,
-        name=name,
-        message=message,
-        hardware_id=hardware_id,
-        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        level=level, name=name, message=message, hardware_id=hardware_id, values=pairs
     )
 
 
 def _some(names: Sequence[str]) -> str:
     more = f' and {len(names) - TOPICS_NAMED} more' if len(names) > TOPICS_NAMED else ''
     return ', '.join(names[:TOPICS_NAMED]) + more
-
-
-def _pairs(mapping: Mapping[str, object]) -> str:
-    return ', '.join(f'{key}: {value}' for key, value in sorted(mapping.items()))

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 ENDED_KEPT = 16  # sessions that ended last stay in a bridge's overview
 
 
-
 @dataclass(frozen=True)
 class SessionRow:
     """One session; ages and times in s, ``to_lapse`` 0 for one that ended."""
@@ -154,6 +153,23 @@ def overview_of(success: bool, message: str) -> Overview:
         raise ValueError(f'not an overview of a bridge: {error!r}') from error
 
 
+def session_values(row: SessionRow) -> dict[str, object]:
+    """Return a session as the values of one status of ``~/sessions``."""
+    return {
+        'id': row.id,
+        'node': row.node if row.has_gid else f'all publishers of {row.topic}',
+        'gid': row.client if row.has_gid else '',
+        'topic': row.topic,
+        'state': row.state,
+        'machine_sessions': join_pairs(row.machine_sessions),
+        'last_user_of': ', '.join(row.bases),
+        'age': f'{row.age:.3f}',
+        'time_to_lapse': f'{row.to_lapse:.3f}',
+        'commands': row.commands,
+        'refusals': join_pairs(row.refusals),
+    }
+
+
 def session_row(values: Mapping[str, str]) -> SessionRow:
     """
     Return the session in the values of one status of ``~/sessions``.
@@ -177,6 +193,11 @@ def session_row(values: Mapping[str, str]) -> SessionRow:
         )
     except (KeyError, ValueError) as error:
         raise ValueError(f'not a session of a bridge: {error!r}') from error
+
+
+def join_pairs(mapping: Mapping[str, object]) -> str:
+    """Return a mapping as a text that can be read back."""
+    return ', '.join(f'{key}: {value}' for key, value in sorted(mapping.items()))
 
 
 def _pairs(text: str) -> dict[str, str]:
