@@ -68,8 +68,8 @@ def session_statuses(node: str, rows: Iterable[SessionRow]) -> list[DiagnosticSt
             row.client,
             {
                 'id': row.id,
-                'node': row.node if row.has_gid else f'all publishers of {row.topic}',
-                'gid': row.client if row.has_gid else '',
+                'node': row.node,
+                'gid': row.client,
                 'topic': row.topic,
                 'state': row.state,
                 'machine_sessions': _pairs(row.machine_sessions),

@@ -41,11 +41,6 @@ class SessionRow:
     commands: int
     refusals: dict[str, int]
 
-    @property
-    def has_gid(self) -> bool:
-        """Whether the client is a publisher; on Jazzy it is a topic, with all of them (R1)."""
-        return self.client != self.topic
-
 
 @dataclass(frozen=True)
 class BaseRow:
@@ -164,8 +159,8 @@ def session_row(values: Mapping[str, str]) -> SessionRow:
         return SessionRow(
             id=int(values['id']),
             # Where publishers cannot be told apart the topic is the client (R1).
-            client=values['gid'] or values['topic'],
-            node=values['node'] if values['gid'] else '',
+            client=values['gid'],
+            node=values['node'],
             topic=values['topic'],
             state=values['state'],
             machine_sessions=_pairs(values['machine_sessions']),
