@@ -56,7 +56,7 @@ class Rig:
         self.beats: list[tuple[str, bool]] = []
         self.publishers = Publishers([TOPIC, HEALTHY], 'rmw_fastrtps_cpp')
         self.clients = Clients(
-            cast(Runtime, self), self.publishers, lambda: ROS_TIME, self.lines.append
+            cast(Runtime, self), self.publishers, lambda: ROS_TIME, list, self.lines.append
         )
         for topic, gid, node in (
             (TOPIC, FUZZER, 'fuzzer'), (HEALTHY, TELEOP, 'teleop'), (HEARTBEAT, BEATS, 'fuzzer'),

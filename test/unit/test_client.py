@@ -32,10 +32,9 @@ from support.bounds import Load
 from support.drive import wait_for
 from support.own_node import OwnNode
 from support.process import ROOT
-from viam_session_bridge.client import Heartbeats, session_client, SessionClient
+from viam_session_bridge.client import Heartbeats, SessionClient
 from viam_session_bridge.reporting.diagnostics import session_statuses
 from viam_session_bridge.reporting.overview import SessionRow
-from viam_session_bridge.ros.subscription import gids_available
 
 WINDOW = 0.5  # s
 PERIOD = WINDOW / 5
@@ -243,13 +242,12 @@ def test_they_name_whom_they_speak_for_whatever_the_bridges_qos(
     node.create_publisher(Twist, 'cmd_vel', 1)
     client = SessionClient(node)
     with Listener(own_ros_domain, '/robot/viam_session_bridge/heartbeat', reliability) as bridge:
-        names_of = {
-            client.session('cmd_vel'): ('', '/robot/cmd_vel'),
-            client.permission('teleop', 'cmd_vel'): ('/robot/teleop', '/robot/cmd_vel'),
-            client.permission('/other/teleop', '/x'): ('/other/teleop', '/x'),
+        names = {
+            client.session('cmd_vel'): '',
+            client.permission('teleop'): '/robot/teleop',
+            client.permission('/other/teleop'): '/other/teleop',
         }
-        for heartbeats, names in names_of.items():
-            expected = names[0] if gids_available() else names[1]
+        for heartbeats, expected in names.items():
 
             def heard(heartbeats: Heartbeats = heartbeats, expected: str = expected) -> bool:
                 heartbeats.send()
@@ -257,25 +255,6 @@ def test_they_name_whom_they_speak_for_whatever_the_bridges_qos(
 
             wait_for(heard, f'{expected!r} is heard')
             bridge.heard.clear()
-
-
-def test_where_publishers_cannot_be_distinguished_the_topic_is_named_and_a_warning_logged(
-    node: Node, own_ros_domain: int, monkeypatch: pytest.MonkeyPatch, capfd: Any
-) -> None:
-    monkeypatch.setattr(session_client, 'gids_available', lambda: False)
-    topic = '/viam_session_bridge/heartbeat'
-    with Listener(own_ros_domain, topic, ReliabilityPolicy.RELIABLE) as bridge:
-        client = SessionClient(node)
-        own, others = client.session('cmd_vel'), client.permission('/teleop', '/x')
-
-        def both_heard() -> bool:
-            own.send()
-            others.send()
-            return {'/cmd_vel', '/x'} <= set(bridge.heard)
-
-        wait_for(both_heard, 'the topics are named')
-        assert set(bridge.heard) == {'/cmd_vel', '/x'}
-    assert 'a speed has to be repeated' in capfd.readouterr().err
 
 
 @pytest.mark.parametrize('bridge', ['', '/'])
@@ -311,7 +290,7 @@ def test_permission_for_a_name_that_no_node_has_is_refused(
     node: Node, name: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        SessionClient(node).permission(name, 'cmd_vel')
+        SessionClient(node).permission(name)
 
 
 def test_without_a_bridge_there_is_no_overview(node: Node) -> None:

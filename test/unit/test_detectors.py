@@ -594,8 +594,8 @@ def row(client: str = '01', node: str = '', age: float = NAMED_AFTER + 1.0) -> S
 def test_a_client_whose_node_the_graph_does_not_name_is_reported_once() -> None:
     unnamed = UnnamedClients()
     (line,) = unnamed.find([row('01'), row('02')], 0.0)
-    assert line.startswith('/cmd_vel: the graph does not name the node of a client (Cyclone DDS')
-    assert 'RMW_IMPLEMENTATION=rmw_fastrtps_cpp' in line
+    assert line.startswith('/cmd_vel: the graph does not name the node of a client (a DDS program')
+    assert 'let a ROS node publish its commands' in line
     assert unnamed.find([row('03')], 1.0) == []
 
 
@@ -604,10 +604,9 @@ def test_a_client_whose_node_the_graph_does_not_name_is_reported_once() -> None:
     [
         row(node='/teleop'),
         row(age=1.0),
-        row(client='/cmd_vel'),
         replace(row(), state='lapse'),
     ],
-    ids=['named', 'young', "Jazzy's", 'ended'],
+    ids=['named', 'young', 'ended'],
 )
 def test_a_client_that_has_a_name_or_may_get_one_is_not_reported(known: SessionRow) -> None:
     assert UnnamedClients().find([known], 0.0) == []
@@ -629,11 +628,10 @@ def test_one_that_is_refused_for_the_lack_of_heartbeats_is_reported_once() -> No
     [
         (refusals(20), '/teleop'),
         (refusals(20, Refusal.NON_FINITE), ''),
-        (refusals(20, client='/cmd_vel'), ''),
         ([Refused('base', str(n), Refusal.NO_SESSION, at) for n, at in enumerate(times(1.0, 20))],
          ''),
     ],
-    ids=['named', 'for another reason', "Jazzy's", 'each a new one'],
+    ids=['named', 'for another reason', 'each a new one'],
 )  # fmt: skip
 def test_another_that_is_refused_is_not_reported(events: list[Event], node: str) -> None:
     assert found(events, Detectors(configuration(), lambda client: (node, '/cmd_vel'))) == []

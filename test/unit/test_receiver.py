@@ -38,7 +38,7 @@ from viam_session_bridge.ros.clients import Clients  # noqa: E402
 from viam_session_bridge.ros.message_loss import StallDetector  # noqa: E402
 from viam_session_bridge.ros.publishers import Looks, Publisher, Publishers  # noqa: E402
 from viam_session_bridge.ros.receiver import Receiver  # noqa: E402
-from viam_session_bridge.ros.subscription import gids_available, Subscription  # noqa: E402
+from viam_session_bridge.ros.subscription import Subscription  # noqa: E402
 from viam_session_bridge.runtime import Runtime  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,14 +119,14 @@ class Recorder(Clients):
 
     def __init__(self, topics: Collection[str]) -> None:
         publishers = Publishers(topics, get_rmw_implementation_identifier())
-        super().__init__(cast(Runtime, None), publishers, lambda: 0.0, self.report)
+        super().__init__(cast(Runtime, None), publishers, lambda: 0.0, list, self.report)
         self.changed = threading.Condition()
-        self.commands: list[tuple[str, str | None, float, float]] = []
-        self.heartbeats: list[tuple[str | None, str, float]] = []
+        self.commands: list[tuple[str, str, float, float]] = []
+        self.heartbeats: list[tuple[str, str, float]] = []
         self.appeared: list[Publisher] = []
         self.left: list[tuple[Publisher, float]] = []
         self.stalls: list[tuple[int, float]] = []
-        self.discarded_commands: list[tuple[str, str | None, float | None]] = []
+        self.discarded_commands: list[tuple[str, str, float | None]] = []
         self.old_topics: list[str] = []
         self.clocks_set: list[tuple[str, float]] = []
         self.lost_messages: list[tuple[str, int]] = []
@@ -137,14 +137,14 @@ class Recorder(Clients):
         self.on_command: Callable[[], None] = lambda: None
 
     def command(
-        self, topic: str, gid: str | None, message: Twist | TwistStamped, now: float
+        self, topic: str, gid: str, message: Twist | TwistStamped, now: float
     ) -> None:
         with self.changed:
             self.commands.append((topic, gid, message.linear.x, now))
             self.changed.notify_all()
         self.on_command()
 
-    def heartbeat(self, gid: str | None, data: str, now: float) -> None:
+    def heartbeat(self, gid: str, data: str, now: float) -> None:
         with self.changed:
             self.heartbeats.append((gid, data, now))
             self.changed.notify_all()
@@ -163,7 +163,7 @@ class Recorder(Clients):
             self.changed.notify_all()
 
     def discard(
-        self, topic: str, gid: str | None, message: Twist | TwistStamped | None
+        self, topic: str, gid: str, message: Twist | TwistStamped | None
     ) -> None:
         with self.changed:
             self.discarded_commands.append((topic, gid, message.linear.x if message else None))
@@ -314,7 +314,7 @@ def test_commands_carry_the_gid_that_the_graph_shows(ros: Ros) -> None:
     assert {one.gid, two.gid} == {bytes(info.endpoint_gid).hex() for info in infos}
     assert one.participant == two.participant != ''
     gids = {gid for _, gid, _, _ in ros.clients.commands}
-    assert gids == ({one.gid, two.gid} if gids_available() else {None})
+    assert gids == {one.gid, two.gid}
     assert {topic for topic, _, _, _ in ros.clients.commands} == {'/cmd_vel'}
 
 
@@ -327,7 +327,7 @@ def test_a_heartbeat_is_handed_on_with_its_sender(ros: Ros) -> None:
     gid, data, _ = ros.clients.heartbeats[0]
     assert data == '/teleop'
     expected = ros.clients.publishers.on('/bridge/heartbeat')[0].gid
-    assert gid == (expected if gids_available() else None)
+    assert gid == expected
 
 
 def test_a_blocked_executor_delays_nothing(ros: Ros) -> None:
@@ -437,7 +437,6 @@ def test_clients_that_are_busy_count_as_a_stall_and_the_backlog_is_dropped(ros: 
     assert ros.clients.commands[1][2] > began[0] + 0.5
 
 
-@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
 def test_of_what_waited_in_a_stall_the_newest_of_each_publisher_is_handed_on(ros: Ros) -> None:
     ros.receive(window=0.2)
     began: list[tuple[int, float]] = []
@@ -505,11 +504,10 @@ def test_a_clock_that_was_set_back_is_reported(ros: Ros, monkeypatch: pytest.Mon
     ros.clients.wait(lambda: ros.clients.clocks_set)
     ros.clients.wait(lambda: len(ros.clients.commands) > before + 20)
     ((publisher, by),) = ros.clients.clocks_set
-    assert publisher == (gid or '/cmd_vel')
+    assert publisher == gid
     assert by == pytest.approx(1000.0, abs=0.5)
 
 
-@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
 def test_a_publisher_that_left_is_remembered_and_forgotten(
     ros: Ros, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -530,17 +528,14 @@ def test_a_publisher_that_left_is_remembered_and_forgotten(
     assert gid in written[1]
 
 
-@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
 def test_the_host_of_a_publisher_on_this_computer_is_our_own(ros: Ros) -> None:
     receiver = ros.receive()
     ros.publish()
     ros.clients.wait(lambda: ros.clients.commands)
     gid = ros.clients.commands[0][1]
-    assert gid is not None
     assert receiver._ages._own_host == ros.clients.publishers.host_of(gid) != ''
 
 
-@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
 def test_what_the_queue_cannot_hold_is_reported_as_lost(ros: Ros) -> None:
     depth = 100
     ros.override('depth', depth)
@@ -562,7 +557,6 @@ def test_what_the_queue_cannot_hold_is_reported_as_lost(ros: Ros) -> None:
     assert 0.2 * 1000.0 - depth <= lost <= 1.1 * 1000.0 * (time.monotonic() - began[0])
 
 
-@pytest.mark.skipif(not gids_available(), reason='publishers are not told apart')
 def test_of_what_waits_the_newest_of_each_publisher_is_handed_on(ros: Ros) -> None:
     ros.receive(window=1.0)
     ros.publish('one', rate=200.0)

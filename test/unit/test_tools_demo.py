@@ -19,7 +19,6 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from viam_session_bridge.ros.subscription import gids_available
 
 ROOT = Path(__file__).resolve().parents[2]
 SVG = '{http://www.w3.org/2000/svg}'
@@ -78,7 +77,7 @@ def test_its_story_goes_as_it_says_and_is_drawn(directory: Path) -> None:
     assert -1 not in positions, printed
     assert positions == sorted(positions), printed
     assert 'NO ' not in printed
-    assert 'rover: /navigator took over' in printed or not drawn or not gids_available()
+    assert 'rover: /navigator took over' in printed or not drawn
     # For a log: no escape sequences.
     assert '\x1b' not in printed
     assert processes(directory) == []
@@ -88,8 +87,7 @@ def test_its_story_goes_as_it_says_and_is_drawn(directory: Path) -> None:
 
 def _is_drawn(root: ElementTree.Element) -> None:
     texts = [''.join(text.itertext()).strip() for text in root.iter(f'{SVG}text')]
-    if gids_available():
-        assert {'/teleop', '/navigator'} <= {*texts}, texts
+    assert {'/teleop', '/navigator'} <= {*texts}, texts
     for text in ('machine main', 'base rover', 'session 1', 'session 2', 'lapse: stops nothing',
                  'lapse: stopping rover', 'ended'):  # fmt: skip
         assert text in texts, texts

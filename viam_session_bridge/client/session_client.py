@@ -19,17 +19,12 @@ from std_srvs.srv import Trigger
 
 from viam_session_bridge.client.heartbeats import DEFAULT_WINDOW, Heartbeats
 from viam_session_bridge.reporting.overview import Overview, overview_of, session_row, SessionRow
-from viam_session_bridge.ros.subscription import gids_available
 
 if TYPE_CHECKING:
     from rclpy.node import Node
 
 # A response may be lost, and a bridge be started anew with another window.
 WINDOW_REQUEST_INTERVAL = 2.0  # s
-JAZZY = (
-    'this ROS distribution does not tell publishers apart: heartbeats are permissions only, and '
-    'with `sessions: auto` a speed has to be repeated'
-)
 
 
 class SessionClient:
@@ -83,7 +78,6 @@ class SessionClient:
         Return this node's own heartbeats, as a publisher of commands.
 
         With ``sessions: auto`` they keep the speed it published last, on all its command topics.
-        On Jazzy, where the bridge does not know the sender, they are permissions for this topic.
 
         :raises ValueError: the node has no publisher there
         """
@@ -93,17 +87,13 @@ class SessionClient:
                 f'topic: {self._node.get_fully_qualified_name()} has no publisher on {resolved}; '
                 'create that first'
             )
-        if gids_available():
-            return self._heartbeats('')
-        self._node.get_logger().warning(JAZZY)
-        return self._heartbeats(resolved)
+        return self._heartbeats('')
 
-    def permission(self, node: str, topic: str) -> Heartbeats:
+    def permission(self, node: str) -> Heartbeats:
         """
         Return heartbeats that let another node drive, with ``sessions: manual``.
 
         :param node: its name, relative to this node's namespace or absolute
-        :param topic: where it publishes, which is what heartbeats name on Jazzy
         :raises ValueError: no name
         :raises InvalidNamespaceException: a name that no node can have
         """
@@ -112,8 +102,7 @@ class SessionClient:
         if not node.startswith('/'):
             node = f'{self._node.get_namespace().rstrip("/")}/{node}'
         validate_namespace(node)  # the form is the same
-        resolved = self._node.resolve_topic_name(topic)
-        return self._heartbeats(node if gids_available() else resolved)
+        return self._heartbeats(node)
 
     def wait_for_bridge(self, timeout: float) -> bool:
         """Wait so many s for the bridge, spinning or not, and return whether it is there."""

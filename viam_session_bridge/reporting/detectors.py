@@ -292,10 +292,9 @@ class UnnamedClients:
     """
     Clients whose node the graph does not name: no heartbeat can reach them.
 
-    Cyclone DDS gives a publisher another GID in the graph than with its messages (rmw_cyclonedds
-    #377), and a plain DDS program is no node. Neither its node's name leads to such a client, nor
-    an empty heartbeat of its own, whose sender the graph does not name either. There is one line
-    for each topic.
+    A plain DDS program is no node. No node's name leads to such a client, nor does an empty
+    heartbeat of its own, whose sender the graph does not name either. There is one line for each
+    topic.
     """
 
     def __init__(self) -> None:
@@ -307,13 +306,13 @@ class UnnamedClients:
         return [
             line
             for row in rows
-            if row.state == 'active' and row.has_gid and not row.node
+            if row.state == 'active' and not row.node
             if row.age > NAMED_AFTER and (line := self._line(row.topic, now))
         ]
 
     def refused(self, event: actions.Refused, node: str, topic: str) -> str | None:
         """Return a line about a client that may be refused for lack of a heartbeat (R3)."""
-        if event.reason is not actions.Refusal.NO_SESSION or event.client == topic:
+        if event.reason is not actions.Refusal.NO_SESSION:
             return None
         client, since = self._refused.get(topic, ('', event.at))
         if node or client != event.client:
@@ -325,9 +324,8 @@ class UnnamedClients:
     def _line(self, topic: str, now: float) -> str | None:
         return self._once.line(
             topic,
-            f'{topic}: the graph does not name the node of a client (Cyclone DDS, or no ROS '
-            'node), so no heartbeat can reach it. Where it needs them (sessions: manual, or a '
-            'speed that it does not repeat), run its node and the bridge with '
-            'RMW_IMPLEMENTATION=rmw_fastrtps_cpp',
+            f'{topic}: the graph does not name the node of a client (a DDS program that is no '
+            'ROS node), so no heartbeat can reach it. Where it needs them (sessions: manual, or '
+            'a speed that it does not repeat), let a ROS node publish its commands',
             now,
         )

@@ -40,11 +40,6 @@ class SessionRow:
     commands: int
     refusals: dict[str, int]
 
-    @property
-    def has_gid(self) -> bool:
-        """Whether the client is a publisher; on Jazzy it is a topic, with all of them (R1)."""
-        return self.client != self.topic
-
 
 @dataclass(frozen=True)
 class BaseRow:
@@ -153,21 +148,39 @@ def overview_of(success: bool, message: str) -> Overview:
         raise ValueError(f'not an overview of a bridge: {error!r}') from error
 
 
-def session_values(row: SessionRow) -> dict[str, object]:
+def join_pairs(mapping: Mapping[str, object]) -> str:
+    """Return a mapping as a text that can be read back."""
+    return ', '.join(f'{key}: {value}' for key, value in sorted(mapping.items()))
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = (pair.partition(': ') for pair in text.split(', ') if pair)
+    return {name: value for name, _, value in pairs}
+
+
+def _counts(text: str) -> dict[str, int]:
+    return {what: int(count) for what, count in _pairs(text).items()}
+
+
+# The values of one status of ``~/sessions``: of which field, how it is written, and read back.
+_VALUES: dict[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
+    'id': ('id', str, int),
+    'node': ('node', str, str),
+    'gid': ('client', str, str),
+    'topic': ('topic', str, str),
+    'state': ('state', str, str),
+    'machine_sessions': ('machine_sessions', join_pairs, _pairs),
+    'last_user_of': ('bases', ', '.join, lambda text: text.split(', ') if text else []),
+    'age': ('age', '{:.3f}'.format, float),
+    'time_to_lapse': ('to_lapse', '{:.3f}'.format, float),
+    'commands': ('commands', str, int),
+    'refusals': ('refusals', join_pairs, _counts),
+}
+
+
+def session_values(row: SessionRow) -> dict[str, str]:
     """Return a session as the values of one status of ``~/sessions``."""
-    return {
-        'id': row.id,
-        'node': row.node if row.has_gid else f'all publishers of {row.topic}',
-        'gid': row.client if row.has_gid else '',
-        'topic': row.topic,
-        'state': row.state,
-        'machine_sessions': join_pairs(row.machine_sessions),
-        'last_user_of': ', '.join(row.bases),
-        'age': f'{row.age:.3f}',
-        'time_to_lapse': f'{row.to_lapse:.3f}',
-        'commands': row.commands,
-        'refusals': join_pairs(row.refusals),
-    }
+    return {key: write(getattr(row, of)) for key, (of, write, _) in _VALUES.items()}
 
 
 def session_row(values: Mapping[str, str]) -> SessionRow:
@@ -177,29 +190,6 @@ def session_row(values: Mapping[str, str]) -> SessionRow:
     :raises ValueError: values that are not a session's
     """
     try:
-        return SessionRow(
-            id=int(values['id']),
-            # Where publishers cannot be told apart the topic is the client (R1).
-            client=values['gid'] or values['topic'],
-            node=values['node'] if values['gid'] else '',
-            topic=values['topic'],
-            state=values['state'],
-            machine_sessions=_pairs(values['machine_sessions']),
-            bases=[base for base in values['last_user_of'].split(', ') if base],
-            age=float(values['age']),
-            to_lapse=float(values['time_to_lapse']),
-            commands=int(values['commands']),
-            refusals={what: int(count) for what, count in _pairs(values['refusals']).items()},
-        )
+        return SessionRow(**{of: read(values[key]) for key, (of, _, read) in _VALUES.items()})
     except (KeyError, ValueError) as error:
         raise ValueError(f'not a session of a bridge: {error!r}') from error
-
-
-def join_pairs(mapping: Mapping[str, object]) -> str:
-    """Return a mapping as a text that can be read back."""
-    return ', '.join(f'{key}: {value}' for key, value in sorted(mapping.items()))
-
-
-def _pairs(text: str) -> dict[str, str]:
-    pairs = (pair.partition(': ') for pair in text.split(', ') if pair)
-    return {name: value for name, _, value in pairs}

@@ -10,7 +10,7 @@ lines of each kind, and none of them long.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 import math
 from typing import TYPE_CHECKING
@@ -27,7 +27,6 @@ from viam_session_bridge.ros.publishers import (
     Publishers,
     same_node,
 )
-from viam_session_bridge.ros.subscription import gids_available
 from viam_session_bridge.text import shorten
 
 if TYPE_CHECKING:
@@ -72,6 +71,7 @@ class Clients:
         runtime: Runtime,
         publishers: Publishers,
         ros_time: Callable[[], float],
+        node_names: Callable[[], Iterable[tuple[str, str]]],
         report: Callable[[str], None],
     ) -> None:
         """
@@ -79,6 +79,7 @@ class Clients:
 
         :param publishers: as the receiving loop sees them in the graph
         :param ros_time: s, the clock that message stamps are held against
+        :param node_names: returns what the graph shows now of all nodes: name and namespace
         :param report: takes a warning for the user's log
         """
         self._runtime = runtime
@@ -86,7 +87,7 @@ class Clients:
         self._topics = publishers.command_topics
         self._ros_time = ros_time
         self._report = report
-        self._has_gids = gids_available()
+        self._node_names = node_names
         self._names: BoundedDict[str, Client] = BoundedDict(NAMES_KEPT)
         self._refused: BoundedDict[tuple[str, str], None] = BoundedDict(REFUSED_KEPT)  # reported
         self._throttle = Throttle()
@@ -104,21 +105,16 @@ class Clients:
         there = self.publishers.by_gid(client)
         if there is not None:  # never forgotten, however many come and go
             return Client(there.topic, there.node)
-        return self._names.get(client) or Client(client if client in self._topics else '', '')
+        return self._names.get(client) or Client('', '')
 
     # From the receiving loop
 
     def command(
-        self, topic: str, gid: str | None, message: Twist | TwistStamped, now: float
+        self, topic: str, gid: str, message: Twist | TwistStamped, now: float
     ) -> None:
-        """
-        Feed a command.
-
-        :param gid: its publisher's; None where rclpy gives none (Jazzy, R1)
-        """
-        client = gid or topic
-        if client not in self._names:
-            self._names[client] = Client(topic, '')
+        """Feed a command of the publisher with that GID."""
+        if gid not in self._names:
+            self._names[gid] = Client(topic, '')
         stamp_age = None
         if isinstance(message, TwistStamped):
             stamp = message.header.stamp
@@ -127,12 +123,12 @@ class Clients:
             stamp_age = self._ros_time() - seconds
             message = message.twist
         velocity, unused = read_twist(message)
-        self._runtime.command(client, topic, velocity, stamp_age, now)
+        self._runtime.command(gid, topic, velocity, stamp_age, now)
         if unused != NO_MOTION:
             self._report_unused_axes(topic, unused)
 
     def discard(
-        self, topic: str, gid: str | None, message: Twist | TwistStamped | None
+        self, topic: str, gid: str, message: Twist | TwistStamped | None
     ) -> None:
         """
         Feed a command that was discarded, which counts as refused (R2).
@@ -140,19 +136,15 @@ class Clients:
         :param message: where many waited, the newest of its publisher; None where it could not be
             read
         """
-        client = gid or topic
-        if client not in self._names:
-            self._names[client] = Client(topic, '')
+        if gid not in self._names:
+            self._names[gid] = Client(topic, '')
         if isinstance(message, TwistStamped):
             message = message.twist
         velocity = None if message is None else read_twist(message)[0]
-        self._runtime.discard(client, topic, velocity)
+        self._runtime.discard(gid, topic, velocity)
 
-    def heartbeat(self, gid: str | None, data: str, now: float) -> None:
+    def heartbeat(self, gid: str, data: str, now: float) -> None:
         """Feed a heartbeat to the clients it names; its sender may not be in the graph yet."""
-        if gid is None:
-            self._heartbeat_for_topic(data, now)
-            return
         sender = self.publishers.by_gid(gid)
         own = data == ''
         name = (sender.node if sender else '') if own else f'/{data.lstrip("/")}'
@@ -166,6 +158,9 @@ class Clients:
         elif any(not same_node(named[0], other) for other in named):
             self._refuse_heartbeat('ambiguous', name, now, 'several nodes have that name; '
                                    'give each its own, or let each send its own heartbeats')
+        elif self._is_shared(named[0]):
+            self._refuse_heartbeat('ambiguous', name, now, 'several nodes have that name, and '
+                                   'this middleware does not tell them apart; give each its own')
         else:
             for publisher in named:
                 self._runtime.heartbeat(
@@ -186,11 +181,6 @@ class Clients:
             self._runtime.seen(publisher.gid)
         for publisher in left:
             self._runtime.left(publisher.gid)
-        if not self._has_gids:  # the topic is the client: there while one of them is (R1)
-            if self.publishers.on(topic):
-                self._runtime.seen(topic)
-            else:
-                self._runtime.left(topic)
 
     def discarded(self, count: int, late: float) -> None:
         """Count the messages that a late wake-up cost (R2)."""
@@ -210,11 +200,7 @@ class Clients:
         )
 
     def clock_set(self, publisher: str, by: float, now: float) -> None:
-        """
-        Report that a publisher's clock was set back by so many seconds (R2).
-
-        :param publisher: its GID, or the topic where rclpy gives none
-        """
+        """Report that the clock of the publisher with that GID was set back by so many s (R2)."""
         known = self.describe(publisher)
         name = f'{known.node or publisher} on {known.topic}' if known.topic else publisher
         self._report_some(
@@ -245,14 +231,12 @@ class Clients:
         if line is not None:
             self._report_some('incompatible', line, now)
 
-    def _heartbeat_for_topic(self, data: str, now: float) -> None:
-        topic = f'/{data.lstrip("/")}'
-        if topic in self._topics:
-            self._runtime.heartbeat(topic, topic, False, now)
-        else:
-            self._refuse_heartbeat('unknown', topic, now, 'this ROS distribution does not tell '
-                                   'publishers apart; heartbeats name a command topic here: '
-                                   + ', '.join(sorted(self._topics)))
+    def _is_shared(self, publisher: Publisher) -> bool:
+        """Tell whether several nodes may be a publisher's: its name is all that is known (R3)."""
+        if publisher.participant:
+            return False
+        names = [f'{space.rstrip("/")}/{name}' for name, space in self._node_names()]
+        return names.count(publisher.node) > 1
 
     def _refuse_heartbeat(self, reason: str, name: str, now: float, remedy: str) -> None:
         """Count a heartbeat and report it, once for each name and not many names at once."""

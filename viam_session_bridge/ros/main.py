@@ -28,7 +28,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from viam_session_bridge.ros.node import BridgeNode
 from viam_session_bridge.ros.node_parameters import autostart
-from viam_session_bridge.ros.subscription import gids_available
+from viam_session_bridge.ros.publisher_gids import rclpy_has_gids
 from viam_session_bridge.ros.systemd import Supervisor, watch
 from viam_session_bridge.signals import ending
 
@@ -100,7 +100,7 @@ def avoid_shared_memory(
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until a signal, the shutdown transition or a failure ends it."""
-    jazzy = not gids_available()
+    jazzy = not rclpy_has_gids()
     avoid_shared_memory(get_rmw_implementation_identifier(), os.environ, jazzy)
     # rclpy's own handlers would shut the context down at once, and with it the way to say so.
     try:

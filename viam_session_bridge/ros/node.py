@@ -25,7 +25,6 @@ from viam_session_bridge.ros.node_parameters import Parameters
 from viam_session_bridge.ros.publishers import Publishers
 from viam_session_bridge.ros.receiver import Receiver
 from viam_session_bridge.ros.reporter import Reporter
-from viam_session_bridge.ros.subscription import gids_available
 from viam_session_bridge.runtime import Runtime
 from viam_session_bridge.viam.credentials import complete
 
@@ -86,15 +85,11 @@ class BridgeNode(Node):
                     f'machines.{machine.name}: PLAINTEXT to {machine.address} (allow_plaintext): '
                     'anyone on that network can drive its bases'
                 )
-        if not gids_available():
-            self._warn(
-                'this ROS distribution does not tell publishers apart: all publishers of a topic '
-                'are one client, and heartbeats are permissions only'
-            )
         clients = Clients(
             self._runtime,
             Publishers(types, get_rmw_implementation_identifier()),
             lambda: self.get_clock().now().nanoseconds * 1e-9,
+            self.get_node_names_and_namespaces,
             self._warn,
         )
         try:

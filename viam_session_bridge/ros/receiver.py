@@ -56,6 +56,10 @@ GONE = 'the node was destroyed or its ROS context shut down while commands were 
 TURN = DEPTH
 """Messages that are taken from a subscription until it is the next one's turn."""
 
+HEADER = 4
+"""Bytes with which each serialized message begins; Cyclone DDS reads them without a look at the
+length."""
+
 REPORT_EVERY = 5.0
 """Seconds between two reports of one kind."""
 
@@ -87,6 +91,7 @@ class Receiver:
         :param failed: called where the loop ends without ``stop``: nothing is received any more
         :raises ValueError: two message types for one topic
         :raises RCLError: a topic that another subscription of this process has with another type
+        :raises UnknownPublisherError: who publishes a message cannot be told
         """
         self._clients = clients
         self._publishers = clients.publishers
@@ -153,6 +158,8 @@ class Receiver:
             late = self._stalls.late(now)  # before anything is taken: R2 counts all that waited
             if late or self._settled_at:
                 self._settle(late, now)
+            if not ready:  # maybe for an event, which keeps the wait set awake until it is taken
+                self._matched_at = self._watch_at = now
             if now >= self._watch_at:
                 self._watch(now)
             self._receive(ready)
@@ -204,7 +211,7 @@ class Receiver:
         return newest.values()
 
     def _hand_on(
-        self, subscription: Subscription, gid: str | None, sent: float, message: Any, now: float
+        self, subscription: Subscription, gid: str, sent: float, message: Any, now: float
     ) -> None:
         """
         Hand on a message, or that it is discarded.
@@ -212,7 +219,7 @@ class Receiver:
         :param message: None where it could not be read
         """
         topic = subscription.topic
-        too_old = self._ages.too_old(gid or topic, sent, now, time())
+        too_old = self._ages.too_old(gid, sent, now, time())
         if message is None or too_old or self._settled_at:
             self._discard(subscription, gid, message)
             if self._settled_at:
@@ -227,13 +234,15 @@ class Receiver:
     def _read(self, subscription: Subscription, serialized: bytes) -> Any:
         """Return what a message says; None where it cannot be read, which is reported."""
         try:
+            if len(serialized) < HEADER:
+                raise ValueError(f'{len(serialized)} bytes')
             return subscription.read(serialized)
         except Exception as error:
             topic = subscription.topic
             self._say(f'read {topic}', f'{topic}: unreadable message: {error!r}')
             return None
 
-    def _discard(self, subscription: Subscription, gid: str | None, message: Any) -> None:
+    def _discard(self, subscription: Subscription, gid: str, message: Any) -> None:
         """Hand on that a command is discarded; a discarded heartbeat is nothing (R2)."""
         if subscription is not self._heartbeats:
             self._call(self._clients.discard, subscription.topic, gid, message)
@@ -254,7 +263,7 @@ class Receiver:
 
     def _empty(self) -> list[tuple[Subscription, Taken]]:
         """Take all that waits; return the newest of each publisher."""
-        newest: dict[tuple[Subscription, str | None], Taken] = {}
+        newest: dict[tuple[Subscription, str], Taken] = {}
         end = monotonic() + EMPTYING
         for subscription in self._subscriptions:
             while monotonic() < end and (taken := subscription.take()) is not None:

@@ -22,7 +22,6 @@ from typing import Any, NoReturn
 from rclpy.utilities import remove_ros_args
 
 from viam_session_bridge import signals
-from viam_session_bridge.ros.subscription import gids_available
 from viam_session_bridge.tools import timeline
 from viam_session_bridge.tools.processes import (
     free_domain,
@@ -35,6 +34,7 @@ from viam_session_bridge.tools.sessions import ACTIVE, Display, OverviewClient, 
 
 BRIDGE = '/viam_session_bridge'
 BASE = 'rover'
+TOPIC = 'cmd_vel'
 WINDOW = 0.5  # s
 VIAM_PORT = 8080
 PUBLISHER = 'viam_session_bridge.tools.scripted_publisher'
@@ -103,7 +103,7 @@ def _run(display: Display, directory: Path) -> NoReturn:
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     with Processes(directory) as processes:
         port = free_port([VIAM_PORT])
-        stage = Stage(processes, port, ('cmd_vel',))
+        stage = Stage(processes, port)
         stage.wait()
         for line in (
             f'A simulated Viam machine (port {port}) and the bridge run until Ctrl-C.',
@@ -127,7 +127,7 @@ def _run(display: Display, directory: Path) -> NoReturn:
 class Stage:
     """A simulated machine and the bridge before it, a process each."""
 
-    def __init__(self, processes: Processes, port: int, topics: tuple[str, ...]) -> None:
+    def __init__(self, processes: Processes, port: int) -> None:
         """Start both."""
         self.record = processes.directory / 'base.jsonl'
         self.events = processes.directory / 'bridge.jsonl'
@@ -139,7 +139,7 @@ class Stage:
             'machines.main.address': f'"127.0.0.1:{port}"',
             'machines.main.insecure': 'true',
             'base_names': f'[{BASE}]',
-            f'bases.{BASE}.command_topics': f'[{", ".join(dict.fromkeys(topics))}]',
+            f'bases.{BASE}.command_topics': f'[{TOPIC}]',
             'heartbeat_window': str(WINDOW),
             'event_log': f'"{self.events}"',
         }
@@ -165,16 +165,11 @@ class Story:
         self._display = display
         self._processes = processes
         self._begun = time.monotonic()
-        # Jazzy cannot tell two publishers of one topic apart: there each has its own (R1).
-        topics = ('cmd_vel',) * 2 if gids_available() else ('teleop/cmd_vel', 'cmd_vel')
-        self._print(
-            f'two publishers on {" and ".join(dict.fromkeys(topics))}, one base,'
-            f' window {WINDOW:g} s'
-        )
+        self._print(f'two publishers on {TOPIC}, one base, window {WINDOW:g} s')
         self._print('starting a simulated machine, the bridge and the two, a process each')
-        self.stage = Stage(processes, free_port(), topics)
-        self._teleop = self._publisher('teleop', topics[0], 0.3)
-        self._navigator = self._publisher('navigator', topics[1], 0.15)
+        self.stage = Stage(processes, free_port())
+        self._teleop = self._publisher('teleop', 0.3)
+        self._navigator = self._publisher('navigator', 0.15)
 
     def play(self) -> bool:
         """Play it all, and return whether it went as it should."""
@@ -228,10 +223,10 @@ class Story:
             watch.step()
             self.stage.check()
 
-    def _publisher(self, name: str, topic: str, speed: float) -> Process:
+    def _publisher(self, name: str, speed: float) -> Process:
         """Start a publisher that waits for its first line."""
         return self._processes.start(
-            name, PUBLISHER, name, '--topic', topic, '--x', str(speed), '--heartbeat', BRIDGE,
+            name, PUBLISHER, name, '--topic', TOPIC, '--x', str(speed), '--heartbeat', BRIDGE,
             '--by-line', '--sends', str(self._sent(name)),
         )  # fmt: skip
 
