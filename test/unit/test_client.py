@@ -67,17 +67,18 @@ def node(make_node: MakeNode) -> Node:
     return node
 
 
-class Spun:
-    """Heartbeats of a node that the test spins, and when they were sent."""
+class Spun(SessionClient):
+    """The client of a node that the test spins, and when its heartbeats were sent."""
 
     def __init__(self, node: Node, window: float = WINDOW) -> None:
-        self.window = window
+        super().__init__(node, window=window)
         self.sent: list[float] = []
-        self.heartbeats = Heartbeats(
-            node, None, lambda: self.sent.append(time.monotonic()), lambda: self.window
-        )
+        self.heartbeats = Heartbeats(self, '')
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
+
+    def _send(self, data: str) -> None:
+        self.sent.append(time.monotonic())
 
     def spin_until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 10.0
@@ -174,14 +175,14 @@ def test_button_let_go_during_a_hang_is_looked_at_before_the_next_heartbeat(
 def test_period_follows_the_window(node: Node) -> None:
     spun = Spun(node)
     spun.heartbeats.start()
-    spun.window = 0.1
+    spun._given_window = 0.1
     spun.spin_until(lambda: len(spun.sent) == 2)
     with Load() as load:
         load.watch(os.getpid)
         began = time.monotonic()
         spun.spin_until(lambda: len(spun.sent) == 22)
         load.hold(time.monotonic() - began, 20 * 0.02 + 0.1, began)
-        spun.window = 60.0  # they are cheap: never rarer than for the default
+        spun._given_window = 60.0  # they are cheap: never rarer than for the default
         spun.spin_until(lambda: len(spun.sent) == 24)
         before, last = spun.sent[-2:]
         load.hold(last - before, PERIOD + 0.1, before)
