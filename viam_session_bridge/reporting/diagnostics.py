@@ -52,13 +52,7 @@ class StopLatency:
 def message_warning(
     lost: Sequence[str] = (), late: Sequence[str] = (), replaced: Sequence[str] = ()
 ) -> str:
-    """
-    Return the message about topics whose messages do not get through; '' where there are none.
-
-    :param lost: topics that lose messages now
-    :param late: those whose messages are older than the window when they come (R2)
-    :param replaced: those whose commands come faster than they are handled
-    """
+    """Return what is wrong with the messages of these topics; '' where there are none."""
     if lost:
         return f'messages are lost on their way: {_some(lost)}'
     if late:
@@ -95,14 +89,15 @@ def diagnostic_statuses(
     machines = {machine.name: machine for machine in configuration.machines}
     statuses = [
         _bridge_status(node, overview, counts, warning),
-        *(_machine_status(node, row, machines[row.machine]) for row in overview.machines),
+        *(_machine_status(row, machines[row.machine]) for row in overview.machines),
         *(
-            _base_status(node, row, bases[row.base], latencies.get(row.base, StopLatency()))
+            _base_status(row, bases[row.base], latencies.get(row.base, StopLatency()))
             for row in overview.bases
         ),
     ]
     for status in statuses:
-        place = status.name.removeprefix(f'{node}: ')
+        place = status.name
+        status.name = f'{node}: {place}'
         if lines := [line for some in problems for line in some.lines(place, now)]:
             level = ERROR if any(some.has_error(place, now) for some in problems) else WARN
             status.level = max(status.level, level)
@@ -117,12 +112,10 @@ def _bridge_status(
         warning = 'messages were discarded after a late wake-up'
     message = warning or ('active' if overview.active else 'inactive')
     values = {'sessions': len(overview.sessions), **counts}
-    return _status(WARN if warning else OK, f'{node}: {BRIDGE}', message, node, values)
+    return _status(WARN if warning else OK, BRIDGE, message, node, values)
 
 
-def _machine_status(
-    node: str, row: MachineRow, machine: MachineConfiguration
-) -> DiagnosticStatus:
+def _machine_status(row: MachineRow, machine: MachineConfiguration) -> DiagnosticStatus:
     plaintext = machine.is_plaintext_to_network
     level, message = OK, 'connected'
     if not row.ready:
@@ -132,11 +125,11 @@ def _machine_status(
     elif plaintext:
         level, message = WARN, 'PLAINTEXT: anyone on its network can drive it'
     values = {'ready': row.ready, 'machine_window': row.window, 'plaintext': plaintext}
-    return _status(level, f'{node}: {at_machine(row.machine)}', message, row.machine, values)
+    return _status(level, at_machine(row.machine), message, row.machine, values)
 
 
 def _base_status(
-    node: str, row: BaseRow, base: BaseConfiguration, latency: StopLatency
+    row: BaseRow, base: BaseConfiguration, latency: StopLatency
 ) -> DiagnosticStatus:
     level, message = OK, f'last user: session {row.session}' if row.session else 'nobody drives'
     if row.stopping:
@@ -152,7 +145,7 @@ def _base_status(
         'stop_latency_last': f'{latency.last:.4f}',
         'stop_latency_worst': f'{latency.worst:.4f}',
     }
-    return _status(level, f'{node}: {at_base(row.base)}', message, row.base, values)
+    return _status(level, at_base(row.base), message, row.base, values)
 
 
 def _status(

@@ -9,7 +9,6 @@ so too, and therefore this module imports nothing that runs the bridge.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 import json
@@ -108,15 +107,16 @@ def snapshot(bridge: Bridge, now: float, describe: Callable[[str], tuple[str, st
         MachineRow(name, one.ready, not one.sessions.unsupervised, one.sessions.window)
         for name, one in bridge.machines.items()
     ]
-    refusals: dict[str, Counter[str]] = {}
-    for (base, reason), count in bridge.refusals.items():
-        refusals.setdefault(base, Counter())[reason.value] += count
     bases = []
     for name, machine in bridge.machines.items():
         for base, control in machine.bases.items():
             user = bridge.table.last_user(base)
+            refused = {
+                reason.value: count
+                for (of, reason), count in bridge.refusals.items()
+                if of == base
+            }
             stopping = control.stops.pending is not None
-            refused = dict(refusals.get(base, {}))
             bases.append(BaseRow(base, name, user.number if user else 0, stopping, refused))
     return Overview(bridge.active, window, bridge.discarded, sessions, bases, machines)
 

@@ -110,20 +110,11 @@ class Machine:
         other calls to that base, and is refused as CANCELLED if another one cancels it. ``wanted``
         returns whether the caller still waits.
         """
-
-        def use(now: float) -> str | None:
-            known = name if name in self._bases else None
-            return self._rules.use(now, known, ids, peer)
-
-        self._serve(name, effect, vectors, use, wanted)
+        self._serve(name, effect, vectors, wanted, (ids, peer))
 
     def stop(self, name: str, wanted: Callable[[], bool]) -> None:
-        """
-        Stop a base, for anyone: this call looks at no session and changes no last user.
-
-        Cancels, and is cancelled, as in ``command``.
-        """
-        self._serve(name, SimulatedBase.stop, (), lambda now: None, wanted)
+        """Stop a base, for anyone, under no session; cancels and is cancelled as ``command``."""
+        self._serve(name, SimulatedBase.stop, (), wanted)
 
     def is_moving(self, name: str) -> bool:
         """Return whether a base moves."""
@@ -192,14 +183,15 @@ class Machine:
         name: str,
         effect: Effect,
         vectors: tuple[Vector, ...],
-        admit: Callable[[float], str | None],
         wanted: Callable[[], bool],
+        user: tuple[Sequence[str], str] | None = None,
     ) -> None:
-        """Serve a call once it is admitted, under the session that ``admit`` returns."""
+        """Serve a call, if monitored under the session of its user: ids and peer."""
         takes = self.driver.time_of(effect)
         with self._lock:
             now = time.monotonic()
-            session = admit(now)
+            known = name if name in self._bases else None
+            session = self._rules.use(now, known, *user) if user is not None else None
             call = _Call(name, self._base(name), effect, vectors, session, wanted)
             self._note(now, call, 'begin')
             for other in self._calls[name]:
@@ -285,7 +277,7 @@ class CallRecord:
                     self._close()
 
     def close(self) -> None:
-        """Write what was added, and close the file."""
+        """Flush, and close the file."""
         self.flush()
         with self._lock:
             self._close()

@@ -41,11 +41,10 @@ class SimulatedMachine:
     """
     A Viam machine without hardware: real gRPC (plain), viam-server's session rules, wheeled bases.
 
-    Serves from when it is made until ``stop``, or as a context manager. ``window`` is the
-    heartbeat window in seconds, 0.03 to 60; ``record`` the path of a file that every call is
-    appended to (see ``CallRecord``); ``driver`` makes calls of its bases slow, or hang. ValueError
-    names what is wrong with an argument; OSError: it cannot listen there, or cannot open the
-    record.
+    Serves from when it is made until ``stop``, or as a context manager. ``window`` is in seconds,
+    ``record`` the path of a ``CallRecord``; ``driver`` makes calls of its bases slow, or hang.
+    ValueError names what is wrong with an argument; OSError: it cannot listen there, or cannot
+    open the record.
 
         with SimulatedMachine(bases=['left', 'right'], window=0.5) as machine:
             channel = grpc.insecure_channel(machine.address)
@@ -190,7 +189,7 @@ class Service:
         return {'resources': resources, 'state': messages.RUNNING}
 
     def _move(self, effect: Effect, request: Any, context: Any) -> dict[str, Any]:
-        self._wake_when_over(effect, context)
+        context.add_callback(self._machine.wake)  # a caller may give up
         metadata = context.invocation_metadata()
         ids = [value for key, value in metadata if key == messages.SESSION_KEY]
         vectors = _vector(request.linear), _vector(request.angular)
@@ -200,17 +199,12 @@ class Service:
         return {}
 
     def _stop(self, request: Any, context: Any) -> dict[str, Any]:
-        self._wake_when_over(SimulatedBase.stop, context)
+        context.add_callback(self._machine.wake)
         self._machine.stop(request.name, context.is_active)
         return {}
 
     def _is_moving(self, request: Any, context: Any) -> dict[str, Any]:
         return {'is_moving': self._machine.is_moving(request.name)}
-
-    def _wake_when_over(self, effect: Effect, context: Any) -> None:
-        """Have a call that waits notice that its caller gives up."""
-        if self._machine.driver.time_of(effect):
-            context.add_callback(self._machine.wake)
 
 
 def _rpc_handler(method: messages.Method, handler: _Handler) -> Any:
