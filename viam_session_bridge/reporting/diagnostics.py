@@ -89,7 +89,7 @@ def diagnostic_statuses(
     overview: Overview,
     configuration: Configuration,
     latencies: Mapping[str, StopLatency],
-    counts: Mapping[str, int],
+    counts: Mapping[str, int | str],
     warning: str = '',
     problems: Sequence[ActiveProblems] = (),
     now: float = 0.0,
@@ -122,7 +122,7 @@ def diagnostic_statuses(
 
 
 def _bridge_status(
-    node: str, overview: Overview, counts: Mapping[str, int], warning: str
+    node: str, overview: Overview, counts: Mapping[str, int | str], warning: str
 ) -> DiagnosticStatus:
     level, message = DiagnosticStatus.OK, 'active' if overview.active else 'inactive'
     if warning:
