@@ -62,6 +62,14 @@ def test_hosts_are_told_apart_where_the_gid_says_them(rmw: str, gid: str, host: 
     assert registry(rmw).host_of(gid) == host
 
 
+@pytest.mark.parametrize(('rmw', 'numbered'), [
+    ('rmw_fastrtps_cpp', True), ('rmw_zenoh_cpp', True), ('rmw_cyclonedds_cpp', False)])
+def test_lost_messages_can_be_counted_where_the_middleware_numbers_them(
+    rmw: str, numbered: bool
+) -> None:
+    assert registry(rmw).number_messages is numbered
+
+
 def test_topics_are_kept_apart() -> None:
     publishers = registry()
     publishers.update(COMMANDS, [info('one', 1, 1)])

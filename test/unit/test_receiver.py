@@ -34,11 +34,13 @@ from std_msgs.msg import String  # noqa: E402
 
 from support.domains import publishers_environment  # noqa: E402
 from viam_session_bridge.core.message_age import MessageAge  # noqa: E402
+from viam_session_bridge.ros import publisher_gids  # noqa: E402
 from viam_session_bridge.ros.clients import Clients  # noqa: E402
 from viam_session_bridge.ros.message_loss import StallDetector  # noqa: E402
+from viam_session_bridge.ros.publisher_gids import RclTaker, UnknownPublisherError  # noqa: E402
 from viam_session_bridge.ros.publishers import Looks, Publisher, Publishers  # noqa: E402
 from viam_session_bridge.ros.receiver import Receiver  # noqa: E402
-from viam_session_bridge.ros.subscription import Subscription  # noqa: E402
+from viam_session_bridge.ros.subscription import Subscription, WaitSet  # noqa: E402
 from viam_session_bridge.runtime import Runtime  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -584,6 +586,60 @@ def test_of_what_waits_the_newest_of_each_publisher_is_handed_on(ros: Ros) -> No
     ros.clients.wait(lambda: sum(count for _, count in ros.clients.replaced_messages) >= 40)
     assert {topic for topic, _ in ros.clients.replaced_messages} == {'/cmd_vel'}
     assert ros.clients.lost_messages == []
+
+
+def test_publishers_that_come_and_go_do_not_keep_the_loop_awake(
+    ros: Ros, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = 0
+    wait = WaitSet.wait
+
+    def count(wait_set: WaitSet, timeout: float) -> list[Subscription]:
+        nonlocal waits
+        waits += 1
+        return wait(wait_set, timeout)
+
+    monkeypatch.setattr(WaitSet, 'wait', count)
+    ros.receive()
+    for came in range(1, 31):
+        publisher = ros.node.create_publisher(Twist, '/cmd_vel', 1)
+        ros.clients.wait_for(ros.clients.appeared, came)
+        ros.node.destroy_publisher(publisher)
+        ros.clients.wait_for(ros.clients.left, came)
+    began = len(ros.clients.appeared) * 2
+    assert waits < 10 * began  # a matched event that is not taken wakes it thousands of times
+
+
+def test_a_message_too_short_for_its_header_is_reported_and_never_read(
+    ros: Ros, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ros.receive()
+    publisher = ros.node.create_publisher(Twist, '/cmd_vel', 10)
+    ros.clients.wait(lambda: ros.clients.publishers.on('/cmd_vel'))
+    take = Subscription.take
+
+    def cut(subscription: Subscription) -> Any:
+        taken = take(subscription)
+        return taken if taken is None else (taken[0][:3], *taken[1:])
+
+    monkeypatch.setattr(Subscription, 'take', cut)
+    publisher.publish(Twist())
+    ros.clients.wait(lambda: ros.clients.discarded_commands)
+    assert ros.clients.reports == ["/cmd_vel: unreadable message: ValueError('3 bytes')"]
+    assert ros.clients.discarded_commands[0][2] is None
+
+
+def test_where_publishers_cannot_be_told_apart_nothing_is_subscribed(
+    ros: Ros, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UnknownPublisherError('a reason')
+
+    monkeypatch.setattr(publisher_gids, 'rclpy_has_gids', lambda: False)
+    monkeypatch.setattr(RclTaker, 'prove_layout', refuse)
+    with pytest.raises(UnknownPublisherError, match='a reason; update to ROS 2 Kilted or later'):
+        ros.receive()
+    assert not list(ros.node.subscriptions)
 
 
 @pytest.mark.parametrize('notified', [True, False], ids=['rmw notifies', 'rmw does not notify'])

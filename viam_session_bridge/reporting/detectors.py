@@ -326,6 +326,7 @@ class UnnamedClients:
             topic,
             f'{topic}: the graph does not name the node of a client (a DDS program that is no '
             'ROS node), so no heartbeat can reach it. Where it needs them (sessions: manual, or '
-            'a speed that it does not repeat), let a ROS node publish its commands',
+            'a speed that it does not repeat), let a ROS node publish its commands, with '
+            'RMW_IMPLEMENTATION=rmw_fastrtps_cpp',
             now,
         )

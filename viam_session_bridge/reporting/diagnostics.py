@@ -73,7 +73,7 @@ def diagnostic_statuses(
     overview: Overview,
     configuration: Configuration,
     latencies: Mapping[str, StopLatency],
-    counts: Mapping[str, int],
+    counts: Mapping[str, int | str],
     warning: str = '',
     problems: Sequence[ActiveProblems] = (),
     now: float = 0.0,
@@ -106,7 +106,7 @@ def diagnostic_statuses(
 
 
 def _bridge_status(
-    node: str, overview: Overview, counts: Mapping[str, int], warning: str
+    node: str, overview: Overview, counts: Mapping[str, int | str], warning: str
 ) -> DiagnosticStatus:
     if not warning and counts.get('discarded_messages'):
         warning = 'messages were discarded after a late wake-up'

@@ -104,21 +104,21 @@ class UnknownPublisherError(RuntimeError):
         super().__init__(f'cannot tell who publishes: {why}; {remedy}')
 
 
-class _Allocator(ctypes.Structure):
+class Allocator(ctypes.Structure):
     _fields_ = [
         (name, c_void_p)
         for name in ('allocate', 'deallocate', 'reallocate', 'zero_allocate', 'state')
     ]
 
 
-class _Buffer(ctypes.Structure):
+class Buffer(ctypes.Structure):
     """rcutils_uint8_array_t."""
 
     _fields_ = [
         ('data', c_void_p),
         ('length', c_size_t),
         ('capacity', c_size_t),
-        ('allocator', _Allocator),
+        ('allocator', Allocator),
     ]
 
 
@@ -186,12 +186,12 @@ class RclTaker:
             raise UnknownPublisherError(str(error)) from None
         self._rcl_take.argtypes = [c_void_p, c_void_p, c_void_p, c_void_p]
         self._rcl_take.restype = c_int
-        self._release.argtypes = [POINTER(_Buffer)]
+        self._release.argtypes = [POINTER(Buffer)]
         self._reset_error.argtypes, self._reset_error.restype = [], None
-        default_allocator.argtypes, default_allocator.restype = [], _Allocator
+        default_allocator.argtypes, default_allocator.restype = [], Allocator
         identifier.argtypes, identifier.restype = [], c_void_p
         self._identifier: int = identifier()
-        self._buffer = _Buffer(allocator=default_allocator())
+        self._buffer = Buffer(allocator=default_allocator())
         self._info = (c_uint8 * ROOM)()
         self._buffer_at, self._info_at = addressof(self._buffer), addressof(self._info)
 

@@ -105,6 +105,8 @@ class Publishers:
         self.command_topics = frozenset(command_topics)
         self._has_participants = rmw.startswith(DDS_IMPLEMENTATIONS)
         self._has_hosts = rmw.startswith('rmw_fastrtps')
+        self.number_messages = not rmw.startswith('rmw_cyclonedds')
+        """Whether messages have numbers, so that lost ones can be counted."""
         self._topics: dict[str, dict[str, Publisher]] = {}
         self._by_gid: dict[str, Publisher] = {}
 

@@ -179,7 +179,8 @@ class Reporter:
         for line in self._detectors.unnamed_clients.find(overview.sessions, now):
             self._write(True, line, 'unnamed client', now)
         problems = [self._detectors.problems]
-        counts = {'discarded_messages': overview.discarded}
+        discarded = overview.discarded
+        counts: dict[str, int | str] = {}
         warning = ''
         if self._clients is not None:
             problems.append(self._clients.problems)
@@ -187,13 +188,15 @@ class Reporter:
             replacements = self._clients.replacements
             # At each turn, read or not: it is about what came since the last.
             warning = message_warning(losses.recent(), old.recent(), replacements.recent(REPLACED))
-            counts['lost_messages'] = losses.counts.total()
+            numbered = self._clients.publishers.number_messages
+            counts['lost_messages'] = losses.counts.total() if numbered else 'not counted'
             counts['replaced_messages'] = replacements.counts.total()
             counts['old_messages'] = old.counts.total()
-            counts['discarded_messages'] += self._clients.discards['messages']
+            discarded += self._clients.discards['messages']
             counts['discarded_times'] = self._clients.discards['times']
             for reason, count in self._clients.refused_heartbeats.items():
                 counts[f'refused_heartbeats_{reason}'] = count
+        counts['discarded_messages'] = discarded
         if not self._diagnostics.get_subscription_count():
             return  # messages of this size are what an idle bridge costs most
         self._diagnostics.publish(
