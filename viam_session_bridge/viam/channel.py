@@ -117,13 +117,16 @@ class Channel:
         """Hand a call to gRPC; ``done`` is called once, on another thread or this one."""
         request = call.request
         if isinstance(request, requests.Diagnose):
+
+            def diagnose() -> None:
+                done(call, Answer(Outcome.OK, self._transport.diagnose()))
+
             name = f'diagnosis of {self._machine.name}'
-            threading.Thread(
-                target=self._diagnose, args=(call, done), name=name, daemon=True
-            ).start()
+            threading.Thread(target=diagnose, name=name, daemon=True).start()
             return
         if isinstance(request, requests.Redial):
-            self._redial()
+            if not self._closed:
+                self._unbind(redial=True)
             done(call, Answer(Outcome.OK))
             return
         connection = self._connection
@@ -180,23 +183,17 @@ class Channel:
                 return
         self._unbind()
 
-    def _unbind(self, redial: bool = False) -> _Connection | None:
-        """Let go of a channel, and return it; calls under way there are answered still."""
+    def _unbind(self, redial: bool = False) -> None:
+        """Let go of a channel; calls under way there are answered still, or end at a redial."""
         with self._binding:
             if redial:  # under the lock, so that the channel let go of is not bound again
                 self._transport.redial()
             connection, self._connection = self._connection, None
-        if connection is not None and connection.answers is not None:
-            connection.answers.close()
-        return connection
-
-    def _redial(self) -> None:
-        """Have the transport make a new channel, and end what is under way on the present one."""
-        if not self._closed and (connection := self._unbind(redial=True)) is not None:
-            connection.give_up()
-
-    def _diagnose(self, call: Call, done: Done) -> None:
-        done(call, Answer(Outcome.OK, self._transport.diagnose()))
+        if connection is not None:
+            if connection.answers is not None:
+                connection.answers.close()
+            if redial:
+                connection.give_up()
 
     def _compose(self, request: Request) -> tuple[messages.Method, Any, Metadata]:
         if isinstance(request, requests.Authenticate):
