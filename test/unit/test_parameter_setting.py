@@ -67,14 +67,14 @@ def test_a_locked_parameter_says_how_to_change_it(make_node: MakeNode) -> None:
     node = make_node(INSECURE)
     parameters = Parameters(node)
     before = parameters.read()
-    parameters.lock()
+    parameters.locked = True
     for name in ROWS:
         successful, reason = set_one(node, name, node.get_parameter(name).value)
         assert not successful
         assert reason.startswith(f'{name} is read-only while the node is configured')
         assert 'clean it up' in reason
     assert parameters.read() == before
-    parameters.unlock()
+    parameters.locked = False
     assert set_one(node, 'heartbeat_window', 0.25) == (True, '')
     assert parameters.read().heartbeat_window == 0.25
 

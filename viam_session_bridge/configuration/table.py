@@ -61,18 +61,18 @@ class Row:
     """
     One parameter.
 
-    :param default: None where it depends on other parameters; ``default_text`` says how
-    :param choices: the texts that are allowed, where not every text is
+    :param choices: their values are the texts that are allowed, where not every text is
     :param constraints: what ``allowed`` and ``choices`` do not say
+    :param default_text: how the default depends on other parameters, where it does
     """
 
     name: str
     kind: Kind
-    default: Value | None
+    default: Value
     description: str
     unit: str = ''
     allowed: Range | None = None
-    choices: tuple[str, ...] = ()
+    choices: type[Enum] | None = None
     constraints: str = ''
     default_text: str = ''
 
@@ -80,13 +80,9 @@ class Row:
     def must_be(self) -> str:
         """What a value must be, to end a sentence: 'a number from 0.03 to 60 s'."""
         if self.choices:
-            return ' or '.join(self.choices)
-        words = [self.kind.value]
-        if self.allowed is not None:
-            words.append(str(self.allowed))
-        if self.unit:
-            words.append(self.unit)
-        return ' '.join(words)
+            return ' or '.join(choice.value for choice in self.choices)
+        words = self.kind.value, str(self.allowed or ''), self.unit
+        return ' '.join(word for word in words if word)
 
 
 NODE = (
@@ -101,7 +97,7 @@ NODE = (
         'stop_policy', Kind.TEXT, StopPolicy.BRIDGE.value,
         'Who stops a base when a session lapses: the bridge, or its machine, where other Viam '
         'clients drive it too.',
-        choices=tuple(policy.value for policy in StopPolicy),
+        choices=StopPolicy,
         constraints='machine not with sessions: manual',
     ),
     Row(
@@ -141,7 +137,7 @@ MACHINE = (
     Row(
         'transport', Kind.TEXT, Transport.DIRECT.value,
         'How the machine is reached: by gRPC, or by WebRTC through viam-sdk.',
-        choices=tuple(transport.value for transport in Transport),
+        choices=Transport,
     ),
     Row(
         'insecure', Kind.FLAG, False, 'Whether to speak without TLS.',
@@ -187,11 +183,11 @@ MACHINE = (
 
 BASE = (
     Row(
-        'machine', Kind.TEXT, None, 'The machine that the base belongs to.',
+        'machine', Kind.TEXT, '', 'The machine that the base belongs to.',
         constraints='one of machine_names', default_text='the first of machine_names',
     ),
     Row(
-        'resource', Kind.TEXT, None, "The base's name in the Viam configuration.",
+        'resource', Kind.TEXT, '', "The base's name in the Viam configuration.",
         default_text="the base's name here",
     ),
     Row(
@@ -206,13 +202,13 @@ BASE = (
         'sessions', Kind.TEXT, SessionsMode.AUTO.value,
         'What starts a session and keeps it alive: commands (auto), heartbeats as well (manual), '
         'or nothing (disabled: no lapse stops the base).',
-        choices=tuple(mode.value for mode in SessionsMode),
+        choices=SessionsMode,
         constraints='bases that share a topic must agree',
     ),
     Row(
         'drive_mode', Kind.TEXT, DriveMode.VELOCITY.value,
         'Whether the base gets velocities or fractions of its full power.',
-        choices=tuple(mode.value for mode in DriveMode),
+        choices=DriveMode,
         constraints='power needs both maximum speeds',
     ),
     Row(

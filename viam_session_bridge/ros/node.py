@@ -65,7 +65,7 @@ class BridgeNode(Node):
             for problem in self.problems:
                 self.get_logger().error(problem)
             return TransitionCallbackReturn.FAILURE
-        self._settings.lock()
+        self._settings.locked = True
         self._configuration = configuration
         self._runtime = Runtime(configuration, self._reporter.wake, self.fail)
         self._runtime.start()
@@ -124,7 +124,7 @@ class BridgeNode(Node):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Wait for the stops, disconnect, and let the parameters be set again."""
         self._disconnect()
-        self._settings.unlock()
+        self._settings.locked = False
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
