@@ -7,6 +7,12 @@ Everything that happens is fed in by one of the methods, each with ``now`` (s, s
 :meth:`Bridge.drain` returns the calls to hand to gRPC, what is worth reporting, and when to tick.
 The shell (:mod:`viam_session_bridge.runtime`) does that under one lock, and makes the calls
 outside it.
+
+- R17: a command is refused, base by base and counted by reason, whose stamp is too old or too far
+  in the future, whose machine is not ready or has no room for one more session. A number that is
+  not finite is refused in :mod:`viam_session_bridge.core.sessions`.
+- R19: deactivation ends all sessions and stops every base that was commanded since its last final
+  stop. Right before the exit no further Stop is begun.
 """
 
 from __future__ import annotations
@@ -78,18 +84,7 @@ class Bridge:
             for topic in (*base.command_topics, *base.stamped_command_topics):
                 self._by_topic.setdefault(topic, []).append(base)
         self.machines = {
-            machine.name: MachineControl(
-                machine.name,
-                [base.name for base in configuration.bases if base.machine == machine.name],
-                window=window,
-                call_timeout=machine.call_timeout,
-                stop_timeout=configuration.stop_timeout,
-                max_sessions=machine.max_sessions,
-                allow_unsupervised=machine.allow_unsupervised,
-                authenticates=machine.authenticates,
-                stop_policy=configuration.stop_policy,
-                random=random,
-            )
+            machine.name: MachineControl(machine, configuration, random)
             for machine in configuration.machines
         }
         self._shutdown_order = ShutdownOrder(
