@@ -33,9 +33,8 @@ from rclpy.utilities import get_rmw_implementation_identifier  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
 from support.domains import publishers_environment  # noqa: E402
-from viam_session_bridge.core.message_age import MessageAge  # noqa: E402
+from viam_session_bridge.core.old_messages import MessageAge, StallDetector  # noqa: E402
 from viam_session_bridge.ros.clients import Clients  # noqa: E402
-from viam_session_bridge.ros.message_loss import StallDetector  # noqa: E402
 from viam_session_bridge.ros.publishers import Looks, Publisher, Publishers  # noqa: E402
 from viam_session_bridge.ros.receiver import Receiver  # noqa: E402
 from viam_session_bridge.ros.subscription import gids_available, Subscription  # noqa: E402
@@ -84,6 +83,7 @@ rclpy.shutdown()
 # Receives until a line comes on its standard input; writes what to its standard output.
 RECEIVER = """
 import json, sys, time
+from collections import Counter
 import rclpy
 from geometry_msgs.msg import Twist
 from viam_session_bridge.ros.publishers import Publishers
@@ -91,6 +91,8 @@ from viam_session_bridge.ros.receiver import Receiver
 def write(*what): print(json.dumps(what), flush=True)
 class Clients:
     publishers = Publishers(['/cmd_vel'], 'rmw_fastrtps_cpp')
+    counts = Counter()
+    report = print
     def command(self, topic, gid, message, now): write('command', message.linear.x)
     def heartbeat(self, gid, data, now): write('heartbeat', data)
     def publishers_changed(self, topic, appeared, left): pass
@@ -99,12 +101,11 @@ class Clients:
     def old(self, topic): pass
     def clock_set(self, publisher, by, now): pass
     def lost(self, topic, count): pass
-    def replaced(self, topic, count): pass
-    def incompatible(self, topic, info, wanted, why, now): pass
+    def incompatible(self, topic, info, why, now): pass
 def failed(error): write('failed', str(error))
 rclpy.init()
 node = rclpy.create_node('bridge')
-receiver = Receiver(node, {'cmd_vel': Twist}, '~/heartbeat', 0.2, Clients(), print, failed)
+receiver = Receiver(node, {'cmd_vel': Twist}, '~/heartbeat', 0.2, Clients(), failed)
 receiver.start()
 if sys.argv[1] == 'forget':
     sys.exit()
@@ -119,7 +120,7 @@ class Recorder(Clients):
 
     def __init__(self, topics: Collection[str]) -> None:
         publishers = Publishers(topics, get_rmw_implementation_identifier())
-        super().__init__(cast(Runtime, None), publishers, lambda: 0.0, self.report)
+        super().__init__(cast(Runtime, None), publishers, lambda: 0.0, self.note_report)
         self.changed = threading.Condition()
         self.commands: list[tuple[str, str | None, float, float]] = []
         self.heartbeats: list[tuple[str | None, str, float]] = []
@@ -130,10 +131,9 @@ class Recorder(Clients):
         self.old_topics: list[str] = []
         self.clocks_set: list[tuple[str, float]] = []
         self.lost_messages: list[tuple[str, int]] = []
-        self.replaced_messages: list[tuple[str, int]] = []
         self.failures: list[BaseException] = []
         self.reports: list[str] = []
-        self.incompatibles: list[tuple[str, str, str, str]] = []  # topic, types there, wanted, why
+        self.incompatibles: list[tuple[str, str, str]] = []  # topic, type there, why
         self.on_command: Callable[[], None] = lambda: None
 
     def command(
@@ -184,16 +184,9 @@ class Recorder(Clients):
             self.lost_messages.append((topic, count))
             self.changed.notify_all()
 
-    def replaced(self, topic: str, count: int) -> None:
+    def incompatible(self, topic: str, info: TopicEndpointInfo, why: str, now: float) -> None:
         with self.changed:
-            self.replaced_messages.append((topic, count))
-            self.changed.notify_all()
-
-    def incompatible(
-        self, topic: str, info: TopicEndpointInfo, wanted: str, why: str, now: float
-    ) -> None:
-        with self.changed:
-            self.incompatibles.append((topic, info.topic_type, wanted, why))
+            self.incompatibles.append((topic, info.topic_type, why))
             self.changed.notify_all()
 
     def failed(self, exception: BaseException) -> None:
@@ -201,7 +194,7 @@ class Recorder(Clients):
             self.failures.append(exception)
             self.changed.notify_all()
 
-    def report(self, text: str) -> None:
+    def note_report(self, text: str) -> None:
         with self.changed:
             self.reports.append(text)
             self.changed.notify_all()
@@ -243,9 +236,8 @@ class Ros:
             get_rmw_implementation_identifier(),
         )
         receiver = Receiver(
-            self.node, topics, '~/heartbeat', window, self.clients, self.clients.report,
-            self.clients.failed,
-        )  # fmt: skip
+            self.node, topics, '~/heartbeat', window, self.clients, self.clients.failed
+        )
         self.receivers.append(receiver)
         receiver.start()
         return receiver
@@ -587,8 +579,9 @@ def test_of_what_waits_the_newest_of_each_publisher_is_handed_on(ros: Ros) -> No
     first, second = sent_meanwhile()[:2]
     assert first[1] != second[1]
     assert since + 0.1 < first[2] < second[2]  # newest last
-    ros.clients.wait(lambda: sum(count for _, count in ros.clients.replaced_messages) >= 40)
-    assert {topic for topic, _ in ros.clients.replaced_messages} == {'/cmd_vel'}
+    # As soon as they were handed on.
+    assert ros.clients.counts['replaced_messages', '/cmd_vel'] >= 40
+    assert set(ros.clients.counts) == {('replaced_messages', '/cmd_vel')}
     assert ros.clients.lost_messages == []
 
 
@@ -713,7 +706,7 @@ def test_an_unexpected_end_of_the_loop_is_reported(
     def die(*_: object) -> None:
         raise SystemExit('unheard of')
 
-    monkeypatch.setattr(Looks, 'due', die)
+    monkeypatch.setattr(Looks, 'looked', die)
     ros.receive()
     ros.clients.wait(lambda: ros.clients.failures)
     assert isinstance(ros.clients.failures[0], SystemExit)
@@ -733,8 +726,9 @@ def test_a_publisher_of_another_type_is_reported(ros: Ros) -> None:
         node.create_publisher(TwistStamped, '/cmd_vel', 1)
         ros.receive()
         ros.clients.wait(lambda: ros.clients.incompatibles)
-        assert ros.clients.incompatibles[0][:3] == (
-            '/cmd_vel', 'geometry_msgs/msg/TwistStamped', 'geometry_msgs/msg/Twist')
+        topic, there, why = ros.clients.incompatibles[0]
+        assert (topic, there) == ('/cmd_vel', 'geometry_msgs/msg/TwistStamped')
+        assert 'the bridge expects geometry_msgs/msg/Twist: move the topic to ' in why
         assert ros.clients.publishers.on('/cmd_vel') == []
     finally:
         context.try_shutdown()
@@ -745,8 +739,8 @@ def test_qos_can_be_overridden_and_what_does_not_fit_is_reported(ros: Ros) -> No
     ros.receive()
     ros.publish(reliability='BEST_EFFORT')
     ros.clients.wait(lambda: ros.clients.incompatibles)
-    topic, there, wanted, why = ros.clients.incompatibles[0]
-    assert (topic, there) == ('/cmd_vel', wanted)
+    topic, there, why = ros.clients.incompatibles[0]
+    assert (topic, there) == ('/cmd_vel', 'geometry_msgs/msg/Twist')
     assert 'Best effort publisher and reliable subscription' in why
 
 

@@ -29,7 +29,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from viam_session_bridge.ros.node import BridgeNode
 from viam_session_bridge.ros.node_parameters import autostart
 from viam_session_bridge.ros.subscription import gids_available
-from viam_session_bridge.ros.systemd import Supervisor, watch
+from viam_session_bridge.ros.systemd import ENDS, READY, Supervisor, watch
 from viam_session_bridge.signals import ending
 
 EXECUTOR_ENDS_IN = 1.0  # s
@@ -135,10 +135,10 @@ def main(args: list[str] | None = None) -> int:
             return 1
         spinning.start()
         # Without autostart: for the transitions, whoever may ask for them whenever.
-        supervisor.ready()
+        supervisor.notify(READY)
         shutdown.wait()
         node.end_driving()
-        supervisor.ends()
+        supervisor.notify(ENDS)
         executor.shutdown(timeout_sec=EXECUTOR_ENDS_IN)
         spinning.join(EXECUTOR_ENDS_IN)
         return _bring_down(node)

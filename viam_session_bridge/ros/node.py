@@ -74,20 +74,21 @@ class BridgeNode(Node):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Accept commands."""
         assert self._configuration and self._runtime and self._reporter
+        warn = self.get_logger().warning
         types: dict[str, type] = {}
         for base in self._configuration.bases:
             types.update(dict.fromkeys(base.command_topics, Twist))
             types.update(dict.fromkeys(base.stamped_command_topics, TwistStamped))
             if base.sessions is SessionsMode.DISABLED:
-                self._warn(f'bases.{base.name}.sessions is disabled: no lapse stops this base')
+                warn(f'bases.{base.name}.sessions is disabled: no lapse stops this base')
         for machine in self._configuration.machines:
             if machine.is_plaintext_to_network:
-                self._warn(
+                warn(
                     f'machines.{machine.name}: PLAINTEXT to {machine.address} (allow_plaintext): '
                     'anyone on that network can drive its bases'
                 )
         if not gids_available():
-            self._warn(
+            warn(
                 'this ROS distribution does not tell publishers apart: all publishers of a topic '
                 'are one client, and heartbeats are permissions only'
             )
@@ -95,18 +96,13 @@ class BridgeNode(Node):
             self._runtime,
             Publishers(types, get_rmw_implementation_identifier()),
             lambda: self.get_clock().now().nanoseconds * 1e-9,
-            self._warn,
+            warn,
         )
         try:
             receiver = Receiver(
-                self,
-                types,
-                HEARTBEAT_TOPIC,
-                self._configuration.heartbeat_window,
-                clients,
-                self._warn,
+                self, types, HEARTBEAT_TOPIC, self._configuration.heartbeat_window, clients,
                 self.fail,
-            )
+            )  # fmt: skip
         except Exception as error:  # rclpy and the middleware have many
             self.get_logger().error(f'cannot subscribe: {error}')
             return TransitionCallbackReturn.FAILURE
@@ -172,9 +168,9 @@ class BridgeNode(Node):
         assert self._configuration and self._reporter
         timeout = self._configuration.shutdown_timeout
         not_final = self._runtime.wait_closed(timeout)
-        self.never_stopped = [base for base, acknowledged in not_final.items() if not acknowledged]
         self._runtime.close()
         self._reporter.close()
+        self.never_stopped = []
         for base, acknowledged in not_final.items():
             if acknowledged:
                 self.get_logger().warning(
@@ -182,14 +178,12 @@ class BridgeNode(Node):
                     f'({timeout} s): if it takes the base long to stop, raise that'
                 )
             else:
+                self.never_stopped.append(base)
                 self.get_logger().error(
                     f'{base}: its stop was never acknowledged within shutdown_timeout '
                     f'({timeout} s): see to the base itself'
                 )
         self._runtime = self._reporter = None
-
-    def _warn(self, text: str) -> None:
-        self.get_logger().warning(text)
 
     def fail(self, error: BaseException) -> None:
         """Take an unexpected exception of any thread: the process ends, its bases stopped."""

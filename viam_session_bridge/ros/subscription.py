@@ -35,7 +35,8 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
 import rclpy.subscription
 
-from viam_session_bridge.ros.message_loss import MessageLoss
+from viam_session_bridge.bounds import BoundedDict
+from viam_session_bridge.ros.publishers import wrong_qos, wrong_type
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -48,6 +49,8 @@ Messages that wait in a subscription, where ``qos_overrides`` say nothing else.
 DDS has one queue for all publishers of a topic, and the oldest go first. One of 5 kHz fills this
 in 100 ms: for so long the receiving loop may lack a core, or Python's lock, and lose nobody's.
 """
+
+PUBLISHERS_KEPT = 1024  # they come and go as often as they like
 
 Taken = tuple[bytes, 'str | None', float]
 """A serialized message, its publisher's GID, and when it was sent (s by its publisher's clock)."""
@@ -85,6 +88,24 @@ class OutsideExecutor(CallbackGroup):
 
     def ending_execution(self, entity: object) -> None:
         pass
+
+
+class MessageLoss:
+    """
+    Finds gaps between the numbers that the middleware gives to each publisher's messages.
+
+    The network lost them, or the queue of a subscription that is emptied too slowly. Either way a
+    session has fewer signs of life than its publisher sent: it can only lapse sooner.
+    """
+
+    def __init__(self) -> None:
+        self._last: BoundedDict[str, int] = BoundedDict(PUBLISHERS_KEPT)
+
+    def before(self, publisher: str, number: int) -> int:
+        """Return how many of the publisher's messages were lost between its last and this one."""
+        last = self._last.get(publisher, number - 1)
+        self._last[publisher] = max(last, number)  # and it is the one that was heard last
+        return max(number - last - 1, 0)
 
 
 class Subscription:
@@ -173,14 +194,14 @@ class Subscription:
         return there.pop() if len(there) == 1 else ''
 
     def incompatibility(self, info: TopicEndpointInfo) -> str:
-        """Return why no message of a publisher comes through; empty: they do."""
+        """Return why no message of a publisher comes through, and the remedy; empty: they do."""
         if info.topic_type != self.type_name:
-            return f'it publishes {info.topic_type}, not {self.type_name}'
+            return wrong_type(info.topic_type, self.type_name)
         # As subscribed by default every QoS is heard, and thousands are not compared in vain.
         if self._qos.reliability == ReliabilityPolicy.BEST_EFFORT:
             return ''
         compatibility, reason = qos_check_compatible(info.qos_profile, self._qos)
-        return f'QoS: {reason}' if compatibility == QoSCompatibility.ERROR else ''
+        return wrong_qos(self.topic, reason) if compatibility == QoSCompatibility.ERROR else ''
 
     def destroy(self) -> None:
         """Unsubscribe, once; while a wait set is entered, at the end of that."""
