@@ -192,7 +192,7 @@ def test_a_heartbeat_of_a_megabyte_is_refused_in_one_line(one: str) -> None:
     rig = Rig()
     rig.clients.heartbeat(BEATS, one * MEGABYTE, 0.0)
     assert rig.beats == []
-    assert rig.clients.refused_heartbeats == {'unknown': 1}
+    assert rig.clients.counts == {('refused_heartbeats_unknown', ''): 1}
     assert len(rig.lines) == 1
     assert len(rig.lines[0]) < 2000
 

@@ -382,7 +382,7 @@ def test_one_is_reported_once_a_minute_and_shown_until_it_is_seen_no_more(rig: R
 
 
 def test_one_whose_name_is_not_known_yet_is_reported_when_it_is(rig: Rig) -> None:
-    rig.clients.incompatible(TOPIC, info(UNKNOWN[0], namespace=UNKNOWN[1]), 'mute', 0.0)
+    rig.clients.incompatible(TOPIC, info(UNKNOWN), 'mute', 0.0)
     assert rig.lines == []
     rig.clients.incompatible(TOPIC, info('nav'), 'mute', 0.1)
     assert len(rig.lines) == 1

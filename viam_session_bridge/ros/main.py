@@ -78,10 +78,9 @@ def avoid_shared_memory(
     """
     Have Fast DDS use UDP alone for this process, where its user chose nothing else.
 
-    It exchanges messages within a computer through shared memory, with locks in it. A process that
-    is killed takes such a lock with it now and then: then the bridge hears nobody for a third of a
-    second, or crashes when it ends, and one that is started anew hears nobody at all. Datagrams
-    have no locks, and are as quick for messages as small as these.
+    Its shared memory has locks in it, and a process that is killed takes one with it now and then:
+    the bridge then hears nobody for a third of a second, or crashes when it ends, and one that is
+    started anew hears nobody at all. Datagrams are as quick for messages as small as these.
 
     For LOCALHOST the rmw layer brings shared memory of its own, so that its other settings are
     made by a profile instead, unless the user has one.
@@ -158,9 +157,9 @@ def _spin(executor: SingleThreadedExecutor, node: BridgeNode) -> None:
 
 def _bring_up(node: BridgeNode, shutdown: ShutdownRequest) -> bool:
     done = TransitionCallbackReturn.SUCCESS
-    if node.trigger_configure() != done:
-        return False
-    return shutdown.is_requested or node.trigger_activate() == done
+    return node.trigger_configure() == done and (
+        shutdown.is_requested or node.trigger_activate() == done
+    )
 
 
 def _bring_down(node: BridgeNode) -> int:

@@ -49,7 +49,6 @@ class BridgeNode(Node):
         self._runtime: Runtime | None = None
         self._receiver: Receiver | None = None
         self._reporter: Reporter | None = None
-        self.problems: tuple[str, ...] = ()
         self.failure: BaseException | None = None
         self.never_stopped: list[str] = []
         self.finalized = False
@@ -61,8 +60,7 @@ class BridgeNode(Node):
             configuration = complete(self._settings.read(), os.environ)
             self._reporter = Reporter(self, configuration)
         except (ConfigurationError, OSError) as error:
-            self.problems = getattr(error, 'problems', (f'event_log: {error}',))
-            for problem in self.problems:
+            for problem in getattr(error, 'problems', (f'event_log: {error}',)):
                 self.get_logger().error(problem)
             return TransitionCallbackReturn.FAILURE
         self._settings.locked = True
@@ -92,24 +90,17 @@ class BridgeNode(Node):
                 'this ROS distribution does not tell publishers apart: all publishers of a topic '
                 'are one client, and heartbeats are permissions only'
             )
-        clients = Clients(
-            self._runtime,
-            Publishers(types, get_rmw_implementation_identifier()),
-            lambda: self.get_clock().now().nanoseconds * 1e-9,
-            warn,
-        )
+        publishers = Publishers(types, get_rmw_implementation_identifier())
+        clients = Clients(self._runtime, publishers, self._ros_time, warn)
+        window = self._configuration.heartbeat_window
         try:
-            receiver = Receiver(
-                self, types, HEARTBEAT_TOPIC, self._configuration.heartbeat_window, clients,
-                self.fail,
-            )  # fmt: skip
+            self._receiver = Receiver(self, types, HEARTBEAT_TOPIC, window, clients, self.fail)
         except Exception as error:  # rclpy and the middleware have many
             self.get_logger().error(f'cannot subscribe: {error}')
             return TransitionCallbackReturn.FAILURE
-        self._receiver = receiver
         self._reporter.observe(self._runtime, clients)
         self._runtime.activate()
-        receiver.start()
+        self._receiver.start()
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -156,6 +147,9 @@ class BridgeNode(Node):
         if self._receiver is not None:
             self._receiver.stop()
 
+    def _ros_time(self) -> float:
+        return self.get_clock().now().nanoseconds * 1e-9
+
     def _stop_driving(self) -> None:
         self.end_driving()
         if self._receiver is not None:
@@ -193,9 +187,8 @@ class BridgeNode(Node):
     def _get_sessions(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        response.success = self._reporter is not None
+        response.success, response.message = False, 'the node is not configured'
         if self._reporter is not None:
-            response.message = json.dumps(self._reporter.overview().as_dict())
-        else:
-            response.message = 'the node is not configured'
+            overview = self._reporter.overview().as_dict()
+            response.success, response.message = True, json.dumps(overview)
         return response

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 DDS_IMPLEMENTATIONS = ('rmw_fastrtps', 'rmw_cyclonedds', 'rmw_connextdds', 'rmw_gurumdds')
 """Beginnings of the names of rmw implementations whose GIDs are DDS GUIDs."""
 
-GUID_PREFIX = 12
-"""Bytes of a DDS GUID that name the participant (RTPS specification, 8.2.4.1)."""
+PARTICIPANT = slice(0, 24)
+"""Of a hexadecimal DDS GUID, the participant (RTPS specification, 8.2.4.1)."""
 
 FAST_DDS = '010f'
 """
@@ -37,7 +37,7 @@ DDS implementations, and Zenoh, do not tell the host.
 HOST = slice(4, 8)
 """Of a hexadecimal GID of Fast DDS, the host."""
 
-UNKNOWN = ('_NODE_NAME_UNKNOWN_', '_NODE_NAMESPACE_UNKNOWN_')
+UNKNOWN = '_NODE_NAME_UNKNOWN_'
 """What rmw_dds_common calls the node of a publisher whose participant is not announced yet."""
 
 STAMPED = {
@@ -86,7 +86,7 @@ def same_node(one: Publisher, other: Publisher) -> bool:
 
 def node_of(info: TopicEndpointInfo) -> str:
     """Return the fully qualified node of a publisher; empty where it is not known (yet)."""
-    if not info.node_name or info.node_name in UNKNOWN:
+    if info.node_name in ('', UNKNOWN):
         return ''
     return f'{info.node_namespace.rstrip("/")}/{info.node_name}'
 
@@ -156,9 +156,9 @@ class Publishers:
         ]
 
     def _seen(self, topic: str, info: TopicEndpointInfo) -> Publisher:
-        gid = bytes(info.endpoint_gid)
-        participant = gid[:GUID_PREFIX].hex() if self._has_participants else ''
-        return Publisher(gid.hex(), topic, node_of(info), participant)
+        gid = bytes(info.endpoint_gid).hex()
+        participant = gid[PARTICIPANT] if self._has_participants else ''
+        return Publisher(gid, topic, node_of(info), participant)
 
 
 class Looks:

@@ -76,9 +76,7 @@ class Receiver:
         Subscribe; nothing is received before ``start``, and what came before it is dropped.
 
         :param node: stays the owner of the subscriptions; its executor never sees them
-        :param topics: message type of each command topic; relative names and remappings are
-            resolved here, names that resolve to one topic are one subscription
-        :param heartbeat_topic: topic of std_msgs/String
+        :param topics: message type of each command topic; those that resolve to one are one
         :param window: heartbeat window, s
         :param clients: handed all that is received, on the receiving thread; its exceptions are
             reported and end nothing

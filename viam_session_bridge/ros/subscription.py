@@ -123,12 +123,7 @@ class Subscription:
         self.message_type = message_type
         self.type_name = name_of(message_type)
         self.read = partial(deserialize_message, message_type=message_type)
-        """
-        Return a message that was taken.
-
-        Raises RCLError where it is not of the subscription's type, UnicodeDecodeError where a
-        text in it is not UTF-8.
-        """
+        """Return a message that was taken; raises RCLError, or UnicodeDecodeError for a text."""
         self.lost = 0
         """Messages that were lost since the caller last set this to 0."""
         self._loss = MessageLoss()

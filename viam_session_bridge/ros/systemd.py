@@ -69,7 +69,6 @@ def watch(node: BridgeNode, supervisor: Supervisor) -> None:
     """
     Notify the supervisor that the bridge lives, as long as its executor and its lapse clock do.
 
-    A timer of the executor checks whether the lapse clock came round since the last check.
     Whichever of the two hangs or died, no notification goes out any more.
     """
     if supervisor.watchdog is None:
