@@ -30,12 +30,6 @@ Names = tuple[str, ...]
 
 _OWNERS = ('machine_names', 'base_names')
 _NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_-]*')
-_TYPES: dict[Kind, type | tuple[type, ...]] = {
-    Kind.FLAG: bool,
-    Kind.INTEGER: int,
-    Kind.NUMBER: (int, float),
-    Kind.TEXT: str,
-}
 
 
 def lay_out(machines: Names, bases: Names) -> dict[str, Row]:
@@ -57,12 +51,12 @@ def check_names(parameter: str, names: Sequence[str]) -> Iterator[str]:
         yield f'{parameter} is empty: name at least one'
     for name, count in Counter(names).items():
         if _NAME.fullmatch(name) is None:
-            yield (f"{parameter} holds {name!r}, but names have letters, digits, '_' and '-' only")
+            yield f"{parameter} holds {name!r}, but names have letters, digits, '_' and '-' only"
         if count > 1:
             yield f'{parameter} holds {name!r} {count} times: name it once'
 
 
-def convert(name: str, row: Row, value: object) -> Value:
+def convert(name: str, row: Row, value: Any) -> Value:
     """
     Return a value with its proper type, if the row allows it; ValueError has a whole message.
 
@@ -77,15 +71,14 @@ def convert(name: str, row: Row, value: object) -> Value:
             texts = tuple(text for text in value if isinstance(text, str) and text.isprintable())
             if len(texts) == len(value):
                 return texts
-    # A bool is an int in Python, but no speed.
-    elif isinstance(value, bool) is (row.kind is Kind.FLAG) and isinstance(
-        value, _TYPES[row.kind]
-    ):
-        return _allowed(name, row, float(value) if row.kind is Kind.NUMBER else value)
+    elif row.kind is Kind.NUMBER and type(value) is int:
+        return _allowed(name, row, float(value))
+    elif type(value) is type(row.default):
+        return _allowed(name, row, value)
     raise ValueError(f'{name} is {_show(value)}, but must be {row.must_be}{_hint(row, value)}')
 
 
-def _allowed(name: str, row: Row, value: Any) -> Value:
+def _allowed(name: str, row: Row, value: Any) -> Any:
     """Return a value of the right type, or raise ValueError."""
     if isinstance(value, str):
         # ROS ends a text at a NUL: what was checked here would not be what is used there.
@@ -98,8 +91,7 @@ def _allowed(name: str, row: Row, value: Any) -> Value:
     elif row.allowed is not None and value not in row.allowed:
         unit = f' {row.unit}' if row.unit else ''
         raise ValueError(f'{name} is {value}, but must be {row.allowed}{unit}')
-    result: Value = value
-    return result
+    return value
 
 
 def _show(value: object) -> str:

@@ -12,7 +12,6 @@ goes by what was given.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 import contextlib
 import sys
 from typing import Any
@@ -88,7 +87,7 @@ class Parameters:
         self._declaring = False
         self._given: dict[str, Any] = _overrides(node)
         self._rows: dict[str, Row] = {}
-        node.add_pre_set_parameters_callback(self._with_types)
+        node.add_pre_set_parameters_callback(lambda them: [self._with_type(one) for one in them])
         node.add_on_set_parameters_callback(self._allow)
         node.add_post_set_parameters_callback(self._note)
         self._declare()
@@ -153,11 +152,8 @@ class Parameters:
         else:
             self._node.declare_parameter(name, value, describe(row), ignore_override=True)
 
-    def _with_types(self, parameters: list[Parameter[Any]]) -> list[Parameter[Any]]:
-        """Give what people write another type where that is harmless: 1 is 1.0, [] is a list."""
-        return [self._with_type(parameter) for parameter in parameters]
-
     def _with_type(self, parameter: Parameter[Any]) -> Parameter[Any]:
+        """Give what people write another type where that is harmless: 1 is 1.0, [] is a list."""
         row = self._rows.get(parameter.name)
         kind, value = row and row.kind, parameter.value
         if kind is Kind.NUMBER and parameter.type_ is Parameter.Type.INTEGER:
@@ -167,24 +163,23 @@ class Parameters:
         return parameter
 
     def _allow(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
-        reason = '' if self._declaring else '; '.join(self._object(parameters))
-        return SetParametersResult(successful=not reason, reason=reason)
+        ours = [] if self._declaring else [one for one in parameters if one.name in self._rows]
+        reasons = [reason for one in ours if (reason := self._objection(one))]
+        return SetParametersResult(successful=not reasons, reason='; '.join(reasons))
 
-    def _object(self, parameters: list[Parameter[Any]]) -> Iterator[str]:
-        for parameter in parameters:
-            row = self._rows.get(parameter.name)
-            if row is None:
-                continue
-            if self.locked:
-                yield (
-                    f'{parameter.name} is read-only while the node is configured: deactivate it '
-                    'and clean it up, set the parameter, then configure it again'
-                )
-                continue
-            try:
-                convert(parameter.name, row, parameter.value)
-            except ValueError as error:
-                yield str(error)
+    def _objection(self, parameter: Parameter[Any]) -> str:
+        """Return why a parameter cannot be set so; '' if it can."""
+        name = parameter.name
+        if self.locked:
+            return (
+                f'{name} is read-only while the node is configured: deactivate it and clean it '
+                'up, set the parameter, then configure it again'
+            )
+        try:
+            convert(name, self._rows[name], parameter.value)
+        except ValueError as error:
+            return str(error)
+        return ''
 
     def _note(self, parameters: list[Parameter[Any]]) -> None:
         if self._declaring:

@@ -95,7 +95,7 @@ class Publishers:
     """
     The publishers of all topics, as last seen in the graph.
 
-    One thread updates, any thread may read: dictionaries are replaced, never changed.
+    One thread updates, any thread may read: the dictionary is replaced, never changed.
     """
 
     def __init__(self, command_topics: Collection[str], rmw: str) -> None:
@@ -108,7 +108,6 @@ class Publishers:
         self.command_topics = frozenset(command_topics)
         self._has_participants = rmw.startswith(DDS_IMPLEMENTATIONS)
         self._has_hosts = rmw.startswith('rmw_fastrtps')
-        self._topics: dict[str, dict[str, Publisher]] = {}
         self._by_gid: dict[str, Publisher] = {}
 
     def update(
@@ -120,7 +119,7 @@ class Publishers:
         A publisher whose node becomes known only later (Fast DDS announces it 20 to 100 ms after
         the publisher) appears a second time, with its node, without having left.
         """
-        before = self._topics.get(topic, {})
+        before = {seen.gid: seen for seen in self.on(topic)}
         there = {seen.gid: seen for seen in (self._seen(topic, info) for info in infos)}
         # A node is not renamed; a name that was known can only be hidden by a lagging graph.
         for gid, seen in there.items():
@@ -129,11 +128,8 @@ class Publishers:
         appeared = [seen for gid, seen in there.items() if before.get(gid) != seen]
         left = [gone for gid, gone in before.items() if gid not in there]
         if appeared or left:
-            self._topics = {**self._topics, topic: there}
-            self._by_gid = {
-                gid: seen for seen_there in self._topics.values()
-                for gid, seen in seen_there.items()
-            }
+            others = {gid: seen for gid, seen in self._by_gid.items() if gid not in before}
+            self._by_gid = others | there
         return appeared, left
 
     def by_gid(self, gid: str) -> Publisher | None:
@@ -146,7 +142,7 @@ class Publishers:
 
     def on(self, topic: str) -> list[Publisher]:
         """Return the publishers of one fully resolved topic."""
-        return list(self._topics.get(topic, {}).values())
+        return [seen for seen in self._by_gid.values() if seen.topic == topic]
 
     def named(self, node: str) -> list[Publisher]:
         """Return the publishers on command topics of every node with that qualified name."""

@@ -264,12 +264,13 @@ class Receiver:
 
     def _watch(self, now: float) -> None:
         """Look at the graph where publishers came or went, or where it is time."""
+        self._look_at = NEVER
         for subscription, looks in self._looks.items():
             if subscription.matched():
                 looks.changed(now)
             if now >= looks.next_at:
                 self._look(subscription, looks, now)
-        self._look_at = min(looks.next_at for looks in self._looks.values())
+            self._look_at = min(self._look_at, looks.next_at)
         self._watch_at = min(now + Looks.PAUSE, self._look_at)
 
     def _look(self, subscription: Subscription, looks: Looks, now: float) -> None:
