@@ -52,7 +52,7 @@ class Bench:
         self.drain()
 
     def stop(self) -> None:
-        self.protocol.ended(1)
+        self.protocol.sessions.ended(1)
         self.protocol.stop(Stop('base', Cause.LAPSE, 'A', self.now, 1, self.now))
         self.drain()
 

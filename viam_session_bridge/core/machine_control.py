@@ -101,7 +101,6 @@ class MachineControl:
         )
         self._missing_bases = MissingBases(queue)
         self._round_trip = RoundTrip(name, queue, events)
-        self._further_stops = True  # False in the last moments before the exit (R19)
         self._ask_at = NEVER  # when to look what is to be asked
 
     # From the sessions
@@ -144,10 +143,6 @@ class MachineControl:
             self.sessions.signed(session, now)
             self.due_at = AT_ONCE
 
-    def ended(self, session: int) -> None:
-        """Leave the machine session of a client session that ended to lapse."""
-        self.sessions.ended(session)
-
     def not_final(self) -> dict[str, bool]:
         """Return the bases whose stop is not final or not decided, and if one was acknowledged."""
         undecided = dict.fromkeys(self._machine_stops.undecided, False)
@@ -157,31 +152,10 @@ class MachineControl:
             if not control.stops.is_final
         }
 
-    def given_up(self) -> list[str]:
-        """Return the bases whose stop was given up unacknowledged (R7)."""
-        return [base for base, control in self.bases.items() if control.stops.gave_up]
-
-    def exit_waits_until(self, now: float) -> float:
-        """
-        Return how long the exit is to wait, 0 where it need not (R19).
-
-        That is the deadline of a Stop that is open, where none was acknowledged before and no
-        valid machine session covers the base.
-        """
-        return max(
-            (
-                control.stops.exit_waits_until()
-                for control in self.bases.values()
-                if not self.sessions.is_valid(control.last_sid, now)
-            ),
-            default=0.0,
-        )
-
     def allow_further_stops(self, allowed: bool) -> None:
         """Begin further Stops, or no more: the exit would cut them (R19)."""
-        self._further_stops = allowed
         for base in self.bases:
-            self._touch(base).stops.allow_further_stops(allowed)
+            self._touch(base).stops.further_stops = allowed
 
     def stop_commanded(self, now: float) -> None:
         """Stop every base that was commanded since its last final stop (R19)."""
@@ -236,10 +210,10 @@ class MachineControl:
         elif isinstance(request, IsMoving):
             stops = (self._moving_answered(request, number, answer, now),)
         elif isinstance(request, GetSessions):
-            for base in self.bases:  # commands of any may count as answered by this
-                self._touch(base)
             if request.purpose is Purpose.SETTLE:
                 self._probe.answered(answer.outcome, now)
+                for base in self.bases:  # commands of any may count as answered by this
+                    self._touch(base)
             elif request.purpose is Purpose.VERIFY:
                 verification = self._verification
                 stops = (verification.sessions_answered(request.about, number, answer, now),)
@@ -256,9 +230,8 @@ class MachineControl:
         elif isinstance(request, Authenticate):
             self._readiness.authenticated(number, answer, now)
             self._follow_readiness(now)
-        for stop in stops:
-            if stop is not None:
-                self._touch(stop.base).stop(stop)
+        for stop in filter(None, stops):
+            self._touch(stop.base).stop(stop)
         return ''
 
     # Time, and what is due
@@ -350,9 +323,10 @@ class MachineControl:
     def _ask(self, now: float) -> None:
         """Ask what is due; how often is up to whoever asks."""
         # Not where no Stop could follow on a new connection: the exit waits for this one (R19).
-        is_open = any(control.stops.open for control in self.bases.values())
+        stops = [control.stops for control in self.bases.values()]
+        is_open = self.ready and any(one.open and one.further_stops for one in stops)
         self._ask_at = min(
-            self._dead_peer.ask(self.ready and self._further_stops and is_open, now),
+            self._dead_peer.ask(is_open, now),
             self._probe.ask(now),
             self._readiness.ask(now),
             self._verification.ask(now),
