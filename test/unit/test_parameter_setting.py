@@ -18,7 +18,7 @@ from rclpy.parameter import Parameter
 from support.parameter_junk import INSECURE, JUNK_GIVEN, ROWS
 from support.parameter_nodes import MakeNode, node_factory, set_one
 from viam_session_bridge.configuration.model import ConfigurationError
-from viam_session_bridge.ros.node_parameters import autostart, Parameters
+from viam_session_bridge.ros.node_parameters import Parameters
 
 
 @pytest.fixture
@@ -107,9 +107,8 @@ def test_parameters_come_and_go_with_the_names(make_node: MakeNode) -> None:
 )
 def test_autostart_is_known_early(make_node: MakeNode, value: Any, expected: bool) -> None:
     node = make_node({} if value is None else {'autostart': value})
-    assert autostart(node) is expected
     Parameters(node)
-    assert autostart(node) is expected
+    assert node.get_parameter('autostart').value is expected
 
 
 def test_junk_on_a_node() -> None:

@@ -63,6 +63,8 @@ def convert(name: str, row: Row, value: Any) -> Value:
     :param value: what rclpy makes of a parameter; None, which an empty list of a YAML file
         becomes, where it has none
     """
+    if row.kind is Kind.NUMBER and type(value) is int:
+        value = float(value)
     if row.kind is Kind.TEXTS:
         if value is None:
             return ()
@@ -71,15 +73,14 @@ def convert(name: str, row: Row, value: Any) -> Value:
             texts = tuple(text for text in value if isinstance(text, str) and text.isprintable())
             if len(texts) == len(value):
                 return texts
-    elif row.kind is Kind.NUMBER and type(value) is int:
-        return _allowed(name, row, float(value))
     elif type(value) is type(row.default):
-        return _allowed(name, row, value)
+        _check(name, row, value)
+        return value
     raise ValueError(f'{name} is {_show(value)}, but must be {row.must_be}{_hint(row, value)}')
 
 
-def _allowed(name: str, row: Row, value: Any) -> Any:
-    """Return a value of the right type, or raise ValueError."""
+def _check(name: str, row: Row, value: Any) -> None:
+    """Raise ValueError where a value of the right type is not allowed."""
     if isinstance(value, str):
         # ROS ends a text at a NUL: what was checked here would not be what is used there.
         if not value.isprintable():
@@ -91,7 +92,6 @@ def _allowed(name: str, row: Row, value: Any) -> Any:
     elif row.allowed is not None and value not in row.allowed:
         unit = f' {row.unit}' if row.unit else ''
         raise ValueError(f'{name} is {value}, but must be {row.allowed}{unit}')
-    return value
 
 
 def _show(value: object) -> str:

@@ -60,7 +60,7 @@ class Clients:
         runtime: Runtime,
         publishers: Publishers,
         ros_time: Callable[[], float],
-        report: Callable[[str], None],
+        report: Callable[[str], object],
     ) -> None:
         """
         Prepare.
@@ -94,11 +94,7 @@ class Clients:
     def command(
         self, topic: str, gid: str | None, message: Twist | TwistStamped, now: float
     ) -> None:
-        """
-        Feed a command.
-
-        :param gid: its publisher's; None where rclpy gives none (Jazzy, R1)
-        """
+        """Feed a command; its publisher's GID is None where rclpy gives none (Jazzy, R1)."""
         client = gid or topic
         if client not in self._names:
             self._names[client] = '', topic
@@ -117,12 +113,7 @@ class Clients:
     def discard(
         self, topic: str, gid: str | None, message: Twist | TwistStamped | None
     ) -> None:
-        """
-        Feed a command that was discarded, which counts as refused (R2).
-
-        :param message: where many waited, the newest of its publisher; None where it could not be
-            read
-        """
+        """Feed a command that was discarded (R2); None is one that could not be read."""
         client = gid or topic
         if client not in self._names:
             self._names[client] = '', topic

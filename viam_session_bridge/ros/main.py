@@ -27,7 +27,6 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from viam_session_bridge.ros.node import BridgeNode
-from viam_session_bridge.ros.node_parameters import autostart
 from viam_session_bridge.ros.subscription import gids_available
 from viam_session_bridge.ros.systemd import ENDS, READY, Supervisor, watch
 from viam_session_bridge.signals import ending
@@ -129,7 +128,8 @@ def main(args: list[str] | None = None) -> int:
     gc.collect()
     gc.freeze()
     try:
-        if autostart(node) and not _bring_up(node, shutdown):
+        # True where the value that was given is no bool: configuring then reports it.
+        if node.get_parameter('autostart').value and not _bring_up(node, shutdown):
             _bring_down(node)
             return 1
         spinning.start()

@@ -40,18 +40,6 @@ _NOT_OURS = (
 _NOT_OUR_SECTIONS = ('qos_overrides.',)
 
 
-def autostart(node: Node) -> bool:
-    """
-    Tell whether the node is to configure and activate itself; for use at construction.
-
-    True where the value is no bool: configuring then reports it.
-    """
-    value = _overrides(node).get('autostart', True)
-    if node.has_parameter('autostart'):
-        value = node.get_parameter('autostart').value
-    return value if isinstance(value, bool) else True
-
-
 def describe(row: Row) -> ParameterDescriptor:
     """Return what ``ros2 param describe`` shows; what ROS has no field for is put in words."""
     allowed = row.must_be if row.choices else str(row.allowed or '')
@@ -73,11 +61,7 @@ def describe(row: Row) -> ParameterDescriptor:
 
 
 class Parameters:
-    """
-    The bridge's parameters on its node.
-
-    Those of a machine or base exist while its name is in ``machine_names`` or ``base_names``.
-    """
+    """Those of a machine or base exist while ``machine_names`` or ``base_names`` has its name."""
 
     def __init__(self, node: Node) -> None:
         """Declare them; raises nothing on account of their values."""
@@ -85,9 +69,11 @@ class Parameters:
         """Whether changes are refused, as they are while the node is configured."""
         self._node = node
         self._declaring = False
-        self._given: dict[str, Any] = _overrides(node)
+        # Not a public name, but as old as parameters in rclpy, and the only way to learn of those
+        # that were given and never declared: the slips of the keyboard.
+        self._given = {name: one.value for name, one in node._parameter_overrides.items()}
         self._rows: dict[str, Row] = {}
-        node.add_pre_set_parameters_callback(lambda them: [self._with_type(one) for one in them])
+        node.add_pre_set_parameters_callback(lambda some: [self._with_type(one) for one in some])
         node.add_on_set_parameters_callback(self._allow)
         node.add_post_set_parameters_callback(self._note)
         self._declare()
@@ -188,9 +174,3 @@ class Parameters:
         self._given.update(ours)
         if not ours.keys().isdisjoint(('machine_names', 'base_names')):
             self._declare()
-
-
-def _overrides(node: Node) -> dict[str, Any]:
-    # Not a public name, but as old as parameters in rclpy, and the only way to learn of those
-    # that were given and never declared: the slips of the keyboard.
-    return {name: one.value for name, one in node._parameter_overrides.items()}
