@@ -265,7 +265,7 @@ def test_one_whose_publisher_rclpy_does_not_name_is_the_topics(rig: Rig) -> None
 
 def test_old_messages_are_counted_and_reported_once_for_each_topic(rig: Rig) -> None:
     for _ in range(100):
-        rig.clients.old(TOPIC)
+        rig.clients.count('old_messages', TOPIC)
     assert rig.clients.counts == {('old_messages', TOPIC): 100}
     (line,) = rig.lines
     assert line.startswith(f'{TOPIC}: messages come too late and are discarded (R2)')
@@ -351,7 +351,7 @@ def test_one_that_left_is_named_until_many_more_left(rig: Rig) -> None:
 
 def test_lost_messages_are_counted_and_reported_once_for_each_topic(rig: Rig) -> None:
     for _ in range(100):
-        rig.clients.lost(TOPIC, 3)
+        rig.clients.count('lost_messages', TOPIC, 3)
     assert rig.clients.counts == {('lost_messages', TOPIC): 300}
     (line,) = rig.lines
     assert line.startswith(f'{TOPIC}: messages are lost on their way: ')

@@ -83,7 +83,6 @@ rclpy.shutdown()
 # Receives until a line comes on its standard input; writes what to its standard output.
 RECEIVER = """
 import json, sys, time
-from collections import Counter
 import rclpy
 from geometry_msgs.msg import Twist
 from viam_session_bridge.ros.publishers import Publishers
@@ -91,16 +90,14 @@ from viam_session_bridge.ros.receiver import Receiver
 def write(*what): print(json.dumps(what), flush=True)
 class Clients:
     publishers = Publishers(['/cmd_vel'], 'rmw_fastrtps_cpp')
-    counts = Counter()
     report = print
     def command(self, topic, gid, message, now): write('command', message.linear.x)
     def heartbeat(self, gid, data, now): write('heartbeat', data)
     def publishers_changed(self, topic, appeared, left): pass
     def discarded(self, count, late): write('discarded', count, late)
     def discard(self, topic, gid, message): write('discard', message.linear.x)
-    def old(self, topic): pass
     def clock_set(self, publisher, by, now): pass
-    def lost(self, topic, count): pass
+    def count(self, what, topic, number=1): pass
     def incompatible(self, topic, info, why, now): pass
 def failed(error): write('failed', str(error))
 rclpy.init()
@@ -128,9 +125,7 @@ class Recorder(Clients):
         self.left: list[tuple[Publisher, float]] = []
         self.stalls: list[tuple[int, float]] = []
         self.discarded_commands: list[tuple[str, str | None, float | None]] = []
-        self.old_topics: list[str] = []
         self.clocks_set: list[tuple[str, float]] = []
-        self.lost_messages: list[tuple[str, int]] = []
         self.failures: list[BaseException] = []
         self.reports: list[str] = []
         self.incompatibles: list[tuple[str, str, str]] = []  # topic, type there, why
@@ -169,19 +164,14 @@ class Recorder(Clients):
             self.discarded_commands.append((topic, gid, message.linear.x if message else None))
             self.changed.notify_all()
 
-    def old(self, topic: str) -> None:
+    def count(self, what: str, topic: str, number: int = 1) -> None:
         with self.changed:
-            self.old_topics.append(topic)
+            self.counts[what, topic] += number
             self.changed.notify_all()
 
     def clock_set(self, publisher: str, by: float, now: float) -> None:
         with self.changed:
             self.clocks_set.append((publisher, by))
-            self.changed.notify_all()
-
-    def lost(self, topic: str, count: int) -> None:
-        with self.changed:
-            self.lost_messages.append((topic, count))
             self.changed.notify_all()
 
     def incompatible(self, topic: str, info: TopicEndpointInfo, why: str, now: float) -> None:
@@ -471,11 +461,11 @@ def test_a_message_that_is_too_old_when_it_comes_is_discarded(
 
     monkeypatch.setattr(Subscription, 'take', as_if_sent_before)
     publisher.publish(kind())
-    ros.clients.wait(lambda: ros.clients.old_topics)
+    ros.clients.wait(lambda: ros.clients.counts)
     monkeypatch.setattr(Subscription, 'take', take)
     publisher.publish(kind())
     ros.clients.wait(lambda: len(handed_on) == 2)
-    assert ros.clients.old_topics == [topic]
+    assert ros.clients.counts == {('old_messages', topic): 1}
     assert len(ros.clients.discarded_commands) == (what == 'command')
     assert ros.clients.stalls == []
 
@@ -546,11 +536,11 @@ def test_what_the_queue_cannot_hold_is_reported_as_lost(ros: Ros) -> None:
 
     ros.clients.on_command = dawdle
     ros.publish(rate=1000.0, reliability='BEST_EFFORT')
-    ros.clients.wait(lambda: ros.clients.lost_messages)
+    ros.clients.wait(lambda: ros.clients.counts['lost_messages', '/cmd_vel'])
     ros.clients.wait(lambda: ros.clients.commands[-1][2] > began[0] + 0.3)
-    assert {topic for topic, _ in ros.clients.lost_messages} == {'/cmd_vel'}
+    assert {topic for _, topic in ros.clients.counts} == {'/cmd_vel'}
     # A queue's worth is kept of what came in the meantime, and no more were lost than were sent.
-    lost = sum(count for _, count in ros.clients.lost_messages)
+    lost = ros.clients.counts['lost_messages', '/cmd_vel']
     assert 0.2 * 1000.0 - depth <= lost <= 1.1 * 1000.0 * (time.monotonic() - began[0])
 
 
@@ -582,7 +572,6 @@ def test_of_what_waits_the_newest_of_each_publisher_is_handed_on(ros: Ros) -> No
     # As soon as they were handed on.
     assert ros.clients.counts['replaced_messages', '/cmd_vel'] >= 40
     assert set(ros.clients.counts) == {('replaced_messages', '/cmd_vel')}
-    assert ros.clients.lost_messages == []
 
 
 @pytest.mark.parametrize('notified', [True, False], ids=['rmw notifies', 'rmw does not notify'])

@@ -34,6 +34,13 @@ SHOWN_FOR = 10.0
 """Seconds for which a look shows an incompatible publisher: longer than from one look to the next,
 also under thousands of publishers."""
 NANOSECONDS = 1_000_000_000  # in a second
+REPORTED_ONCE = {
+    'old_messages': 'messages come too late and are discarded (R2), older than the window: the '
+    'network, or this computer, holds them back',
+    'lost_messages': 'messages are lost on their way: its publishers are too fast for this '
+    'computer, or the network loses them',
+}
+"""What is reported once for each topic, by what diagnostics call it."""
 UNUSED_AXES = ('linear.z', 'angular.x', 'angular.y')
 NO_MOTION = (0.0, 0.0, 0.0)
 
@@ -175,13 +182,11 @@ class Clients:
             'waited (R2): was the process stopped, or is the machine overloaded?'
         )
 
-    def old(self, topic: str) -> None:
-        """Count a message that was too old when it came (R2); diagnostics show if that goes on."""
-        self.counts['old_messages', topic] += 1
-        self._report_once(
-            f'{topic}: messages come too late and are discarded (R2), older than the window: the '
-            'network, or this computer, holds them back'
-        )
+    def count(self, what: str, topic: str, number: int = 1) -> None:
+        """Count messages that led to nothing; diagnostics show if that goes on."""
+        self.counts[what, topic] += number
+        if what in REPORTED_ONCE:
+            self._report_once(f'{topic}: {REPORTED_ONCE[what]}')
 
     def clock_set(self, publisher: str, by: float, now: float) -> None:
         """
@@ -197,14 +202,6 @@ class Clients:
             'so much longer; they were discarded until that was sure (R2). Let that computer set '
             'its clock before it drives',
             now,
-        )
-
-    def lost(self, topic: str, count: int) -> None:
-        """Count messages that never came; diagnostics show if that goes on."""
-        self.counts['lost_messages', topic] += count
-        self._report_once(
-            f'{topic}: messages are lost on their way: its publishers are too fast for this '
-            'computer, or the network loses them'
         )
 
     def incompatible(self, topic: str, info: TopicEndpointInfo, why: str, now: float) -> None:

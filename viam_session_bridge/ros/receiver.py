@@ -53,9 +53,6 @@ EMPTYING = 1.0
 
 GONE = 'the node was destroyed or its ROS context shut down while commands were received'
 
-TURN = DEPTH
-"""Messages that are taken from a subscription until it is the next one's turn."""
-
 REPORT_EVERY = 5.0
 """Seconds between two reports of one kind."""
 
@@ -182,14 +179,16 @@ class Receiver:
         """Take what waits; return of each publisher the newest, of heartbeats all that differ."""
         newest: dict[object, Taken] = {}
         count = 0
-        while count < TURN and (taken := subscription.take()) is not None:
+        # No more than its queue holds, until it is the next one's turn.
+        while count < DEPTH and (taken := subscription.take()) is not None:
             serialized, gid, _ = taken
             about = (gid, serialized) if subscription is self._heartbeats else gid
             newest.pop(about, None)  # in the order of what counts
             newest[about] = taken
             count += 1
         if count > len(newest):
-            self._clients.counts['replaced_messages', subscription.topic] += count - len(newest)
+            replaced = count - len(newest)
+            self._call(self._clients.count, 'replaced_messages', subscription.topic, replaced)
         if subscription.lost:
             self._report_lost(subscription)
         return newest.values()
@@ -210,7 +209,7 @@ class Receiver:
             if settling:
                 self._discarded += 1
             elif too_old:
-                self._clients.old(topic)
+                self._clients.count('old_messages', topic)
         elif subscription is self._heartbeats:
             self._clients.heartbeat(gid, message.data, now)
         else:
@@ -258,7 +257,7 @@ class Receiver:
     def _report_lost(self, subscription: Subscription) -> None:
         lost, subscription.lost = subscription.lost, 0
         if lost:
-            self._call(self._clients.lost, subscription.topic, lost)
+            self._call(self._clients.count, 'lost_messages', subscription.topic, lost)
 
     # The graph
 
