@@ -216,7 +216,7 @@ class LoadedBridge:
     def _counts(self) -> Counter[str]:
         return Counter({
             value.key: int(value.value)
-            for array in self._observer.told(_DIAGNOSTICS)[-1:]
+            for array in self._observer.messages(_DIAGNOSTICS)[-1:]
             for value in array.status[0].values
             if value.key != 'sessions' and value.value.isdecimal()
         })

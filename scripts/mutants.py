@@ -94,6 +94,6 @@ def judge() -> int:
 
 
 if __name__ == '__main__':
-    print('mutants: running mutmut, a quarter of an hour', flush=True)
+    print('mutants: running mutmut, half an hour', flush=True)
     mutmut('run')
     sys.exit(judge() > 0)

@@ -308,23 +308,23 @@ def test_no_secret_is_in_anything_that_the_bridge_says(
             bridge.wait_event('command_failed', base='main')
             wait_for(lambda: len(machines['main'].granted) >= 2, 'a new token')
             wait_for(lambda: 'machine wrong' in ear.heard(), 'diagnostics')
-            said = ear.all_of(bridge)
+            output = ear.all_of(bridge)
             kill(teleop, '/cmd_vel')
             bridge.terminate()
     finally:
         for one in machines.values():
             one.stop()
-    said += bridge.output() + (tmp_path / 'bridge.events.jsonl').read_text()
+    output += bridge.output() + (tmp_path / 'bridge.events.jsonl').read_text()
     for word in ('does not let the bridge in', 'credentials_file', 'key.json', 'machine wrong'):
-        assert word in said, f'{word} was not heard, so secrets might not have been either'
+        assert word in output, f'{word} was not heard, so secrets might not have been either'
     tokens = [token for one in machines.values() for token in one.tokens]
     assert len(tokens) >= 3
     for secret in (KEY, NEW_KEY, *tokens, *(token.rpartition('.')[2] for token in tokens)):
-        assert secret not in said
+        assert secret not in output
 
 
 @pytest.mark.parametrize('mistake', ['parameter', 'malformed file', 'half in the environment'])
-def test_no_secret_is_told_of_a_key_that_is_given_wrongly(
+def test_no_secret_is_reported_of_a_key_that_is_given_wrongly(
     domain: int, mistake: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {'address': f'127.0.0.1:{free_port()}'}
@@ -342,9 +342,9 @@ def test_no_secret_is_told_of_a_key_that_is_given_wrongly(
     with Eavesdropper(domain) as ear, Observer(domain) as observer, bridge_of(bridge):
         observer.wait_services()
         assert not observer.change_state(Transition.TRANSITION_CONFIGURE)
-        said = ear.all_of(bridge) + bridge.output()
-    assert 'api_key' in said or 'VIAM_API_KEY' in said or 'credentials_file' in said
-    assert KEY not in said
+        output = ear.all_of(bridge) + bridge.output()
+    assert 'api_key' in output or 'VIAM_API_KEY' in output or 'credentials_file' in output
+    assert KEY not in output
 
 
 def secured(directory: Path, certificate: Certificate, name: str, key: str) -> SecuredMachine:

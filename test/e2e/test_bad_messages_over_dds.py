@@ -94,7 +94,7 @@ MESSAGES = st.one_of(
 
 
 def within_limits(motion: Entry) -> bool:
-    """Tell whether a motion is finite and no faster than the base's limits."""
+    """Return whether a motion is finite and no faster than the base's limits."""
     assert motion.linear is not None and motion.angular is not None
     numbers = (*motion.linear, *motion.angular)
     return (

@@ -79,7 +79,7 @@ def wait_resolved(observer: Observer, place: str, line: str) -> None:
 
     def newest() -> str:
         (status,) = [
-            one for one in observer.told('/diagnostics')[-1].status
+            one for one in observer.messages('/diagnostics')[-1].status
             if one.name.endswith(f': {place}')
         ]
         return str(status.message)
@@ -317,10 +317,11 @@ def test_nothing_is_reported_of_good_publishers_that_hand_over_and_pause(
     wait_for(
         lambda: any(
             'nobody drives' in one.message
-            for array in observer.told('/diagnostics') for one in array.status
+            for array in observer.messages('/diagnostics') for one in array.status
         ),
         'diagnostics tell of the base',
     )
     reported = [*warnings(bridge)]
-    reported += [one.message for array in observer.told('/diagnostics') for one in array.status]
+    arrays = observer.messages('/diagnostics')
+    reported += [one.message for array in arrays for one in array.status]
     assert not [one for one in reported if any(word in one for word in FINDINGS)]

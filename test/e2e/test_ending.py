@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow_bases
 
 SHUTDOWN_TIMEOUT = 0.7  # s
-ENDING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+END_SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 BASES = {
     name: {'command_topics': [f'/{name}/cmd_vel']}
     for name in (
@@ -56,7 +56,7 @@ def driving(
     return bridge, teleop, base
 
 
-@pytest.mark.parametrize('number', ENDING, ids=lambda number: number.name)
+@pytest.mark.parametrize('number', END_SIGNALS, ids=lambda number: number.name)
 def test_signal_stops_the_base_and_ends_the_bridge_in_order(
     number: signal.Signals,
     drive: Drives,
@@ -82,7 +82,7 @@ def test_signals_up_to_the_last_moment_change_no_exit_status(
     """A terminal's Ctrl-C, launch's own and a supervisor's come together, or 5 to 30 ms apart."""
     bridge, _, base = driving('many', start_bridge, start_publisher, drive)
     wished = time.monotonic()
-    assert bridge.end_impatiently(ENDING) == 0
+    assert bridge.end_impatiently(END_SIGNALS) == 0
     stop = base.stopped_within(wished)
     base.stands_still(stop.t)
 

@@ -38,10 +38,10 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ViamServ
         yield machine
 
 
-def told_to_end(
+def asked_to_end(
     drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> tuple[BridgeProcess, Drive, float]:
-    """Have a bridge that drives the base told to end, and return when; its Stop is open."""
+    """Ask a bridge that drives the base to end, and return when; its Stop is open."""
     base = drive('base')
     bridge = start_bridge(BASES, stop_timeout=STOP_TIMEOUT, shutdown_timeout=SHUTDOWN_TIMEOUT)
     start_publisher('teleop').stream('/cmd_vel', forward=0.2)
@@ -56,7 +56,7 @@ def told_to_end(
 def test_it_waits_for_the_stop_where_the_machines_own_session_has_lapsed(
     drive: Drives, load: Load, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
-    bridge, base, wished = told_to_end(drive, start_bridge, start_publisher)
+    bridge, base, wished = asked_to_end(drive, start_bridge, start_publisher)
     assert bridge.wait_exit() == 0
     took = time.monotonic() - wished
     assert took >= STOP_TAKES
@@ -73,7 +73,7 @@ def test_it_leaves_the_base_to_a_machine_session_that_covers_it_and_says_so(
     start_bridge: StartBridge,
     start_publisher: StartPublisher,
 ) -> None:
-    bridge, base, wished = told_to_end(drive, start_bridge, start_publisher)
+    bridge, base, wished = asked_to_end(drive, start_bridge, start_publisher)
     assert bridge.wait_exit() == 1
     took = time.monotonic() - wished
     assert took >= SHUTDOWN_TIMEOUT
@@ -89,7 +89,7 @@ def test_it_leaves_the_base_to_a_machine_session_that_covers_it_and_says_so(
 
 
 @pytest.mark.parametrize('machine', [LONGER], indirect=True)
-def test_a_stop_that_was_acknowledged_and_is_not_final_yet_is_told_and_no_failure(
+def test_a_stop_that_was_acknowledged_and_is_not_final_yet_is_reported_and_no_failure(
     machine: ViamServer, drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
     machine.control('base', stop_delay=0.0)

@@ -165,12 +165,12 @@ class Watch:
         """
         usage = Usage.of(self._bridge.pid)
         grown = usage.memory - self._before.memory
-        told = self._bridge.output().splitlines()[self._lines :]
-        print(f'{usage.cpu_share(self._before):.2f} of a core, {grown:+.1f} MB, {len(told)} lines')
+        log = self._bridge.output().splitlines()[self._lines :]
+        print(f'{usage.cpu_share(self._before):.2f} of a core, {grown:+.1f} MB, {len(log)} lines')
         assert grown <= GROWTH
         assert usage.threads <= self._before.threads + 2
         assert usage.files <= self._before.files + 2
-        assert len(told) <= lines, '\n'.join(told)
+        assert len(log) <= lines, '\n'.join(log)
 
 
 def flooded(flood: HostileProcess) -> None:

@@ -74,7 +74,7 @@ def client_of(observer: Observer, base: str, node: str) -> str:
 
 
 def ended_since(bridge: BridgeProcess, client: str, since: float) -> bool:
-    """Tell whether a client's session ended."""
+    """Return whether a client's session ended."""
     return any(event['at'] >= since for event in bridge.events('session_ended', client=client))
 
 

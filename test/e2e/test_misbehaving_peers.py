@@ -71,14 +71,14 @@ class Case:
     A kind of peer.
 
     :param make: starts it on a port (0: a free one), given the stage and its name
-    :param told: what the user is told, as a regular expression
+    :param line: what the log has to say, as a regular expression
     :param tls: whether the bridge is told to speak TLS
     :param recovery: s, until it is driven once it is mended
     :param topic: SILENCED where its publisher falls silent until then
     """
 
     make: Make
-    told: str
+    line: str
     tls: bool = False
     recovery: float = RECOVERY
     topic: str = BAD
@@ -162,7 +162,7 @@ CASES = {
 class Seen:
     """What was seen of the one bridge."""
 
-    before: list[str] = field(default_factory=list)  # lines until all was told
+    before: list[str] = field(default_factory=list)  # lines until all was reported
     watched: list[str] = field(default_factory=list)  # lines in the time watched
     motions: list[Entry] = field(default_factory=list)  # of the good machine, in that time
     commands: list[float] = field(default_factory=list)  # when those left
@@ -179,12 +179,12 @@ def lines_of(lines: list[str], machine: str) -> list[str]:
     return [line for line in lines if re.search(rf'\b{machine}: ', line)]
 
 
-def untold(lines: list[str]) -> list[str]:
+def unreported(lines: list[str]) -> list[str]:
     """Return the machines of which the log does not yet tell what it should."""
     return [
         name
         for name, case in CASES.items()
-        if not any(re.search(case.told, line) for line in lines_of(lines, name))
+        if not any(re.search(case.line, line) for line in lines_of(lines, name))
     ]
 
 
@@ -284,7 +284,7 @@ def watch(bench: Bench) -> Seen:
     bridge.wait_event('machine_session_started', machine='never_stops')
     second.silence(SILENCED)
     began = good.wait_driven()[0].t
-    while untold(bench.lines()) and time.monotonic() < began + PATIENCE:  # a test each
+    while unreported(bench.lines()) and time.monotonic() < began + PATIENCE:  # a test each
         time.sleep(0.1)
     seen.before = bench.lines()
 
@@ -336,15 +336,15 @@ def seen(shared_domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_what_is_wrong_is_told_in_a_line_that_names_the_machine(seen: Seen, name: str) -> None:
+def test_what_is_wrong_is_reported_in_a_line_that_names_the_machine(seen: Seen, name: str) -> None:
     lines = lines_of(seen.before, name)
-    told = [line for line in lines if re.search(CASES[name].told, line)]
-    assert told, '\n'.join(lines)
-    print(told[0])
+    line = [line for line in lines if re.search(CASES[name].line, line)]
+    assert line, '\n'.join(lines)
+    print(line[0])
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_a_peer_that_stays_bad_is_not_told_all_the_time(seen: Seen, name: str) -> None:
+def test_a_peer_that_stays_bad_is_not_reported_all_the_time(seen: Seen, name: str) -> None:
     lines = lines_of(seen.watched, name)
     print(f'{len(lines)} lines in {WATCHED} s')
     assert len(lines) <= LINES * WATCHED, '\n'.join(lines)
@@ -358,9 +358,9 @@ def test_a_peer_that_mends_is_driven_without_a_restart(seen: Seen, name: str) ->
 
 def test_the_other_machine_gets_its_commands_on_time(seen: Seen) -> None:
     assert len(seen.motions) >= len(seen.commands) - 2 - seen.widened['lost'] * RATE
-    gaps = [other.t - one.t for one, other in pairwise(seen.motions)]
-    print(f'{len(seen.motions)} of {len(seen.commands)} commands, worst gap {max(gaps):.3f} s')
-    assert max(gaps) <= 1.0 / RATE + LATE + seen.widened['gap']
+    pauses = [other.t - one.t for one, other in pairwise(seen.motions)]
+    print(f'{len(seen.motions)} of {len(seen.commands)} commands, worst gap {max(pauses):.3f} s')
+    assert max(pauses) <= 1.0 / RATE + LATE + seen.widened['gap']
 
 
 def test_the_other_machine_is_not_stopped_meanwhile(seen: Seen) -> None:

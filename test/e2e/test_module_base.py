@@ -79,7 +79,7 @@ def test_a_module_that_dies_is_stopped_before_it_is_driven_again(
 
 
 def running(pid: int) -> bool:
-    """Tell whether a process runs: it exists, and is not one that waits to be reaped."""
+    """Return whether a process runs: it exists, and is not one that waits to be reaped."""
     try:
         state = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0]
     except FileNotFoundError:
@@ -141,10 +141,10 @@ def test_a_command_that_runs_on_in_the_module_after_it_was_answered_is_stopped_a
 ) -> None:
     teleop = driven(wheels, start_publisher)
     machine.control(BASE, set_velocity_hang=True, ignore_cancel=True)
-    told = time.monotonic()
+    commanded = time.monotonic()
     # At most one command is in flight (R14): one that begins now does not end.
     machine.record.wait_for(
-        lambda _: machine.record.calls(BASE, 'set_velocity', 'begin')[-1].t > told, PATIENCE
+        lambda _: machine.record.calls(BASE, 'set_velocity', 'begin')[-1].t > commanded, PATIENCE
     )
     sent = kill(teleop, wheels.topic)
     # viam-server answers the command with CANCELLED for the stop that comes now.

@@ -22,7 +22,7 @@ from support.simulated import SimulatedMachineProcess
 
 TOPIC = '/cmd_vel'
 RATE = 20.0  # Hz: what is said in half a second fits a publisher's queue of ten
-SAID_ON = 0.5  # s that the publisher goes on after the cut
+GOES_ON = 0.5  # s that the publisher goes on after the cut
 OUTAGE = 15.0  # s, shorter than the lease after which DDS forgets a participant
 LONG = 4.0  # s, a window so long that a freeze is noticed (R2) before it is over
 FROZEN = 3.3  # s
@@ -138,7 +138,7 @@ def test_commands_that_are_sent_again_after_an_outage_move_nothing(apart: Apart)
     apart.hosts.link.become(cut=True)
     cut = time.monotonic()
     # What else it says is to be old: all of it is sent into the cut.
-    wait_for(lambda: publisher.last_sent(TOPIC)[0] > cut + SAID_ON, 'it says on for a while')
+    wait_for(lambda: publisher.last_sent(TOPIC)[0] > cut + GOES_ON, 'it says on for a while')
     publisher.silence(TOPIC)
     stopped = drive.wait_stopped(cut)
     observe(cut + OUTAGE - time.monotonic(), lambda: _moved_nothing(drive, stopped.t))

@@ -85,8 +85,8 @@ def test_both_sides_get_what_turns_the_base_as_rep_103_says(
 
     def powers() -> list[float | None]:
         """Return the last powers, once those of an earlier message are out of the way."""
-        told = [machine.record.calls(motor, 'set_power') for motor in motors]
-        new = [[call.power for call in calls if call.t > began] for calls in told]
+        powers = [machine.record.calls(motor, 'set_power') for motor in motors]
+        new = [[call.power for call in calls if call.t > began] for calls in powers]
         return [calls[-1] for calls in new if len(calls) >= 3]
 
     expected = pytest.approx([left, right], abs=1e-9)

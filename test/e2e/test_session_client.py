@@ -187,21 +187,21 @@ def watching(domain: int) -> Iterator[SessionClient]:
         yield node.client
 
 
-def test_overview_and_sessions_are_told_in_the_same_words(
+def test_overview_and_sessions_are_reported_in_the_same_words(
     bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher, watching: SessionClient
 ) -> None:
-    told: list[list[SessionRow]] = []
+    tables: list[list[SessionRow]] = []
     teleop = start_publisher('told')
     teleop.stream(topic_of('told'), forward=0.2)
     drive('told').wait_driven()
-    watching.watch(told.append)
+    watching.watch(tables.append)
     assert watching.wait_for_bridge(PATIENCE)
 
     def row_of(rows: list[SessionRow]) -> SessionRow | None:
         return next((row for row in rows if row.bases == ['told'] and row.state == 'active'), None)
 
     def watched() -> SessionRow | None:
-        row = row_of(told[-1]) if told else None
+        row = row_of(tables[-1]) if tables else None
         if row is None or not row.machine_sessions or (gids_available() and not row.node):
             return None
         return row

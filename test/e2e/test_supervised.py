@@ -83,8 +83,8 @@ def test_is_ready_in_time_alive_at_the_pace_and_stopping_at_the_end(
     for before, after in pairwise([ready, *lives]):
         load.hold(after - before, WATCHDOG / 2, before, after)
     load.hold(ends - wished, EXIT, wished)
-    assert notifications.said().count(READY) == 1
-    assert (notifications.said()[0], notifications.said()[-1]) == (READY, ENDS)
+    assert notifications.texts().count(READY) == 1
+    assert (notifications.texts()[0], notifications.texts()[-1]) == (READY, ENDS)
 
 
 def test_bridge_that_cannot_start_is_never_ready(
@@ -94,7 +94,7 @@ def test_bridge_that_cannot_start_is_never_ready(
     with Supervised(tmp_path, own_ros_domain, notifications, **wrong) as bridge:
         assert bridge.wait_exit() == 1
         assert 'heartbeat_window' in bridge.output()
-    assert notifications.said() == []
+    assert notifications.texts() == []
 
 
 def test_frozen_bridge_tells_nothing_until_it_is_thawed(

@@ -17,7 +17,7 @@ ADDRESS = 'localhost:8080'
 
 
 @pytest.mark.parametrize(
-    ('settings', 'said'),
+    ('settings', 'words'),
     [
         (
             parameters(ADDRESS, {'base': BASE}, heartbeat_window=0.001),
@@ -47,7 +47,7 @@ ADDRESS = 'localhost:8080'
     ids=['range', 'choice', 'reference', 'name', 'insecure', "ROS's own"],
 )
 def test_wrong_parameter_is_named_with_its_value_and_what_is_allowed(
-    settings: dict[str, Any], said: list[str], own_ros_domain: int, tmp_path: Path
+    settings: dict[str, Any], words: list[str], own_ros_domain: int, tmp_path: Path
 ) -> None:
     bridge = BridgeProcess(tmp_path, own_ros_domain, settings)
     bridge.start(ready=False)
@@ -55,7 +55,7 @@ def test_wrong_parameter_is_named_with_its_value_and_what_is_allowed(
         assert bridge.wait_exit() == 1
     output = bridge.output()
     check_output(output)
-    assert any(all(word in line for word in said) for line in output.splitlines()), output
+    assert any(all(word in line for word in words) for line in output.splitlines()), output
 
 
 def test_topic_that_a_remapping_makes_impossible_is_named(

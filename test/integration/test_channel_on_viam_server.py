@@ -42,7 +42,7 @@ def server(tmp_path: Path) -> Iterator[ViamServer]:
 
 @pytest.fixture
 def proxy(server: ViamServer) -> Iterator[TcpProxy]:
-    """Have a way to the server that can be lost."""
+    """Provide a way to the server that can be lost."""
     with TcpProxy(server.address) as way:
         yield way
 

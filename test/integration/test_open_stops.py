@@ -65,7 +65,7 @@ def server(tmp_path: Path, load: Load) -> Iterator[ViamServer]:
 def bridge(
     server: ViamServer, address: str = '', call_timeout: float = CALL_TIMEOUT, **others: Any
 ) -> Iterator[ShellRun]:
-    """Have a bridge for the base, at the machine's own address or another one."""
+    """Run a bridge for the base, at the machine's own address or another one."""
     addresses = {'main': address or server.address}
     with ShellRun(settings({'base': 'main'}, addresses, WINDOW, call_timeout, **others)) as run:
         yield run
@@ -91,7 +91,7 @@ def wait_rest(server: ViamServer, load: Load, since: float, seconds: float) -> f
     wait_for(lambda: not server.record.moving('base'), 'it rests', PATIENCE + seconds)
     entries = [one for one in server.record.calls('base') if one.takes_effect]
     last = max(number for number, one in enumerate(entries) if one.is_motion)
-    rest = next(one.t for one in entries[last + 1 :] if one.call != 'is_moving')
+    rest = entries[last + 1].t
     load.hold(rest - since, seconds, since, rest, 'its rest')
     return rest
 

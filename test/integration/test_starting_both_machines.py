@@ -20,18 +20,18 @@ from viam_session_bridge.viam import messages as wire
 pytestmark = pytest.mark.parametrize('kind', list(KINDS))
 
 
-def told(machine: Machine | SimulatedMachine) -> float:
+def window_of(machine: Machine | SimulatedMachine) -> float:
     """Return the window that a session's start tells."""
     with Caller(machine.address) as call:
         return wire.to_seconds(call(wire.START_SESSION).heartbeat_window)
 
 
 @pytest.mark.parametrize('window', [0.03, 60.0])
-def test_the_shortest_and_the_longest_window_are_told_at_the_start_of_a_session(
+def test_the_shortest_and_the_longest_window_are_reported_at_the_start_of_a_session(
     kind: str, tmp_path: Path, window: float
 ) -> None:
     with KINDS[kind](tmp_path, ['base'], window) as machine:
-        assert told(machine) == pytest.approx(window, abs=1e-9)
+        assert window_of(machine) == pytest.approx(window, abs=1e-9)
 
 
 @pytest.mark.parametrize('window', [-1.0, 0.029999, 60.000001])
@@ -45,7 +45,7 @@ def test_a_shorter_or_longer_window_is_fatal_at_the_start(
 def test_the_window_that_nobody_set_is_two_seconds(kind: str, tmp_path: Path) -> None:
     if kind == 'simulated':
         with SimulatedMachine() as simulated:
-            assert told(simulated) == 2.0
+            assert window_of(simulated) == 2.0
         return
     # What it takes for not set as well: the simulated machine takes that for a mistake.
     zero = KINDS[kind](tmp_path, window=0.0, name='zero')
@@ -53,7 +53,7 @@ def test_the_window_that_nobody_set_is_two_seconds(kind: str, tmp_path: Path) ->
     assert isinstance(unset, ViamServer)
     del unset.config['network']['sessions']
     with zero, unset:
-        assert (told(zero), told(unset)) == (2.0, 2.0)
+        assert (window_of(zero), window_of(unset)) == (2.0, 2.0)
 
 
 def test_a_machine_that_shuts_down_leaves_its_bases_as_they_are(kind: str, tmp_path: Path) -> None:

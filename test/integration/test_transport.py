@@ -29,14 +29,14 @@ Sockets = dict[str, socket.socket]
 
 @pytest.fixture
 def hosts(tmp_path: Path) -> Iterator[TwoHosts]:
-    """Have two hosts with a healthy link."""
+    """Provide two hosts with a healthy link."""
     with two_hosts(tmp_path, seed=1) as both:
         yield both
 
 
 @pytest.fixture
 def sockets(hosts: TwoHosts) -> Iterator[Sockets]:
-    """Have UDP sockets on them."""
+    """Provide UDP sockets on them."""
     with _udp(hosts, TO_ROBOT) as robot, _udp(hosts, TO_MACHINE) as machine:
         robot.connect(machine.getsockname())
         machine.connect(robot.getsockname())

@@ -32,7 +32,7 @@ _PATH = {'PYTHONPATH': f'{ROOT}:{ROOT / "test"}'}
 
 @pytest.fixture
 def hosts(tmp_path: Path) -> Iterator[TwoHosts]:
-    """Have two hosts with a healthy link."""
+    """Provide two hosts with a healthy link."""
     with two_hosts(tmp_path, seed=1) as both:
         yield both
 
@@ -109,12 +109,12 @@ def test_nothing_is_left_of_the_hosts_when_the_tests_are_killed(tmp_path: Path) 
         ('unshare --mount sh -c \'mount -t tmpfs none /dev/net && exec "$@"\' sh', 'No such file'),
     ],
 )
-def test_the_reason_is_told_where_the_system_refuses(lacks: str, reason: str) -> None:
+def test_the_reason_is_reported_where_the_system_refuses(lacks: str, reason: str) -> None:
     if refusal():
         pytest.skip(refusal())
     command = [*shlex.split(lacks), sys.executable, '-c', _ASKS]
-    told = subprocess.run(command, env={**os.environ, **_PATH}, capture_output=True, text=True)
-    assert reason in told.stdout, told.stderr
+    done = subprocess.run(command, env={**os.environ, **_PATH}, capture_output=True, text=True)
+    assert reason in done.stdout, done.stderr
 
 
 _ASKS = 'from support.link import refusal; print(refusal())'
@@ -176,7 +176,7 @@ def _exists(device: str) -> bool:
 
 
 def _held(namespace: str) -> bool:
-    """Tell whether a process runs in a namespace or has it open."""
+    """Return whether a process runs in a namespace or has it open."""
 
     def points_there(link: Path) -> bool:
         try:
@@ -184,8 +184,8 @@ def _held(namespace: str) -> bool:
         except OSError:
             return False  # it ended just now
 
-    places = ('[0-9]*/ns/net', '[0-9]*/fd/*')
-    return any(points_there(link) for place in places for link in Path('/proc').glob(place))
+    paths = ('[0-9]*/ns/net', '[0-9]*/fd/*')
+    return any(points_there(link) for path in paths for link in Path('/proc').glob(path))
 
 
 def _until(condition: Callable[[], Any], failure: str) -> None:

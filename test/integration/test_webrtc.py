@@ -81,8 +81,8 @@ def test_closing_waits_for_no_dial_and_leaves_nothing_and_the_key_is_not_shown(
     key = write_key(tmp_path / 'key.json', KEY)
     with silent_listener() as address, Dialed(address, key, timeout=LONG) as dialed:
         child, path = under_way(os.getpid())
-        for place in ('cmdline', 'environ'):
-            content = Path(f'/proc/{child}/{place}').read_bytes()
+        for file in ('cmdline', 'environ'):
+            content = Path(f'/proc/{child}/{file}').read_bytes()
             assert content
             assert SECRET.encode() not in content
         assert SECRET not in repr(vars(dialed.transport))

@@ -257,27 +257,27 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         self.recover()
 
     def listen(self) -> None:
-        """Hear what is decided, and which calls are the clients' commands, not zeros of a stop."""
+        """Record what is decided, and which calls are clients' commands, not zeros of a stop."""
         protocol = self.bridge.machines['main']
         forward, stop = protocol.forward, protocol.stop
 
-        def heard_forward(said: Forward) -> None:
-            self.decided.append(said)
-            forward(said)
+        def heard_forward(action: Forward) -> None:
+            self.decided.append(action)
+            forward(action)
 
-        def heard_stop(said: Stop) -> bool:
-            to_be_sent = stop(said)
-            (self.decided if to_be_sent else self.left).append(said)
+        def heard_stop(action: Stop) -> bool:
+            to_be_sent = stop(action)
+            (self.decided if to_be_sent else self.left).append(action)
             return to_be_sent
 
         def hear_control(control: BaseControl) -> None:
             sent, stop = control.sent, control.stop
 
-            def heard_stop(said: Stop) -> bool:
-                if said.cause in OF_BASE_CONTROL:
-                    self.decided.append(said)
-                    self.begun.add(said.base)
-                return stop(said)
+            def heard_stop(action: Stop) -> bool:
+                if action.cause in OF_BASE_CONTROL:
+                    self.decided.append(action)
+                    self.begun.add(action.base)
+                return stop(action)
 
             def heard_sent(number: int, sid: str, deadline: float) -> None:
                 assert control.waiting is not None
@@ -334,20 +334,20 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             self.given_up.add(event.stop.base)
 
     def take_decisions(self) -> set[str]:
-        """Take note of what was decided; return the bases to be stopped."""
+        """Note what was decided; return the bases to be stopped."""
         to_stop = set()
         decided, self.decided = self.decided, []
-        for said in decided:
-            record = self.record[said.base]
-            if isinstance(said, Forward):
-                record.newest, record.sends = said, 0
-                to_stop.discard(said.base)
+        for action in decided:
+            record = self.record[action.base]
+            if isinstance(action, Forward):
+                record.newest, record.sends = action, 0
+                to_stop.discard(action.base)
                 continue
-            anothers = record.newest is not None and record.newest.client != said.client
-            if not (said.cause is Cause.EXPIRED and anothers):
+            anothers = record.newest is not None and record.newest.client != action.client
+            if not (action.cause is Cause.EXPIRED and anothers):
                 record.newest = None
-                to_stop.add(said.base)
-            if said.motion_after_ack:
+                to_stop.add(action.base)
+            if action.motion_after_ack:
                 record.needed = max(record.needed, record.moved)
             record.stopping = record.moved > record.final
         return to_stop
@@ -546,11 +546,11 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
     @rule(
         kind=st.sampled_from(['cut', 'down', 'restart', 'forget', 'deactivate', 'lock']),
         still_run=st.booleans(),
-        told_first=st.booleans(),
+        noticed_first=st.booleans(),
     )
-    def trouble(self, kind: str, still_run: bool, told_first: bool) -> None:
+    def trouble(self, kind: str, still_run: bool, noticed_first: bool) -> None:
         if kind in ('cut', 'down') and self.up:
-            self.channel_down(still_run, told_first)
+            self.channel_down(still_run, noticed_first)
         if kind == 'cut' and self.open:
             self.channel_up()
         if kind in ('restart', 'forget'):
@@ -567,13 +567,13 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
             self.feed(lambda: self.bridge.activate(self.now))
         self.channel_up()
 
-    def channel_down(self, still_run: bool, told_first: bool) -> None:
+    def channel_down(self, still_run: bool, noticed_first: bool) -> None:
         self.up = False
-        if told_first:
+        if noticed_first:
             self.feed(lambda: self.bridge.channel('main', False, self.now))
         for pending in list(self.pending):
             self.give_up(pending, Outcome.CUT, still_run)
-        if not told_first:
+        if not noticed_first:
             self.feed(lambda: self.bridge.channel('main', False, self.now))
 
     def channel_up(self) -> None:
@@ -611,7 +611,7 @@ class BridgeAgainstMachine(RuleBasedStateMachine):
         call = pending.call
         self.feed(lambda: self.bridge.answered(call, answer, self.now), failing=failing)
         if isinstance(request, Redial) and self.up:
-            self.channel_down(still_run=True, told_first=False)
+            self.channel_down(still_run=True, noticed_first=False)
             self.channel_up()
 
     def give_up(self, pending: Pending, outcome: Outcome, still_run: bool) -> None:

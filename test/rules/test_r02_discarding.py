@@ -121,7 +121,7 @@ def discard(
 def cause(rig: Rig) -> Cause:
     """Return why the base was stopped, once that is acknowledged."""
     rig.acknowledge()
-    return rig.told(StopAcknowledged)[-1].stop.cause
+    return rig.events_of(StopAcknowledged)[-1].stop.cause
 
 
 # What the loop discarded
@@ -132,7 +132,7 @@ def test_a_discarded_command_of_the_client_that_drives_stops_the_base(
     rig: Rig, velocity: Velocity | None
 ) -> None:
     assert [type(request) for request in discard(rig, 'A', velocity)] == [StopBase]
-    assert rig.told(Refused) == [Refused('base', 'A', Refusal.OLD, 0.0)]
+    assert rig.events_of(Refused) == [Refused('base', 'A', Refusal.OLD, 0.0)]
     assert rig.bridge.refusals == {('base', Refusal.OLD): 1}
     assert cause(rig) is Cause.REFUSED
 
@@ -156,7 +156,7 @@ def test_a_command_after_it_drives_again(rig: Rig) -> None:
 def test_a_discarded_command_of_another_client_stops_nothing_and_starts_nothing(rig: Rig) -> None:
     for velocity in (forward(0.4), ZERO, None):
         assert discard(rig, 'B', velocity) == []
-    assert rig.told(SessionStarted) == []
+    assert rig.events_of(SessionStarted) == []
     assert rig.bridge.refusals == {('base', Refusal.OLD): 3}
 
 
@@ -175,7 +175,7 @@ def test_a_command_that_was_taken_before_a_freeze_is_refused_after_it(rig: Rig) 
     assert [type(request) for request in command(rig, 'A', forward(0.4), TOO_LATE)] == [StopBase]
     assert cause(rig) is Cause.REFUSED
     assert command(rig, 'B', forward(0.4), TOO_LATE) == []
-    assert rig.told(SessionStarted) == []
+    assert rig.events_of(SessionStarted) == []
     assert rig.bridge.discarded == 2
 
 
@@ -206,11 +206,11 @@ def test_a_heartbeat_that_was_taken_before_a_freeze_starts_no_session(
 ) -> None:
     rig = Rig(base(sessions=SessionsMode.MANUAL))
     heartbeat(rig, 'A', late)
-    assert bool(rig.told(SessionStarted)) == starts
+    assert bool(rig.events_of(SessionStarted)) == starts
     rig.command('A')
-    assert bool(rig.told(Refused)) != starts
+    assert bool(rig.events_of(Refused)) != starts
 
 
 def test_nothing_but_the_base_that_was_commanded_is_stopped(rig: Rig) -> None:
     command(rig, 'B', ZERO, TOO_LATE)
-    assert rig.told(Stop) == []
+    assert rig.events_of(Stop) == []

@@ -65,12 +65,12 @@ class Rig:
         return [self.age(host, at, at + way) for at in sent]
 
     def backlog(
-        self, host: Host, start: float, end: float, taken: float, pace: float
+        self, host: Host, start: float, end: float, taken: float, speed: float
     ) -> list[tuple[float, float]]:
         """Hand over what was sent, so many times as fast; return true ages and verdicts."""
         found = []
         for number in range(round((end - start) / PERIOD)):
-            sent, at = start + number * PERIOD, taken + number * PERIOD / pace
+            sent, at = start + number * PERIOD, taken + number * PERIOD / speed
             found.append((at - sent, self.age(host, sent, at)))
         return found
 
@@ -159,7 +159,7 @@ def test_one_that_is_set_forward_costs_nothing(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize('back', [HOUR, 1.0])
-def test_one_that_is_set_back_costs_one_window_and_is_told(rig: Rig, back: float) -> None:
+def test_one_that_is_set_back_costs_one_window_and_is_reported(rig: Rig, back: float) -> None:
     rig.stream(rig.remote, 0.0, 1.0)
     rig.remote.ahead = -back
     assert lost(rig.stream(rig.remote, 1.0, 3.0)) == pytest.approx(WINDOW, abs=PERIOD)
@@ -187,13 +187,13 @@ def test_messages_of_which_one_was_on_time_were_not_set(rig: Rig) -> None:
 # Backlogs: what was said during an outage of 23 s, and a live stream after it
 
 
-@pytest.mark.parametrize('pace', [inf, 100.0, 2.0, 1.25])
-def test_a_backlog_is_discarded_however_fast_it_comes(rig: Rig, pace: float) -> None:
+@pytest.mark.parametrize('speed', [inf, 100.0, 2.0, 1.25])
+def test_a_backlog_is_discarded_however_fast_it_comes(rig: Rig, speed: float) -> None:
     rig.stream(rig.remote, 0.0, 1.0)
-    handed_over = rig.backlog(rig.remote, 1.0, 24.0, 24.0, pace)
+    handed_over = rig.backlog(rig.remote, 1.0, 24.0, 24.0, speed)
     assert [age for true, age in handed_over if true > WINDOW + WAY and not age] == []
     assert rig.clocks_set == []
-    end = 24.0 + 23.0 / pace
+    end = 24.0 + 23.0 / speed
     assert not any(rig.stream(rig.remote, end, end + 1.0))
 
 
@@ -201,15 +201,15 @@ def test_one_that_comes_in_batches_at_the_pace_of_its_sending_is_discarded(rig: 
     rig.stream(rig.remote, 0.0, 1.0)
     for batch in range(11):
         handed_over = rig.backlog(rig.remote, 1.0 + 2 * batch, 3.0 + 2 * batch, 24.0 + 2 * batch,
-                                  pace=100.0)  # fmt: skip
+                                  speed=100.0)  # fmt: skip
         assert all(age for _, age in handed_over)
     assert rig.clocks_set == []
 
 
 def test_one_whose_link_is_cut_again_in_its_midst_is_discarded(rig: Rig) -> None:
     rig.stream(rig.remote, 0.0, 1.0)
-    assert all(age for _, age in rig.backlog(rig.remote, 1.0, 1.1, 16.0, pace=inf))
-    assert all(age for _, age in rig.backlog(rig.remote, 1.1, 1.2, 31.0, pace=inf))
+    assert all(age for _, age in rig.backlog(rig.remote, 1.0, 1.1, 16.0, speed=inf))
+    assert all(age for _, age in rig.backlog(rig.remote, 1.1, 1.2, 31.0, speed=inf))
     assert rig.clocks_set == []
 
 

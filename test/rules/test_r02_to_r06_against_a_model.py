@@ -114,14 +114,14 @@ class CoreAgainstModel(RuleBasedStateMachine):
         self.table = SessionTable(WINDOW, BASES)
         self.model = Model()
 
-    def check(self, said: list[Action]) -> list[Action]:
+    def check(self, actions: list[Action]) -> list[Action]:
         """Compare what is stopped and refused; the rest is compared by the invariant."""
-        stops = [(one.base, one.cause) for one in said if isinstance(one, Stop)]
+        stops = [(one.base, one.cause) for one in actions if isinstance(one, Stop)]
         assert len(stops) == len(set(stops)) and set(stops) == self.model.stops
-        assert [one.reason for one in said if isinstance(one, Refused)] == self.model.refused
+        assert [one.reason for one in actions if isinstance(one, Refused)] == self.model.refused
         self.model.stops.clear()
         self.model.refused.clear()
-        return said
+        return actions
 
     @rule(step=steps)
     def time_passes_unnoticed(self, step: float) -> None:
@@ -151,8 +151,8 @@ class CoreAgainstModel(RuleBasedStateMachine):
         base = base_of(client, number)
         self.model.expire()
         forwarded = self.model.command(client, base, velocity, outside)
-        said = self.check(self.table.command(client, base, velocity, self.model.now, outside))
-        assert any(isinstance(one, Forward) for one in said) == forwarded
+        actions = self.check(self.table.command(client, base, velocity, self.model.now, outside))
+        assert any(isinstance(one, Forward) for one in actions) == forwarded
 
     @rule(
         client=clients, number=st.integers(1, 2), velocity=st.sampled_from([GO, ZERO, NAN, None])

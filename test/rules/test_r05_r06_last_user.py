@@ -18,7 +18,7 @@ def test_whoever_drove_before_lapses_without_a_stop(table: SessionTable) -> None
     assert stops(lapse(table)) == [('base', Cause.LAPSE)]
 
 
-def test_taking_over_is_told(table: SessionTable) -> None:
+def test_taking_over_is_reported(table: SessionTable) -> None:
     table.command('A', 'base', GO, 1.0)
     actions = table.command('B', 'base', GO, 1.2)
     assert TakenOver('base', 'B', 2, 1, 1.2) in actions

@@ -41,7 +41,7 @@ def test_one_that_a_command_sent_before_it_cancelled_is_sent_again_after_50_ms(r
 def test_a_command_that_our_stop_cancelled_has_not_failed_and_may_run_on(rig: Rig) -> None:
     hung(rig).left('A')
     assert rig.answer(Move, Outcome.CANCELLED) == []
-    assert rig.told(CommandFailed) == []
+    assert rig.events_of(CommandFailed) == []
     rig.answer(StopBase)
     assert not is_final(rig)
     assert times(rig.until(CALL_TIMEOUT), GetSessions()) == [CALL_TIMEOUT]
@@ -54,7 +54,7 @@ def test_a_command_that_our_stop_cancelled_has_not_failed_and_may_run_on(rig: Ri
 def test_a_command_that_another_client_cancelled_has_failed(rig: Rig) -> None:
     hung(rig)
     assert rig.answer(Move, Outcome.CANCELLED) == [STOP]
-    assert rig.told(CommandFailed)
+    assert rig.events_of(CommandFailed)
 
 
 # The zero velocity
@@ -147,16 +147,16 @@ def stop_of_a() -> Stop:
     return Stop('base', Cause.LEFT, 'A', 0.0, 1, 0.0)
 
 
-def test_the_first_failure_is_told_and_the_last_one_while_it_goes_on(rig: Rig) -> None:
+def test_the_first_failure_is_reported_and_the_last_one_while_it_goes_on(rig: Rig) -> None:
     rig.left('A')
     rig.answer(StopBase, Outcome.FAILED, detail='UNKNOWN: a wheel is off')
     rig.answer(Move)
     rig.answer(StopBase, Outcome.FAILED, detail='UNKNOWN: another wheel is off')
-    assert rig.told(StopFailed) == [StopFailed(stop_of_a(), 'UNKNOWN: a wheel is off', 0.0)]
+    assert rig.events_of(StopFailed) == [StopFailed(stop_of_a(), 'UNKNOWN: a wheel is off', 0.0)]
     while rig.now < 5.5:
         rig.until(rig.now + 1.0)
         rig.answer(StopBase, Outcome.FAILED, detail='UNKNOWN: another wheel is off')
-    assert [one.detail for one in rig.told(StopOverdue)] == ['UNKNOWN: another wheel is off']
+    assert [one.detail for one in rig.events_of(StopOverdue)] == ['UNKNOWN: another wheel is off']
 
 
 def test_before_any_failure_there_are_none_to_tell() -> None:
@@ -164,12 +164,12 @@ def test_before_any_failure_there_are_none_to_tell() -> None:
     rig.drive('A')
     rig.left('A')
     rig.until(5.0)
-    assert rig.told(StopOverdue) == [StopOverdue(stop_of_a(), 1, '', 5.0)]
+    assert rig.events_of(StopOverdue) == [StopOverdue(stop_of_a(), 1, '', 5.0)]
 
 
-def test_one_that_nobody_acknowledges_is_told_after_5_s_and_each_minute(rig: Rig) -> None:
+def test_one_that_nobody_acknowledges_is_reported_after_5_s_and_each_minute(rig: Rig) -> None:
     rig.left('A')
     rig.until(130.0)
-    assert [overdue.at for overdue in rig.told(StopOverdue)] == [5.0, 65.0, 125.0]
-    for overdue in rig.told(StopOverdue):
+    assert [overdue.at for overdue in rig.events_of(StopOverdue)] == [5.0, 65.0, 125.0]
+    for overdue in rig.events_of(StopOverdue):
         assert (overdue.stop.base, overdue.stop.cause) == ('base', Cause.LEFT)

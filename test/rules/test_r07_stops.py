@@ -88,7 +88,7 @@ def test_when_its_deadline_passed_it_is_sent_again_with_twice_the_time(rig: Rig)
             assert rig.answer(Move) == [STOP]
         else:
             assert times(sent) == [pytest.approx(deadline, abs=1e-4)]
-    timed_out = rig.told(StopTimedOut)
+    timed_out = rig.events_of(StopTimedOut)
     assert {(one.stop.base, one.stop.cause) for one in timed_out} == {('base', Cause.LEFT)}
     assert timed_out[0].at == DEADLINE
     assert [one.timeout for one in timed_out] == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
@@ -103,7 +103,7 @@ def test_one_that_stop_timeout_cuts_short_each_time_ends_on_the_third() -> None:
     assert rig.answer(Move) == [STOP]  # the zero
     second = rig.now + 2.0 + THERE_AND_BACK
     assert times(rig.until(second)) == [pytest.approx(second)]
-    assert [one.next_timeout for one in rig.told(StopTimedOut)] == [2.0, 4.0]
+    assert [one.next_timeout for one in rig.events_of(StopTimedOut)] == [2.0, 4.0]
     rig.until(second + 3.0)
     rig.answer(StopBase)
     assert is_final(rig)
@@ -127,7 +127,7 @@ def test_a_stop_that_the_machine_itself_gave_up_sooner_is_an_error_like_any_othe
     rig.now = 0.1
     rig.answer(StopBase, Outcome.TIMED_OUT)
     rig.answer(Move)  # the zero
-    assert rig.told(StopTimedOut) == []
+    assert rig.events_of(StopTimedOut) == []
     rig.answer(StopBase)
     assert timeout_of_the_next_stop(rig) == DEADLINE
 
@@ -136,7 +136,7 @@ def test_so_is_one_that_fails_in_the_last_moment(rig: Rig) -> None:
     rig.left('A')
     rig.now = DEADLINE
     rig.answer(StopBase, Outcome.FAILED)
-    assert rig.told(StopTimedOut) == []
+    assert rig.events_of(StopTimedOut) == []
 
 
 def test_errors_are_followed_by_pauses_of_50_ms_doubling_to_1_s(rig: Rig) -> None:
@@ -311,14 +311,14 @@ def test_a_stop_is_final_once_acknowledged(rig: Rig) -> None:
     assert not is_final(rig)
     rig.answer(StopBase)
     assert is_final(rig)
-    (acknowledged,), (final,) = rig.told(StopAcknowledged), rig.told(StopFinal)
+    (acknowledged,), (final,) = rig.events_of(StopAcknowledged), rig.events_of(StopFinal)
     assert (acknowledged.tries, final.tries) == (1, 1)
 
 
 def test_one_sent_beside_a_command_is_acknowledged_but_not_final(rig: Rig) -> None:
     hung(rig).left('A')
     rig.answer(StopBase)
-    assert rig.told(StopAcknowledged)
+    assert rig.events_of(StopAcknowledged)
     assert rig.bridge.not_final() == {'base': True}
 
 

@@ -29,16 +29,16 @@ def test_it_is_repeated_each_second_without_a_zero(rig: Rig) -> None:
 
 def give_up(rig: Rig) -> None:
     rig.left('A')
-    while not rig.told(StopGivenUp):
+    while not rig.events_of(StopGivenUp):
         assert rig.now <= 61.0
         rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
         rig.until(rig.now + 1.0)
 
 
-def test_and_given_up_and_told_after_a_minute(rig: Rig) -> None:
+def test_and_given_up_and_reported_after_a_minute(rig: Rig) -> None:
     give_up(rig)
     assert rig.now == 61.0
-    assert rig.told(StopGivenUp) == [StopGivenUp(stop_of_a(), UNKNOWN, 60.0)]
+    assert rig.events_of(StopGivenUp) == [StopGivenUp(stop_of_a(), UNKNOWN, 60.0)]
     assert rig.pending(StopBase) == []
     assert rig.bridge.given_up() == ['base']
 
@@ -54,17 +54,17 @@ def test_the_end_tries_one_that_was_given_up_again_for_it_may_be_back(rig: Rig) 
 
 def test_once_its_machine_is_closed_nothing_has_it_tried_again(rig: Rig) -> None:
     rig.deactivate()
-    while not rig.told(StopGivenUp):
+    while not rig.events_of(StopGivenUp):
         rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
         rig.until(rig.now + 1.0)
-    assert rig.told(MachineClosed)
+    assert rig.events_of(MachineClosed)
     assert rig.command('A') == []
     assert rig.bridge.given_up() == ['base']
 
 
 def test_but_the_next_end_does_for_it_may_be_back(rig: Rig) -> None:
     rig.deactivate()
-    while not rig.told(StopGivenUp):
+    while not rig.events_of(StopGivenUp):
         rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
         rig.until(rig.now + 1.0)
     rig.feed(lambda: rig.bridge.activate(rig.now))
@@ -85,7 +85,7 @@ def test_another_answer_begins_the_minute_anew(rig: Rig) -> None:
         while rig.pending(Move):
             rig.answer(Move)
         rig.until(rig.now + 1.0)
-    assert rig.told(StopGivenUp) == []
+    assert rig.events_of(StopGivenUp) == []
 
 
 def test_an_acknowledgement_does_too(rig: Rig) -> None:
@@ -97,7 +97,7 @@ def test_an_acknowledgement_does_too(rig: Rig) -> None:
     rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
     rig.until(60.5, times_out=False)
     rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
-    assert rig.told(StopGivenUp) == []
+    assert rig.events_of(StopGivenUp) == []
 
 
 def test_where_an_earlier_command_was_acknowledged_it_is_waited_for(rig: Rig) -> None:
@@ -114,7 +114,7 @@ def given_up_unmoved() -> Rig:
     rig.command('A')
     rig.answer(StartSession)
     rig.answer(Move, Outcome.FAILED, detail=UNKNOWN)
-    while not rig.told(StopGivenUp):
+    while not rig.events_of(StopGivenUp):
         rig.answer(StopBase, Outcome.FAILED, detail=UNKNOWN)
         rig.until(rig.now + 1.0)
     return rig
@@ -159,7 +159,7 @@ def test_nor_sent_once_the_machine_is_closed(open_at_the_close: bool) -> None:
     if open_at_the_close:
         assert times(rig.until(WINDOW)) == [WINDOW]
     rig.deactivate()
-    assert rig.told(MachineClosed)
+    assert rig.events_of(MachineClosed)
     if open_at_the_close:
         rig.answer(StopBase, Outcome.CUT)
     assert times(rig.until(5.0)) == []

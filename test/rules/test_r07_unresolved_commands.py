@@ -114,7 +114,7 @@ def test_an_answer_sent_for_before_the_deadline_does_not_count() -> None:
     while rig.now < 3.0:
         rig.until(rig.now + 0.1, times_out=False)
         rig.acknowledge()
-    assert [final.stop.base for final in rig.told(StopFinal)] == ['base']
+    assert [final.stop.base for final in rig.events_of(StopFinal)] == ['base']
 
 
 def test_a_zero_without_an_answer_counts_too(rig: Rig) -> None:
@@ -139,7 +139,7 @@ def test_the_final_stop_tells_how_many_there_were(rig: Rig) -> None:
             rig.answer(GetSessions)
         rig.acknowledge()
         rig.until(rig.now + 0.1)
-    assert [final.timed_out for final in rig.told(StopFinal)] == [2]
+    assert [final.timed_out for final in rig.events_of(StopFinal)] == [2]
 
 
 @pytest.mark.parametrize('mode', [SessionsMode.AUTO, SessionsMode.DISABLED])

@@ -71,7 +71,7 @@ def test_also_the_first_of_two_the_other_of_which_was_final(rig: Rig) -> None:
     rig.left('A')
     rig.answer(Move)
     rig.answer(StopBase, newest=True)
-    assert rig.told(StopFinal)
+    assert rig.events_of(StopFinal)
     assert rig.command('B', 0.4) == []
     assert rig.answer(StopBase) == [go(0.4, 'sid-2')]
 

@@ -30,7 +30,7 @@ from support.pure import (
     WINDOW,
 )
 from support.record import Entry
-from support.shell_run import as_logged, TellingBridge
+from support.shell_run import as_logged, ForwardLoggingBridge
 from viam_session_bridge.core.requests import (
     Answer,
     Call,
@@ -81,7 +81,7 @@ class World:
         """
         self.call_timeout = LONG if in_flight else CALL_TIMEOUT
         main = machine(call_timeout=self.call_timeout)
-        self.bridge = TellingBridge(configuration(base('base'), machines=[main]))
+        self.bridge = ForwardLoggingBridge(configuration(base('base'), machines=[main]))
         self.now = 0.0
         self.wake_at = math.inf
         self.calls: list[Sent] = []
@@ -309,10 +309,10 @@ def test_no_order_leaves_the_base_moving_or_stops_it_under_b(faults: int, in_fli
         if world.choices():
             continue  # somewhere in between
         world.settle(world.now + REST)
-        told = f'{path}\n{world.entries}\n{world.events}'
-        assert violations(world.entries, world.events, 'base', world.call_timeout) == [], told
-        assert not pending(world.events, 'base'), told
-        assert not world.entries[-1].is_motion, told
+        shown = f'{path}\n{world.entries}\n{world.events}'
+        assert violations(world.entries, world.events, 'base', world.call_timeout) == [], shown
+        assert not pending(world.events, 'base'), shown
+        assert not world.entries[-1].is_motion, shown
     expected = {'before the lapse', 'lapse due', 'stop in flight', 'stop run'}
     expected |= {'stop not final'} if in_flight else {'stop final'}
     expected |= {'stop failed'} if faults else set()  # after a lost one the next is in flight

@@ -99,7 +99,7 @@ def test_motion_follows_only_an_acknowledged_stop_after_a_failure(
 def test_a_command_that_fails_stops_the_base(rig: Rig, outcome: Outcome) -> None:
     hung(rig)
     assert STOP in rig.answer(Move, outcome)
-    (failed,) = rig.told(CommandFailed)
+    (failed,) = rig.events_of(CommandFailed)
     assert (failed.base, failed.client) == ('base', 'A')
     assert rig.bridge.table.active.get('A') is not None
 
@@ -179,7 +179,7 @@ def test_the_answer_of_a_stop_before_the_final_one_acknowledges_no_later_stop(ri
     rig.command('B')
     rig.command('B', NAN)
     rig.answer(StopBase)  # the one that was sent beside A's command
-    assert len(rig.told(StopAcknowledged)) == 1
+    assert len(rig.events_of(StopAcknowledged)) == 1
 
 
 def test_a_zero_that_cannot_be_forwarded_is_a_stop(rig: Rig) -> None:

@@ -176,18 +176,18 @@ def time_out(rig: Rig, times: int) -> None:
 
 def test_three_timeouts_in_a_row_are_reported_once(rig: Rig) -> None:
     time_out(rig, 2)
-    assert rig.told(CommandsTimeOut) == []
+    assert rig.events_of(CommandsTimeOut) == []
     time_out(rig, 1)
-    assert [(one.base, one.count) for one in rig.told(CommandsTimeOut)] == [('base', 3)]
+    assert [(one.base, one.count) for one in rig.events_of(CommandsTimeOut)] == [('base', 3)]
     time_out(rig, 1)
-    assert len(rig.told(CommandsTimeOut)) == 1
+    assert len(rig.events_of(CommandsTimeOut)) == 1
 
 
 def test_an_answer_ends_the_row(rig: Rig) -> None:
     time_out(rig, 2)
     rig.drive('A')
     time_out(rig, 2)
-    assert rig.told(CommandsTimeOut) == []
+    assert rig.events_of(CommandsTimeOut) == []
 
 
 # No older command lives on: one that timed out may run after a newer one
@@ -242,10 +242,10 @@ def test_so_has_a_newer_one_that_still_waits_for_its_machine_session(rig: Rig) -
     assert rig.answer(StartSession) == [go(0.2, 'sid-3')]
 
 
-def test_that_commands_succeed_again_is_told_once(rig: Rig) -> None:
+def test_that_commands_succeed_again_is_reported_once(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.answer(Move, Outcome.FAILED)
     rig.acknowledge()
     rig.drive('A')
     rig.drive('A')
-    assert rig.told(CommandsSucceed) == [CommandsSucceed('base', rig.now)]
+    assert rig.events_of(CommandsSucceed) == [CommandsSucceed('base', rig.now)]

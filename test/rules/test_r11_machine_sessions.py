@@ -6,28 +6,12 @@ from __future__ import annotations
 
 import pytest
 
-from support.pure import base, CALL_TIMEOUT, machine, Rig, WINDOW
+from support.pure import base, CALL_TIMEOUT, driving, machine, Rig, SESSION_WINDOW, WINDOW
 from viam_session_bridge.configuration.model import SessionsMode
 from viam_session_bridge.core.actions import Refusal
 from viam_session_bridge.core.events import MachineSessionStarted
 from viam_session_bridge.core.requests import Move, Outcome, StartSession, StopBase
 from viam_session_bridge.core.velocity import Velocity
-
-MACHINE_WINDOW = 2.0
-
-
-def driving(*bases: str, window: float = WINDOW, **options: object) -> Rig:
-    """Let A drive the first base under sid-1, on a machine whose window is 2 s."""
-    names = bases or ('base',)
-    rig = Rig(
-        *[base(name) for name in names],
-        window=window,
-        machines=[machine(**options)],  # type: ignore[arg-type]
-    )
-    rig.machine_window = MACHINE_WINDOW
-    rig.drive('A', topic=f'/{names[0]}')
-    return rig
-
 
 # One for each client session
 
@@ -45,7 +29,7 @@ def test_each_client_has_its_own() -> None:
     rig = driving()
     assert rig.command('B') == [StartSession('')]
     assert rig.answer(StartSession) == [Move('base', Velocity(0.3), 'sid-2')]
-    started = rig.told(MachineSessionStarted)
+    started = rig.events_of(MachineSessionStarted)
     assert [(one.client, one.sid) for one in started] == [('A', 'sid-1'), ('B', 'sid-2')]
 
 
@@ -82,7 +66,7 @@ def test_the_clients_next_session_resumes_its_own_ended_one() -> None:
     rig.acknowledge()
     assert rig.command('A') == [StartSession('sid-1')]
     rig.answer(StartSession, sid='sid-1')
-    assert [one.resumed for one in rig.told(MachineSessionStarted)] == [False, True]
+    assert [one.resumed for one in rig.events_of(MachineSessionStarted)] == [False, True]
 
 
 def test_not_before_its_stops_are_final() -> None:
@@ -106,7 +90,7 @@ def test_not_long_after_it_lapsed_on_the_machine() -> None:
     rig = driving(max_sessions=1)
     rig.left('A')
     rig.acknowledge()
-    rig.until(MACHINE_WINDOW + CALL_TIMEOUT)
+    rig.until(SESSION_WINDOW + CALL_TIMEOUT)
     assert rig.command('B') == [StartSession('')]
 
 
@@ -133,9 +117,9 @@ def test_ended_ones_count_until_they_lapsed_on_the_machine() -> None:
     rig = driving(max_sessions=1)
     rig.left('A')
     rig.acknowledge()
-    rig.now = MACHINE_WINDOW
+    rig.now = SESSION_WINDOW
     assert rig.command('B') == []
-    rig.now = MACHINE_WINDOW + CALL_TIMEOUT
+    rig.now = SESSION_WINDOW + CALL_TIMEOUT
     assert rig.command('B') == [StartSession('')]
 
 

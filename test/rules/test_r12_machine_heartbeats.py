@@ -6,24 +6,10 @@ from __future__ import annotations
 
 import pytest
 
-from support.pure import base, machine, Rig, STOP, WINDOW
+from support.pure import driving, Rig, SESSION_WINDOW, STOP, WINDOW
 from viam_session_bridge.core.requests import Move, Outcome, SendHeartbeat, StartSession
 
-MACHINE_WINDOW = 2.0
-BEAT = MACHINE_WINDOW / 5
-
-
-def driving(*bases: str, window: float = WINDOW, **options: object) -> Rig:
-    """Let A drive the first base under sid-1, on a machine whose window is 2 s."""
-    names = bases or ('base',)
-    rig = Rig(
-        *[base(name) for name in names],
-        window=window,
-        machines=[machine(**options)],  # type: ignore[arg-type]
-    )
-    rig.machine_window = MACHINE_WINDOW
-    rig.drive('A', topic=f'/{names[0]}')
-    return rig
+BEAT = SESSION_WINDOW / 5
 
 
 def alive_by_its_own_heartbeats(rig: Rig, until: float) -> list[float]:

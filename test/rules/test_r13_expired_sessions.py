@@ -6,14 +6,11 @@ from __future__ import annotations
 
 import pytest
 
-from support.pure import base, base_of_two, go, machine, NAN, Rig, STOP, WINDOW
+from support.pure import base, base_of_two, driving, go, machine, NAN, Rig, STOP, WINDOW
 from viam_session_bridge.configuration.model import SessionsMode
 from viam_session_bridge.core.events import CommandFailed, MachineSessionExpired
 from viam_session_bridge.core.requests import Move, Outcome, SendHeartbeat, StartSession, StopBase
 from viam_session_bridge.core.velocity import Velocity
-
-MACHINE_WINDOW = 2.0
-
 
 # On a command
 
@@ -27,7 +24,7 @@ def test_a_new_one_is_started_and_the_command_is_sent_once_more(rig: Rig) -> Non
     rig.command('A', 0.4)
     assert rig.answer(Move, Outcome.SESSION_EXPIRED) == [StartSession('sid-1')]
     assert rig.answer(StartSession) == [go(0.4, 'sid-3')]
-    assert rig.told(CommandFailed) == []
+    assert rig.events_of(CommandFailed) == []
 
 
 def test_a_second_failure_stops_the_base(rig: Rig) -> None:
@@ -116,26 +113,13 @@ def test_nor_one_whose_deadline_has_come_without_a_tick() -> None:
 # On heartbeats, and for the other bases
 
 
-def driving(*bases: str, window: float = WINDOW, **options: object) -> Rig:
-    """Let A drive the first base under sid-1, on a machine whose window is 2 s."""
-    names = bases or ('base',)
-    rig = Rig(
-        *[base(name) for name in names],
-        window=window,
-        machines=[machine(**options)],  # type: ignore[arg-type]
-    )
-    rig.machine_window = MACHINE_WINDOW
-    rig.drive('A', topic=f'/{names[0]}')
-    return rig
-
-
 def test_expired_on_a_heartbeat_motion_needs_a_new_command() -> None:
     rig = driving(window=2.0)
     rig.until(0.4)
     assert rig.answer(SendHeartbeat, Outcome.SESSION_EXPIRED) == [STOP]
     rig.acknowledge()
     assert rig.calls == []
-    assert [one.sid for one in rig.told(MachineSessionExpired)] == ['sid-1']
+    assert [one.sid for one in rig.events_of(MachineSessionExpired)] == ['sid-1']
     assert rig.command('A') == [StartSession('sid-1')]
 
 
@@ -167,7 +151,7 @@ def test_answers_for_a_replaced_one_are_ignored() -> None:
     rig.answer(StartSession, sid='sid-9')
     rig.answer(Move)
     assert rig.answer(SendHeartbeat, Outcome.SESSION_EXPIRED) == []
-    assert len(rig.told(MachineSessionExpired)) == 1
+    assert len(rig.events_of(MachineSessionExpired)) == 1
     assert rig.command('A') == [Move('base', Velocity(0.3), 'sid-9')]
 
 

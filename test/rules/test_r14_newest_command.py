@@ -73,7 +73,7 @@ def waiting_for_a_slow_one() -> Rig:
 def test_one_that_waited_a_whole_window_has_failed() -> None:
     rig = waiting_for_a_slow_one()
     assert rig.until(WINDOW) == [(WINDOW, STOP)]
-    assert [failed.client for failed in rig.told(CommandFailed)] == ['A']
+    assert [failed.client for failed in rig.events_of(CommandFailed)] == ['A']
     assert go(0.5) not in rig.answer(Move)
 
 
@@ -107,8 +107,8 @@ def test_behind_a_stop_that_takes_long_it_is_dropped() -> None:
     rig.until(0.3)
     rig.heartbeat('B')
     assert rig.until(WINDOW) == []
-    assert rig.told(CommandDropped) == [CommandDropped('base', 'B', WINDOW)]
-    assert rig.told(CommandFailed) == []
+    assert rig.events_of(CommandDropped) == [CommandDropped('base', 'B', WINDOW)]
+    assert rig.events_of(CommandFailed) == []
     assert rig.answer(StopBase) == []
 
 
@@ -130,4 +130,4 @@ def test_a_slow_publisher_drives_on_behind_a_stop_that_takes_more_than_a_second(
             assert rig.command('B', 0.4) == []
     rig.until(1.2)
     assert rig.answer(StopBase) == [go(0.4, 'sid-1')]
-    assert rig.told(CommandFailed) == []
+    assert rig.events_of(CommandFailed) == []

@@ -21,7 +21,7 @@ def test_a_machine_that_fails_to_start_one_gets_no_motion(outcome: Outcome) -> N
     assert rig.answer(StartSession, outcome) == [STOP]
     rig.acknowledge()
     assert rig.pending(Move) == []
-    assert [one.client for one in rig.told(MachineSessionFailed)] == ['A']
+    assert [one.client for one in rig.events_of(MachineSessionFailed)] == ['A']
 
 
 @pytest.mark.parametrize('outcome', [Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CUT])
@@ -29,7 +29,7 @@ def test_not_even_where_unsupervised_motion_is_allowed(outcome: Outcome) -> None
     rig = Rig(machines=[machine(allow_unsupervised=True)])
     rig.command('A')
     assert rig.answer(StartSession, outcome) == [STOP]
-    assert rig.told(Unsupervised) == []
+    assert rig.events_of(Unsupervised) == []
 
 
 def test_one_that_has_none_gets_it_where_that_is_allowed_and_it_is_reported() -> None:
@@ -39,7 +39,7 @@ def test_one_that_has_none_gets_it_where_that_is_allowed_and_it_is_reported() ->
     rig.answer(Move)
     assert rig.command('B') == [Move('base', Velocity(0.3), '')]
     rig.answer(Move)
-    assert len(rig.told(Unsupervised)) == 1
+    assert len(rig.events_of(Unsupervised)) == 1
     assert rig.until(WINDOW) == [(WINDOW, STOP)]
 
 

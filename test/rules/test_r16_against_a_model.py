@@ -93,8 +93,9 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
 
     def sid_of(self, client: str) -> str:
         session = self.bridge.table.active.get(client)
-        place = session and self.bridge.machines['main'].sessions.live.get(session.number)
-        return place.sid if place else ''
+        live = self.bridge.machines['main'].sessions.live
+        machine_session = session and live.get(session.number)
+        return machine_session.sid if machine_session else ''
 
     def tick(self) -> None:
         self.due_at = self.wake_at
@@ -129,7 +130,7 @@ class BridgeLeavesItToMachine(BridgeAgainstMachine):
     def take_decisions(self) -> set[str]:
         needed = {name: record.needed for name, record in self.record.items()}
         to_stop = super().take_decisions()
-        to_stop |= {said.base for said in self.left if self.was_waiting(said)}
+        to_stop |= {action.base for action in self.left if self.was_waiting(action)}
         self.left.clear()
         for name in [name for name in to_stop if self.control(name).stops.pending is None]:
             # Nothing of ours moves it: it is at rest, or was left to others.

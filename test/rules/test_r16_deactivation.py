@@ -6,7 +6,15 @@ from __future__ import annotations
 
 import pytest
 
-from support.pure import CALL_TIMEOUT, left_to_machine, machine, Rig, STOPPING_WINDOW
+from support.pure import (
+    beside_a_lost_one,
+    CALL_TIMEOUT,
+    keep_alive,
+    left_to_machine,
+    machine,
+    Rig,
+    STOPPING_WINDOW,
+)
 from viam_session_bridge.core.events import LeftToMachine, StopFinal
 from viam_session_bridge.core.requests import (
     GetSessions,
@@ -14,8 +22,6 @@ from viam_session_bridge.core.requests import (
     Move,
     Outcome,
     Purpose,
-    Request,
-    SendHeartbeat,
     StopBase,
 )
 
@@ -40,7 +46,7 @@ def test_deactivation_asks_first_and_stops_if_nobody_else_is_there(rig: Rig) -> 
 def test_deactivation_leaves_a_base_to_others_and_names_it(rig: Rig) -> None:
     rig.deactivate()
     assert rig.answer(GetSessions, sids=FOREIGN) == []
-    assert [(one.base, one.foreign) for one in rig.told(LeftToMachine)] == [('base', 1)]
+    assert [(one.base, one.foreign) for one in rig.events_of(LeftToMachine)] == [('base', 1)]
     assert rig.bridge.closed
 
 
@@ -52,33 +58,11 @@ def test_a_base_that_was_left_is_left_for_good(rig: Rig) -> None:
     assert rig.bridge.not_final() == {}
 
 
-def beside_a_lost_one(rig: Rig) -> Rig:
-    """Let a command go without an answer, and a newer one of A's be in flight."""
-    rig.command('A', 0.4)
-    rig.until(CALL_TIMEOUT)
-    rig.acknowledge()
-    rig.command('A', 0.5)
-    return rig
-
-
-def keep_alive(rig: Rig, until: float) -> list[Request]:
-    """Let A's heartbeats keep its session alive; its commands get no answer."""
-    sent: list[Request] = []
-    while rig.now < until:
-        sent += [request for _, request in rig.until(rig.now + 0.1, times_out=False)]
-        rig.heartbeat('A')
-        while rig.pending(GetSessions):
-            rig.answer(GetSessions)
-        while rig.pending(SendHeartbeat):
-            rig.answer(SendHeartbeat)
-    return sent
-
-
 def test_a_publisher_that_streams_on_does_not_decide_what_deactivation_does(rig: Rig) -> None:
     rig.deactivate()
     assert rig.command('A') == []
     assert rig.answer(GetSessions, sids=FOREIGN) == []
-    assert [one.foreign for one in rig.told(LeftToMachine)] == [1]
+    assert [one.foreign for one in rig.events_of(LeftToMachine)] == [1]
 
 
 def test_a_base_is_left_once_its_command_in_flight_is_answered(rig: Rig) -> None:
@@ -87,7 +71,7 @@ def test_a_base_is_left_once_its_command_in_flight_is_answered(rig: Rig) -> None
     rig.answer(GetSessions, sids=FOREIGN)
     assert not rig.bridge.closed
     assert rig.answer(Move) == []
-    assert [one.foreign for one in rig.told(LeftToMachine)] == [1]
+    assert [one.foreign for one in rig.events_of(LeftToMachine)] == [1]
     assert rig.bridge.closed
 
 
@@ -97,7 +81,7 @@ def test_one_whose_command_in_flight_fails_is_not_left_but_stopped(rig: Rig) -> 
     rig.answer(GetSessions, sids=FOREIGN)
     assert rig.answer(Move, Outcome.FAILED) == [StopBase('base')]
     rig.acknowledge()
-    assert rig.told(LeftToMachine) == []
+    assert rig.events_of(LeftToMachine) == []
     assert rig.bridge.closed
 
 
@@ -107,7 +91,7 @@ def test_a_base_that_was_left_is_not_stopped_for_an_older_command(rig: Rig) -> N
     keep_alive(rig, CALL_TIMEOUT + 1.1)
     rig.deactivate()
     rig.answer(GetSessions, sids=FOREIGN)
-    assert rig.told(LeftToMachine)
+    assert rig.events_of(LeftToMachine)
     assert [one for _, one in rig.until(5.0) if isinstance(one, StopBase)] == []
 
 
@@ -161,14 +145,14 @@ def test_but_one_does_whose_command_was_on_its_way_all_the_while() -> None:
     assert rig.deactivate() == [GetSessions(Purpose.DEACTIVATE)]
 
 
-def test_a_stop_after_it_was_found_at_rest_is_told_as_one_without_a_timeout(rig: Rig) -> None:
+def test_a_stop_after_it_was_found_at_rest_is_reported_as_one_without_a_timeout(rig: Rig) -> None:
     rig.until(STOPPED_BY)
     rig.answer(IsMoving)
     rig.drive('B')
     rig.command('B', 0.4)
     rig.answer(Move, Outcome.FAILED)
     rig.acknowledge()
-    assert [final.timed_out for final in rig.told(StopFinal)] == [0]
+    assert [final.timed_out for final in rig.events_of(StopFinal)] == [0]
 
 
 def test_a_base_that_was_left_to_others_is_not_asked_about_again_once_it_is_closed(

@@ -6,18 +6,11 @@ from __future__ import annotations
 
 import pytest
 
-from support.pure import CALL_TIMEOUT, left_to_machine, machine, Rig
+from support.pure import beside_a_lost_one, keep_alive, left_to_machine, machine, Rig
 from support.session_table import GO, INVALID, stops
 from viam_session_bridge.configuration.model import StopPolicy
 from viam_session_bridge.core.events import CommandDisplaced
-from viam_session_bridge.core.requests import (
-    GetSessions,
-    Move,
-    Outcome,
-    Request,
-    SendHeartbeat,
-    StopBase,
-)
+from viam_session_bridge.core.requests import GetSessions, Move, Outcome, StopBase
 from viam_session_bridge.core.sessions import SessionTable
 from viam_session_bridge.core.velocity import Velocity
 
@@ -36,7 +29,7 @@ def displaced(rig: Rig) -> Rig:
 
 def test_a_command_that_another_client_cancelled_is_left_to_that_client(rig: Rig) -> None:
     displaced(rig)
-    assert rig.told(CommandDisplaced) == [CommandDisplaced('base', 'A', 0.0)]
+    assert rig.events_of(CommandDisplaced) == [CommandDisplaced('base', 'A', 0.0)]
     assert rig.bridge.table.last_user('base') is None
     assert [one for one in rig.until(5.0) if isinstance(one[1], StopBase)] == []
 
@@ -52,7 +45,7 @@ def test_nor_is_it_stopped_for_an_older_command_that_may_have_run_late() -> None
     rig.command('A', 0.1)
     rig.until(3.2)  # go(0.9) can run no more, and go(0.1) is still in flight
     assert rig.answer(Move, Outcome.CANCELLED) == []
-    assert rig.told(CommandDisplaced)
+    assert rig.events_of(CommandDisplaced)
     assert [one for one in rig.until(5.0) if isinstance(one[1], StopBase)] == []
 
 
@@ -81,19 +74,10 @@ def test_where_a_newer_one_waits_the_base_stays_its(rig: Rig) -> None:
     assert rig.bridge.table.last_user('base') is session is not None
 
 
-def beside_a_lost_one(rig: Rig) -> Rig:
-    """Let a command go without an answer, and a newer one of A's be in flight."""
-    rig.command('A', 0.4)
-    rig.until(CALL_TIMEOUT)
-    rig.acknowledge()
-    rig.command('A', 0.5)
-    return rig
-
-
 def test_one_beside_a_command_that_may_run_late_was_not_displaced(rig: Rig) -> None:
     beside_a_lost_one(rig)
     assert rig.answer(Move, Outcome.CANCELLED) == [StopBase('base')]
-    assert rig.told(CommandDisplaced) == []
+    assert rig.events_of(CommandDisplaced) == []
 
 
 def test_nor_is_the_base_stopped_for_an_older_command_that_counts_as_answered_by_then() -> None:
@@ -105,28 +89,15 @@ def test_nor_is_the_base_stopped_for_an_older_command_that_counts_as_answered_by
     rig.command('A', 0.5)
     keep_alive(rig, 3.2)
     rig.answer(Move, Outcome.CANCELLED)
-    assert rig.told(CommandDisplaced)
+    assert rig.events_of(CommandDisplaced)
     assert StopBase('base') not in keep_alive(rig, 5.0)
-
-
-def keep_alive(rig: Rig, until: float) -> list[Request]:
-    """Let A's heartbeats keep its session alive; its commands get no answer."""
-    sent: list[Request] = []
-    while rig.now < until:
-        sent += [request for _, request in rig.until(rig.now + 0.1, times_out=False)]
-        rig.heartbeat('A')
-        while rig.pending(GetSessions):
-            rig.answer(GetSessions)
-        while rig.pending(SendHeartbeat):
-            rig.answer(SendHeartbeat)
-    return sent
 
 
 def test_one_that_our_own_stop_cancelled_was_not_displaced(rig: Rig) -> None:
     rig.command('A', 0.4)
     rig.command('A', float('nan'))
     rig.answer(Move, Outcome.CANCELLED)
-    assert rig.told(CommandDisplaced) == []
+    assert rig.events_of(CommandDisplaced) == []
     assert rig.bridge.not_final() == {'base': False}
 
 

@@ -20,7 +20,7 @@ def reported(policy: StopPolicy, sids: tuple[str, ...]) -> list[int]:
     assert rig.pending(GetSessions) == []
     rig.channel(False)
     assert rig.channel(True) == []  # once
-    return [one.count for one in rig.told(ForeignSessions)]
+    return [one.count for one in rig.events_of(ForeignSessions)]
 
 
 def test_foreign_sessions_are_reported_at_activation() -> None:
@@ -39,7 +39,7 @@ def test_without_an_answer_it_is_asked_again() -> None:
     rig.answer(GetSessions, Outcome.TIMED_OUT)
     assert rig.until(rig.now + 1.0) == [(1.0, GetSessions(Purpose.REPORT))]
     rig.answer(GetSessions, sids=('of the app',))
-    assert [one.count for one in rig.told(ForeignSessions)] == [1]
+    assert [one.count for one in rig.events_of(ForeignSessions)] == [1]
 
 
 def test_others_that_come_later_are_reported_and_so_is_that_they_are_gone() -> None:
@@ -51,7 +51,7 @@ def test_others_that_come_later_are_reported_and_so_is_that_they_are_gone() -> N
         rig.answer(GetSessions, sids=sids)
         assert rig.pending(GetSessions) == []
         rig.until(rig.now + REPORTED_AGAIN)
-    assert [(one.count, one.at) for one in rig.told(ForeignSessions)] == [
+    assert [(one.count, one.at) for one in rig.events_of(ForeignSessions)] == [
         (1, REPORTED_AGAIN), (0, 3 * REPORTED_AGAIN)
     ]  # fmt: skip
 
@@ -73,7 +73,7 @@ def test_after_its_end_a_machine_is_not_asked_for_others() -> None:
     rig.deactivate()
     rig.answer(GetSessions, sids=('of the app',))
     assert rig.until(rig.now + 10 * REPORTED_AGAIN) == []
-    assert rig.told(ForeignSessions) == []
+    assert rig.events_of(ForeignSessions) == []
 
 
 def test_under_the_machines_policy_nothing_is_reported() -> None:

@@ -57,10 +57,10 @@ def kinds(sent: list[tuple[float, Request]]) -> list[tuple[float, type[Request]]
 
 def test_the_window_is_the_machines_and_a_lapse_sends_no_stop(rig: Rig) -> None:
     assert rig.until(STOPPED_BY - 0.001) == []
-    (ended,) = rig.told(SessionEnded)
+    (ended,) = rig.events_of(SessionEnded)
     assert (ended.at, ended.bases) == (STOPPING_WINDOW, ('base',))
-    assert [(one.base, one.foreign) for one in rig.told(LeftToMachine)] == [('base', None)]
-    assert rig.told(Stop) == []
+    assert [(one.base, one.foreign) for one in rig.events_of(LeftToMachine)] == [('base', None)]
+    assert rig.events_of(Stop) == []
 
 
 def test_with_two_machines_the_shorter_window_counts() -> None:
@@ -107,7 +107,7 @@ def test_a_command_that_still_waits_at_the_end_has_failed(rig: Rig) -> None:
     rig.answer(StartSession)
     rig.command('B', 0.5)
     assert rig.left('B') == [StopBase('base')]
-    assert len(rig.told(CommandFailed)) == 1
+    assert len(rig.events_of(CommandFailed)) == 1
 
 
 # Heartbeats
@@ -164,7 +164,7 @@ def test_the_bridges_own_policy_heartbeats_without_signs() -> None:
 def test_a_base_that_its_machine_stopped_is_asked_once(rig: Rig) -> None:
     assert kinds(rig.until(STOPPED_BY)) == [(STOPPED_BY, IsMoving)]
     assert rig.answer(IsMoving) == []
-    assert len(rig.told(AtRest)) == 1
+    assert len(rig.events_of(AtRest)) == 1
     assert rig.until(100.0) == []
 
 
@@ -175,15 +175,15 @@ def test_one_that_still_moves_is_stopped_until_final_if_nobody_else_is_there(rig
     assert rig.answer(StopBase, Outcome.FAILED) == []
     assert rig.until(STOPPED_BY + 0.06)[0][1] == StopBase('base')
     rig.answer(StopBase)
-    assert len(rig.told(StopFinal)) == 1
-    assert [(one.foreign, one.stopped) for one in rig.told(StillMoving)] == [(0, True)]
+    assert len(rig.events_of(StopFinal)) == 1
+    assert [(one.foreign, one.stopped) for one in rig.events_of(StillMoving)] == [(0, True)]
 
 
 def test_one_that_others_may_move_is_reported_and_left_alone(rig: Rig) -> None:
     rig.until(STOPPED_BY)
     rig.answer(IsMoving, moving=True)
     assert rig.answer(GetSessions, sids=FOREIGN) == []
-    assert [(one.foreign, one.stopped) for one in rig.told(StillMoving)] == [(1, False)]
+    assert [(one.foreign, one.stopped) for one in rig.events_of(StillMoving)] == [(1, False)]
     assert rig.until(100.0) == []
 
 
@@ -205,7 +205,7 @@ def test_without_an_answer_it_is_asked_again_each_second(rig: Rig, outcome: Outc
     for _ in range(3):
         rig.answer(IsMoving, outcome)
         assert kinds(rig.until(rig.now + 1.0)) == [(rig.now, IsMoving)]
-    assert rig.told(StillMoving) == []
+    assert rig.events_of(StillMoving) == []
 
 
 @pytest.mark.parametrize('outcome', [Outcome.TIMED_OUT, Outcome.CUT, Outcome.FAILED])
@@ -216,8 +216,8 @@ def test_one_that_moves_is_stopped_where_the_machine_does_not_say_who_is_there(
     rig.until(STOPPED_BY)
     rig.answer(IsMoving, moving=True)
     assert rig.answer(GetSessions, outcome) == [StopBase('base')]
-    (told,) = rig.told(StillMoving)
-    assert told.stopped
+    (event,) = rig.events_of(StillMoving)
+    assert event.stopped
 
 
 def test_a_base_commanded_since_is_not_asked(rig: Rig) -> None:
@@ -235,7 +235,7 @@ def test_nor_one_whose_next_command_was_waiting_when_it_was_left(rig: Rig) -> No
     rig.command('A')
     assert rig.command('B') == []
     rig.answer(SendHeartbeat, Outcome.SESSION_EXPIRED)
-    assert rig.told(LeftToMachine)
+    assert rig.events_of(LeftToMachine)
     rig.answer(Move)
     rig.answer(Move)
     assert kinds(rig.until(rig.now + 0.5)) == []
@@ -246,7 +246,7 @@ def test_a_new_command_makes_the_answers_of_before_worthless(rig: Rig) -> None:
     rig.answer(IsMoving, moving=True)
     rig.drive('B')
     assert rig.answer(GetSessions, sids=OWN) == []
-    assert rig.told(StillMoving) == []
+    assert rig.events_of(StillMoving) == []
 
 
 def test_after_a_command_timed_out_it_is_asked_each_second_for_a_minute(rig: Rig) -> None:
@@ -263,7 +263,7 @@ def test_after_a_command_timed_out_it_is_asked_each_second_for_a_minute(rig: Rig
         if rig.pending(IsMoving):
             asked += 1
             rig.answer(IsMoving)
-    assert rig.told(LeftToMachine) and not rig.told(StopFinal)
+    assert rig.events_of(LeftToMachine) and not rig.events_of(StopFinal)
     assert asked in (60, 61)
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 
+from support.pure import configuration, machine
 from viam_session_bridge.core.actions import Cause, Forward, Stop
 from viam_session_bridge.core.events import AtRest, MachineEvent, MotionUnknown, StillMoving
 from viam_session_bridge.core.machine_control import MachineControl
@@ -35,15 +36,15 @@ class Bench:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.protocol = MachineControl('main', ['base'], window=0.5, call_timeout=0.25)
+        self.protocol = MachineControl(machine(), configuration(window=0.5))
         self.open: list[Call] = []
-        self.told: list[MachineEvent] = []
+        self.events: list[MachineEvent] = []
         self.protocol.channel(True, self.now)
         self.drain()
 
     def drain(self) -> None:
         self.open += self.protocol.drain(self.now)
-        self.told += self.protocol.events
+        self.events += self.protocol.events
         self.protocol.events.clear()
 
     def go(self) -> None:
@@ -51,7 +52,7 @@ class Bench:
         self.drain()
 
     def stop(self) -> None:
-        self.protocol.ended(1)
+        self.protocol.sessions.ended(1)
         self.protocol.stop(Stop('base', Cause.LAPSE, 'A', self.now, 1, self.now))
         self.drain()
 
@@ -75,8 +76,8 @@ class Bench:
     def asked(self, kind: type[Request]) -> int:
         return sum(isinstance(call.request, kind) for call in self.open)
 
-    def told_of(self, kind: type[H]) -> list[H]:
-        return [one for one in self.told if isinstance(one, kind)]
+    def events_of(self, kind: type[H]) -> list[H]:
+        return [one for one in self.events if isinstance(one, kind)]
 
 
 def stopped() -> Bench:
@@ -113,16 +114,16 @@ def test_it_is_asked_a_tenth_of_a_second_after_the_final_stop() -> None:
     assert bench.asked(IsMoving) == 1
 
 
-def test_one_that_stands_is_not_asked_again_and_nothing_is_told() -> None:
+def test_one_that_stands_is_not_asked_again_and_nothing_is_reported() -> None:
     bench = stopped()
     bench.wait(0.1)
     bench.answer(IsMoving, STANDS)
     bench.wait(5.0)
     assert bench.asked(IsMoving) == 0
-    assert bench.told_of(StillMoving) == []
+    assert bench.events_of(StillMoving) == []
 
 
-def test_one_that_coasts_is_asked_until_it_stands_and_nothing_is_told() -> None:
+def test_one_that_coasts_is_asked_until_it_stands_and_nothing_is_reported() -> None:
     bench = stopped()
     for pause in (0.1, 0.2, 0.4):
         bench.wait(pause)
@@ -131,8 +132,8 @@ def test_one_that_coasts_is_asked_until_it_stands_and_nothing_is_told() -> None:
     bench.answer(IsMoving, STANDS)
     bench.wait(5.0)
     assert bench.asked(IsMoving) == 0
-    assert bench.told_of(StillMoving) == []
-    assert bench.told_of(AtRest) == []
+    assert bench.events_of(StillMoving) == []
+    assert bench.events_of(AtRest) == []
 
 
 def moving_for(bench: Bench, seconds: float) -> None:
@@ -144,23 +145,23 @@ def moving_for(bench: Bench, seconds: float) -> None:
             bench.answer(IsMoving, MOVES)
 
 
-def test_one_that_moves_after_3_s_is_told_once_and_not_stopped_for_it_may_be_anothers() -> None:
+def test_one_that_moves_after_3_s_is_reported_once_and_left_to_who_may_move_it() -> None:
     bench = stopped()
     moving_for(bench, 2.9)
-    assert bench.told_of(StillMoving) == []
+    assert bench.events_of(StillMoving) == []
     moving_for(bench, 5.0)
-    (told,) = bench.told_of(StillMoving)
-    assert (told.base, told.foreign, told.stopped) == ('base', None, False)
-    assert 3.0 <= told.at <= 4.0
+    (event,) = bench.events_of(StillMoving)
+    assert (event.base, event.foreign, event.stopped) == ('base', None, False)
+    assert 3.0 <= event.at <= 4.0
     assert bench.asked(StopBase) == 0
 
 
-def test_and_told_to_be_at_rest_when_it_is() -> None:
+def test_and_reported_to_be_at_rest_when_it_is() -> None:
     bench = stopped()
     moving_for(bench, 5.0)
     bench.wait(1.0)
     bench.answer(IsMoving, STANDS)
-    assert [one.base for one in bench.told_of(AtRest)] == ['base']
+    assert [one.base for one in bench.events_of(AtRest)] == ['base']
     bench.wait(5.0)
     assert bench.asked(IsMoving) == 0
 
@@ -172,15 +173,15 @@ def test_also_where_a_question_in_between_failed() -> None:
     bench.answer(IsMoving, Answer(Outcome.FAILED, 'UNKNOWN: no encoder'))
     bench.wait(1.0)
     bench.answer(IsMoving, STANDS)
-    assert [one.base for one in bench.told_of(AtRest)] == ['base']
+    assert [one.base for one in bench.events_of(AtRest)] == ['base']
 
 
-def test_a_question_that_fails_is_told_as_that_once() -> None:
+def test_a_question_that_fails_is_reported_as_that_once() -> None:
     bench = stopped()
     bench.wait(0.1)
     bench.answer(IsMoving, Answer(Outcome.FAILED, 'UNKNOWN: no encoder'))
-    assert [one.detail for one in bench.told_of(MotionUnknown)] == ['UNKNOWN: no encoder']
-    assert bench.told_of(StillMoving) == []
+    assert [one.detail for one in bench.events_of(MotionUnknown)] == ['UNKNOWN: no encoder']
+    assert bench.events_of(StillMoving) == []
     bench.go()
     bench.answer(StartSession, Answer(Outcome.OK, sid='one', window=10.0))
     bench.answer(Move)
@@ -188,7 +189,7 @@ def test_a_question_that_fails_is_told_as_that_once() -> None:
     bench.answer(StopBase)
     bench.wait(0.1)
     bench.answer(IsMoving, Answer(Outcome.FAILED, 'UNKNOWN: no encoder'))
-    assert len(bench.told_of(MotionUnknown)) == 1
+    assert len(bench.events_of(MotionUnknown)) == 1
 
 
 @pytest.mark.parametrize('outcome', [Outcome.TIMED_OUT, Outcome.CUT])
@@ -199,7 +200,7 @@ def test_a_question_without_an_answer_is_asked_again(outcome: Outcome) -> None:
     bench.answer(IsMoving, Answer(outcome))
     bench.wait(1.0)
     bench.answer(IsMoving, MOVES)
-    assert len(bench.told_of(StillMoving)) == 1
+    assert len(bench.events_of(StillMoving)) == 1
 
 
 def test_a_base_that_is_commanded_again_is_not_asked() -> None:
@@ -214,7 +215,7 @@ def test_an_answer_that_a_new_command_overtook_is_ignored() -> None:
     bench.wait(0.1)
     bench.go()
     bench.answer(IsMoving, MOVES)
-    assert bench.told_of(StillMoving) == []
+    assert bench.events_of(StillMoving) == []
 
 
 def test_after_a_timeout_it_is_asked_each_second_for_a_minute() -> None:
@@ -235,7 +236,7 @@ def test_after_a_timeout_one_that_moves_a_second_later_is_stopped_anew_at_that_a
     assert bench.asked(StopBase) == 0
     bench.wait(1.0)
     bench.answer(IsMoving, MOVES)
-    assert [(one.foreign, one.stopped) for one in bench.told_of(StillMoving)] == [(None, True)]
+    assert [(one.foreign, one.stopped) for one in bench.events_of(StillMoving)] == [(None, True)]
     assert bench.asked(GetSessions) == 0
     assert bench.asked(StopBase) == 1
     bench.answer(StopBase)
@@ -258,17 +259,17 @@ def test_after_that_only_where_the_machine_lists_no_foreign_sessions() -> None:
     bench = stopped_anew()
     assert bench.asked(StopBase) == 0
     bench.answer(GetSessions, Answer(Outcome.OK, sids=('one',)))
-    assert [one.foreign for one in bench.told_of(StillMoving)] == [None, 0]
+    assert [one.foreign for one in bench.events_of(StillMoving)] == [None, 0]
     assert bench.asked(StopBase) == 1
 
 
-def test_where_it_lists_some_the_base_is_left_to_them_and_told_after_3_s() -> None:
+def test_where_it_lists_some_the_base_is_left_to_them_and_reported_after_3_s() -> None:
     bench = stopped_anew()
     for _ in range(4):
         bench.answer(GetSessions, Answer(Outcome.OK, sids=('one', 'of the app')))
         bench.wait(1.0)
         bench.answer(IsMoving, MOVES)
-    assert [(one.foreign, one.stopped) for one in bench.told_of(StillMoving)] == [
+    assert [(one.foreign, one.stopped) for one in bench.events_of(StillMoving)] == [
         (None, True),
         (1, False),
     ]

@@ -78,7 +78,7 @@ def standing(rig: Rig) -> Rig:
 
 def test_one_that_moves_is_stopped(rig: Rig) -> None:
     standing(rig).answer(StopBase)
-    (stopped,) = rig.told(StopAcknowledged)
+    (stopped,) = rig.events_of(StopAcknowledged)
     session = rig.bridge.table.active.get('A')
     assert session is not None
     at = WINDOW + PERIOD

@@ -135,7 +135,7 @@ class Http2(Peer):
         _Conversation(self, connection).run()
 
     def greet(self, talk: _Conversation) -> None:
-        """Take that the other end has said what it begins with."""
+        """Handle that the other end has sent what it begins with."""
 
     def answer(self, talk: _Conversation, stream: int, path: str) -> None:
         """Answer one call."""

@@ -27,8 +27,8 @@ class Eavesdropper(OwnNode):
         super().__init__(domain, 'eavesdropper')
         self._heard: dict[str, list[str]] = {topic: [] for topic in _TOPICS}
         for topic, kind in _TOPICS.items():
-            said = topic != '/diagnostics'
-            latched = DurabilityPolicy.TRANSIENT_LOCAL if said else DurabilityPolicy.VOLATILE
+            is_latched = topic != '/diagnostics'
+            latched = DurabilityPolicy.TRANSIENT_LOCAL if is_latched else DurabilityPolicy.VOLATILE
             self._node.create_subscription(
                 kind,
                 topic,

@@ -87,7 +87,7 @@ def _find_go() -> str | None:
     needed = re.search(r'^go (\S+)$', GO_MOD.read_text(), re.MULTILINE)
     assert needed
     beside = (Path(sys.executable).parent, Path(sysconfig.get_path('scripts')))
-    for candidate in (shutil.which('go'), *(str(place / 'go') for place in beside)):
+    for candidate in (shutil.which('go'), *(str(directory / 'go') for directory in beside)):
         if candidate is None or not os.access(candidate, os.X_OK):
             continue
         answer = subprocess.run(

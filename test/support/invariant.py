@@ -73,8 +73,8 @@ def pending(events: Iterable[Event], base: str) -> bool:
 
 
 def _concerns(event: Event, base: str) -> bool:
-    told = event['stop']['base'] if 'stop' in event else event.get('base', base)
-    return bool(told == base)
+    named = event['stop']['base'] if 'stop' in event else event.get('base', base)
+    return bool(named == base)
 
 
 def _effects(entries: Iterable[Entry], base: str) -> Iterator[_Call]:
@@ -155,19 +155,19 @@ def _belated(
             motion = call
             continue
         if motion is not None and call.end.session != motion.end.session:
-            place = _accepted(events, motion)
+            index = _accepted(events, motion)
             unanswered = call.began < motion.began and call.end.t - call.began >= call_timeout
-            if place is not None and not unanswered and not _called_for(call, events, place):
+            if index is not None and not unanswered and not _called_for(call, events, index):
                 what = f'a stop not decided since ended the motion {motion.end.linear}'
                 yield Violation(base, call.end.t, what)
         motion = None
 
 
-def _called_for(halt: _Call, events: list[Event], place: int) -> bool:
+def _called_for(halt: _Call, events: list[Event], index: int) -> bool:
     """Whether a stop, or a zero's command, was decided between that place and its begin."""
-    for event in events[place + 1 :]:
+    for event in events[index + 1 :]:
         decided = event['at'] if event['event'] in _ACCEPTED else _decided(event)
-        if decided is not None and events[place]['at'] <= decided <= halt.began:
+        if decided is not None and events[index]['at'] <= decided <= halt.began:
             return True
     return False
 
@@ -177,11 +177,11 @@ def _accepted(events: list[Event], motion: _Call) -> int | None:
     sid = motion.end.session or 'none'
     client = next((e['client'] for e in events if e.get('sid') == sid), None)
     found: dict[str, int] = {}
-    for place, event in enumerate(events):
+    for index, event in enumerate(events):
         fits = event['event'] == 'forward' and _speed(event, motion.end)
         fits |= event['event'] == 'taken_over' and event['client'] == client
         if fits and event['at'] <= motion.began:
-            found[event['event']] = place
+            found[event['event']] = index
     return found.get('forward', found.get('taken_over'))
 
 

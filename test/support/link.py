@@ -30,8 +30,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
+from support.commanded_process import CommandedProcess
 from support.link_relay import Condition, TO_MACHINE, TO_ROBOT
-from support.told_process import ToldProcess
 
 _RELAY = Path(__file__).with_name('link_relay.py')
 # Addresses that are set aside for tests of networks (RFC 2544): no real host has one.
@@ -48,7 +48,7 @@ _P = ParamSpec('_P')
 _R = TypeVar('_R')
 
 
-class Link(ToldProcess):
+class Link(CommandedProcess):
     """
     The relay. Each change is in force for all that is sent after its method returns.
 

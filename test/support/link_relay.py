@@ -46,9 +46,9 @@ class Condition:
 class Direction:
     """The packets that go one way; `source` and `sink` are the TUN devices' descriptors."""
 
-    def __init__(self, source: int, sink: int, seed: str) -> None:
+    def __init__(self, source: int, destination: int, seed: str) -> None:
         self.source = source
-        self._sink = sink
+        self._destination = destination
         self._random = random.Random(seed)
         self._condition = Condition()
         self._under_way: list[tuple[float, int, bytes]] = []  # when it is due, its number
@@ -75,7 +75,7 @@ class Direction:
     def deliver(self, now: float) -> None:
         """Deliver the packets that are due."""
         while self._under_way and self._under_way[0][0] <= now:
-            os.write(self._sink, heapq.heappop(self._under_way)[2])
+            os.write(self._destination, heapq.heappop(self._under_way)[2])
             self._delivered += 1
 
     def due(self) -> float:

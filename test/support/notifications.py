@@ -41,16 +41,16 @@ class Notifications:
         self._thread.join()
         self._socket.close()
 
-    def said(self) -> list[str]:
-        """Return what was told so far."""
+    def texts(self) -> list[str]:
+        """Return what was sent so far."""
         return [text for _, text in list(self._came)]
 
     def times(self, text: str, since: float = 0.0) -> list[float]:
-        """Return when a text was told, since a time."""
-        return [t for t, told in list(self._came) if told == text and t >= since]
+        """Return when a text was sent, since a time."""
+        return [t for t, sent in list(self._came) if sent == text and t >= since]
 
     def wait(self, text: str, since: float = 0.0, times: int = 1) -> list[float]:
-        """Wait until a text was told so many times since a time; return when."""
+        """Wait until a text was sent so many times since a time; return when."""
         end = time.monotonic() + PATIENCE
         while len(self.times(text, since)) < times:
             assert time.monotonic() < end, f'{text} did not come: {self._came}'

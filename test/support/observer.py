@@ -36,7 +36,7 @@ class Observer(OwnNode):
             self._wait_service(name)
 
     def listen(self, topic: str) -> None:
-        """Subscribe to a topic of DiagnosticArray, and to what was said there before."""
+        """Subscribe to a topic of DiagnosticArray, and to what was published there before."""
         qos = QoSProfile(
             depth=10,
             durability=DurabilityPolicy.TRANSIENT_LOCAL
@@ -45,8 +45,8 @@ class Observer(OwnNode):
         )
         self._node.create_subscription(DiagnosticArray, topic, self._statuses[topic].append, qos)
 
-    def told(self, topic: str) -> list[DiagnosticArray]:
-        """Return what was said on a topic so far."""
+    def messages(self, topic: str) -> list[DiagnosticArray]:
+        """Return the messages of a topic so far."""
         return list(self._statuses[topic])
 
     def wait_status(
@@ -55,7 +55,7 @@ class Observer(OwnNode):
         """Wait for a status that fits (it and its values are given) and return it."""
 
         def found() -> tuple[DiagnosticStatus, dict[str, str]] | None:
-            for array in self.told(topic):
+            for array in self.messages(topic):
                 for status in array.status:
                     values = {value.key: value.value for value in status.values}
                     if fits(status, values):

@@ -77,8 +77,8 @@ def two_modes(choice: Choice) -> Spoiling:
         f'bases.{one}.command_topics': ['common'], f'bases.{one}.sessions': 'auto',
         f'bases.{other}.command_topics': ['/common'], f'bases.{other}.sessions': 'disabled',
     }  # fmt: skip
-    said = ('/common', f'bases.{one}.sessions auto', f'bases.{other}.sessions disabled', 'alike')
-    return Spoiling(changes, said)
+    words = ('/common', f'bases.{one}.sessions auto', f'bases.{other}.sessions disabled', 'alike')
+    return Spoiling(changes, words)
 
 
 def same_resource(choice: Choice) -> Spoiling:
@@ -88,8 +88,8 @@ def same_resource(choice: Choice) -> Spoiling:
         for name in (one, other)
         for what, value in (('resource', 'same'), ('machine', choice.machines[0]))
     }
-    said = (f'bases.{one}.resource', f'bases.{other}.resource', "'same'", 'give that base once')
-    return Spoiling(changes, said)
+    words = (f'bases.{one}.resource', f'bases.{other}.resource', "'same'", 'give that base once')
+    return Spoiling(changes, words)
 
 
 def manual_left_to_the_machine(choice: Choice) -> Spoiling:
@@ -109,8 +109,8 @@ def power_without_a_speed(choice: Choice) -> Spoiling:
 def reverse_of_no_power(choice: Choice) -> Spoiling:
     prefix = f'bases.{choice.one(choice.bases)}'
     changes: Given = {f'{prefix}.drive_mode': 'velocity', f'{prefix}.mirrored_reverse': False}
-    said = (f'{prefix}.mirrored_reverse is false', f'{prefix}.drive_mode is velocity', 'leave')
-    return Spoiling(changes, said)
+    words = (f'{prefix}.mirrored_reverse is false', f'{prefix}.drive_mode is velocity', 'leave')
+    return Spoiling(changes, words)
 
 
 CONTRADICTIONS = (

@@ -25,13 +25,13 @@ class Spoiling:
     """
     Something wrong, or something odd that is not wrong.
 
-    One message has to hold all of `said`: a parameter, its value and the remedy.
+    One message has to hold all of `words`: a parameter, its value and the remedy.
 
     :param hides: whether nothing else is looked at, as all else hangs on these names
     """
 
     changes: Given
-    said: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     refused: bool = True
     hides: bool = False
 

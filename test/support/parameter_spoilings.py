@@ -125,10 +125,10 @@ def unknown_name(choice: Choice) -> Spoiling:
 
 
 def unknown_section(choice: Choice) -> Spoiling:
-    kind, said = choice.one([('machines', 'machine_names'), ('bases', 'base_names')])
+    kind, words = choice.one([('machines', 'machine_names'), ('bases', 'base_names')])
     owner = choice.one(['nobody', 'x' * 200, 'a b'])
     name = f'{kind}.{owner}.{choice.one(["address", "resource", "x"])}'
-    return Spoiling({name: 'x'}, (name, f'is not in {said}', 'add it there'))
+    return Spoiling({name: 'x'}, (name, f'is not in {words}', 'add it there'))
 
 
 def bad_names(choice: Choice) -> Spoiling:
@@ -136,7 +136,7 @@ def bad_names(choice: Choice) -> Spoiling:
         [('machine_names', choice.machines), ('base_names', choice.bases)]
     )
     bad = choice.one(BAD_NAMES)
-    value, said = choice.one(
+    value, words = choice.one(
         [
             ([], ('is empty', 'name at least one')),
             ([*names, bad], (f"holds '{bad[:20]}", "letters, digits, '_' and '-' only")),
@@ -146,14 +146,14 @@ def bad_names(choice: Choice) -> Spoiling:
             ([1, 2], ('is [1, 2]', 'must be a list of texts')),
         ]
     )
-    return Spoiling({parameter: value}, (f'{parameter} ', *said), hides=True)
+    return Spoiling({parameter: value}, (f'{parameter} ', *words), hides=True)
 
 
 def missing_machine(choice: Choice) -> Spoiling:
     missing = choice.one(choice.machines)
     left = [name for name in choice.machines if name != missing]
-    said = (f'machines.{missing}.address', 'is not in machine_names', 'add it there')
-    return Spoiling({'machine_names': left}, said, hides=True)
+    words = (f'machines.{missing}.address', 'is not in machine_names', 'add it there')
+    return Spoiling({'machine_names': left}, words, hides=True)
 
 
 # What is odd, and right

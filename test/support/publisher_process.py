@@ -12,9 +12,9 @@ import sys
 from types import MappingProxyType
 from typing import Any
 
+from support.commanded_process import CommandedProcess
 from support.domains import publishers_environment
 from support.publisher import HEARTBEATS, MARK
-from support.told_process import ToldProcess
 
 RATE = 50.0  # Hz
 _PROGRAM = Path(__file__).with_name('publisher.py')
@@ -29,7 +29,7 @@ class Sent:
     after: float | None
 
 
-class PublisherProcess(ToldProcess):
+class PublisherProcess(CommandedProcess):
     """
     A node that publishes on as many topics as it is told to.
 
@@ -87,7 +87,7 @@ class PublisherProcess(ToldProcess):
         self.silence(HEARTBEATS)
 
     def press(self, topic: str, *, held: bool = True, rate: float = RATE) -> float:
-        """Say again and again whether a button is held; return when that was said first."""
+        """Publish again and again whether a button is held; return when that was first."""
         return self._tell(do='stream', key=topic, topic=topic, type='Bool', data=held, rate=rate)
 
     def leave(self) -> None:

@@ -26,12 +26,14 @@ from viam_session_bridge.core.requests import (
     Answer,
     Call,
     GetMachineStatus,
+    GetSessions,
     IsMoving,
     Listed,
     Move,
     Outcome,
     Reach,
     Request,
+    SendHeartbeat,
     StartSession,
     StopBase,
 )
@@ -44,6 +46,7 @@ R = TypeVar('R', bound=Request)
 WINDOW = 0.5
 CALL_TIMEOUT = 0.25
 MACHINE_WINDOW = 60.0  # so long that heartbeats stay out of tests that are not about them
+SESSION_WINDOW = 2.0  # s, so short that machine sessions are heartbeated
 STOPPING_WINDOW = 1.0  # s, of a machine that does the stopping
 
 STOP = StopBase('base')
@@ -274,10 +277,10 @@ class Rig:
         self.wake_at = NEVER
         return self.feed(lambda: self.bridge.tick(self.now))
 
-    # What is told
+    # What is reported
 
-    def told(self, kind: type[T]) -> list[T]:
-        """Return what happened of a kind."""
+    def events_of(self, kind: type[T]) -> list[T]:
+        """Return the events of a kind."""
         return [event for event in self.events if isinstance(event, kind)]
 
 
@@ -294,7 +297,7 @@ def times(sent: list[tuple[float, Request]], request: Request = STOP) -> list[fl
 
 
 def is_final(rig: Rig) -> bool:
-    return bool(rig.told(StopFinal)) and rig.bridge.not_final() == {}
+    return bool(rig.events_of(StopFinal)) and rig.bridge.not_final() == {}
 
 
 def base_of_two() -> Rig:
@@ -321,3 +324,38 @@ def left_to_machine(*bases: BaseConfiguration, **options: Any) -> Rig:
     rig.machine_window = STOPPING_WINDOW
     rig.drive('A')
     return rig
+
+
+def driving(*bases: str, window: float = WINDOW, **options: object) -> Rig:
+    """Let A drive the first base under sid-1, on a machine whose window is 2 s."""
+    names = bases or ('base',)
+    rig = Rig(
+        *[base(name) for name in names],
+        window=window,
+        machines=[machine(**options)],  # type: ignore[arg-type]
+    )
+    rig.machine_window = SESSION_WINDOW
+    rig.drive('A', topic=f'/{names[0]}')
+    return rig
+
+
+def beside_a_lost_one(rig: Rig) -> Rig:
+    """Let a command go without an answer, and a newer one of A's be in flight."""
+    rig.command('A', 0.4)
+    rig.until(CALL_TIMEOUT)
+    rig.acknowledge()
+    rig.command('A', 0.5)
+    return rig
+
+
+def keep_alive(rig: Rig, until: float) -> list[Request]:
+    """Let A's heartbeats keep its session alive; its commands get no answer."""
+    sent: list[Request] = []
+    while rig.now < until:
+        sent += [request for _, request in rig.until(rig.now + 0.1, times_out=False)]
+        rig.heartbeat('A')
+        while rig.pending(GetSessions):
+            rig.answer(GetSessions)
+        while rig.pending(SendHeartbeat):
+            rig.answer(SendHeartbeat)
+    return sent

@@ -79,7 +79,7 @@ class Field:
         self._fault(dict(self.kind.faults))
         if self.kind.holds_stop:
             self._runtime.held = {base: threading.Event() for base in self.bases}
-        due = [(time.monotonic() + 0.01 * place, base) for place, base in enumerate(self.bases)]
+        due = [(time.monotonic() + 0.01 * number, base) for number, base in enumerate(self.bases)]
         while due[0][0] < end:
             at, base = heapq.heappop(due)
             deadline = self._command(base, at)

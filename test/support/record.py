@@ -60,8 +60,8 @@ class Entry:
 
     @property
     def takes_effect(self) -> bool:
-        """Whether this is the end of a call that did not fail."""
-        return self.phase == 'end' and self.error is None
+        """Whether this is the end of a call that did not fail, and no question."""
+        return self.phase == 'end' and self.error is None and self.call != 'is_moving'
 
     @property
     def is_motion(self) -> bool:
@@ -83,7 +83,7 @@ class Record:
         self, base: str | None = None, call: str | None = None, phase: str | None = None
     ) -> list[Entry]:
         """Return the entries so far, oldest first, narrowed to those that fit."""
-        self._entries += map(_entry, self._tail.new())
+        self._entries += map(entry_of, self._tail.new())
         return [
             entry
             for entry in self._entries
@@ -102,9 +102,7 @@ class Record:
 
     def moving(self, base: str) -> bool:
         """Return whether the base moves at the end of the record."""
-        effects = [
-            entry for entry in self.calls(base) if entry.takes_effect and entry.call != 'is_moving'
-        ]
+        effects = [entry for entry in self.calls(base) if entry.takes_effect]
         return bool(effects) and effects[-1].is_motion
 
     def wait_for(
@@ -129,7 +127,8 @@ class Record:
             time.sleep(_POLL)
 
 
-def _entry(fields: dict[str, Any]) -> Entry:
+def entry_of(fields: dict[str, Any]) -> Entry:
+    """Return a line of a record as what it is."""
     for name in ('linear', 'angular'):
         if fields.get(name) is not None:
             x, y, z = fields[name]

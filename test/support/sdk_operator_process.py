@@ -7,12 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 import sys
 
-from support.told_process import ToldProcess
+from support.commanded_process import CommandedProcess
 
 _PROGRAM = Path(__file__).with_name('sdk_operator.py')
 
 
-class SdkOperatorProcess(ToldProcess):
+class SdkOperatorProcess(CommandedProcess):
     """An operator whose session starts with its first command, and lives as long as it does."""
 
     def __init__(self, directory: Path, address: str, *, name: str = 'sdk_operator') -> None:

@@ -118,9 +118,9 @@ class SecuredMachine(grpc.ServerInterceptor):  # type: ignore[misc]
         """Let a call in, or not."""
         if self.keys is None or details.method == wire.AUTHENTICATE.path:
             return continuation(details)
-        said = dict(details.invocation_metadata).get(wire.TOKEN_KEY, '')
-        valid_until = self._valid.get(said.removeprefix('Bearer '), 0.0)
-        if said.startswith('Bearer ') and time.time() + self._ahead < valid_until:
+        authorization = dict(details.invocation_metadata).get(wire.TOKEN_KEY, '')
+        valid_until = self._valid.get(authorization.removeprefix('Bearer '), 0.0)
+        if authorization.startswith('Bearer ') and time.time() + self._ahead < valid_until:
             return self._with_drivers(continuation(details))
         self.refused.append(time.monotonic())
         return grpc.unary_unary_rpc_method_handler(_not_let_in)

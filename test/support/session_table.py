@@ -37,7 +37,6 @@ def lapse(table: SessionTable) -> list[Action]:
     actions: list[Action] = []
     while not actions:
         deadline = table.due_at
-        assert deadline is not None
         actions = table.expire(deadline)
     return actions
 

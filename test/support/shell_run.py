@@ -38,7 +38,7 @@ def as_logged(event: Any) -> Event:
     return {'event': _NAMES[type(event)], **asdict(event)}
 
 
-class TellingBridge(Bridge):
+class ForwardLoggingBridge(Bridge):
     """A bridge that tells of accepted commands too."""
 
     def _carry_out(self, actions: list[Action]) -> None:
@@ -83,7 +83,7 @@ class ShellRun:
         self._taking = threading.Lock()
         self._speeds = 0
         self._streams: dict[str, threading.Event] = {}
-        with patch('viam_session_bridge.runtime.Bridge', TellingBridge):
+        with patch('viam_session_bridge.runtime.Bridge', ForwardLoggingBridge):
             self.runtime = runtime(configuration, self._take, self.failures.append)
 
     def __enter__(self) -> ShellRun:

@@ -61,7 +61,7 @@ class Stage:
             speed = self.run.command(client, base)
             motion = (0.0, speed, 0.0)
 
-            def told(motion: tuple[float, ...] = motion) -> list[Entry]:
+            def arrived(motion: tuple[float, ...] = motion) -> list[Entry]:
                 entries = self.server.record.calls(base, phase='end')
                 return [entry for entry in entries if entry.linear == motion]
 
@@ -69,9 +69,9 @@ class Stage:
                 ended = self.run.events('session_ended', client=client)
                 return any(event['at'] >= self._since[client] for event in ended)
 
-            self.run.wait(lambda: told() or over(), f'{base} is commanded')
-            if told():
-                return told()[0].t
+            self.run.wait(lambda: arrived() or over(), f'{base} is commanded')
+            if arrived():
+                return arrived()[0].t
             self.run.wait(lambda: base not in self.run.look(Bridge.not_final), f'{base} rests')
 
     def effect(self, base: str, fits: Callable[[Entry], bool], since: float = 0.0) -> Entry:
@@ -125,8 +125,8 @@ class Stage:
         """Wait until a base whose command timed out is stopped for good, and return when."""
 
         def final() -> list[Event]:
-            told = self.run.events('stop_final', timed_out=True)
-            return [event for event in told if event['stop']['base'] == base]
+            arrived = self.run.events('stop_final', timed_out=True)
+            return [event for event in arrived if event['stop']['base'] == base]
 
         self.run.wait(final, f'{base} is stopped for good')
         return float(final()[0]['at'])

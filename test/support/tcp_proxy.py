@@ -49,12 +49,12 @@ class TcpProxy:
         self.connections += 1
         there = await asyncio.open_connection(*self._target)
         self._halves += [writer, there[1]]
-        for source, sink in ((reader, there[1]), (there[0], writer)):
-            task = asyncio.create_task(self._carry(source, sink))
+        for source, target in ((reader, there[1]), (there[0], writer)):
+            task = asyncio.create_task(self._carry(source, target))
             self._carried.add(task)
             task.add_done_callback(self._carried.discard)
 
-    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
         async def take() -> None:
@@ -70,8 +70,8 @@ class TcpProxy:
                 await asyncio.sleep(due - time.monotonic())
                 if not data:
                     break
-                sink.write(data)
-            sink.close()
+                target.write(data)
+            target.close()
         finally:
             taking.cancel()
 

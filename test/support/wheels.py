@@ -64,15 +64,15 @@ class Wheels:
         with RawClient(self._server.address) as raw:
             self._expect(not raw.is_moving(self._name), 'says that it moves')
 
-    def _expect(self, true: bool, said: str) -> None:
-        assert true, f'{self._name} {said}: {self._changes()[-10:]}'
+    def _expect(self, true: bool, what: str) -> None:
+        assert true, f'{self._name} {what}: {self._changes()[-10:]}'
 
     def _changes(self) -> list[tuple[float, bool]]:
         """Return when the base began to move or came to rest, and which of both."""
         turning = dict.fromkeys(self._movers, False)
         changes: list[tuple[float, bool]] = []
         for entry in self._server.record.calls():
-            if entry.base in turning and entry.takes_effect and entry.call != 'is_moving':
+            if entry.base in turning and entry.takes_effect:
                 turning[entry.base] = entry.is_motion
                 moving = any(turning.values())
                 if moving != bool(changes and changes[-1][1]):

@@ -45,18 +45,18 @@ def read_by(node: Node, values: Given) -> Configuration:
     return read(ours, resolve)
 
 
-def check_said(problems: tuple[str, ...], spoilings: list[Spoiling]) -> None:
+def check_words(problems: tuple[str, ...], spoilings: list[Spoiling]) -> None:
     """Assert that what had to be refused is named, each with its value and its remedy."""
     for problem in problems:
         assert problem.isprintable(), 'one line of the log each'
         assert len(problem) <= LONGEST
     refused = [spoiling for spoiling in spoilings if spoiling.refused]
     named = [
-        any(all(words in problem for words in spoiling.said) for problem in problems)
+        any(all(words in problem for words in spoiling.words) for problem in problems)
         for spoiling in refused
     ]
     hidden = any(spoiling.hides for spoiling in refused)
-    assert any(named) if hidden else all(named), (problems, [one.said for one in refused])
+    assert any(named) if hidden else all(named), (problems, [one.words for one in refused])
     # One mistake is told once, but what a machine's absence leads to is told as well.
     if len(refused) == 1 and not hidden:
         assert len(problems) == 1, problems
@@ -115,7 +115,7 @@ def check_outcome(
 ) -> None:
     if any(spoiling.refused for spoiling in spoilings):
         assert isinstance(outcome, ConfigurationError), spoilings
-        check_said(outcome.problems, spoilings)
+        check_words(outcome.problems, spoilings)
     else:
         assert isinstance(outcome, Configuration), outcome
         check_sound(outcome)

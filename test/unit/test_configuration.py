@@ -269,10 +269,10 @@ MISTAKES: dict[str, tuple[Configuration, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(('configuration', 'words'), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_named(configuration: Configuration, words: tuple[str, ...]) -> None:
-    said = problems(configuration)
-    assert len(said) == (2 if not configuration.machines else 1)
+    found = problems(configuration)
+    assert len(found) == (2 if not configuration.machines else 1)
     for word in words:
-        assert word in '\n'.join(said)
+        assert word in '\n'.join(found)
 
 
 def test_all_mistakes_are_named_at_once() -> None:

@@ -138,6 +138,55 @@ def test_programs_are_all_there() -> None:
     assert programs <= set(codes(' '.join(names)))
 
 
+def kept_rules() -> dict[str, tuple[list[str], list[str]]]:
+    """Return the modules that keep each rule and the files that test it, as the page says."""
+    page = Page(ROOT / 'docs' / 'rules.md')
+    (table,) = [table for table in page.tables if table.header == ('rule', 'kept in', 'tested in')]
+    rules = [rule for rule, _, _ in table.rows]
+    assert rules == re.findall(r'^- (R\d+)\b', page.prose, re.M), 'each rule has one line'
+    return {rule: (codes(module), codes(tests)) for rule, module, tests in table.rows}
+
+
+def names(path: Path, rule: str) -> bool:
+    """Return whether the docstring of a module names a rule, as R3 or as one of R2 to R6."""
+    number = int(rule[1:])
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ''
+    ranges = re.findall(r'\bR(\d+)(?: to R(\d+))?\b', docstring)
+    return any(int(first) <= number <= int(last or first) for first, last in ranges)
+
+
+@pytest.mark.parametrize('rule', kept_rules())
+def test_a_rule_is_kept_in_one_module_and_tested_in_files_that_name_it(rule: str) -> None:
+    modules, tests = kept_rules()[rule]
+    assert len(modules) == 1
+    for path in (PACKAGE / modules[0], *(ROOT / test for test in tests)):
+        assert path.exists(), path
+        assert names(path, rule), f'the docstring of {path} does not name {rule}'
+
+
+def test_what_the_model_of_the_stop_protocol_stands_for_is_in_the_code() -> None:
+    page = Page(ROOT / 'docs' / 'model' / 'README.md')
+    (column,) = [table.column('code') for table in page.tables if 'code' in table.header]
+    paths = [*(PACKAGE / 'core').glob('*.py'), PACKAGE / 'runtime.py']
+    code = {name for path in paths for name in re.findall(r'\w+', path.read_text())}
+    named = {part for cell in column for one in codes(cell) for part in one.split('.')}
+    assert len(named) > 30
+    assert named <= code
+
+
+def test_the_page_says_how_many_messages_a_subscription_keeps() -> None:
+    pytest.importorskip('rclpy', reason='needs ROS 2')
+    from viam_session_bridge.ros.subscription import DEPTH
+
+    assert f'keep last {DEPTH}:' in Page(ROOT / 'docs' / 'reference' / 'interface.md').prose
+
+
+def test_every_file_of_the_rules_tests_is_in_the_map() -> None:
+    mapped = {test for _, tests in kept_rules().values() for test in tests}
+    files = (ROOT / 'test' / 'rules').glob('test_r*.py')
+    assert {str(path.relative_to(ROOT)) for path in files} <= mapped
+
+
 @each_page
 def test_parameters_that_are_named_exist(path: Path) -> None:
     page, known = Page(path), parameters()
@@ -173,8 +222,8 @@ def test_defaults_in_the_readme_are_those_of_the_reference() -> None:
     assert set(reference) == parameters()
     given = dict(defaults(ROOT / 'README.md'))
     assert len(given) > 9
-    told_otherwise = {'bases.NAME.resource': "the base's name"}
-    assert given == {**{name: reference[name] for name in given}, **told_otherwise}
+    reported_otherwise = {'bases.NAME.resource': "the base's name"}
+    assert given == {**{name: reference[name] for name in given}, **reported_otherwise}
 
 
 def test_generated_pages_are_up_to_date() -> None:
@@ -191,7 +240,7 @@ def test_generated_pages_are_up_to_date() -> None:
 
 def test_what_the_log_says_is_in_the_sources() -> None:
     """Of troubleshooting's tables: code with a space in it, unless it is a command."""
-    said = {
+    mentioned = {
         code
         for table in Page(ROOT / 'docs' / 'troubleshooting.md').tables
         for name in ('the log says', 'you see', 'how you know')
@@ -200,11 +249,11 @@ def test_what_the_log_says_is_in_the_sources() -> None:
         for code in codes(cell)
         if ' ' in code and not code.startswith('ros2 ')
     }
-    assert len(said) > 15
+    assert len(mentioned) > 15
     there = texts()
     unknown = [
         code
-        for code in said - NOT_OURS
+        for code in mentioned - NOT_OURS
         for part in PUT_IN.split(code)
         if not any(part.strip() in text for text in there)
     ]

@@ -157,14 +157,14 @@ def test_no_answer_is_lost_in_a_race_with_the_end(server: Server) -> None:
         calls.call()
         calls.answered_by()  # connected: those that follow are quick
         barrier = threading.Barrier(2)
-        ending = threading.Thread(target=close_at, args=(barrier, answers))
-        ending.start()
+        closing = threading.Thread(target=close_at, args=(barrier, answers))
+        closing.start()
         barrier.wait(BOUND)
         for _ in range(3):
             calls.call()
         for _ in range(3):
             calls.answered_by()
-        ending.join(BOUND)
+        closing.join(BOUND)
         wait_gone(thread)
         calls.channel.close()
 

@@ -56,8 +56,8 @@ def final(at: float, decided: float) -> Log:
 def found(*entries: list[Entry], events: Log, speeds: bool = True) -> list[str]:
     """Check a record; `speeds`: whether the log tells every accepted command."""
     record = sorted((entry for both in entries for entry in both), key=lambda entry: entry.t)
-    told = [event for event in events if speeds or event['event'] != 'forward']
-    return [one.what.split(',')[0] for one in violations(record, told, 'base', TIMEOUT)]
+    logged = [event for event in events if speeds or event['event'] != 'forward']
+    return [one.what.split(',')[0] for one in violations(record, logged, 'base', TIMEOUT)]
 
 
 UNATTENDED = ['it moves without a live session']
@@ -148,8 +148,8 @@ def test_a_zero_of_bs_own_is_as_promised() -> None:
 
 
 def test_an_acknowledgement_after_bs_command_does_not_excuse_a_stop() -> None:
-    told = {'event': 'stop_acknowledged', 'stop': {'base': 'base', 'at': 1.5}, 'at': 1.512}
-    events = [*TAKEOVER[:8], told, *TAKEOVER[8:]]
+    logged = {'event': 'stop_acknowledged', 'stop': {'base': 'base', 'at': 1.5}, 'at': 1.512}
+    events = [*TAKEOVER[:8], logged, *TAKEOVER[8:]]
     assert events[7]['event'] == 'machine_session_started'
     assert found(*MOVES, stop(1.53), stop(2.015), events=events) == BELATED
 

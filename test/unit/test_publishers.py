@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who publishes, from what the graph shows."""
+"""Who publishes, from what the graph shows (R1, R3)."""
 
 import pytest
 

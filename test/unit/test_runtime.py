@@ -203,17 +203,17 @@ def test_closing_ends_every_thread_of_ours(machine: tuple[str, Record]) -> None:
     assert not [t for t in threading.enumerate() if t not in before and t.name == 'lapse clock']
 
 
-def test_an_exception_in_a_feed_is_told_whatever_thread_it_comes_up_on(
+def test_an_exception_in_a_feed_is_reported_whatever_thread_it_comes_up_on(
     machine: tuple[str, Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = threading.Event()
+    reported = threading.Event()
 
     def broken(self: Bridge, now: float) -> None:
-        told.set()
+        reported.set()
         raise RuntimeError('broken')
 
     with Running(machine[0]) as running:
         monkeypatch.setattr(Bridge, 'tick', broken)
         running.drive(0, times=1)
-        assert told.wait(BOUND)
+        assert reported.wait(BOUND)
     assert [str(failure) for failure in running.failures][:1] == ['broken']

@@ -18,7 +18,7 @@ from support.domains import ros_environment
 from support.ports import free_port
 from support.process import ProcessUnderTest, ROOT
 
-ENDING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+END_SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 EXECUTABLES = {
     'bridge': 'viam_session_bridge.ros.main',
     'simulated_machine': 'viam_session_bridge.simulation.main',
@@ -119,7 +119,7 @@ def test_ctrl_c_while_it_imports_ends_an_executable_without_a_traceback(
     assert process.output() == 'blocks\n'
 
 
-@pytest.mark.parametrize('number', ENDING, ids=lambda number: number.name)
+@pytest.mark.parametrize('number', END_SIGNALS, ids=lambda number: number.name)
 def test_a_signal_ends_a_bridge_whose_middleware_blocks(
     number: signal.Signals, tmp_path: Path, own_ros_domain: int
 ) -> None:
@@ -132,7 +132,7 @@ def test_a_signal_ends_a_bridge_whose_middleware_blocks(
     assert bridge.output() == 'blocks\n'
 
 
-@pytest.mark.parametrize('number', ENDING, ids=lambda number: number.name)
+@pytest.mark.parametrize('number', END_SIGNALS, ids=lambda number: number.name)
 def test_a_bridge_that_is_told_to_end_while_it_configures_is_not_activated(
     number: signal.Signals, tmp_path: Path, own_ros_domain: int
 ) -> None:
@@ -154,5 +154,5 @@ def test_signals_up_to_the_last_moment_end_sessions_as_ctrl_c_does(
     sessions = Executable(tmp_path, 'sessions', environment)
     with sessions:
         says(sessions, 'fetches')
-        assert sessions.end_impatiently(ENDING) == 0
+        assert sessions.end_impatiently(END_SIGNALS) == 0
     assert 'Traceback' not in sessions.output()

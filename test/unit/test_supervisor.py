@@ -24,12 +24,12 @@ def supervisor(environment: dict[str, str]) -> Supervisor:
 @pytest.mark.parametrize('abstract', [False, True], ids=['path', 'abstract'])
 def test_notifications_arrive_in_order(tmp_path: Path, abstract: bool) -> None:
     with Notifications(tmp_path, abstract=abstract) as notifications:
-        told = supervisor({'NOTIFY_SOCKET': notifications.address})
-        told.ready()
-        told.lives()
-        told.ends()
+        process = supervisor({'NOTIFY_SOCKET': notifications.address})
+        process.ready()
+        process.lives()
+        process.ends()
         notifications.wait(ENDS)
-    assert notifications.said() == [READY, LIVES, ENDS]
+    assert notifications.texts() == [READY, LIVES, ENDS]
 
 
 @pytest.mark.parametrize(

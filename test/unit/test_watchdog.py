@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""What ends the signs of life: a stuck executor, and a lapse clock that hangs or died."""
+"""What ends the signs of life: a stuck executor, a lapse clock that hangs or died (R12)."""
 
 from __future__ import annotations
 

@@ -7,6 +7,12 @@ Everything that happens is fed in by one of the methods, each with ``now`` (s, s
 :meth:`Bridge.drain` returns the calls to hand to gRPC, what is worth reporting, and when to tick.
 The shell (:mod:`viam_session_bridge.runtime`) does that under one lock, and makes the calls
 outside it.
+
+- R17: a command is refused, base by base and counted by reason, whose stamp is too old or too far
+  in the future, whose machine is not ready or has no room for one more session. A number that is
+  not finite is refused in :mod:`viam_session_bridge.core.sessions`.
+- R19: deactivation ends all sessions and stops every base that was commanded since its last final
+  stop. Right before the exit no further Stop is begun.
 """
 
 from __future__ import annotations
@@ -78,18 +84,7 @@ class Bridge:
             for topic in (*base.command_topics, *base.stamped_command_topics):
                 self._by_topic.setdefault(topic, []).append(base)
         self.machines = {
-            machine.name: MachineControl(
-                machine.name,
-                [base.name for base in configuration.bases if base.machine == machine.name],
-                window=window,
-                call_timeout=machine.call_timeout,
-                stop_timeout=configuration.stop_timeout,
-                max_sessions=machine.max_sessions,
-                allow_unsupervised=machine.allow_unsupervised,
-                authenticates=machine.authenticates,
-                stop_policy=configuration.stop_policy,
-                random=random,
-            )
+            machine.name: MachineControl(machine, configuration, random)
             for machine in configuration.machines
         }
         self._shutdown_order = ShutdownOrder(
@@ -285,11 +280,23 @@ class Bridge:
 
     def given_up(self) -> list[str]:
         """Return the bases whose stop was given up unacknowledged (R7)."""
-        return [base for machine in self.machines.values() for base in machine.given_up()]
+        bases = [one for machine in self.machines.values() for one in machine.bases.values()]
+        return [control.base for control in bases if control.stops.gave_up]
 
     def exit_waits_until(self, now: float) -> float:
-        """Return until when the exit is to wait for open Stops, 0 where it need not (R19)."""
-        return max(machine.exit_waits_until(now) for machine in self.machines.values())
+        """
+        Return until when the exit is to wait for open Stops, 0 where it need not (R19).
+
+        It need not where a Stop was acknowledged before, or a valid machine session covers the
+        base.
+        """
+        uncovered = [
+            control.stops.exit_waits_until()
+            for machine in self.machines.values()
+            for control in machine.bases.values()
+            if not machine.sessions.is_valid(control.last_sid, now)
+        ]
+        return max(uncovered, default=0.0)
 
     def _carry_out(self, actions: list[Action]) -> None:
         for one in actions:
@@ -302,7 +309,7 @@ class Bridge:
                     continue  # it reaches nobody, or is nothing new
             elif isinstance(one, SessionEnded):
                 for machine in self.machines.values():
-                    machine.ended(one.session)
+                    machine.sessions.ended(one.session)
             elif isinstance(one, Refused) and not self._worth_reporting(one):
                 continue
             self._events.append(one)

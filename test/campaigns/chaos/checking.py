@@ -257,7 +257,7 @@ def motions(entries: Sequence[Entry], kills: Sequence[float]) -> Iterator[Motion
     moving: Entry | None = None
     began = math.inf
     ends: list[tuple[float, Entry | None]] = [
-        *((one.t, one) for one in entries if one.takes_effect and one.call != 'is_moving'),
+        *((one.t, one) for one in entries if one.takes_effect),
         *((at, None) for at in kills),
     ]
     for at, entry in sorted(ends, key=lambda end: end[0]):

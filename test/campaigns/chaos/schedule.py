@@ -57,12 +57,12 @@ class Planned:
     seconds: float
 
     @property
-    def place(self) -> str:
+    def target(self) -> str:
         """What it befalls."""
         return KINDS[self.kind]
 
     def __str__(self) -> str:
-        of = f' ({self.publisher})' if self.place == 'publisher' else ''
+        of = f' ({self.publisher})' if self.target == 'publisher' else ''
         return f'{self.kind}{of} for {self.seconds:.2f} s, {self.amount:.2f}'
 
 
@@ -82,8 +82,8 @@ def draw(seed: int, count: int, kinds: Iterable[str] = KINDS) -> Iterator[Step]:
         faults = [_fault(chance, kinds)]
         if count > 1 and chance.random() < TWO_AT_ONCE:
             other = _fault(chance, kinds)
-            if {other.place, faults[0].place} & {'bridge', 'limits'} == set():
-                faults += [other] if other.place != faults[0].place else []
+            if {other.target, faults[0].target} & {'bridge', 'limits'} == set():
+                faults += [other] if other.target != faults[0].target else []
         count -= len(faults)
         yield Step(chance.uniform(*CALM), tuple(faults))
 

@@ -171,7 +171,7 @@ def test_a_machine_that_is_killed_drives_nothing_any_more() -> None:
     assert judge(stream(one), one, kills=[2.0]).violations == []
 
 
-def test_the_longest_motion_is_told_by_what_failed() -> None:
+def test_the_longest_motion_is_reported_by_what_failed() -> None:
     one = sender(0, times(1.0, 2.0))
     verdict = judge([*stream(one), *stopped(one.sent[-1] + 0.41)], one)
     assert {*by_kind(verdict.stopped, [], 0.4)} == {NOTHING}
@@ -276,4 +276,4 @@ def test_a_seed_draws_the_same_faults_again_and_all_kinds_come() -> None:
     assert len(faults) == 500
     assert {fault.kind for fault in faults} == {*KINDS}
     for step in steps:
-        assert len({fault.place for fault in step.faults}) == len(step.faults)
+        assert len({fault.target for fault in step.faults}) == len(step.faults)

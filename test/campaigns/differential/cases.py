@@ -66,9 +66,9 @@ class Watch:
         used = any(self._expected.table.last_user(base) for base in step.bases)
         lost = session is not None and self._lost[session.number] and not session.last_used
         moving = [base for base in step.bases if self._moves(base)]
-        said = self._expected.take(step, step.at, step.at)
-        taken = any(isinstance(one, TakenOver) and one.previous for one in said)
-        stops = any(isinstance(one, Stop) and one.base in moving for one in said)
+        actions = self._expected.take(step, step.at, step.at)
+        taken = any(isinstance(one, TakenOver) and one.previous for one in actions)
+        stops = any(isinstance(one, Stop) and one.base in moving for one in actions)
         gone = session is None and self._lapsed[step.client] > 0
         self.found.update(
             case
@@ -91,14 +91,14 @@ class Watch:
         if step.do in (Do.COMMAND, Do.BARE):
             for base in set(step.bases) & self._script.free:
                 self._handed_on[base].append(0)
-        self._look_back(said, step)
+        self._look_back(actions, step)
 
     def _moves(self, base: str) -> bool:
         effects = self._expected.effects[base]
         return bool(effects) and effects[-1].what > 0
 
-    def _look_back(self, said: list[Action], step: Step | None = None) -> None:
-        for one in said:
+    def _look_back(self, actions: list[Action], step: Step | None = None) -> None:
+        for one in actions:
             if isinstance(one, TakenOver):
                 self._lost[one.previous] += 1
                 if step is not None and step.do is Do.BARE and one.previous:

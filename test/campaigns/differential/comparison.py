@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 import threading
-from typing import Any
 
 from campaigns.differential.expected import Effect, STOP
 from campaigns.differential.script import Kind
 from support.bounds import EARLY, LATE
+from support.record import Entry, entry_of
 from support.tail import Tail
 
 _OVERTAKEN = 0.05
@@ -41,22 +41,23 @@ class Tape:
         self._lock = threading.Lock()
         self._of: defaultdict[str, list[RecordedEffect]] = defaultdict(list)
 
-    def happened(self, base: str, start: float, end: float) -> list[RecordedEffect]:
+    def recorded(self, base: str, start: float, end: float) -> list[RecordedEffect]:
         """Return what took effect on a base between two times."""
         with self._lock:
             for line in self._tail.new():
-                if line['phase'] == 'end' and 'error' not in line:
-                    self._add(line)
+                self._add(entry_of(line))
             return [one for one in self._of[base] if start <= one.at < end]
 
-    def _add(self, line: dict[str, Any]) -> None:
-        if line['call'] == 'stop':
-            one = RecordedEffect(STOP, line['t'], line.get('cause') == 'session')
-        elif line['call'] == 'set_velocity':
-            one = RecordedEffect(round(line['linear'][1]), line['t'])
+    def _add(self, entry: Entry) -> None:
+        if not entry.takes_effect:
+            return
+        if entry.call == 'stop':
+            one = RecordedEffect(STOP, entry.t, entry.cause == 'session')
+        elif entry.linear is not None:
+            one = RecordedEffect(round(entry.linear[1]), entry.t)
         else:
             return
-        self._of[line['base']].append(one)
+        self._of[entry.base].append(one)
 
 
 @dataclass
@@ -88,7 +89,7 @@ class Verdict:
 def compare(
     base: str,
     expected: Sequence[Effect],
-    happened: Sequence[RecordedEffect],
+    recorded: Sequence[RecordedEffect],
     kind: Kind,
     load: Callable[[float, float], float],
 ) -> Verdict:
@@ -99,14 +100,14 @@ def compare(
     """
     verdict = Verdict()
     latest = {effect.what: effect.latest for effect in expected if effect.what > 0}
-    for one in happened:
+    for one in recorded:
         if one.at - latest.get(one.what, one.at) > LATE:
             took = one.at - latest[one.what]
             verdict.slow.append(f'{base}: {one.what} took {took:.4f} s')
-    due, there = list(expected), list(happened)
+    due, there = list(expected), list(recorded)
     if kind is Kind.BRIDGE:  # it may repeat a stop, and sends none to a base that stands for sure
         due = [expected[number] for number in moving([one.what for one in expected])]
-        there = [happened[number] for number in moving([one.what for one in happened])]
+        there = [recorded[number] for number in moving([one.what for one in recorded])]
         due = _without_overtaken(due, there, load)
     if [one.what for one in due] != [one.what for one in there]:
         verdict.differences.append(f'{base}: expected {_words(due)}, got {_words(there)}')

@@ -85,7 +85,7 @@ class Expected:
         self._quiet_until = 0.0
 
     def alive(self, client: str, now: float) -> bool:
-        """Tell whether a client has an active session."""
+        """Return whether a client has an active session."""
         session = self.table.active.get(client)
         return session is not None and session.deadline(self._script.window) > now
 
@@ -99,20 +99,20 @@ class Expected:
         return at
 
     def take(self, step: Step, before: float, after: float) -> list[Action]:
-        """Take a step that was made between two times; return what the core said of it."""
-        said = self.expire(before)
+        """Apply a step that was made between two times; return the actions that follow."""
+        actions = self.expire(before)
         if self.free_from(before) > before or self.free_from(after) > after:
             self.troubles.append(f'{step}: too near to a lapse or to the step before')
         if after - before > self._script.window - self._margins.before:
             self.troubles.append(f'{step}: took so long that a session may have lapsed in it')
-        said += self._do(step, before, after)
+        actions += self._do(step, before, after)
         if step.do is Do.LEAVE:
             after = before + LEAVING
         self._quiet_until = after + self._margins.apart
         session = self.table.active.get(step.client)
         if session is not None and session.sign == before:
             self._signs[step.client] = after
-        return said
+        return actions
 
     def expire(self, now: float) -> list[Action]:
         """Let the sessions lapse that are due."""
@@ -155,25 +155,25 @@ class Expected:
                 return []
             case _:
                 return []  # refused: nothing changes
-        said: list[Action] = []
+        actions: list[Action] = []
         for base in step.bases:
-            said += core.command(client, base, velocity, before)
-        return self._note(said, before, after, step.do is not Do.FAIL)
+            actions += core.command(client, base, velocity, before)
+        return self._note(actions, before, after, step.do is not Do.FAIL)
 
     def _bare(self, step: Step, before: float, after: float) -> list[Action]:
         """Command without a session; the core's parameters let no base mix the two."""
-        said: list[Action] = []
+        actions: list[Action] = []
         for base in step.bases:
             mode, self.table._modes[base] = self.table._modes[base], SessionsMode.DISABLED
-            said += self.table.command(NOBODY, base, Velocity(step.speed / 1000.0), before)
+            actions += self.table.command(NOBODY, base, Velocity(step.speed / 1000.0), before)
             self.table._modes[base] = mode
-        return self._note(said, before, after)
+        return self._note(actions, before, after)
 
     def _note(
-        self, said: Iterable[Action], before: float, after: float, arrives: bool = True
+        self, actions: Iterable[Action], before: float, after: float, arrives: bool = True
     ) -> list[Action]:
         window = self._script.window
-        for one in (said := list(said)):
+        for one in (actions := list(actions)):
             if isinstance(one, SessionEnded) and one.cause is Cause.LAPSE:
                 self._lapses.append((one.sign + window, self._signs[one.client] + window))
             elif isinstance(one, Stop) and one.cause is Cause.LAPSE:
@@ -185,4 +185,4 @@ class Expected:
             elif isinstance(one, Forward) and arrives:
                 speed = round(one.velocity.x * 1000.0)
                 self.effects[one.base].append(Effect(speed, before, after))
-        return said
+        return actions

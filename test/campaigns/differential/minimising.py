@@ -31,7 +31,7 @@ def _shorter(script: Script) -> list[Script]:
 
 
 def _keeps_margins(script: Script) -> bool:
-    """Tell whether no step is too near to a lapse that its neighbour had put off."""
+    """Return whether no step is too near to a lapse that its neighbour had put off."""
     for kind in Kind:
         expected = Expected(script, kind, planned(script.window))
         for step in script.steps_for(kind):

@@ -18,13 +18,13 @@ def different(results: Iterable[Result]) -> list[Result]:
 
 
 def case_table(scripts: Iterable[Script]) -> str:
-    """Say how many scripts contain each case."""
+    """Return how many scripts contain each case."""
     counts = Counter(case for script in scripts for case in cases(script))
     return '\n'.join(f'{counts[case]:6d}  {case.value}' for case in Case)
 
 
 def summary(results: Sequence[Result]) -> str:
-    """Say for each target how many scripts were run, and what was seen."""
+    """Return for each target how many scripts were run, and what was seen."""
     lines = [_HEADER]
     for target in sorted({result.target for result in results}):
         of_it = [result for result in results if result.target == target]

@@ -30,7 +30,7 @@ _QUIET = 0.5  # s without so much load before the first script begins
 _STORM = 8.0  # s to wait for that, at most: hundreds of publishers have to be discovered
 _NAMED = 2.0  # s until the bridge knows a new publisher's node, whose heartbeats it then takes
 _PAUSE = 0.5  # s between two attempts
-_TOLD = 3.0  # s until a bridge tells of what it discarded, at most
+_REPORTED_WITHIN = 3.0  # s until a bridge tells of what it discarded, at most
 _REPEATING = 20.0  # s after the last script begins in which attempts begin anew
 _EACH = 0.05  # s, at least, that each run adds to the time in which they begin
 
@@ -59,7 +59,7 @@ class Result:
     """What differed in any attempt, also where the computer was busy and it never did again."""
 
     def __str__(self) -> str:
-        """Say it in lines."""
+        """Return it in lines."""
         return '\n'.join([f'{self.target}: {self.outcome.value}', *self.texts, str(self.script)])
 
 
@@ -138,7 +138,7 @@ def _run(
         lost = partial(load.between, pids=target.pids)
         verdict = Verdict(list(player.wrong))
         for base, effects in expected.effects.items():
-            there = target.tape.happened(resource(number, base), start, end)
+            there = target.tape.recorded(resource(number, base), start, end)
             verdict.add(compare(base, effects, there, target.kind, lost))
         result.texts = verdict.slow or (_late_signs(signs) if verdict.differences else [])
         if result.texts:
@@ -149,14 +149,14 @@ def _run(
 
 def _late_signs(signs: Signs) -> list[str]:
     """Wait for the signs of a starvation that goes on: a bridge tells of it when it is over."""
-    until = time.monotonic() + _TOLD
+    until = time.monotonic() + _REPORTED_WITHIN
     while not (found := signs()) and time.monotonic() < until:
         time.sleep(_PAUSE)
     return found
 
 
 def _conclude(result: Result, verdict: Verdict, load: float) -> None:
-    """Take a verdict; on a busy computer a difference counts once it has shown three times."""
+    """Handle a verdict; on a busy computer a difference counts once it has shown three times."""
     result.texts = [*verdict.differences, *verdict.late.values()]
     result.stops, result.lateness = verdict.stops, verdict.lateness
     if not result.texts:

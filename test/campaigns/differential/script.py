@@ -68,7 +68,7 @@ class Step:
     again: Again = Again.RESUME
 
     def __str__(self) -> str:
-        """Say it as a line."""
+        """Return it as a line."""
         what = f' {",".join(self.bases)}' if self.bases else ''
         speed = f' at {self.speed} mm/s' if self.speed else ''
         again = f', if lapsed {self.again.value}' if self.do in COMMANDS else ''
@@ -100,7 +100,7 @@ class Script:
         return [step for step in self.steps if self.can(kind, step)]
 
     def can(self, kind: Kind, step: Step) -> bool:
-        """Tell whether a target can express a step: a publisher commands all of its bases."""
+        """Return whether a target can express a step: a publisher commands all of its bases."""
         if step.do in _LEFT_OUT[kind]:
             return False
         partial = step.do in COMMANDS and step.bases != self.clients[step.client]
@@ -111,7 +111,7 @@ class Script:
         return replace(self, steps=tuple(steps))
 
     def __str__(self) -> str:
-        """Say it in lines."""
+        """Return it in lines."""
         lines = [f'{self.name}: window {self.window} s']
         lines += [f'  {base}{" (no sessions)" * (base in self.free)}' for base in self.bases]
         lines += [f'  {client} commands {",".join(to)}' for client, to in self.clients.items()]

@@ -24,9 +24,9 @@ SCRIPTS = 31
 
 
 def compared(
-    *happened: RecordedEffect, expected: list[Effect] = EXPECTED, kind: Kind = Kind.RAW
+    *recorded: RecordedEffect, expected: list[Effect] = EXPECTED, kind: Kind = Kind.RAW
 ) -> Verdict:
-    return compare('w', expected, happened, kind, lambda start, end: 0.0)
+    return compare('w', expected, recorded, kind, lambda start, end: 0.0)
 
 
 @pytest.mark.parametrize('kind', Kind)
@@ -38,7 +38,7 @@ def test_what_is_as_expected_is_no_difference(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(
-    'happened',
+    'recorded',
     [
         RIGHT[:2],
         RIGHT[1:],
@@ -51,8 +51,8 @@ def test_what_is_as_expected_is_no_difference(kind: Kind) -> None:
     ids=['no stop', 'no command', 'a stop', 'order', 'stop too soon', 'a command', 'nothing'],
 )
 @pytest.mark.parametrize('kind', Kind)
-def test_another_order_is_a_difference(kind: Kind, happened: list[RecordedEffect]) -> None:
-    assert compared(*happened, kind=kind).differences
+def test_another_order_is_a_difference(kind: Kind, recorded: list[RecordedEffect]) -> None:
+    assert compared(*recorded, kind=kind).differences
 
 
 @pytest.mark.parametrize('at', [2.5 - EARLY - 0.001, 2.501 + LATE + 0.001])
@@ -67,23 +67,23 @@ def test_a_command_that_takes_long_leaves_the_outcome_to_chance() -> None:
 
 
 def test_the_bridge_may_stop_what_stands_still() -> None:
-    happened = [RecordedEffect(STOP, 0.5), *RIGHT, RecordedEffect(STOP, 3.0)]
-    assert not compared(*happened, kind=Kind.BRIDGE).differences
-    assert compared(*happened).differences
+    recorded = [RecordedEffect(STOP, 0.5), *RIGHT, RecordedEffect(STOP, 3.0)]
+    assert not compared(*recorded, kind=Kind.BRIDGE).differences
+    assert compared(*recorded).differences
 
 
 def test_a_machine_that_comes_before_the_bridge_is_a_difference() -> None:
-    happened = [*RIGHT[:2], RecordedEffect(STOP, 2.51, by_machine=True)]
-    assert compared(*happened, kind=Kind.BRIDGE).differences
-    assert not compared(*happened).differences
+    recorded = [*RIGHT[:2], RecordedEffect(STOP, 2.51, by_machine=True)]
+    assert compared(*recorded, kind=Kind.BRIDGE).differences
+    assert not compared(*recorded).differences
 
 
 def test_the_bridge_may_replace_a_command_that_waits_by_a_newer_one_at_once() -> None:
     burst = [Effect(1, 1.0, 1.0), Effect(2, 1.01, 1.01), Effect(STOP, 1.5, 1.5)]
-    happened = [RecordedEffect(2, 1.02), RecordedEffect(STOP, 1.51)]
-    assert not compared(*happened, expected=burst, kind=Kind.BRIDGE).differences
-    assert compared(*happened, expected=burst).differences
-    older = [RecordedEffect(1, 1.0), happened[1]]
+    recorded = [RecordedEffect(2, 1.02), RecordedEffect(STOP, 1.51)]
+    assert not compared(*recorded, expected=burst, kind=Kind.BRIDGE).differences
+    assert compared(*recorded, expected=burst).differences
+    older = [RecordedEffect(1, 1.0), recorded[1]]
     assert compared(*older, expected=burst, kind=Kind.BRIDGE).differences
 
 

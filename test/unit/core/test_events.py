@@ -33,7 +33,7 @@ def the_stop(rig: Rig, timed_out: int = 0) -> Stop:
     """Let the stop in flight be final a tenth of a second from now; return it."""
     rig.now += 0.1
     rig.answer(StopBase)
-    (acknowledged,), (final,) = rig.told(StopAcknowledged)[-1:], rig.told(StopFinal)[-1:]
+    (acknowledged,), (final,) = rig.events_of(StopAcknowledged)[-1:], rig.events_of(StopFinal)[-1:]
     assert acknowledged == StopAcknowledged(final.stop, 1, rig.now)
     assert final == StopFinal(final.stop, 1, timed_out, rig.now)
     return final.stop
@@ -51,7 +51,7 @@ def test_an_ended_session_is_reported_with_its_times_and_counters() -> None:
     rig.acknowledge()
     rig.command('A', NAN)
     rig.until(2.0)
-    assert rig.told(SessionEnded) == [
+    assert rig.events_of(SessionEnded) == [
         SessionEnded(
             client='A',
             session=1,
@@ -73,7 +73,7 @@ def test_a_command_that_fails_is_reported_with_the_machines_words(rig: Rig) -> N
     rig.command('A', 0.4)
     rig.now = 0.1
     rig.answer(Move, Outcome.FAILED)
-    assert rig.told(CommandFailed) == [CommandFailed('base', 'A', 'failed', 0.1)]
+    assert rig.events_of(CommandFailed) == [CommandFailed('base', 'A', 'failed', 0.1)]
     assert the_stop(rig) == Stop('base', Cause.FAILED, 'A', 0.1, session=1)
 
 
@@ -85,12 +85,12 @@ def test_one_that_waited_too_long_is_reported_with_that() -> None:
     rig.until(0.3)
     rig.heartbeat('A')
     rig.until(WINDOW)
-    assert rig.told(CommandFailed) == [
+    assert rig.events_of(CommandFailed) == [
         CommandFailed('base', 'A', 'it waited a whole window', WINDOW)
     ]
     rig.answer(Move)
     rig.answer(StopBase)  # sent beside the command
-    assert rig.told(StopAcknowledged) == [
+    assert rig.events_of(StopAcknowledged) == [
         StopAcknowledged(Stop('base', Cause.FAILED, 'A', WINDOW, session=1), 2, WINDOW)
     ]
 
@@ -100,7 +100,7 @@ def test_one_that_got_no_machine_session_is_reported_with_the_machines_words() -
     rig.command('A')
     rig.now = 0.1
     rig.answer(StartSession, Outcome.FAILED)
-    assert rig.told(CommandFailed) == [CommandFailed('base', 'A', 'failed', 0.1)]
+    assert rig.events_of(CommandFailed) == [CommandFailed('base', 'A', 'failed', 0.1)]
     assert the_stop(rig) == Stop('base', Cause.NO_MACHINE_SESSION, 'A', 0.1, session=1)
 
 
@@ -109,11 +109,11 @@ def test_three_timeouts_in_a_row_are_reported_when_the_third_comes() -> None:
     rig.command('A')
     rig.answer(StartSession)
     for times in (1, 2, 3):
-        assert rig.told(CommandsTimeOut) == []
+        assert rig.events_of(CommandsTimeOut) == []
         rig.until(times * CALL_TIMEOUT)
         rig.acknowledge()
         rig.command('A')
-    assert rig.told(CommandsTimeOut) == [CommandsTimeOut('base', 3, 3 * CALL_TIMEOUT)]
+    assert rig.events_of(CommandsTimeOut) == [CommandsTimeOut('base', 3, 3 * CALL_TIMEOUT)]
 
 
 # Stops
@@ -129,14 +129,14 @@ def test_a_stop_is_reported_with_its_tries(rig: Rig) -> None:
     rig.answer(StopBase, Outcome.CUT)
     rig.until(0.05)
     rig.answer(StopBase)
-    (acknowledged,), (final,) = rig.told(StopAcknowledged), rig.told(StopFinal)
+    (acknowledged,), (final,) = rig.events_of(StopAcknowledged), rig.events_of(StopFinal)
     assert (acknowledged.tries, final.tries) == (2, 2)
 
 
 def test_an_error_is_not_reported_as_an_acknowledgement(rig: Rig) -> None:
     rig.left('A')
     rig.answer(StopBase, Outcome.FAILED)
-    assert rig.told(StopAcknowledged) == []
+    assert rig.events_of(StopAcknowledged) == []
 
 
 def test_only_the_first_acknowledgement_is_reported(rig: Rig) -> None:
@@ -145,7 +145,7 @@ def test_only_the_first_acknowledgement_is_reported(rig: Rig) -> None:
     rig.answer(StopBase)  # sent beside the command
     rig.answer(Move)
     rig.answer(StopBase)
-    assert len(rig.told(StopAcknowledged)) == len(rig.told(StopFinal)) == 1
+    assert len(rig.events_of(StopAcknowledged)) == len(rig.events_of(StopFinal)) == 1
 
 
 def test_another_reason_to_stop_is_reported_in_place_of_the_first(rig: Rig) -> None:
@@ -153,9 +153,9 @@ def test_another_reason_to_stop_is_reported_in_place_of_the_first(rig: Rig) -> N
     rig.answer(Move, Outcome.FAILED)
     rig.now = 0.01
     rig.left('A')
-    assert [stop.cause for stop in rig.told(Stop)][-1] == Cause.LEFT
+    assert [stop.cause for stop in rig.events_of(Stop)][-1] == Cause.LEFT
     rig.answer(StopBase)
-    (final,) = rig.told(StopFinal)
+    (final,) = rig.events_of(StopFinal)
     assert final.stop == Stop('base', Cause.LEFT, 'A', 0.01, session=1, sign=0.0)
 
 
@@ -176,7 +176,7 @@ def test_a_zero_beside_an_unanswered_command_is_reported_as_a_stop(rig: Rig) -> 
     assert rig.command('A', 0.0) == [StopBase('base')]
     at, rig.now = rig.now, rig.now + 0.01
     rig.answer(StopBase)
-    assert rig.told(StopAcknowledged) == [
+    assert rig.events_of(StopAcknowledged) == [
         StopAcknowledged(Stop('base', Cause.ZERO, 'A', at, session=1), 1, at + 0.01)
     ]
 
@@ -199,7 +199,7 @@ def test_that_a_command_timed_out_is_reported_with_the_next_final_stop_alone(rig
     rig.drive('A')
     rig.left('A')
     rig.acknowledge()
-    assert [final.timed_out for final in rig.told(StopFinal)] == [1, 0]
+    assert [final.timed_out for final in rig.events_of(StopFinal)] == [1, 0]
 
 
 def test_a_mistake_that_is_repeated_is_one_stop(rig: Rig) -> None:
@@ -207,13 +207,13 @@ def test_a_mistake_that_is_repeated_is_one_stop(rig: Rig) -> None:
     rig.command('A', NAN)
     for _ in range(100):
         rig.command('A', NAN)
-    assert [stop.cause for stop in rig.told(Stop)] == [Cause.REFUSED]
+    assert [stop.cause for stop in rig.events_of(Stop)] == [Cause.REFUSED]
     rig.answer(StopBase)
     for _ in range(100):
         rig.command('A', NAN)
-    assert len(rig.told(Stop)) == 1
-    assert len(rig.told(StopFinal)) == 1
+    assert len(rig.events_of(Stop)) == 1
+    assert len(rig.events_of(StopFinal)) == 1
 
     rig.drive('A')
     rig.command('A', NAN)
-    assert len(rig.told(Stop)) == 2
+    assert len(rig.events_of(Stop)) == 2

@@ -80,24 +80,25 @@ def fail(rig: Rig, detail: str = NO_SUCH) -> None:
 def test_it_is_asked_at_connect_and_no_more_where_all_is_there() -> None:
     rig = Rig(list_bases=True)
     assert ask_until(rig, 1000.0, {}) == [0.0]
-    assert rig.told(BaseUnknown) == []
+    assert rig.events_of(BaseUnknown) == []
 
 
 @pytest.mark.parametrize('lacking', [ABSENT, BROKEN], ids=['absent', 'broken'])
-def test_one_that_is_missing_is_told_before_anyone_commands_it(
+def test_one_that_is_missing_is_reported_before_anyone_commands_it(
     lacking: Mapping[str, str],
 ) -> None:
     rig = Rig(list_bases=True)
     ask_until(rig, 0.0, lacking)
-    assert rig.told(BaseUnknown) == [BaseUnknown('base', ('left', 'right'), lacking['base'], 0.0)]
+    unknown = BaseUnknown('base', ('left', 'right'), lacking['base'], 0.0)
+    assert rig.events_of(BaseUnknown) == [unknown]
 
 
-def test_while_it_is_missing_that_is_asked_now_and_then_and_told_once_a_minute() -> None:
+def test_while_it_is_missing_that_is_asked_now_and_then_and_reported_once_a_minute() -> None:
     rig = Rig(list_bases=True)
     asked = ask_until(rig, 130.0, ABSENT)
     assert asked[:5] == [0.0, 1.0, 3.0, 7.0, 15.0]
     assert {later - at for at, later in pairwise(asked[4:])} == {LONGEST_PAUSE}
-    assert [event.at for event in rig.told(BaseUnknown)] == [
+    assert [event.at for event in rig.events_of(BaseUnknown)] == [
         0.0, REPORTED_AGAIN_AFTER + 5.0, 2 * REPORTED_AGAIN_AFTER + 5.0,
     ]  # fmt: skip
 
@@ -106,18 +107,18 @@ def test_a_machine_that_is_still_making_its_bases_is_given_time() -> None:
     rig = Rig(list_bases=True)
     ask_until(rig, 20.0, ABSENT, complete=False)
     ask_until(rig, 1000.0, {})
-    assert rig.told(BaseUnknown) == []
-    assert rig.told(BaseKnown) == []
+    assert rig.events_of(BaseUnknown) == []
+    assert rig.events_of(BaseKnown) == []
 
 
 @pytest.mark.parametrize('complete', [False, None], ids=['not yet', 'does not say'])
-def test_one_that_is_missing_for_long_is_told_whatever_the_machine_says(
+def test_one_that_is_missing_for_long_is_reported_whatever_the_machine_says(
     complete: bool | None,
 ) -> None:
     rig = Rig(list_bases=True)
     ask_until(rig, MISSING_AFTER + LONGEST_PAUSE, ABSENT, complete)
-    (told,) = rig.told(BaseUnknown)
-    assert MISSING_AFTER <= told.at < MISSING_AFTER + LONGEST_PAUSE
+    (event,) = rig.events_of(BaseUnknown)
+    assert MISSING_AFTER <= event.at < MISSING_AFTER + LONGEST_PAUSE
 
 
 def test_an_old_machine_that_has_no_status_is_asked_for_its_resources() -> None:
@@ -125,14 +126,14 @@ def test_an_old_machine_that_has_no_status_is_asked_for_its_resources() -> None:
     rig.answer(GetMachineStatus, Outcome.UNIMPLEMENTED)
     asked = ask_until(rig, 40.0, ABSENT, None, ListBases)
     assert asked[0] == 0.0
-    assert len(rig.told(BaseUnknown)) == 1
+    assert len(rig.events_of(BaseUnknown)) == 1
 
 
 @pytest.mark.parametrize('outcome', [Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CUT])
-def test_without_an_answer_nothing_is_told_and_it_is_asked_again(outcome: Outcome) -> None:
+def test_without_an_answer_nothing_is_reported_and_it_is_asked_again(outcome: Outcome) -> None:
     rig = Rig(list_bases=True)
     rig.answer(GetMachineStatus, outcome)
-    assert rig.told(BaseUnknown) == []
+    assert rig.events_of(BaseUnknown) == []
     assert ask_until(rig, 100.0, {}) == [1.0]
 
 
@@ -142,16 +143,16 @@ def test_it_is_asked_anew_at_the_next_connect_and_an_answer_of_before_is_ignored
     rig.channel(True)
     assert len(rig.pending(GetMachineStatus)) == 2
     answer(rig, ABSENT, True, GetMachineStatus)
-    assert rig.told(BaseUnknown) == []
+    assert rig.events_of(BaseUnknown) == []
     answer(rig, ABSENT, True, GetMachineStatus)
-    assert len(rig.told(BaseUnknown)) == 1
+    assert len(rig.events_of(BaseUnknown)) == 1
 
 
-def test_once_it_is_there_that_is_told_and_asked_no_more() -> None:
+def test_once_it_is_there_that_is_reported_and_asked_no_more() -> None:
     rig = Rig(list_bases=True)
     ask_until(rig, 5.0, ABSENT)
     assert ask_until(rig, 1000.0, {}) == [7.0]
-    assert rig.told(BaseKnown) == [BaseKnown('base', 7.0)]
+    assert rig.events_of(BaseKnown) == [BaseKnown('base', 7.0)]
 
 
 # By a command's answer
@@ -196,7 +197,7 @@ def test_a_base_that_went_is_asked_for_when_a_command_finds_that_out() -> None:
     ask_until(rig, 1.0, {})
     fail(rig)
     assert ask_until(rig, 1.0, ABSENT) == [1.0]
-    assert [event.at for event in rig.told(BaseUnknown)] == [1.0]
+    assert [event.at for event in rig.events_of(BaseUnknown)] == [1.0]
 
 
 def test_commands_that_fail_so_cost_no_questions_of_their_own() -> None:
@@ -214,19 +215,19 @@ def test_one_that_takes_a_command_is_there() -> None:
     rig = Rig(list_bases=True)
     ask_until(rig, 0.5, ABSENT)
     rig.drive('A')
-    assert rig.told(BaseKnown) == [BaseKnown('base', 0.5)]
+    assert rig.events_of(BaseKnown) == [BaseKnown('base', 0.5)]
     rig.drive('A')
-    assert len(rig.told(BaseKnown)) == 1
+    assert len(rig.events_of(BaseKnown)) == 1
 
 
 def test_one_that_takes_commands_is_there_whatever_the_machine_lists() -> None:
     rig = Rig(list_bases=True)
     rig.drive('A')
     ask_until(rig, 0.1, ABSENT)
-    assert rig.told(BaseUnknown) == []
+    assert rig.events_of(BaseUnknown) == []
     fail(rig)
     ask_until(rig, 0.1, ABSENT)
-    assert len(rig.told(BaseUnknown)) == 1
+    assert len(rig.events_of(BaseUnknown)) == 1
 
 
 def test_each_machine_is_asked_for_its_own() -> None:
@@ -247,4 +248,4 @@ def test_a_bridge_that_is_activated_again_tells_again() -> None:
     rig.feed(lambda: rig.bridge.activate(rig.now))
     rig.channel(True)
     ask_until(rig, 2.0, ABSENT)
-    assert [event.at for event in rig.told(BaseUnknown)] == [0.0, 1.0]
+    assert [event.at for event in rig.events_of(BaseUnknown)] == [0.0, 1.0]

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from support.pure import machine
 from viam_session_bridge.core.events import AccessRefused, MachineAbsent, MachineEvent
 from viam_session_bridge.core.readiness import ASKED_AGAIN_AFTER, Readiness
 from viam_session_bridge.core.requests import (
@@ -18,7 +21,7 @@ from viam_session_bridge.core.requests import (
     RequestQueue,
     StopBase,
 )
-from viam_session_bridge.core.timing import NEVER
+from viam_session_bridge.core.timing import AT_ONCE, NEVER
 
 OK = Answer(Outcome.OK)
 WRONG_KEY = Answer(Outcome.UNAUTHENTICATED, 'wrong key')
@@ -27,19 +30,27 @@ WRONG_KEY = Answer(Outcome.UNAUTHENTICATED, 'wrong key')
 class Bench:
     def __init__(self, authenticates: bool = True) -> None:
         self.now = 0.0
-        self.outbox = RequestQueue('main', 0.25)
+        self.queue = RequestQueue('main', 0.25)
         self.events: list[MachineEvent] = []
-        self.connection = Readiness('main', authenticates, self.outbox, self.events)
+        self.connection = Readiness(
+            replace(machine(), insecure=False, environment_key=authenticates),
+            self.queue,
+            self.events,
+        )
 
     def asked(self) -> list[Call]:
         """Return what is asked now."""
         self.connection.ask(self.now)
-        return self.outbox.take()
+        return self.queue.take()
+
+    def due(self) -> float:
+        """Return when something is to be asked next; before all time nothing is asked."""
+        return self.connection.ask(AT_ONCE)
 
     def until(self, when: float) -> list[tuple[float, Call]]:
         """Ask whenever something is due; return what was asked, and when."""
         calls = []
-        while (due := self.connection.next_deadline()) <= when:
+        while (due := self.due()) <= when:
             self.now = max(self.now, due)
             calls += [(self.now, call) for call in self.asked()]
         self.now = when
@@ -56,14 +67,14 @@ class Bench:
 
     def refused(self, detail: str = 'no such token') -> None:
         """Have a call of the machine refused that is handed over now."""
-        number = self.outbox.call(ListBases())
-        self.outbox.take()
+        number = self.queue.call(ListBases())
+        self.queue.take()
         self.connection.refused(number, detail, self.now, of_base=False)
 
     def base_refused(self) -> list[Call]:
         """Have a call of a base refused that is handed over now; return what is asked then."""
-        number = self.outbox.call(StopBase('base'))
-        self.outbox.take()
+        number = self.queue.call(StopBase('base'))
+        self.queue.take()
         self.connection.refused(number, 'of the base', self.now, of_base=True)
         return self.asked()
 
@@ -157,10 +168,10 @@ def test_a_call_that_was_not_let_in_leads_to_a_new_token() -> None:
 def test_a_call_that_went_with_the_old_token_says_nothing_about_the_new_one() -> None:
     bench = Bench()
     bench.let_in()
-    before = bench.outbox.call(ListBases())
+    before = bench.queue.call(ListBases())
     bench.refused()
     (authenticate,) = bench.asked()
-    beside = bench.outbox.call(ListBases())
+    beside = bench.queue.call(ListBases())
     bench.connection.authenticated(authenticate.number, OK, bench.now)
     for number in (before, beside):
         bench.connection.refused(number, 'no such token', bench.now, of_base=False)
@@ -197,7 +208,7 @@ def test_a_machine_that_refuses_as_its_base_does_is_asked_for_a_new_token_at_onc
         assert bench.connection.ready
         bench.connection.refused(question.number, 'no such token', bench.now, of_base=False)
         assert not bench.connection.ready
-        bench.now = bench.connection.next_deadline()
+        bench.now = bench.due()
         bench.authenticate()
         assert bench.connection.ready
 
@@ -211,12 +222,12 @@ def test_a_machine_that_refuses_its_own_tokens_is_asked_ever_more_slowly() -> No
         tries.append(bench.now)
         bench.refused()
         assert not bench.connection.ready
-        bench.now = bench.connection.next_deadline()
+        bench.now = bench.due()
     assert tries == pytest.approx(
         [0.0, 0.0, 0.05, 0.15, 0.35, 0.75, 1.55, 3.15, 6.35, 12.75, 22.75]
     )
-    (told,) = bench.events
-    assert told == AccessRefused('main', 'no such token', tries[6])
+    (event,) = bench.events
+    assert event == AccessRefused('main', 'no such token', tries[6])
     # One that was good for a while is replaced at once again.
     bench.authenticate()
     bench.now += 10.0
@@ -225,22 +236,20 @@ def test_a_machine_that_refuses_its_own_tokens_is_asked_ever_more_slowly() -> No
     assert bench.connection.ready
 
 
-def test_a_wrong_key_is_tried_again_ever_more_slowly_and_told_once_a_minute() -> None:
+def test_a_wrong_key_is_tried_again_ever_more_slowly_and_reported_once_a_minute() -> None:
     bench = Bench()
     bench.connect()
     tries = []
     while bench.now < 70.0:
         bench.authenticate(WRONG_KEY)
         tries.append(bench.now)
-        bench.now = bench.connection.next_deadline()
+        bench.now = bench.due()
     assert tries == [0.0, 1.0, 3.0, 7.0, 15.0, 25.0, 35.0, 45.0, 55.0, 65.0]
     assert not bench.connection.ready
-    assert bench.events == [
-        AccessRefused('main', 'wrong key', at) for at in (0.0, 65.0)
-    ]
+    assert bench.events == [AccessRefused('main', 'wrong key', at) for at in (0.0, 65.0)]
 
 
-def test_without_credentials_a_refusal_is_told_and_nothing_asked() -> None:
+def test_without_credentials_a_refusal_is_reported_and_nothing_asked() -> None:
     bench = Bench(authenticates=False)
     bench.connect()
     for _ in range(3):
@@ -269,14 +278,14 @@ def test_a_machine_that_is_not_connected_for_2_s_is_diagnosed_once_a_minute(
     assert again == start + 260.0
 
 
-def test_one_that_connects_meanwhile_is_not_said_to_be_absent() -> None:
+def test_one_that_connects_meanwhile_is_not_reported_to_be_absent() -> None:
     bench = Bench(authenticates=False)
     bench.connection.opened(bench.now)
     bench.until(3.0)
     bench.connection.channel(True, bench.now)
     bench.connection.diagnosed(Answer(Outcome.OK, 'nobody is there'), bench.now)
     assert bench.events == []
-    assert bench.connection.next_deadline() == NEVER
+    assert bench.due() == NEVER
 
 
 def test_one_that_was_closed_asks_nothing() -> None:

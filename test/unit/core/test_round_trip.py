@@ -38,14 +38,14 @@ OK = Answer(Outcome.OK)
 class Bench:
     def __init__(self) -> None:
         self.now = 100.0
-        self.outbox = RequestQueue('main', CALL_TIMEOUT)
+        self.queue = RequestQueue('main', CALL_TIMEOUT)
         self.events: list[MachineEvent] = []
-        self.round_trip = RoundTrip('main', self.outbox, self.events)
+        self.round_trip = RoundTrip('main', self.queue, self.events)
 
     def asked(self) -> list[Request]:
         """Return what is asked now."""
         self.round_trip.ask(self.now)
-        return [call.request for call in self.outbox.take()]
+        return [call.request for call in self.queue.take()]
 
     def ended(self, *ends: tuple[Request, Answer]) -> list[Request]:
         """Have calls end now; return what is asked then."""
@@ -73,7 +73,7 @@ def test_three_timeouts_in_a_row_have_a_call_with_more_time_measured() -> None:
     assert bench.ended((START, TIMED_OUT), (MOVE, TIMED_OUT)) == []
     bench.round_trip.call_ended(BEAT, TIMED_OUT, bench.now)
     bench.round_trip.ask(bench.now)
-    (call,) = bench.outbox.take()
+    (call,) = bench.queue.take()
     assert (call.request, call.timeout) == (GetSessions(Purpose.ROUND_TRIP), ANSWERED_WITHIN)
 
 
@@ -103,7 +103,7 @@ def test_other_calls_have_deadlines_and_reasons_of_their_own(other: Request) -> 
 
 
 @pytest.mark.parametrize('outcome', [Outcome.OK, Outcome.UNIMPLEMENTED, Outcome.FAILED])
-def test_an_answer_that_takes_longer_than_calls_may_is_told(outcome: Outcome) -> None:
+def test_an_answer_that_takes_longer_than_calls_may_is_reported(outcome: Outcome) -> None:
     bench = Bench()
     bench.time_out()
     assert bench.measure(0.5, Answer(outcome)) == [
@@ -111,13 +111,13 @@ def test_an_answer_that_takes_longer_than_calls_may_is_told(outcome: Outcome) ->
     ]
 
 
-def test_a_machine_that_answers_in_time_is_not_told_for_its_base_is_slow() -> None:
+def test_a_machine_that_answers_in_time_is_not_reported_for_its_base_is_slow() -> None:
     bench = Bench()
     bench.time_out()
     assert bench.measure(0.002) == []
 
 
-def test_where_that_has_no_answer_either_it_is_told_so() -> None:
+def test_where_that_has_no_answer_either_it_is_reported_so() -> None:
     bench = Bench()
     bench.time_out()
     assert bench.measure(ANSWERED_WITHIN, TIMED_OUT) == [
@@ -158,7 +158,7 @@ def test_where_no_more_calls_time_out_nothing_more_is_asked() -> None:
     assert bench.ended((MOVE, TIMED_OUT), (MOVE, TIMED_OUT)) == []
 
 
-def test_the_first_call_in_time_is_told_once() -> None:
+def test_the_first_call_in_time_is_reported_once() -> None:
     bench = Bench()
     bench.time_out()
     bench.measure(0.31)
@@ -169,7 +169,7 @@ def test_the_first_call_in_time_is_told_once() -> None:
 # In the bridge
 
 
-def test_session_starts_that_time_out_on_a_slow_link_are_told_as_that() -> None:
+def test_session_starts_that_time_out_on_a_slow_link_are_reported_as_that() -> None:
     rig = Rig()
     while not rig.pending(GetSessions):
         rig.command('A')
@@ -177,6 +177,6 @@ def test_session_starts_that_time_out_on_a_slow_link_are_told_as_that() -> None:
         rig.acknowledge()
     rig.now += 1.0
     rig.answer(GetSessions)
-    (told,) = rig.told(CallsTakeLonger)
-    assert told.round_trip is not None
-    assert told.round_trip >= 1.0
+    (event,) = rig.events_of(CallsTakeLonger)
+    assert event.round_trip is not None
+    assert event.round_trip >= 1.0

@@ -1,6 +1,6 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""A process that is told what to do by JSON lines on stdin, and answers with such on stdout."""
+"""A process that takes commands as JSON lines on stdin, and answers with such on stdout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.bounds import PATIENCE
 from support.process import ProcessUnderTest
 
 
-class ToldProcess(ProcessUnderTest):
+class CommandedProcess(ProcessUnderTest):
     """Its output goes to the answers alone; what it logs to stderr is in its file."""
 
     def _write(self, **order: Any) -> None:
