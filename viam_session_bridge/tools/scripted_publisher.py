@@ -29,10 +29,10 @@ SUBSCRIBED_WITHIN = 10.0  # s
 
 
 class Lines:
-    """Counts the lines that come on the standard input, and notices its end."""
+    """Counts the lines on the standard input, on a thread that ends with it or the process."""
 
     def __init__(self) -> None:
-        """Begin to read, on a thread that ends with the input or the process."""
+        """Begin to read."""
         self.count = 0
         self.ended = False
         threading.Thread(target=self._read, name='lines', daemon=True).start()
@@ -44,11 +44,7 @@ class Lines:
 
 
 def publish(arguments: argparse.Namespace, sent: TextIO) -> None:
-    """
-    Publish until interrupted, or until the time is over.
-
-    :param sent: takes a line of JSON for each message: ``t`` (time.monotonic(), s) and ``what``
-    """
+    """Publish until interrupted, and note each message in ``sent``: ``t``, monotonic, ``what``."""
 
     def send(publisher: Any, message: Any, what: str) -> None:
         at = time.monotonic()
@@ -59,29 +55,28 @@ def publish(arguments: argparse.Namespace, sent: TextIO) -> None:
 
     node = rclpy.create_node(arguments.name)
     commands = node.create_publisher(Twist, arguments.topic, 10)
-    heartbeats = None
-    if arguments.heartbeat:
-        heartbeats = node.create_publisher(String, f'{arguments.heartbeat}/heartbeat', 10)
+    heartbeats = [
+        node.create_publisher(String, f'{bridge}/heartbeat', 10) for bridge in arguments.heartbeat
+    ]
     twist = Twist()
     twist.linear.x, twist.angular.z = arguments.x, arguments.z
     lines = Lines() if arguments.by_line else None
-    publishers = [commands, *([] if heartbeats is None else [heartbeats])]
-    begun = time.monotonic()
-    while not all(publisher.get_subscription_count() for publisher in publishers):
-        if time.monotonic() > begun + SUBSCRIBED_WITHIN:
+    until = time.monotonic() + SUBSCRIBED_WITHIN
+    while not all(publisher.get_subscription_count() for publisher in (commands, *heartbeats)):
+        if time.monotonic() > until:
             print(f'nobody subscribes to {commands.topic_name} yet; publishing', flush=True)
             break
         time.sleep(0.02)
     print('ready', flush=True)
     while lines is not None and not (lines.count or lines.ended):
         time.sleep(0.005)
-    begun = due = time.monotonic()
+    due = time.monotonic()
     # Whoever sent the lines may have been killed: this publisher must not drive on alone.
-    while time.monotonic() < begun + arguments.seconds and not (lines and lines.ended):
+    while not (lines and lines.ended):
         if lines is None or lines.count < 2:
             send(commands, twist, 'command')
-        if heartbeats is not None:
-            send(heartbeats, String(), 'heartbeat')
+        for publisher in heartbeats:
+            send(publisher, String(), 'heartbeat')
         due = max(due + 1.0 / arguments.rate, time.monotonic())
         time.sleep(max(due - time.monotonic(), 0.0))
 
@@ -96,8 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     add('--x', type=float, default=0.0, help='forward, m/s')
     add('--z', type=float, default=0.0, help='counter-clockwise, rad/s')
     add('--rate', type=float, default=20.0, help='1/s (default: %(default)s)')
-    add('--seconds', type=float, default=float('inf'), help='(default: until Ctrl-C)')
-    add('--heartbeat', metavar='NODE', help='send heartbeats to this bridge as well')
+    add('--heartbeat', metavar='NODE', action='append', default=[],
+        help='send heartbeats to this bridge as well')  # fmt: skip
     add(
         '--by-line', action='store_true',
         help='begin at the first line on stdin, only send heartbeats from the second on',

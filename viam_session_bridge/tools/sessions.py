@@ -53,11 +53,7 @@ class OverviewClient:
     """
 
     def __init__(self, node: str) -> None:
-        """
-        Start to look for the bridge.
-
-        :param node: the bridge's node, fully qualified
-        """
+        """Start to look for the bridge of this fully qualified name."""
         self.node = node if node.startswith('/') else f'/{node}'
         self._context = Context()
         # Ctrl-C is for the tool, not for rclpy, to take.
@@ -105,13 +101,12 @@ class Display:
     """
 
     def __init__(self, indent: str = '') -> None:
-        """
-        Show nothing yet.
-
-        :param indent: stands before each line of change
-        """
+        """Show nothing yet; ``indent`` stands before each line of change."""
         self._indent = indent
         self._live: Any = None
+        self.overview: Overview | None = None
+        """The last one that a bridge answered with."""
+        self._answered = 0.0
         self._previous: Overview | None = None
         self._silent = False
         if sys.stdout.isatty() and os.environ.get('TERM', 'dumb') != 'dumb':
@@ -129,6 +124,16 @@ class Display:
             self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             print(line, flush=True)
+
+    def step(self, client: OverviewClient) -> None:
+        """Fetch the overview, show it, and take :data:`PERIOD` for both."""
+        begun = time.monotonic()
+        answer = client.fetch(PERIOD)
+        if answer is not None:
+            self.overview, self._answered = answer, time.monotonic()
+        if self.overview is not None:
+            self.show(client.node, self.overview, time.monotonic() - self._answered)
+        time.sleep(max(begun + PERIOD - time.monotonic(), 0.0))
 
     def show(self, node: str, overview: Overview, age: float) -> None:
         """Show an overview that is so many s old."""
@@ -148,26 +153,6 @@ class Display:
         if self._live is not None:
             self._live.stop()
         self._live = None
-
-
-class Watch:
-    """Fetches a bridge's overview again and again, and shows it."""
-
-    def __init__(self, client: OverviewClient, display: Display, overview: Overview) -> None:
-        """Begin with an overview that was just fetched."""
-        self._client = client
-        self._display = display
-        self._answered = time.monotonic()
-        self.overview = overview
-
-    def step(self) -> None:
-        """Show, fetch, and take :data:`PERIOD` for both."""
-        begun = time.monotonic()
-        self._display.show(self._client.node, self.overview, begun - self._answered)
-        answer = self._client.fetch(PERIOD)
-        if answer is not None:
-            self.overview, self._answered = answer, time.monotonic()
-        time.sleep(max(begun + PERIOD - time.monotonic(), 0.0))
 
 
 def table(node: str, overview: Overview, age: float = 0.0) -> Group:
@@ -295,9 +280,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if arguments.once:
                 print_once(client.node, overview)
                 return 0
-            watch = Watch(client, display, overview)
             while True:
-                watch.step()
+                display.step(client)
     except KeyboardInterrupt:
         return 0
     finally:
