@@ -37,7 +37,8 @@ SILENT_AFTER = 1.0  # s
 FOUND_WITHIN = 5.0  # s
 ACTIVE = 'active'
 BAR = 6  # characters
-WIDE = 120  # columns, where the output is no terminal
+WIDE = 110  # characters that the table has room for where the output is no terminal
+COLUMNS = ('id', 'publisher', 'drives', 'to lapse', 'commands', 'refused', 'topic')
 ALARMS = ('INACTIVE', 'NOT CONNECTED', 'UNSUPERVISED', 'STOPPING', 'NO ANSWER')
 NO_RICH = (
     'rich is missing, so changes are printed as lines; for a table: sudo apt install python3-rich,'
@@ -139,7 +140,7 @@ class Display:
         """Show an overview that is so many s old."""
         if self._live is not None:
             self._live.start()
-            self._live.update(table(node, overview, age), refresh=True)
+            self._live.update(table(node, overview, self._live.console.width, age), refresh=True)
             return
         for line in changes(self._previous, overview):
             self.print(self._indent + line)
@@ -155,8 +156,8 @@ class Display:
         self._live = None
 
 
-def table(node: str, overview: Overview, age: float = 0.0) -> Group:
-    """Return an overview that is so many s old for rich to print."""
+def table(node: str, overview: Overview, width: int, age: float = 0.0) -> Group:
+    """Return an overview that is so many s old for a terminal of a width."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -173,27 +174,23 @@ def table(node: str, overview: Overview, age: float = 0.0) -> Group:
     if not overview.sessions:
         return Group(head, Text('no sessions yet: nobody has published a command'))
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style='bold')
-    rows.add_column('id', justify='right', no_wrap=True)
-    for name in ('publisher', 'topic', 'drives'):
-        rows.add_column(name, overflow='fold')  # one that is too long goes on in the next line
-    rows.add_column('to lapse', no_wrap=True)
-    rows.add_column('commands', justify='right')
-    rows.add_column('refused')
+    for name in COLUMNS if width >= WIDE else COLUMNS[:-1]:
+        # What is too long goes on in the next line.
+        rows.add_column(name, overflow='fold', no_wrap=name == 'to lapse',
+                        justify='right' if name in ('id', 'commands') else 'left')  # fmt: skip
     # Who drives first, then who drove last.
     ended = [row for row in overview.sessions if row.state != ACTIVE]
     for row in [row for row in overview.sessions if row.state == ACTIVE] + ended[::-1]:
         is_active = row.state == ACTIVE
         to_lapse = bar(max(row.to_lapse - age, 0.0), overview.window)
-        rows.add_row(
-            *map(Text, (
-                str(row.id), publisher(row), row.topic,
-                # Of a session that ended, these are the bases its end stopped.
-                (is_active and ', '.join(row.bases)) or '-',
-                to_lapse if is_active else f'ended ({row.state})',
-                str(row.commands), _refusals(row.refusals),
-            )),
-            style='' if is_active else 'dim',
+        cells = (
+            str(row.id), publisher(row),
+            # Of a session that ended, these are the bases its end stopped.
+            (is_active and ', '.join(row.bases)) or '-',
+            to_lapse if is_active else f'ended ({row.state})',
+            str(row.commands), _refusals(row.refusals), row.topic,
         )  # fmt: skip
+        rows.add_row(*map(Text, cells[:len(rows.columns)]), style='' if is_active else 'dim')
     return Group(head, rows)
 
 
@@ -297,4 +294,4 @@ def print_once(node: str, overview: Overview) -> None:
         print('\n'.join(_states(overview)))
     else:
         console = Console(width=None if sys.stdout.isatty() else WIDE)
-        console.print(table(node, overview))
+        console.print(table(node, overview, console.width))

@@ -192,7 +192,7 @@ def figure_of(timeline: Timeline, name: str) -> Any:
     # Machines, bases, clients.
     lanes = sorted(timeline.lanes.items(), key=lambda item: item[0][0], reverse=True)
     names = [f'{kind} {name}' if kind else timeline.names[name] for (kind, name), _ in lanes]
-    height = max(0.5 * len(lanes) + 0.9, 2.8)  # inches; the least is for the legend
+    height = max(0.44 * len(lanes) + 0.8, 2.8)  # inches; the least is for the legend
     figure: Any = Figure((14.0, height), dpi=110, layout='constrained')
     axes = figure.add_subplot()
     _set_axes(axes, timeline, name, names)
