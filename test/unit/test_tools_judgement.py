@@ -39,7 +39,7 @@ STOPPED = call(5.452, 'stop')
 RECORD = Record(
     events=[*STARTED, TAKEN_OVER, ended(1, 3.49), ended(2, 5.451, 'base')],
     calls=[*DRIVEN, call(5.4515, 'stop', phase='begin'), STOPPED, call(5.6, 'is_moving')],
-    navigator_sent=[{'t': 4.90, 'what': 'command'}, {'t': 4.95, 'what': 'heartbeat'}],
+    navigator_sent=[{'t': 4.90}, {'t': 4.95}],
     teleop_killed=3.0,
     navigator_killed=4.97,
     watched_until=6.5,

@@ -325,7 +325,8 @@ def test_a_part_has_what_lies_in_it() -> None:
     part = timeline(*STORY).part(EPOCH + 3.1, EPOCH + 3.9)
     assert users(part) == [('B', 3.1, 3.9)]
     assert {*part.lanes} == {('machine', 'main'), ('base', 'base'), ('', 'B')}
-    assert part.bridge == part.lines == []
+    assert part.bridge == []
+    assert part.lines == []
 
 
 @pytest.mark.parametrize(

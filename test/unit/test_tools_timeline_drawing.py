@@ -13,6 +13,7 @@ import random
 import subprocess
 import sys
 import time
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -170,7 +171,8 @@ def test_no_two_texts_overlap(log: Path, events: list[Logged]) -> None:
     write(log, events)
     with rc_context(timeline.STYLE):
         figure = figure_of(compose(read(lines_of([log]))[0]), 'events.jsonl')
-        FigureCanvasAgg(figure).draw()
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.draw()
         (axes,) = figure.axes
         shown = [*axes.texts, *axes.get_xticklabels(), *axes.get_yticklabels()]
         shown += [*axes.get_legend().get_texts(), axes._left_title]

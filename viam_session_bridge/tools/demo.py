@@ -243,8 +243,6 @@ class Story:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 

@@ -12,8 +12,8 @@ import argparse
 import contextlib
 import json
 import os
+import select
 import sys
-import threading
 import time
 from typing import Any, TextIO
 
@@ -28,30 +28,15 @@ from viam_session_bridge import signals
 SUBSCRIBED_WITHIN = 10.0  # s
 
 
-class Lines:
-    """Counts the lines on the standard input, on a thread that ends with it or the process."""
-
-    def __init__(self) -> None:
-        """Begin to read."""
-        self.count = 0
-        self.ended = False
-        threading.Thread(target=self._read, name='lines', daemon=True).start()
-
-    def _read(self) -> None:
-        for _ in sys.stdin:
-            self.count += 1
-        self.ended = True
-
-
 def publish(arguments: argparse.Namespace, sent: TextIO) -> None:
-    """Publish until interrupted, and note each message in ``sent``: ``t``, monotonic, ``what``."""
+    """Publish until interrupted, and note each message in ``sent``: when, on the steady clock."""
 
-    def send(publisher: Any, message: Any, what: str) -> None:
+    def send(publisher: Any, message: Any) -> None:
         at = time.monotonic()
         publisher.publish(message)
         # One write a line, after the sending, with the time before it: a line that is there stands
         # for a message that went out, and whatever kills this process cuts no line.
-        sent.write(json.dumps({'t': at, 'what': what}) + '\n')
+        sent.write(json.dumps({'t': at}) + '\n')
 
     node = rclpy.create_node(arguments.name)
     commands = node.create_publisher(Twist, arguments.topic, 10)
@@ -60,7 +45,6 @@ def publish(arguments: argparse.Namespace, sent: TextIO) -> None:
     ]
     twist = Twist()
     twist.linear.x, twist.angular.z = arguments.x, arguments.z
-    lines = Lines() if arguments.by_line else None
     until = time.monotonic() + SUBSCRIBED_WITHIN
     while not all(publisher.get_subscription_count() for publisher in (commands, *heartbeats)):
         if time.monotonic() > until:
@@ -68,15 +52,18 @@ def publish(arguments: argparse.Namespace, sent: TextIO) -> None:
             break
         time.sleep(0.02)
     print('ready', flush=True)
-    while lines is not None and not (lines.count or lines.ended):
-        time.sleep(0.005)
-    due = time.monotonic()
-    # Whoever sent the lines may have been killed: this publisher must not drive on alone.
-    while not (lines and lines.ended):
-        if lines is None or lines.count < 2:
-            send(commands, twist, 'command')
-        for publisher in heartbeats:
-            send(publisher, String(), 'heartbeat')
+    lines, due = 0 if arguments.by_line else 1, time.monotonic()
+    while True:
+        if arguments.by_line and select.select([sys.stdin], [], [], 0.0)[0]:
+            read = os.read(sys.stdin.fileno(), 80)
+            if not read:
+                # Whoever wrote them may have been killed: this publisher must not drive on alone.
+                break
+            lines += read.count(b'\n')
+        if lines == 1:
+            send(commands, twist)
+        for publisher in heartbeats if lines else ():
+            send(publisher, String())
         due = max(due + 1.0 / arguments.rate, time.monotonic())
         time.sleep(max(due - time.monotonic(), 0.0))
 

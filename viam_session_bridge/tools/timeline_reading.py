@@ -22,22 +22,9 @@ from statistics import median
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints, Literal
 
-from viam_session_bridge.core.actions import (
-    Cause,
-    Refused,
-    SessionEnded,
-    SessionStarted,
-    Stop,
-    TakenOver,
-)
-from viam_session_bridge.core.events import (
-    ChannelChanged,
-    LeftToMachine,
-    MachineAbsent,
-    MachineClosed,
-    StopAcknowledged,
-    StopFinal,
-)
+from viam_session_bridge.core import actions, events
+from viam_session_bridge.core.actions import Cause, SessionEnded, Stop
+from viam_session_bridge.core.bridge import Event
 from viam_session_bridge.reporting.event_log import EVENT_NAMES, LogClosed, Logged, LogOpened
 from viam_session_bridge.reporting.log_text import log_line
 from viam_session_bridge.text import printable
@@ -208,7 +195,7 @@ def compose(entries: Sequence[Entry]) -> Timeline:
     starts = [i for i, entry in enumerate(entries) if isinstance(entry.event, LogOpened)]
     for first, last in pairwise(sorted({0, *starts, len(entries)})):
         _Run(timeline, entries[first:last]).add(is_last=last == len(entries))
-    timeline.lines.sort()
+    timeline.lines.sort(key=lambda line: line[0])
     return timeline
 
 
@@ -253,7 +240,12 @@ class _Run:
     def add(self, is_last: bool) -> None:
         """Add this run to the timeline."""
         for event in self._events:
-            self._add_event(event, self._time(event.at))
+            if isinstance(event, LogOpened):
+                self._add_bridge(Sign.BRIDGE_STARTED, self._time(event.at))
+            elif isinstance(event, LogClosed):
+                self._add_bridge(Sign.BRIDGE_ENDED, self._time(event.at))
+            else:
+                self._add_event(event, self._time(event.at))
         for client, begin in self._sessions.values():
             self._add_span('', client, SpanKind.ALIVE, begin, self._end, client)
         for base in [*self._users]:
@@ -278,23 +270,19 @@ class _Run:
         spans = self._timeline.lanes[lane, name].spans
         spans.append(Span(kind, max(begin, self._begin), max(begin, self._begin, end), user))
 
-    def _add_event(self, event: Logged, at: float) -> None:
-        if isinstance(event, (LogOpened, LogClosed)):
-            is_start = isinstance(event, LogOpened)
-            self._add_bridge(Sign.BRIDGE_STARTED if is_start else Sign.BRIDGE_ENDED, at)
-            return
+    def _add_event(self, event: Event, at: float) -> None:
         warning, text = log_line(event, self._timeline.names.__getitem__, None) or (False, '')
         if text:
             self._timeline.lines.append((at, text))
         base: str = getattr(getattr(event, 'stop', event), 'base', '')
         sign = Sign.WARNING if warning else None
         match event:
-            case SessionStarted():
+            case actions.SessionStarted():
                 self._sessions[event.session] = event.client, at
                 self._timeline.lanes['', event.client]  # in the order of their appearance
             case SessionEnded():
                 self._end_session(event, at)
-            case TakenOver():
+            case actions.TakenOver():
                 self._end_use(base, at)
                 self._waiting[base].clear()  # the command came before the Stop
                 if event.session:
@@ -303,23 +291,23 @@ class _Run:
             case Stop():
                 self._stops[event] = None
                 self._waiting[base].add(event)
-            case StopAcknowledged() | StopFinal():
+            case events.StopAcknowledged() | events.StopFinal():
                 # What stopped the base for one reason did so for all there were by then.
                 for stop in (event.stop, *self._waiting.pop(base, ())):
                     if self._stops.setdefault(stop, None) is None:
                         self._stops[stop] = event.at
-            case ChannelChanged():
+            case events.ChannelChanged():
                 self._ready.setdefault(event.machine, (not event.ready, self._begin))
                 self._end_state(event.machine, at)
                 self._ready[event.machine] = event.ready, at
                 sign = None
-            case MachineClosed():
+            case events.MachineClosed():
                 self._end_state(event.machine, at)
-            case MachineAbsent():
+            case events.MachineAbsent():
                 self._ready.setdefault(event.machine, (False, self._begin))
-            case Refused():
+            case actions.Refused():
                 sign = Sign.REFUSED
-            case LeftToMachine():
+            case events.LeftToMachine():
                 sign = Sign.LEFT_TO_MACHINE
         if sign is not None:
             machine = getattr(event, 'machine', '')
