@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 import json
@@ -95,6 +94,9 @@ def test_rotated_files_are_enough(tmp_path: Path) -> None:
         WHOLE[:-1],  # cut off
         '',
         '[]',
+        '{}',
+        '{"event": "brewed"}',
+        '{"event": []}',
         'null',
         '"at_rest"',
         '[' * 100_000,
@@ -109,18 +111,10 @@ def test_rotated_files_are_enough(tmp_path: Path) -> None:
         '{"event": "refused", "wall": 1.8e9, "base": "b", "client": "", "reason": [], "at": 1}',
     ],
 )
-def test_a_line_that_is_not_whole_is_counted(line: str) -> None:
+def test_a_line_that_is_no_event_is_counted(line: str) -> None:
     entries, skipped = read([WHOLE, line, WHOLE])
     assert len(entries) == 2
-    assert skipped == Counter({'not whole': 1})
-
-
-@pytest.mark.parametrize('line', ['{"event": "brewed"}', '{"event": 3}', '{"event": []}', '{}'])
-def test_a_line_of_another_kind_is_counted(line: str) -> None:
-    assert read([line, WHOLE]) == (
-        [Entry(AtRest('base', 1.0), 1.8e9)],
-        Counter({'of another kind': 1}),
-    )
+    assert skipped == 1
 
 
 def test_a_newer_bridge_may_say_more() -> None:
@@ -164,7 +158,7 @@ def spoiled(draw: strategies.DrawFn) -> dict[str, object]:
 @given(strategies.lists(strategies.text(max_size=20) | strategies.builds(json.dumps, spoiled())))
 def test_no_line_breaks_it(lines: list[str]) -> None:
     entries, skipped = read(lines)
-    assert len(entries) + skipped.total() == len(lines)
+    assert len(entries) + skipped == len(lines)
     if entries:
         timeline = compose(entries)
         assert timeline.begin <= timeline.end

@@ -9,7 +9,7 @@ With ``--run`` a simulated machine and the bridge run on, for publishers of one'
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import json
 import math
@@ -32,7 +32,7 @@ from viam_session_bridge.tools.processes import (
     ProcessError,
     Processes,
 )
-from viam_session_bridge.tools.sessions import ACTIVE, Display, OverviewClient
+from viam_session_bridge.tools.sessions import Display, OverviewClient
 
 BRIDGE = '/viam_session_bridge'
 BASE = 'rover'
@@ -44,7 +44,6 @@ UP_WITHIN = 20.0  # s
 SCENE = 1.5  # s, for each to be seen
 # After the second death: the window, the bound on the stop, and a while without motion.
 LAST_SCENE = 1.4  # s
-LAPSED_WITHIN = 5.0  # s
 
 EARLY = 0.005  # s before the window is over that a stop may come
 LATE = 0.25  # s after it, with all that a busy computer adds
@@ -207,26 +206,18 @@ class Story:
         self._print('kill -9 of the teleop: it is not the last user, so the base goes on')
         teleop_killed = time.monotonic()
         self._teleop.kill()
-        # Whose session is over then is for the judgement to say.
-        self._watch(client, LAPSED_WITHIN, until=self._has_ended_session)
-        self._watch(client, SCENE / 2)
+        self._watch(client, WINDOW + SCENE)
         self._print('kill -9 of the navigator: it is, and nobody is left to say stop')
         navigator_killed = time.monotonic()
         self._navigator.kill()
         self._watch(client, LAST_SCENE)
         return teleop_killed, navigator_killed, time.monotonic()
 
-    def _watch(
-        self, client: OverviewClient, seconds: float, until: Callable[[], bool] = lambda: False
-    ) -> None:
+    def _watch(self, client: OverviewClient, seconds: float) -> None:
         end = time.monotonic() + seconds
-        while time.monotonic() < end and not until():
+        while time.monotonic() < end:
             self._display.step(client)
             self.stage.check()
-
-    def _has_ended_session(self) -> bool:
-        overview = self._display.overview
-        return overview is not None and any(row.state != ACTIVE for row in overview.sessions)
 
     def _publisher(self, name: str, topic: str, speed: float) -> Process:
         """Start a publisher that waits for its first line."""

@@ -105,8 +105,7 @@ class Display:
         """Show nothing yet; ``indent`` stands before each line of change."""
         self._indent = indent
         self._live: Any = None
-        self.overview: Overview | None = None
-        """The last one that a bridge answered with."""
+        self._overview: Overview | None = None
         self._answered = 0.0
         self._previous: Overview | None = None
         self._silent = False
@@ -131,9 +130,9 @@ class Display:
         begun = time.monotonic()
         answer = client.fetch(PERIOD)
         if answer is not None:
-            self.overview, self._answered = answer, time.monotonic()
-        if self.overview is not None:
-            self.show(client.node, self.overview, time.monotonic() - self._answered)
+            self._overview, self._answered = answer, time.monotonic()
+        if self._overview is not None:
+            self.show(client.node, self._overview, time.monotonic() - self._answered)
         time.sleep(max(begun + PERIOD - time.monotonic(), 0.0))
 
     def show(self, node: str, overview: Overview, age: float) -> None:

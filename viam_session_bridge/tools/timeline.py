@@ -114,11 +114,11 @@ def _read(log: Path) -> Timeline:
     if not files:
         raise NothingToDrawError(f'{log}: there is no such file (nor a rotated one)')
     entries, skipped = read(lines_of(files))
-    counts = ', '.join(f'{count} {kind}' for kind, count in sorted(skipped.items()))
+    why = f'{log}: {skipped} lines were skipped: cut off, of another version, or no event'
     if not entries:
-        raise NothingToDrawError(f'{log}: there is no event in it; lines skipped: {counts or 0}')
+        raise NothingToDrawError(why if skipped else f'{log}: there is no event in it')
     if skipped:
-        _warn(f'{log}: lines skipped: {counts}')
+        _warn(why)
     return compose(entries)
 
 

@@ -61,22 +61,18 @@ def lines_of(files: Iterable[Path]) -> Iterator[str]:
             yield from (line for line in opened if line.strip())
 
 
-def read(lines: Iterable[str]) -> tuple[list[Entry], Counter[str]]:
-    """Return the entries, and how many lines were skipped for which reason."""
+def read(lines: Iterable[str]) -> tuple[list[Entry], int]:
+    """Return the entries, and how many lines were skipped."""
     entries: list[Entry] = []
-    skipped: Counter[str] = Counter()
+    skipped = 0
     for text in lines:
         try:
             line = json.loads(text)
-            kind = KINDS.get(str(line.get('event')))
-            if kind is None:
-                skipped['of another kind'] += 1
-            else:
-                event = _value(kind, line)
-                about = (printable(str(line.get(name, ''))) for name in ('node', 'topic'))
-                entries.append(Entry(event, _value(float, line['wall']), *about))
+            event = _value(KINDS[line['event']], line)
+            about = (printable(str(line.get(name, ''))) for name in ('node', 'topic'))
+            entries.append(Entry(event, _value(float, line['wall']), *about))
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
-            skipped['not whole'] += 1
+            skipped += 1
     return entries, skipped
 
 
