@@ -38,9 +38,9 @@ ROOM = 130  # characters that a bar over the whole width would have room for
 DAY = 86400.0  # s, the unit of matplotlib's dates
 
 INK, GREY, PALE, ALARM = '#1a1b1c', '#a9adb1', '#d5d6d7', '#d55e00'
-# Okabe and Ito's, which the colour-blind tell apart, without the one that means alarm. More users
-# than these begin anew, hatched.
-USERS = ('#56b4e9', '#e69f00', '#009e73', '#cc79a7', '#f0e442', '#a6a6ff')
+# Okabe and Ito's, which the colour-blind tell apart, without the one that means alarm and the one
+# too dark for text. More users than these begin anew, hatched.
+USERS = ('#56b4e9', '#e69f00', '#009e73', '#cc79a7', '#f0e442')
 HATCHES = ('', '////', '....', 'xxxx')
 # The shape is the cause: of a stop in red, of a session's end in black.
 SHAPES = dict(zip(Cause, '8sDXpPHd*^<', strict=True))
