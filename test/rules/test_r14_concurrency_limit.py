@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from support import pure
 from viam_session_bridge.core.actions import Cause, Forward, Stop
 from viam_session_bridge.core.concurrency_limit import MOST, YOUNG
 from viam_session_bridge.core.machine_control import MachineControl
@@ -28,7 +29,10 @@ class Machine:
     """A protocol whose machine is connected and knows the client's session."""
 
     def __init__(self) -> None:
-        self.protocol = MachineControl('main', BASES, window=WINDOW, call_timeout=0.25)
+        self.protocol = MachineControl(
+            pure.machine(),
+            pure.configuration(*(pure.base(name) for name in BASES), window=WINDOW),
+        )
         self.protocol.channel(True, 0.0)
         (question,) = self.drain(0.0)
         listed = Listed(tuple(BASES), {}, True)

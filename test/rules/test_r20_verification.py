@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 
+from support.pure import configuration, machine
 from viam_session_bridge.core.actions import Cause, Forward, Stop
 from viam_session_bridge.core.events import AtRest, MachineEvent, MotionUnknown, StillMoving
 from viam_session_bridge.core.machine_control import MachineControl
@@ -35,7 +36,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.protocol = MachineControl('main', ['base'], window=0.5, call_timeout=0.25)
+        self.protocol = MachineControl(machine(), configuration(window=0.5))
         self.open: list[Call] = []
         self.events: list[MachineEvent] = []
         self.protocol.channel(True, self.now)
@@ -51,7 +52,7 @@ class Bench:
         self.drain()
 
     def stop(self) -> None:
-        self.protocol.ended(1)
+        self.protocol.sessions.ended(1)
         self.protocol.stop(Stop('base', Cause.LAPSE, 'A', self.now, 1, self.now))
         self.drain()
 

@@ -84,18 +84,7 @@ class Bridge:
             for topic in (*base.command_topics, *base.stamped_command_topics):
                 self._by_topic.setdefault(topic, []).append(base)
         self.machines = {
-            machine.name: MachineControl(
-                machine.name,
-                [base.name for base in configuration.bases if base.machine == machine.name],
-                window=window,
-                call_timeout=machine.call_timeout,
-                stop_timeout=configuration.stop_timeout,
-                max_sessions=machine.max_sessions,
-                allow_unsupervised=machine.allow_unsupervised,
-                authenticates=machine.authenticates,
-                stop_policy=configuration.stop_policy,
-                random=random,
-            )
+            machine.name: MachineControl(machine, configuration, random)
             for machine in configuration.machines
         }
         self._shutdown_order = ShutdownOrder(
@@ -291,11 +280,23 @@ class Bridge:
 
     def given_up(self) -> list[str]:
         """Return the bases whose stop was given up unacknowledged (R7)."""
-        return [base for machine in self.machines.values() for base in machine.given_up()]
+        bases = [one for machine in self.machines.values() for one in machine.bases.values()]
+        return [control.base for control in bases if control.stops.gave_up]
 
     def exit_waits_until(self, now: float) -> float:
-        """Return until when the exit is to wait for open Stops, 0 where it need not (R19)."""
-        return max(machine.exit_waits_until(now) for machine in self.machines.values())
+        """
+        Return until when the exit is to wait for open Stops, 0 where it need not (R19).
+
+        It need not where a Stop was acknowledged before, or a valid machine session covers the
+        base.
+        """
+        uncovered = [
+            control.stops.exit_waits_until()
+            for machine in self.machines.values()
+            for control in machine.bases.values()
+            if not machine.sessions.is_valid(control.last_sid, now)
+        ]
+        return max(uncovered, default=0.0)
 
     def _carry_out(self, actions: list[Action]) -> None:
         for one in actions:
@@ -308,7 +309,7 @@ class Bridge:
                     continue  # it reaches nobody, or is nothing new
             elif isinstance(one, SessionEnded):
                 for machine in self.machines.values():
-                    machine.ended(one.session)
+                    machine.sessions.ended(one.session)
             elif isinstance(one, Refused) and not self._worth_reporting(one):
                 continue
             self._events.append(one)

@@ -13,6 +13,7 @@ long must come to its end on one of them. Pure: time is handed in.
 
 from __future__ import annotations
 
+from viam_session_bridge.core.requests import Reach, Redial, RequestQueue
 from viam_session_bridge.core.timing import Backoff, NEVER
 
 PATIENCE, LONGEST_PATIENCE = 1.0, 60.0  # s, without a word from the machine
@@ -22,8 +23,9 @@ QUESTIONS = 3  # without an answer
 class DeadPeerDetector:
     """The answers of one machine while a Stop to it is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue: RequestQueue) -> None:
         """Start with no Stop open."""
+        self._queue = queue
         self.listens = False  # whether it matters that the machine answers
         self._open = False
         self._backoff = Backoff(PATIENCE, LONGEST_PATIENCE)
@@ -32,12 +34,20 @@ class DeadPeerDetector:
         self._is_asked = False
         self._unanswered = 0
 
-    def watch(self, stop_is_open: bool, now: float) -> None:
-        """Watch while a Stop is open on a connection that is there."""
+    def ask(self, stop_is_open: bool, now: float) -> float:
+        """
+        Ask if that is due; return when to call this next.
+
+        :param stop_is_open: whether a Stop is, on a connection that is there
+        """
         if stop_is_open != self._open:
             self._open = stop_is_open
             self.listens = True
             self._wait(now)
+        if self._ask_at <= now:
+            self._ask_at, self._is_asked = NEVER, True
+            self._queue.call(Reach())
+        return self._ask_at
 
     def heard(self, now: float) -> None:
         """Note that the machine answered some call."""
@@ -47,31 +57,19 @@ class DeadPeerDetector:
         if self._open:
             self._wait(now)
 
-    def question_due(self, now: float) -> bool:
-        """Whether the machine is to be asked now."""
-        return self._ask_at <= now
-
-    def asked(self) -> None:
-        """Note that it is asked."""
-        self._ask_at, self._is_asked = NEVER, True
-
-    def question_ended(self, answered: bool, now: float) -> bool:
-        """Handle the end of a question; return whether to dial anew."""
+    def question_ended(self, answered: bool, now: float) -> None:
+        """Handle the end of a question: ask again, or dial anew."""
         self._is_asked = False
         if not self._open or answered:
             self._wait(now)
-            return False
+            return
         self._unanswered += 1
         if self._unanswered < QUESTIONS:
             self._ask_at = now
-            return False
+            return
         self._patience = self._backoff.take()
         self._wait(now)
-        return True
-
-    def next_deadline(self) -> float:
-        """Return when to ask next."""
-        return self._ask_at
+        self._queue.call(Redial())
 
     def _wait(self, now: float) -> None:
         self._unanswered = 0

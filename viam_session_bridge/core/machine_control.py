@@ -17,7 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from viam_session_bridge.configuration.model import StopPolicy
+from viam_session_bridge.configuration.model import (
+    Configuration,
+    MachineConfiguration,
+    StopPolicy,
+)
 from viam_session_bridge.core.actions import Cause, Forward, Refusal, Stop
 from viam_session_bridge.core.base_control import BaseControl, Command
 from viam_session_bridge.core.concurrency_limit import ConcurrencyLimit
@@ -62,63 +66,41 @@ class MachineControl:
 
     def __init__(
         self,
-        machine: str,
-        bases: Iterable[str],
-        *,
-        window: float,
-        call_timeout: float,
-        stop_timeout: float = 2.0,
-        max_sessions: int = 256,
-        allow_unsupervised: bool = False,
-        authenticates: bool = False,
-        stop_policy: StopPolicy = StopPolicy.BRIDGE,
+        machine: MachineConfiguration,
+        configuration: Configuration,
         random: Callable[[], float] = lambda: 0.5,
     ) -> None:
-        """
-        Start with a channel that is not ready.
-
-        :param window: s, the bridge's ``heartbeat_window``
-        :param call_timeout: s, the deadline of every call but Stop
-        :param stop_timeout: s, the first deadline of a Stop
-        :param random: a number from 0 to 1, see :class:`StopControl`
-        """
-        self.machine = machine
+        """Start with a channel that is not ready; ``random``: see :class:`StopControl`."""
+        self.machine = machine.name
         self.ready = False
         self.due_at = NEVER  # when to tick and drain
         self.events: list[MachineEvent] = []  # for the bridge to take
-        machine_stops = stop_policy is StopPolicy.MACHINE
+        events, name = self.events, machine.name
+        machine_stops = configuration.stop_policy is StopPolicy.MACHINE
         self.bases = {
-            base: BaseControl(
-                base,
-                window,
-                stop_timeout,
-                self.events,
+            base.name: BaseControl(
+                base.name,
+                configuration.heartbeat_window,
+                configuration.stop_timeout,
+                events,
                 leaves_displaced=machine_stops,
                 random=random,
             )
-            for base in bases
+            for base in configuration.bases
+            if base.machine == name
         }
-        self.sessions = (SignedSessions if machine_stops else MachineSessions)(
-            machine, max_sessions, call_timeout, allow_unsupervised, self.events
-        )
-        self._queue = RequestQueue(machine, call_timeout)
+        self.sessions = (SignedSessions if machine_stops else MachineSessions)(machine, events)
+        self._queue = queue = RequestQueue(name, machine.call_timeout)
         self._limit = ConcurrencyLimit()
-        self._readiness = Readiness(machine, authenticates, self._queue, self.events)
-        self._dead_peer = DeadPeerDetector()
-        self._probe = Probe([control.stops.unresolved for control in self.bases.values()])
-        self._verification = Verification(self._queue, self.sessions, self.events)
+        self._readiness = Readiness(machine, queue, events)
+        self._dead_peer = DeadPeerDetector(queue)
+        self._probe = Probe([base.stops.unresolved for base in self.bases.values()], queue)
+        self._verification = Verification(queue, self.sessions, events)
         self._machine_stops = MachineStops(
-            machine,
-            machine_stops,
-            self.bases,
-            self._queue,
-            self.sessions,
-            self._verification,
-            self.events,
+            name, machine_stops, self.bases, queue, self.sessions, self._verification, events
         )
-        self._missing_bases = MissingBases(self._queue)
-        self._round_trip = RoundTrip(machine, self._queue, self.events)
-        self._further_stops = True  # False in the last moments before the exit (R19)
+        self._missing_bases = MissingBases(queue)
+        self._round_trip = RoundTrip(name, queue, events)
         self._ask_at = NEVER  # when to look what is to be asked
 
     # From the sessions
@@ -161,10 +143,6 @@ class MachineControl:
             self.sessions.signed(session, now)
             self.due_at = AT_ONCE
 
-    def ended(self, session: int) -> None:
-        """Leave the machine session of a client session that ended to lapse."""
-        self.sessions.ended(session)
-
     def not_final(self) -> dict[str, bool]:
         """Return the bases whose stop is not final or not decided, and if one was acknowledged."""
         undecided = dict.fromkeys(self._machine_stops.undecided, False)
@@ -174,31 +152,10 @@ class MachineControl:
             if not control.stops.is_final
         }
 
-    def given_up(self) -> list[str]:
-        """Return the bases whose stop was given up unacknowledged (R7)."""
-        return [base for base, control in self.bases.items() if control.stops.gave_up]
-
-    def exit_waits_until(self, now: float) -> float:
-        """
-        Return how long the exit is to wait, 0 where it need not (R19).
-
-        That is the deadline of a Stop that is open, where none was acknowledged before and no
-        valid machine session covers the base.
-        """
-        return max(
-            (
-                control.stops.exit_waits_until()
-                for control in self.bases.values()
-                if not self.sessions.is_valid(control.last_sid, now)
-            ),
-            default=0.0,
-        )
-
     def allow_further_stops(self, allowed: bool) -> None:
         """Begin further Stops, or no more: the exit would cut them (R19)."""
-        self._further_stops = allowed
         for base in self.bases:
-            self._touch(base).stops.allow_further_stops(allowed)
+            self._touch(base).stops.further_stops = allowed
 
     def stop_commanded(self, now: float) -> None:
         """Stop every base that was commanded since its last final stop (R19)."""
@@ -253,10 +210,10 @@ class MachineControl:
         elif isinstance(request, IsMoving):
             stops = (self._moving_answered(request, number, answer, now),)
         elif isinstance(request, GetSessions):
-            for base in self.bases:  # commands of any may count as answered by this
-                self._touch(base)
             if request.purpose is Purpose.SETTLE:
                 self._probe.answered(answer.outcome, now)
+                for base in self.bases:  # commands of any may count as answered by this
+                    self._touch(base)
             elif request.purpose is Purpose.VERIFY:
                 verification = self._verification
                 stops = (verification.sessions_answered(request.about, number, answer, now),)
@@ -265,8 +222,7 @@ class MachineControl:
                     number, request.purpose, request.about, answer, now
                 )
         elif isinstance(request, Reach):
-            if self._dead_peer.question_ended(answer.outcome.answered, now):
-                self._queue.call(Redial())
+            self._dead_peer.question_ended(answer.outcome.answered, now)
         elif isinstance(request, (ListBases, GetMachineStatus)):
             self.events += self._missing_bases.listed(number, answer, now)
         elif isinstance(request, Diagnose):
@@ -274,9 +230,8 @@ class MachineControl:
         elif isinstance(request, Authenticate):
             self._readiness.authenticated(number, answer, now)
             self._follow_readiness(now)
-        for stop in stops:
-            if stop is not None:
-                self._touch(stop.base).stop(stop)
+        for stop in filter(None, stops):
+            self._touch(stop.base).stop(stop)
         return ''
 
     # Time, and what is due
@@ -368,23 +323,17 @@ class MachineControl:
     def _ask(self, now: float) -> None:
         """Ask what is due; how often is up to whoever asks."""
         # Not where no Stop could follow on a new connection: the exit waits for this one (R19).
-        is_open = any(control.stops.open for control in self.bases.values())
-        self._dead_peer.watch(self.ready and self._further_stops and is_open, now)
-        if self._dead_peer.question_due(now):
-            self._dead_peer.asked()
-            self._queue.call(Reach())
-        if self._probe.due_at() <= now:
-            self._probe.sent(now)
-            self._queue.call(GetSessions())
-        asking = (self._readiness, self._verification, self._machine_stops, self._missing_bases)
-        for one in asking:
-            one.ask(now)
-        self._round_trip.ask(now)
+        stops = [control.stops for control in self.bases.values()]
+        is_open = self.ready and any(one.open and one.further_stops for one in stops)
         self._ask_at = min(
-            self._dead_peer.next_deadline(),
-            self._probe.due_at(),
-            *(one.next_deadline() for one in asking),
+            self._dead_peer.ask(is_open, now),
+            self._probe.ask(now),
+            self._readiness.ask(now),
+            self._verification.ask(now),
+            self._machine_stops.ask(now),
+            self._missing_bases.ask(now),
         )
+        self._round_trip.ask(now)
 
     # Answers
 

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import heapq
 
+from viam_session_bridge.configuration.model import MachineConfiguration
 from viam_session_bridge.core.events import (
     MachineEvent,
     MachineSessionExpired,
@@ -63,26 +64,15 @@ class MachineSession:
 class MachineSessions:
     """All machine sessions of one machine."""
 
-    def __init__(
-        self,
-        machine: str,
-        max_sessions: int,
-        call_timeout: float,
-        allow_unsupervised: bool,
-        events: list[MachineEvent],
-    ) -> None:
-        """
-        Start without any; the middle three are the machine's parameters.
-
-        :param events: where to add what happens
-        """
-        self.machine = machine
+    def __init__(self, machine: MachineConfiguration, events: list[MachineEvent]) -> None:
+        """Start without any; what happens is added to ``events``."""
+        self.machine = machine.name
         self.window = 0.0  # s, the machine's; 0 until it is known
         self.unsupervised = False  # it has no sessions, and is driven all the same (R15)
         self._events = events
-        self._max_sessions = max_sessions
-        self._call_timeout = call_timeout
-        self._allow_unsupervised = allow_unsupervised
+        self._max_sessions = machine.max_sessions
+        self._call_timeout = machine.call_timeout
+        self._allow_unsupervised = machine.allow_unsupervised
         self.live: dict[int, MachineSession] = {}  # by client session, of those that live
         self._resting: list[MachineSession] = []  # ended, and not lapsed as far as we know
         self._by_sid: dict[str, MachineSession] = {}

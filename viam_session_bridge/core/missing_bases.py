@@ -81,15 +81,12 @@ class MissingBases:
                 self._ask_at = now
         return []
 
-    def ask(self, now: float) -> None:
-        """Ask if that is due."""
+    def ask(self, now: float) -> float:
+        """Ask if that is due; return when to call this next."""
         if self._ask_at <= now:
             self._ask_at = NEVER
             question = GetMachineStatus() if self._by_status else ListBases()
             self._asked = self._queue.call(question, LISTED_WITHIN)
-
-    def next_deadline(self) -> float:
-        """Return when to :meth:`ask` next."""
         return self._ask_at
 
     def listed(self, number: int, answer: Answer, now: float) -> list[BaseKnown | BaseUnknown]:

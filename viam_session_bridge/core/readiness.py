@@ -13,6 +13,7 @@ are named by numbers; the token itself never comes here.
 
 from __future__ import annotations
 
+from viam_session_bridge.configuration.model import MachineConfiguration
 from viam_session_bridge.core.events import AccessRefused, MachineAbsent, MachineEvent
 from viam_session_bridge.core.requests import (
     Answer,
@@ -38,20 +39,15 @@ class Readiness:
     """The connection to one machine, and its access token."""
 
     def __init__(
-        self, machine: str, authenticates: bool, queue: RequestQueue, events: list[MachineEvent]
+        self, machine: MachineConfiguration, queue: RequestQueue, events: list[MachineEvent]
     ) -> None:
-        """
-        Start disconnected.
-
-        :param authenticates: whether there are credentials for it
-        :param events: where to add what happens
-        """
+        """Start disconnected; what happens is added to ``events``."""
         self._events = events
-        self._machine = machine
-        self._authenticates = authenticates
+        self._machine = machine.name
+        self._authenticates = machine.authenticates
         self._queue = queue
         self._connected = False
-        self._granted = not authenticates
+        self._granted = not machine.authenticates
         self._authenticate_at = NEVER
         self._authentication: int | None = None
         self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)  # after an answer that was no token
@@ -113,17 +109,14 @@ class Readiness:
                 self._report_refusal(detail, now)
             self._void_pause = min(max(2 * self._void_pause, SHORTEST_PAUSE), LONGEST_PAUSE)
 
-    def ask(self, now: float) -> None:
-        """Ask for what is due."""
+    def ask(self, now: float) -> float:
+        """Ask for what is due; return when to call this next."""
         if self._authenticate_at <= now:
             self._authenticate_at = NEVER
             self._authentication = self._queue.call(Authenticate(), AUTHENTICATION_TIMEOUT)
         if not self._is_diagnosed and self._diagnose_at <= now:
             self._diagnose_at, self._is_diagnosed = NEVER, True
             self._queue.call(Diagnose(), DIAGNOSIS_TIMEOUT)
-
-    def next_deadline(self) -> float:
-        """Return when to :meth:`ask` next."""
         return min(self._authenticate_at, NEVER if self._is_diagnosed else self._diagnose_at)
 
     def diagnosed(self, answer: Answer, now: float) -> None:

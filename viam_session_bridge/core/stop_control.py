@@ -174,12 +174,12 @@ class StopControl:
         self.gave_up = False  # for the machine knows no such base
         self.newest = 0  # the newest Stop
         self.last_call = 0  # the newest command or zero, or Stop
+        self.further_stops = True  # False in the last moments: the exit would cut them (R19)
         self._events = events
         self._random = random
         self._timeout = StopTimeout(stop_timeout)
         self._zero: int | None = None  # the zero velocity in flight that followed an error
         self._zero_deadline = 0.0
-        self._further_stops = True  # False in the last moments before the exit (R19)
 
     def stop(self, stop: Stop) -> bool:
         """Stop the base; return whether that is worth telling: a repeated mistake is not."""
@@ -214,7 +214,7 @@ class StopControl:
         pending = self.pending
         if pending is None or self._zero is not None:
             return NEVER
-        if pending.tries and not self._further_stops:
+        if pending.tries and not self.further_stops:
             return NEVER
         if self.open:
             # One more beside an open one, if that is not clean and all commands are answered;
@@ -417,10 +417,6 @@ class StopControl:
         if self.pending is None or self.pending.acknowledged or not self.open:
             return 0.0
         return next(reversed(self.open.values())).deadline
-
-    def allow_further_stops(self, allowed: bool) -> None:
-        """Begin further Stops, or no more: the exit would cut them."""
-        self._further_stops = allowed
 
     def closed(self) -> None:
         """Forget a pending stop, which has nothing to stop: the machine is let go of."""

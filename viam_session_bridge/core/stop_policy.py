@@ -25,8 +25,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from viam_session_bridge.configuration.model import MachineConfiguration
 from viam_session_bridge.core.actions import Cause, Stop
 from viam_session_bridge.core.base_control import BaseControl
 from viam_session_bridge.core.events import (
@@ -57,9 +57,9 @@ REPORTED_AGAIN = 30.0  # s: others may begin to drive at any time
 class SignedSessions(MachineSessions):
     """Machine sessions that are heartbeated by their clients' signs of life alone."""
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, machine: MachineConfiguration, events: list[MachineEvent]) -> None:
         """Start without any; see :class:`MachineSessions`."""
-        super().__init__(*args)
+        super().__init__(machine, events)
         self._signed: dict[int, float] = {}  # when, by client session: to be heartbeated now
 
     def signed(self, session: int, now: float) -> None:
@@ -208,13 +208,15 @@ class MachineStops:
         self._closed, self._report_at = True, NEVER
         self.left.clear()
 
-    def ask(self, now: float) -> None:
-        """Ask what is due, and leave what can be left."""
+    def ask(self, now: float) -> float:
+        """Ask what is due, and leave what can be left; return when to call this next."""
+        if self._closed:
+            return NEVER
+        next_at = NEVER
         for base, left in self.left.items():
             if left.due_at <= now:
                 left.due_at, left.call = NEVER, self._queue.call(IsMoving(base, Doubt.LEFT))
-        if self._closed:
-            return
+            next_at = min(next_at, left.due_at)
         for base in [b for b in self._to_leave if self._bases[b].in_flight is None]:
             self._leave_to_others(base, self._to_leave.pop(base), now)
         if self._undecided and self._deactivation is None:
@@ -222,10 +224,7 @@ class MachineStops:
         if self._report_at <= now:
             self._report_at = NEVER
             self._queue.call(GetSessions(Purpose.REPORT))
-
-    def next_deadline(self) -> float:
-        """Return when to :meth:`ask` next."""
-        return min((one.due_at for one in self.left.values()), default=self._report_at)
+        return min(next_at, self._report_at)
 
     def asks_who_drives(self, base: str) -> bool:
         """Ask who else may move a base that does not stand under a zero (R22), if this matters."""

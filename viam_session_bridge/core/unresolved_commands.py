@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from viam_session_bridge.core.requests import Outcome
+from viam_session_bridge.core.requests import GetSessions, Outcome, RequestQueue
 from viam_session_bridge.core.timing import Backoff, NEVER
 
 SETTLED_AFTER_PROBE = 1.0  # s
@@ -63,24 +63,26 @@ class UnresolvedCommands:
 class Probe:
     """The ``GetSessions`` calls of one machine that settle the unanswered commands there."""
 
-    def __init__(self, bases: Sequence[UnresolvedCommands]) -> None:
+    def __init__(self, bases: Sequence[UnresolvedCommands], queue: RequestQueue) -> None:
         """Start with none under way; ``bases``: of every base of the machine."""
         self._bases = bases
+        self._queue = queue
         self._out = False
         self._sent_at = 0.0
         self._not_before = 0.0
         self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
 
-    def due_at(self) -> float:
-        """Return when a probe is to be handed over."""
+    def ask(self, now: float) -> float:
+        """Hand over a probe if that is due; return when to call this next."""
         if self._out:
             return NEVER
         wanted = min((base.probe_due() for base in self._bases), default=NEVER)
-        return max(wanted, self._not_before)
-
-    def sent(self, now: float) -> None:
-        """Note that a probe is handed over."""
+        due_at = max(wanted, self._not_before)
+        if due_at > now:
+            return due_at
         self._out, self._sent_at = True, now
+        self._queue.call(GetSessions())
+        return NEVER
 
     def answered(self, outcome: Outcome, now: float) -> None:
         """Apply the answer of the probe that is out."""

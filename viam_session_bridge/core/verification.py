@@ -99,15 +99,14 @@ class Verification:
         """Ask no more."""
         self.bases.clear()
 
-    def ask(self, now: float) -> None:
-        """Ask the bases that are due whether they move."""
+    def ask(self, now: float) -> float:
+        """Ask the bases that are due whether they move; return when to call this next."""
+        next_at = NEVER
         for name, one in self.bases.items():
             if one.due_at <= now:
                 one.due_at, one.call = NEVER, self._queue.call(IsMoving(name))
-
-    def next_deadline(self) -> float:
-        """Return when to :meth:`ask` next."""
-        return min((one.due_at for one in self.bases.values()), default=NEVER)
+            next_at = min(next_at, one.due_at)
+        return next_at
 
     def answered(self, base: str, number: int, answer: Answer, now: float) -> Stop | None:
         """Handle an answer; return the stop that follows from it."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from support.pure import machine
 from viam_session_bridge.core.events import (
     MachineEvent,
     MachineSessionExpired,
@@ -35,7 +36,9 @@ class Sessions(MachineSessions):
 
     def __init__(self, *, allow_unsupervised: bool = False) -> None:
         self.events: list[MachineEvent] = []
-        super().__init__('main', MOST, CALL_TIMEOUT, allow_unsupervised, self.events)
+        super().__init__(
+            machine(max_sessions=MOST, allow_unsupervised=allow_unsupervised), self.events
+        )
 
     def begin(self, client: str, session: int, now: float = 0.0) -> None:
         """Hand over the start of a machine session."""

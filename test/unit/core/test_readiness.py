@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from support.pure import machine
 from viam_session_bridge.core.events import AccessRefused, MachineAbsent, MachineEvent
 from viam_session_bridge.core.readiness import ASKED_AGAIN_AFTER, Readiness
 from viam_session_bridge.core.requests import (
@@ -18,7 +21,7 @@ from viam_session_bridge.core.requests import (
     RequestQueue,
     StopBase,
 )
-from viam_session_bridge.core.timing import NEVER
+from viam_session_bridge.core.timing import AT_ONCE, NEVER
 
 OK = Answer(Outcome.OK)
 WRONG_KEY = Answer(Outcome.UNAUTHENTICATED, 'wrong key')
@@ -29,17 +32,25 @@ class Bench:
         self.now = 0.0
         self.queue = RequestQueue('main', 0.25)
         self.events: list[MachineEvent] = []
-        self.connection = Readiness('main', authenticates, self.queue, self.events)
+        self.connection = Readiness(
+            replace(machine(), insecure=False, environment_key=authenticates),
+            self.queue,
+            self.events,
+        )
 
     def asked(self) -> list[Call]:
         """Return what is asked now."""
         self.connection.ask(self.now)
         return self.queue.take()
 
+    def due(self) -> float:
+        """Return when something is to be asked next; before all time nothing is asked."""
+        return self.connection.ask(AT_ONCE)
+
     def until(self, when: float) -> list[tuple[float, Call]]:
         """Ask whenever something is due; return what was asked, and when."""
         calls = []
-        while (due := self.connection.next_deadline()) <= when:
+        while (due := self.due()) <= when:
             self.now = max(self.now, due)
             calls += [(self.now, call) for call in self.asked()]
         self.now = when
@@ -197,7 +208,7 @@ def test_a_machine_that_refuses_as_its_base_does_is_asked_for_a_new_token_at_onc
         assert bench.connection.ready
         bench.connection.refused(question.number, 'no such token', bench.now, of_base=False)
         assert not bench.connection.ready
-        bench.now = bench.connection.next_deadline()
+        bench.now = bench.due()
         bench.authenticate()
         assert bench.connection.ready
 
@@ -211,7 +222,7 @@ def test_a_machine_that_refuses_its_own_tokens_is_asked_ever_more_slowly() -> No
         tries.append(bench.now)
         bench.refused()
         assert not bench.connection.ready
-        bench.now = bench.connection.next_deadline()
+        bench.now = bench.due()
     assert tries == pytest.approx(
         [0.0, 0.0, 0.05, 0.15, 0.35, 0.75, 1.55, 3.15, 6.35, 12.75, 22.75]
     )
@@ -232,7 +243,7 @@ def test_a_wrong_key_is_tried_again_ever_more_slowly_and_reported_once_a_minute(
     while bench.now < 70.0:
         bench.authenticate(WRONG_KEY)
         tries.append(bench.now)
-        bench.now = bench.connection.next_deadline()
+        bench.now = bench.due()
     assert tries == [0.0, 1.0, 3.0, 7.0, 15.0, 25.0, 35.0, 45.0, 55.0, 65.0]
     assert not bench.connection.ready
     assert bench.events == [AccessRefused('main', 'wrong key', at) for at in (0.0, 65.0)]
@@ -274,7 +285,7 @@ def test_one_that_connects_meanwhile_is_not_reported_to_be_absent() -> None:
     bench.connection.channel(True, bench.now)
     bench.connection.diagnosed(Answer(Outcome.OK, 'nobody is there'), bench.now)
     assert bench.events == []
-    assert bench.connection.next_deadline() == NEVER
+    assert bench.due() == NEVER
 
 
 def test_one_that_was_closed_asks_nothing() -> None:

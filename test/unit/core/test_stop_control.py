@@ -174,7 +174,7 @@ def test_a_connection_that_is_back_has_it_sent_at_once() -> None:
 
 def test_none_is_begun_just_before_the_exit_but_the_first() -> None:
     stops = Stops()
-    stops.allow_further_stops(False)
+    stops.further_stops = False
     assert stops.stop_due_at() == 0.0
     stops.sent(1, 0.0)
     stops.ends(1, Outcome.CUT, 0.1)

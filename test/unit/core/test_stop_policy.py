@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from support.pure import machine
 from viam_session_bridge.core.actions import Cause, Forward, Stop
 from viam_session_bridge.core.base_control import BaseControl
 from viam_session_bridge.core.events import (
@@ -32,7 +33,7 @@ from viam_session_bridge.core.stop_policy import (
     shortest_window,
     SignedSessions,
 )
-from viam_session_bridge.core.timing import NEVER
+from viam_session_bridge.core.timing import AT_ONCE, NEVER
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.core.verification import Verification
 
@@ -42,7 +43,7 @@ FIFTH = WINDOW / 5
 
 def sessions_of(window: float = WINDOW) -> SignedSessions:
     """Begin with one of A's, session 1, since 0 s."""
-    sessions = SignedSessions('main', 256, 0.25, False, [])
+    sessions = SignedSessions(machine(), [])
     sessions.open('A', 1, lambda sid: True)
     machine_session = sessions.live.get(1)
     assert machine_session is not None
@@ -89,7 +90,7 @@ def test_nor_once_the_client_session_ended(sessions: SignedSessions) -> None:
 
 
 def test_of_several_machines_the_shortest_window_counts() -> None:
-    unknown = SignedSessions('other', 256, 0.25, False, [])
+    unknown = SignedSessions(machine('other'), [])
     assert shortest_window([sessions_of(3.0), unknown, sessions_of(2.0)]) == 2.0
 
 
@@ -153,7 +154,7 @@ def test_it_is_asked_a_quarter_second_after_the_machine_was_to_stop_it() -> None
     left = Left()
     assert left.stops.takes(end())
     assert left.events == [LeftToMachine('base', None, 0.5)]
-    assert left.stops.next_deadline() == WINDOW + LEFT_AFTER
+    assert left.stops.ask(AT_ONCE) == WINDOW + LEFT_AFTER
     assert left.ask(WINDOW + LEFT_AFTER) == IsMoving('base', Doubt.LEFT)
 
 

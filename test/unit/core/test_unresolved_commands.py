@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from viam_session_bridge.core.requests import Outcome
+from viam_session_bridge.core.requests import GetSessions, Outcome, RequestQueue
 from viam_session_bridge.core.timing import NEVER
 from viam_session_bridge.core.unresolved_commands import (
     Probe,
@@ -74,23 +74,25 @@ def test_a_second_answer_does_not_put_it_off() -> None:
 
 def test_one_question_serves_all_bases_whose_commands_it_came_after() -> None:
     early, late, none = unresolved(1.0), unresolved(3.0), unresolved()
-    probe = Probe([early, late, none])
-    assert probe.due_at() == 1.0
-    probe.sent(1.0)
-    assert probe.due_at() == NEVER
+    queue = RequestQueue('main', 0.25)
+    probe = Probe([early, late, none], queue)
+    assert probe.ask(0.9) == 1.0
+    assert queue.take() == []
+    assert probe.ask(1.0) == probe.ask(2.0) == NEVER
+    assert [call.request for call in queue.take()] == [GetSessions()]
     probe.answered(Outcome.OK, 1.5)
     assert (early.settled_at, late.settled_at, none.settled_at) == (2.5, NEVER, NEVER)
-    assert probe.due_at() == 3.0
+    assert probe.ask(1.5) == 3.0
 
 
 def test_a_machine_without_bases_is_never_asked() -> None:
-    assert Probe([]).due_at() == NEVER
+    assert Probe([], RequestQueue('main', 0.25)).ask(0.0) == NEVER
 
 
 @pytest.mark.parametrize('outcome', [Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CUT])
 def test_without_an_answer_it_is_asked_again_after_a_pause_that_doubles(outcome: Outcome) -> None:
-    probe = Probe([unresolved(1.0)])
+    probe = Probe([unresolved(1.0)], RequestQueue('main', 0.25))
     for now, again in ((1.0, 1.05), (2.0, 2.1), (3.0, 3.2)):
-        probe.sent(now)
+        assert probe.ask(now) == NEVER
         probe.answered(outcome, now)
-        assert probe.due_at() == pytest.approx(again)
+        assert probe.ask(now) == pytest.approx(again)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from support.pure import machine
 from viam_session_bridge.core.actions import Cause, Stop
 from viam_session_bridge.core.events import (
     AtRest,
@@ -21,7 +22,7 @@ from viam_session_bridge.core.requests import (
     Purpose,
     RequestQueue,
 )
-from viam_session_bridge.core.timing import NEVER
+from viam_session_bridge.core.timing import AT_ONCE, NEVER
 from viam_session_bridge.core.verification import (
     AGAIN_AFTER,
     AGAIN_FOR,
@@ -41,7 +42,7 @@ class Questions:
         """Begin with a stop that was final at 0 s."""
         self.events: list[MachineEvent] = []
         self._queue = RequestQueue('main', 0.25)
-        sessions = MachineSessions('main', 256, 0.25, False, self.events)
+        sessions = MachineSessions(machine(), self.events)
         self.verification = Verification(self._queue, sessions, self.events)
         self.final(0.0, timed_out)
 
@@ -85,19 +86,19 @@ def test_until_a_second_after_the_final_stop_it_may_coast() -> None:
 def test_after_a_minute_the_command_that_timed_out_is_over() -> None:
     questions = Questions(timed_out=1)
     questions.answer(AGAIN_FOR, STANDS)
-    assert questions.verification.next_deadline() == NEVER
+    assert questions.verification.ask(AT_ONCE) == NEVER
 
 
 def test_until_then_it_is_asked_each_second() -> None:
     questions = Questions(timed_out=1)
     questions.answer(0.1, STANDS)
-    assert questions.verification.next_deadline() == 0.1 + AGAIN_AFTER
+    assert questions.verification.ask(AT_ONCE) == 0.1 + AGAIN_AFTER
 
 
 def test_while_it_moves_it_is_asked_later_and_not_at_once() -> None:
     questions = Questions()
     questions.answer(0.1, MOVES)
-    assert 0.1 < questions.verification.next_deadline() <= 0.1 + AGAIN_AFTER
+    assert 0.1 < questions.verification.ask(AT_ONCE) <= 0.1 + AGAIN_AFTER
 
 
 def test_that_it_rests_is_reported_once_after_it_was_reported_to_move() -> None:
@@ -126,7 +127,7 @@ def test_where_nobody_says_who_is_there_the_base_is_asked_again_a_second_later()
     assert questions.answer(3.1, MOVES) is None
     failed = Answer(Outcome.FAILED, 'UNKNOWN: no such thing')
     assert questions.answer_who_else(3.2, failed) is None
-    assert questions.verification.next_deadline() == 3.2 + AGAIN_AFTER
+    assert questions.verification.ask(AT_ONCE) == 3.2 + AGAIN_AFTER
 
 
 def test_a_base_that_its_machine_stopped_is_stopped_anew_where_a_lost_command_runs_late() -> None:
