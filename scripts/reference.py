@@ -108,7 +108,7 @@ def _table(rows: Iterable[Row], prefix: str) -> Iterator[str]:
 
 
 def _allowed(row: Row) -> str:
-    parts = [', '.join(f'`{choice}`' for choice in row.choices)] if row.choices else []
+    parts = [', '.join(f'`{choice.value}`' for choice in row.choices)] if row.choices else []
     if row.allowed is not None:
         parts.append(str(row.allowed))
     if row.constraints:

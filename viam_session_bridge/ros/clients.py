@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 import math
 from typing import TYPE_CHECKING
 
@@ -19,15 +18,9 @@ from geometry_msgs.msg import Twist, TwistStamped
 
 from viam_session_bridge.bounds import BoundedDict, Throttle
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.reporting.active_problems import ActiveProblems
-from viam_session_bridge.ros.message_loss import TopicCounter
-from viam_session_bridge.ros.publishers import (
-    IncompatiblePublishers,
-    Publisher,
-    Publishers,
-    same_node,
-)
-from viam_session_bridge.text import shorten
+from viam_session_bridge.reporting.active_problems import ActiveProblems, BRIDGE
+from viam_session_bridge.ros.publishers import node_of, Publisher, Publishers, same_node
+from viam_session_bridge.text import safe_name, shorten
 
 if TYPE_CHECKING:
     from rclpy.topic_endpoint_info import TopicEndpointInfo
@@ -35,18 +28,20 @@ if TYPE_CHECKING:
     from viam_session_bridge.runtime import Runtime
 
 NAMES_KEPT = 1024  # of publishers that left, too: logs and the overview name them
-REFUSED_KEPT = 1024  # names in refused heartbeats, each is reported once
+LINES_KEPT = 1024  # of those that are reported once
+SHOWN_FOR = 10.0
+"""Seconds for which a look shows an incompatible publisher: longer than from one look to the next,
+also under thousands of publishers."""
 NANOSECONDS = 1_000_000_000  # in a second
+REPORTED_ONCE = {
+    'old_messages': 'messages come too late and are discarded (R2), older than the window: the '
+    'network, or this computer, holds them back',
+    'lost_messages': 'messages are lost on their way: its publishers are too fast for this '
+    'computer, or the network loses them',
+}
+"""What is reported once for each topic, by what diagnostics call it."""
 UNUSED_AXES = ('linear.z', 'angular.x', 'angular.y')
 NO_MOTION = (0.0, 0.0, 0.0)
-
-
-@dataclass(frozen=True)
-class Client:
-    """What is known of a client: its topic, and its node ('' where not known)."""
-
-    topic: str
-    node: str
 
 
 def read_twist(twist: Twist) -> tuple[Velocity, tuple[float, float, float]]:
@@ -72,7 +67,7 @@ class Clients:
         publishers: Publishers,
         ros_time: Callable[[], float],
         node_names: Callable[[], Iterable[tuple[str, str]]],
-        report: Callable[[str], None],
+        report: Callable[[str], object],
     ) -> None:
         """
         Prepare.
@@ -86,26 +81,21 @@ class Clients:
         self.publishers = publishers
         self._topics = publishers.command_topics
         self._ros_time = ros_time
-        self._report = report
+        self.report = report
         self._node_names = node_names
-        self._names: BoundedDict[str, Client] = BoundedDict(NAMES_KEPT)
-        self._refused: BoundedDict[tuple[str, str], None] = BoundedDict(REFUSED_KEPT)  # reported
+        self._names: BoundedDict[str, tuple[str, str]] = BoundedDict(NAMES_KEPT)
+        self._reported: BoundedDict[str, None] = BoundedDict(LINES_KEPT)
         self._throttle = Throttle()
-        self._once = Throttle(burst=1, every=math.inf)
-        self.discards: Counter[str] = Counter()
-        self.refused_heartbeats: Counter[str] = Counter()
-        self.losses = TopicCounter()
-        self.old_messages = TopicCounter()
-        self.replacements = TopicCounter()
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """Messages that led to nothing, by what diagnostics call that, and by topic."""
         self.problems = ActiveProblems()
-        self._incompatible = IncompatiblePublishers(self.problems)
 
-    def describe(self, client: str) -> Client:
-        """Return what is known of a client; from any thread."""
+    def describe(self, client: str) -> tuple[str, str]:
+        """Return a client's node and topic, each '' where it is not known; from any thread."""
         there = self.publishers.by_gid(client)
         if there is not None:  # never forgotten, however many come and go
-            return Client(there.topic, there.node)
-        return self._names.get(client) or Client('', '')
+            return there.node, there.topic
+        return self._names.get(client) or ('', '')
 
     # From the receiving loop
 
@@ -114,7 +104,7 @@ class Clients:
     ) -> None:
         """Feed a command of the publisher with that GID."""
         if gid not in self._names:
-            self._names[gid] = Client(topic, '')
+            self._names[gid] = '', topic
         stamp_age = None
         if isinstance(message, TwistStamped):
             stamp = message.header.stamp
@@ -130,14 +120,9 @@ class Clients:
     def discard(
         self, topic: str, gid: str, message: Twist | TwistStamped | None
     ) -> None:
-        """
-        Feed a command that was discarded, which counts as refused (R2).
-
-        :param message: where many waited, the newest of its publisher; None where it could not be
-            read
-        """
+        """Feed a command that was discarded (R2); None is one that could not be read."""
         if gid not in self._names:
-            self._names[gid] = Client(topic, '')
+            self._names[gid] = '', topic
         if isinstance(message, TwistStamped):
             message = message.twist
         velocity = None if message is None else read_twist(message)[0]
@@ -177,32 +162,30 @@ class Clients:
         if topic not in self._topics:
             return
         for publisher in appeared:
-            self._names[publisher.gid] = Client(topic, publisher.node)
+            self._names[publisher.gid] = publisher.node, topic
             self._runtime.seen(publisher.gid)
         for publisher in left:
             self._runtime.left(publisher.gid)
 
     def discarded(self, count: int, late: float) -> None:
         """Count the messages that a late wake-up cost (R2)."""
-        self.discards['messages'] += count
-        self.discards['times'] += 1
-        self._report(
+        self.counts['discarded_messages', ''] += count
+        self.counts['discarded_times', ''] += 1
+        self.report(
             f'the receiving loop was {late:.3f} s late and discarded the {count} messages that '
             'waited (R2): was the process stopped, or is the machine overloaded?'
         )
 
-    def old(self, topic: str) -> None:
-        """Count a message that was too old when it came (R2); diagnostics show if that goes on."""
-        self.old_messages.add(topic, 1)
-        self._report_once(
-            f'{topic}: messages come too late and are discarded (R2), older than the window: the '
-            'network, or this computer, holds them back'
-        )
+    def count(self, what: str, topic: str, number: int = 1) -> None:
+        """Count messages that led to nothing; diagnostics show if that goes on."""
+        self.counts[what, topic] += number
+        if what in REPORTED_ONCE:
+            self._report_once(f'{topic}: {REPORTED_ONCE[what]}')
 
     def clock_set(self, publisher: str, by: float, now: float) -> None:
         """Report that the clock of the publisher with that GID was set back by so many s (R2)."""
-        known = self.describe(publisher)
-        name = f'{known.node or publisher} on {known.topic}' if known.topic else publisher
+        node, topic = self.describe(publisher)
+        name = f'{node or publisher} on {topic}' if topic else publisher
         self._report_some(
             'clock set',
             f'{name}: the clock of its computer was set back by {by:.1f} s, or its messages take '
@@ -211,24 +194,22 @@ class Clients:
             now,
         )
 
-    def lost(self, topic: str, count: int) -> None:
-        """Count messages that never came; diagnostics show if that goes on."""
-        self.losses.add(topic, count)
-        self._report_once(
-            f'{topic}: messages are lost on their way: its publishers are too fast for this '
-            'computer, or the network loses them'
-        )
+    def incompatible(self, topic: str, info: TopicEndpointInfo, why: str, now: float) -> None:
+        """
+        Report a publisher of which no message comes through, but not many at once.
 
-    def replaced(self, topic: str, count: int) -> None:
-        """Count messages that newer ones of their publishers replaced before they were handled."""
-        self.replacements.add(topic, count)
+        It gets no error either: without a line here nobody would know.
 
-    def incompatible(
-        self, topic: str, info: TopicEndpointInfo, wanted: str, why: str, now: float
-    ) -> None:
-        """Report a publisher of which no message comes through, but not many at once."""
-        line = self._incompatible.seen(topic, info, wanted, why, now)
-        if line is not None:
+        :param why: with what to do about it
+        """
+        node = safe_name(node_of(info))
+        if not node:
+            return  # its name comes a moment later
+        line = f'{topic}: {node} is not heard: {why}'
+        subject = f'{topic} {node} {safe_name(info.topic_type)}'
+        if self.problems.report(
+            BRIDGE, 'incompatible', line, now, subject=subject, lasts=SHOWN_FOR
+        ):
             self._report_some('incompatible', line, now)
 
     def _is_shared(self, publisher: Publisher) -> bool:
@@ -240,25 +221,21 @@ class Clients:
 
     def _refuse_heartbeat(self, reason: str, name: str, now: float, remedy: str) -> None:
         """Count a heartbeat and report it, once for each name and not many names at once."""
-        self.refused_heartbeats[reason] += 1
+        self.counts[f'refused_heartbeats_{reason}', ''] += 1
         shown = shorten(name)  # it may have any length
-        if (reason, shown) in self._refused:
-            return
-        text = f'~/heartbeat for {shown!r} refused ({reason}): {remedy}'
-        if self._report_some(reason, text, now):
-            self._refused[reason, shown] = None
+        self._report_once(f'~/heartbeat for {shown!r} refused ({reason}): {remedy}', reason, now)
 
     def _report_some(self, kind: str, text: str, now: float) -> bool:
         """Report, but not many of a kind at once; return whether it was."""
         line = self._throttle.line(kind, text, now)
-        if line is None:
-            return False
-        self._report(line)
-        return True
+        if line is not None:
+            self.report(line)
+        return line is not None
 
-    def _report_once(self, text: str) -> None:
-        if self._once.let_through(text, 0.0) is not None:
-            self._report(text)
+    def _report_once(self, text: str, kind: str = '', now: float = 0.0) -> None:
+        """Report, if this very text was not; not many of a kind at once, if it is of one."""
+        if text not in self._reported and self._report_some(kind or text, text, now):
+            self._reported[text] = None
 
     def _report_unused_axes(self, topic: str, numbers: tuple[float, float, float]) -> None:
         for axis, number in zip(UNUSED_AXES, numbers, strict=True):

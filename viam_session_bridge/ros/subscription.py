@@ -35,8 +35,9 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from viam_session_bridge.ros.message_loss import MessageLoss
+from viam_session_bridge.bounds import BoundedDict
 from viam_session_bridge.ros.publisher_gids import cyclone_gids, taker
+from viam_session_bridge.ros.publishers import wrong_qos, wrong_type
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -49,6 +50,8 @@ Messages that wait in a subscription, where ``qos_overrides`` say nothing else.
 DDS has one queue for all publishers of a topic, and the oldest go first. One of 5 kHz fills this
 in 100 ms: for so long the receiving loop may lack a core, or Python's lock, and lose nobody's.
 """
+
+PUBLISHERS_KEPT = 1024  # they come and go as often as they like
 
 Taken = tuple[bytes, str, float]
 """A serialized message, its publisher's GID, and when it was sent (s by its publisher's clock)."""
@@ -72,6 +75,24 @@ class OutsideExecutor(CallbackGroup):
         pass
 
 
+class MessageLoss:
+    """
+    Finds gaps between the numbers that the middleware gives to each publisher's messages.
+
+    The network lost them, or the queue of a subscription that is emptied too slowly. Either way a
+    session has fewer signs of life than its publisher sent: it can only lapse sooner.
+    """
+
+    def __init__(self) -> None:
+        self._last: BoundedDict[str, int] = BoundedDict(PUBLISHERS_KEPT)
+
+    def before(self, publisher: str, number: int) -> int:
+        """Return how many of the publisher's messages were lost between its last and this one."""
+        last = self._last.get(publisher, number - 1)
+        self._last[publisher] = max(last, number)  # and it is the one that was heard last
+        return max(number - last - 1, 0)
+
+
 class Subscription:
     """A subscription whose messages are taken by hand."""
 
@@ -88,12 +109,7 @@ class Subscription:
         self.message_type = message_type
         self.type_name = name_of(message_type)
         self.read = partial(deserialize_message, message_type=message_type)
-        """
-        Return a message that was taken.
-
-        Raises RCLError where it is not of the subscription's type, UnicodeDecodeError where a
-        text in it is not UTF-8.
-        """
+        """Return a message that was taken; raises RCLError, or UnicodeDecodeError for a text."""
         self.lost = 0
         """Messages that were lost since the caller last set this to 0."""
         self._loss = MessageLoss()
@@ -170,14 +186,14 @@ class Subscription:
         }
 
     def incompatibility(self, info: TopicEndpointInfo) -> str:
-        """Return why no message of a publisher comes through; empty: they do."""
+        """Return why no message of a publisher comes through, and the remedy; empty: they do."""
         if info.topic_type != self.type_name:
-            return f'it publishes {info.topic_type}, not {self.type_name}'
+            return wrong_type(info.topic_type, self.type_name)
         # As subscribed by default every QoS is heard, and thousands are not compared in vain.
         if self._qos.reliability == ReliabilityPolicy.BEST_EFFORT:
             return ''
         compatibility, reason = qos_check_compatible(info.qos_profile, self._qos)
-        return f'QoS: {reason}' if compatibility == QoSCompatibility.ERROR else ''
+        return wrong_qos(self.topic, reason) if compatibility == QoSCompatibility.ERROR else ''
 
     def destroy(self) -> None:
         """Unsubscribe, once; while a wait set is entered, at the end of that."""
