@@ -26,7 +26,7 @@ class DeadMansSwitch(Node):
     def __init__(self) -> None:
         super().__init__('dead_mans_switch')
         drives = str(self.declare_parameter('drives', '/teleop').value)
-        self._permission = SessionClient(self).permission(drives, 'cmd_vel')
+        self._permission = SessionClient(self).permission(drives)
         # The newest alone: an old message that waited says nothing of the button now.
         self.create_subscription(Bool, 'button', self._on_button, 1)
 

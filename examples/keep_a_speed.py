@@ -6,8 +6,7 @@ Keeps a speed without repeating it: one command, then heartbeats as long as this
 
     python3 keep_a_speed.py --ros-args -r cmd_vel:=/my_base/cmd_vel
 
-For `sessions: auto`. On Jazzy, where heartbeats are permissions only, the base stops after one
-window: repeat the command there.
+For `sessions: auto`.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ rotated at {MAX_BYTES // 1_000_000} MB, and {FILES_KEPT} older files are kept.
 {{log}}
 
 Commands are not logged; of refused ones there is a line for each base and reason, once a second at
-most. `client` is a publisher's GID in hexadecimal (on Jazzy its topic), `session` a session's
+most. `client` is a publisher's GID in hexadecimal, `session` a session's
 number. R and a number is one of [the rules](../rules.md).
 """
 
@@ -108,7 +108,7 @@ def _table(rows: Iterable[Row], prefix: str) -> Iterator[str]:
 
 
 def _allowed(row: Row) -> str:
-    parts = [', '.join(f'`{choice}`' for choice in row.choices)] if row.choices else []
+    parts = [', '.join(f'`{choice.value}`' for choice in row.choices)] if row.choices else []
     if row.allowed is not None:
         parts.append(str(row.allowed))
     if row.constraints:

@@ -157,9 +157,14 @@ class Runtime:
         machine = next(m for m in self._configuration.machines if m.name == name)
         bases = {b.name: b for b in self._configuration.bases if b.machine == name}
         channel = Channel(machine, bases, partial(self._channel_changed, name), self._failed)
-        with self._lock:
-            self._channels[name] = channel
-        channel.start()  # only now: once it is connected there are calls for it
+        with self._lock:  # it may have been deactivated meanwhile, and activated again
+            wanted = self._bridge.is_open(name) and name not in self._channels
+            if wanted:
+                self._channels[name] = channel
+        if wanted:
+            channel.start()  # only now: once it is connected there are calls for it
+        else:
+            channel.close()
 
     def _channel_changed(self, machine: str, ready: bool) -> None:
         self._feed(self._bridge.channel, machine, ready)

@@ -31,7 +31,6 @@ from support.drive import Drive, wait_for
 from support.observer import Observer
 from support.publisher_process import PublisherProcess
 from support.simulated import SimulatedMachineProcess
-from viam_session_bridge.ros.subscription import gids_available
 
 if TYPE_CHECKING:
     from support.viam_server import ViamServer
@@ -40,10 +39,6 @@ if TYPE_CHECKING:
 
 StartBridge = Callable[..., BridgeProcess]
 StartPublisher = Callable[..., PublisherProcess]
-
-needs_gids = pytest.mark.skipif(
-    not gids_available(), reason='this ROS distribution does not tell publishers apart (R1)'
-)
 
 MACHINE_WINDOW = 0.6  # s, longer than the bridge's, which so comes first
 SLOW = 0.4  # s

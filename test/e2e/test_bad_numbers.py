@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from e2e.conftest import needs_gids, StartPublisher, wait_named
+from e2e.conftest import StartPublisher, wait_named
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, wait_for
 from support.observer import Observer
@@ -29,7 +29,7 @@ BASES = {
 Drives = Callable[[str], Drive]
 
 
-@pytest.mark.parametrize('beats', ['silent', pytest.param('with_heartbeats', marks=needs_gids)])
+@pytest.mark.parametrize('beats', ['silent', 'with_heartbeats'])
 @pytest.mark.parametrize('bad', BAD)
 def test_bad_number_stops_the_base_at_once_and_nobody_else(
     bad: str,

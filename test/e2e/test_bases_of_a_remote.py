@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip('viam', reason='viam-sdk is an extra')
 
-from e2e.conftest import needs_gids, StartBridge, StartPublisher, wait_named
+from e2e.conftest import StartBridge, StartPublisher, wait_named
 from support.bounds import EARLY, Load, RECOVERY
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, kill, wait_for
@@ -94,7 +94,6 @@ def test_killed_publisher_stops_the_sub_parts_base_after_the_window(
     far.stands_still(stop.t)
 
 
-@needs_gids
 def test_last_user_alone_stops_the_sub_parts_base(
     bridge: BridgeProcess, far: Drive, load: Load, start_publisher: StartPublisher
 ) -> None:
@@ -178,7 +177,6 @@ def hold_sessions(
     wait_for(hangs, 'the main part hangs')
 
 
-@needs_gids
 def test_stop_of_the_main_parts_own_base_is_on_time_while_a_frozen_sub_part_holds_its_sessions(
     bridge: BridgeProcess,
     far: Drive,

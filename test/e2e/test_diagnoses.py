@@ -19,7 +19,7 @@ import rclpy
 from rclpy.context import Context
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from e2e.conftest import needs_gids, StartBridge, StartPublisher
+from e2e.conftest import StartBridge, StartPublisher
 from support.bridge_process import BridgeProcess, WINDOW
 from support.caller import Caller
 from support.drive import Drive, wait_for
@@ -246,7 +246,6 @@ def test_a_machine_that_has_no_sessions(
 
 
 @simulated
-@needs_gids
 def test_a_publisher_slower_than_the_window(
     observer: Observer, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
@@ -265,7 +264,6 @@ def test_a_publisher_slower_than_the_window(
 
 
 @simulated
-@needs_gids
 def test_two_publishers_that_take_turns(
     drive: Drives,
     observer: Observer,

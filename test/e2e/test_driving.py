@@ -10,7 +10,7 @@ from typing import Any, TYPE_CHECKING
 
 import pytest
 
-from e2e.conftest import MACHINE_WINDOW, needs_gids, StartPublisher
+from e2e.conftest import MACHINE_WINDOW, StartPublisher
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, wait_for
 from support.observer import Observer
@@ -128,7 +128,6 @@ def refusals_of(observer: Observer, base: str) -> dict[str, int]:
     return refusals
 
 
-@needs_gids
 def test_overview_and_diagnostics_tell_who_drives(
     bridge: BridgeProcess,
     drive: Drives,

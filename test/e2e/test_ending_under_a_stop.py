@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip('viam', reason='viam-sdk is an extra')
 
-from e2e.conftest import needs_gids, StartBridge, StartPublisher
+from e2e.conftest import StartBridge, StartPublisher
 from support.bounds import EXIT, LATE, Load
 from support.bridge_process import BridgeProcess
 from support.drive import Drive, wait_for
@@ -25,7 +25,6 @@ SHUTDOWN_TIMEOUT = 1.0  # s
 SHORTER, LONGER = 0.6, 2.0  # s, the machine's window beside that
 BASES = {'base': {'command_topics': ['/cmd_vel']}}
 
-pytestmark = needs_gids
 
 Drives = Callable[[str], Drive]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import time
 from typing import Any
 
-from e2e.conftest import MACHINE_WINDOW, needs_gids, StartPublisher, wait_named
+from e2e.conftest import MACHINE_WINDOW, StartPublisher, wait_named
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, kill, wait_for
 from support.observer import Observer
@@ -31,7 +31,6 @@ def topic_of(base: str) -> str:
     return f'/{base}/cmd_vel'
 
 
-@needs_gids
 def test_own_heartbeats_keep_a_speed_that_is_not_repeated(
     bridge: BridgeProcess,
     drive: Drives,
@@ -91,7 +90,6 @@ def client_of(bridge: BridgeProcess, base: str) -> str:
     return client
 
 
-@needs_gids
 def test_manual_stops_when_the_heartbeats_end_though_commands_go_on(
     bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
 ) -> None:
@@ -112,7 +110,6 @@ def test_manual_stops_when_the_heartbeats_end_though_commands_go_on(
     base.keeps_moving(again, WINDOW)
 
 
-@needs_gids
 def test_manual_stops_when_the_commands_end_though_heartbeats_go_on(
     bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
 ) -> None:
@@ -126,7 +123,6 @@ def test_manual_stops_when_the_commands_end_though_heartbeats_go_on(
     base.stands_still(stop.t, 2 * WINDOW)
 
 
-@needs_gids
 def test_manual_takes_heartbeats_of_the_publishers_own(
     bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
 ) -> None:
@@ -141,7 +137,6 @@ def test_manual_takes_heartbeats_of_the_publishers_own(
     base.stands_still(stop.t, 2 * WINDOW)
 
 
-@needs_gids
 def test_heartbeat_for_a_name_of_two_nodes_is_refused(
     bridge: BridgeProcess,
     drive: Drives,

@@ -19,7 +19,7 @@ from typing import Any, TYPE_CHECKING
 
 import pytest
 
-from e2e.conftest import needs_gids, StartBridge, StartPublisher
+from e2e.conftest import StartBridge, StartPublisher
 from support.bounds import EARLY, LATE, Load
 from support.bridge_process import BridgeProcess, Event, WINDOW
 from support.caller import Caller
@@ -56,7 +56,6 @@ Drives = Callable[[str], Drive]
 StartHostile = Callable[..., HostileProcess]
 
 pytestmark = [
-    needs_gids,
     pytest.mark.parametrize('machine_kind', ['viam_server'], indirect=True),
 ]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from e2e.conftest import MACHINE_WINDOW, needs_gids, StartPublisher
+from e2e.conftest import MACHINE_WINDOW, StartPublisher
 from support.bounds import LATE, LEFT, Load
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, kill, wait_for
@@ -38,7 +38,6 @@ CALL_TIMEOUT = 2.0  # s: a busy computer's slow answers are no reason to stop
 Drives = Callable[[str], Drive]
 
 pytestmark = [
-    needs_gids,
     pytest.mark.parametrize('machine_kind', ['viam_server'], indirect=True),
 ]
 

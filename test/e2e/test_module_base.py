@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip('viam', reason='viam-sdk is an extra')
 
-from e2e.conftest import needs_gids, StartPublisher
+from e2e.conftest import StartPublisher
 from support import real_bases
 from support.bounds import LATE, Load, PATIENCE, RECOVERY
 from support.bridge_process import BridgeProcess, WINDOW
@@ -31,7 +31,6 @@ STOP_TIMEOUT = 2.0  # s, the parameter's default
 ASKED = 1.0  # s between two questions whether a base moves whose command is unanswered (R7)
 BASES: dict[str, dict[str, Any]] = {BASE: {'command_topics': [f'/{BASE}/cmd_vel']}}
 
-pytestmark = needs_gids
 
 
 @pytest.fixture(scope='module')

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from e2e.conftest import MACHINE_WINDOW, needs_gids, StartPublisher
+from e2e.conftest import MACHINE_WINDOW, StartPublisher
 from support.bounds import EARLY, LEFT, Load
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, kill
@@ -59,7 +59,6 @@ def test_frozen_publisher_stops_its_base_and_drives_again_in_a_new_session(
     base.keeps_moving(again, 2 * WINDOW)
 
 
-@needs_gids
 def test_last_user_alone_stops_the_base(
     bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
 ) -> None:
@@ -158,7 +157,6 @@ def test_single_command_moves_the_base_for_one_window(
     assert len(base.motions(sent)) == 1
 
 
-@needs_gids
 def test_two_publishers_of_one_node_are_two_clients(
     bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
 ) -> None:

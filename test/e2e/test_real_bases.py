@@ -19,7 +19,7 @@ import pytest
 
 pytest.importorskip('viam', reason='viam-sdk is an extra')
 
-from e2e.conftest import needs_gids, StartPublisher
+from e2e.conftest import StartPublisher
 from support import real_bases
 from support.bounds import AT_ONCE, EARLY, LATE, Load
 from support.bridge_process import BridgeProcess, WINDOW
@@ -43,7 +43,7 @@ BASES: dict[str, dict[str, Any]] = {
     name: {'command_topics': [f'/{name}/cmd_vel']} for name in MOVERS
 }
 
-pytestmark = [needs_gids, pytest.mark.parametrize('name', MOVERS)]
+pytestmark = [pytest.mark.parametrize('name', MOVERS)]
 
 
 @pytest.fixture(scope='module')

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from e2e.conftest import needs_gids, StartPublisher
+from e2e.conftest import StartPublisher
 from support.bounds import EXIT, LATE, LEFT, Load, PATIENCE
 from support.bridge_process import BridgeProcess, parameters
 from support.client_process import ClientProcess
@@ -27,7 +27,6 @@ from support.publisher import HEARTBEATS
 from support.simulated import SimulatedMachineProcess
 from viam_session_bridge.client import SessionClient
 from viam_session_bridge.reporting.overview import SessionRow
-from viam_session_bridge.ros.subscription import gids_available
 
 AUTO = ('hung', 'given_up', 'killed', 'frozen', 'told')
 BASES: dict[str, dict[str, Any]] = {
@@ -102,7 +101,6 @@ def keep_speed(client: ClientProcess, base: Drive, observer: Observer) -> None:
     assert len(base.motions(began)) == 1
 
 
-@needs_gids
 def test_node_whose_executor_hangs_is_stopped_though_its_process_lives(
     bridge: BridgeProcess, drive: Drives, observer: Observer, start_client: StartClient
 ) -> None:
@@ -114,7 +112,6 @@ def test_node_whose_executor_hangs_is_stopped_though_its_process_lives(
     assert client.running
 
 
-@needs_gids
 def test_session_lapses_when_heartbeats_are_stopped(
     bridge: BridgeProcess, drive: Drives, observer: Observer, start_client: StartClient
 ) -> None:
@@ -127,7 +124,6 @@ def test_session_lapses_when_heartbeats_are_stopped(
     assert client.last_sent(HEARTBEATS) == sent
 
 
-@needs_gids
 def test_killed_node_is_stopped(
     bridge: BridgeProcess, drive: Drives, observer: Observer, start_client: StartClient
 ) -> None:
@@ -138,7 +134,6 @@ def test_killed_node_is_stopped(
     base.stands_still(stop.t, WINDOW)
 
 
-@needs_gids
 def test_frozen_node_is_stopped_and_its_heartbeats_alone_move_nothing_again(
     bridge: BridgeProcess, drive: Drives, observer: Observer, start_client: StartClient
 ) -> None:
@@ -164,7 +159,7 @@ def test_permission_lets_another_node_drive_until_it_ends(
     bridge.wait_event('refused', base='permitted', reason='no_session')
     assert not base.motions()
 
-    operator.permission('/permitted', topic_of('permitted'))
+    operator.permission('/permitted')
     began = base.wait_driven()[0].t
     base.keeps_moving(began, 2 * WINDOW)
     operator.stop()
@@ -202,7 +197,7 @@ def test_overview_and_sessions_are_reported_in_the_same_words(
 
     def watched() -> SessionRow | None:
         row = row_of(tables[-1]) if tables else None
-        if row is None or not row.machine_sessions or (gids_available() and not row.node):
+        if row is None or not row.machine_sessions or not row.node:
             return None
         return row
 
@@ -217,7 +212,7 @@ def test_overview_and_sessions_are_reported_in_the_same_words(
     assert asked is not None
     for name in ('id', 'client', 'node', 'topic', 'state', 'machine_sessions', 'bases'):
         assert getattr(asked, name) == getattr(heard, name), name
-    assert (asked.node, asked.topic) == ('/told' if gids_available() else '', topic_of('told'))
+    assert (asked.node, asked.topic) == ('/told', topic_of('told'))
     assert 0.0 < heard.to_lapse <= WINDOW
     assert 0 < heard.commands <= asked.commands
 
@@ -225,8 +220,7 @@ def test_overview_and_sessions_are_reported_in_the_same_words(
 def test_window_is_the_bridges(bridge: BridgeProcess, watching: SessionClient) -> None:
     assert watching.window != WINDOW
     assert watching.wait_for_bridge(PATIENCE)
-    # On Jazzy it is one for whoever publishes there, and no other test is to begin with it.
-    with watching.permission('/nobody', '/unheard/cmd_vel'):
+    with watching.permission('/nobody'):
         wait_for(lambda: watching.window == WINDOW, 'the bridge tells its window')
 
 
@@ -256,7 +250,6 @@ def start_example(domain: int, load: Load, tmp_path: Path) -> Iterator[StartExam
         yield start
 
 
-@needs_gids
 def test_example_keeps_a_speed_until_it_is_interrupted(
     bridge: BridgeProcess, drive: Drives, start_example: StartExample
 ) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip('viam', reason='viam-sdk is an extra')
 
-from e2e.conftest import needs_gids, StartPublisher
+from e2e.conftest import StartPublisher
 from support import real_bases
 from support.bounds import Load
 from support.bridge_process import BridgeProcess, WINDOW
@@ -29,7 +29,6 @@ BASES: dict[str, dict[str, Any]] = {BASE: {'command_topics': [f'/{BASE}/cmd_vel'
 CALL_TIMEOUT = 1.0  # s
 ROOM = 0.3  # s to rest on top of the window
 
-pytestmark = needs_gids
 
 
 @pytest.fixture(scope='module')

@@ -35,7 +35,7 @@ from viam_session_bridge.viam import messages as wire
 WINDOW = 1.0  # s
 BEAT = WINDOW / 5  # s, as Viam's SDKs do
 ON_TIME = 0.020  # s that a stop may be late, on an idle computer
-COMMANDS = (wire.SET_VELOCITY, wire.SET_POWER, wire.MOVE_STRAIGHT, wire.SPIN)
+COMMANDS = (wire.SET_VELOCITY, wire.SET_POWER)
 DO = wire.Method(DO_COMMAND, common_pb2.DoCommandRequest, common_pb2.DoCommandResponse)
 FAILS = replace(wire.SET_VELOCITY)  # one whose handler fails
 
@@ -83,7 +83,7 @@ SIGNS_OF_LIFE: dict[str, tuple[bool, Step]] = {
     'a command to no base': (True, (wire.SET_VELOCITY, 'a')),
 }
 for _method in (*COMMANDS, wire.STOP, wire.IS_MOVING, DO, wire.GET_SESSIONS, wire.RESOURCE_NAMES):
-    SIGNS_OF_LIFE[name(_method)] = (_method.monitored, (_method, 'a'))
+    SIGNS_OF_LIFE[name(_method)] = (_method in COMMANDS, (_method, 'a'))
 
 
 @pytest.fixture(scope='module', params=list(KINDS))
@@ -93,7 +93,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope='module')
 def machine(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    bases = ['base', 'slow', *(f'base{number}' for number in range(len(LAST_USERS)))]
+    bases = ['base', *(f'base{number}' for number in range(len(LAST_USERS)))]
     with KINDS[kind](tmp_path_factory.mktemp(kind), bases, WINDOW) as machine:
         yield machine
 
@@ -143,7 +143,7 @@ class User(Caller):
         except grpc.RpcError as error:
             answer = f'{error.code().name}: {error.details()}'
         assert answer != 'OK' or method is not FAILS
-        if sids and method.monitored and (answer == 'OK' or method is FAILS):
+        if sids and method in COMMANDS and (answer == 'OK' or method is FAILS):
             self.last_used[sids[0]] = (before, time.monotonic())
 
 
@@ -233,20 +233,3 @@ def test_a_session_lives_as_long_as_calls_come_that_are_signs_of_life(machine: M
     assert {case: session in live for case, session in sessions.items()} == {
         case: lives for case, (lives, _) in SIGNS_OF_LIFE.items()
     }
-
-
-def test_the_stop_of_a_lapse_waits_for_no_motion_under_way(load: Load, machine: Machine) -> None:
-    if isinstance(machine, ViamServer):
-        machine.control('slow', move_straight_delay=60.0)
-    with User(machine) as user:
-        session = user.new()
-        method = wire.MOVE_STRAIGHT
-        before = time.monotonic()
-        under_way = method.on(user.channel).future(
-            method.request(name='slow', distance_mm=6000, mm_per_sec=100.0),
-            metadata=[(wire.SESSION_KEY, session)],
-        )
-        (stop,) = wait_for(lambda: machine.record.stops('slow'), 'it is stopped')
-        (began,) = machine.record.calls('slow', 'move_straight', 'begin')
-        on_time(stop, (before, began.t), load)
-        under_way.cancel()

@@ -68,11 +68,7 @@ def calls_with_all_kinds_of_ids(call: Caller) -> None:
             call(method, *sids, name='base')
     for sids in malformed:
         call.drive(*sids)
-    call(wire.MOVE_STRAIGHT, session, name='base', distance_mm=10, mm_per_sec=1000.0)
-    call(wire.SPIN, session, name='base', angle_deg=1.0, degs_per_sec=100.0)
     call(wire.IS_MOVING, name='base')
-    call(wire.MOVE_STRAIGHT, UNKNOWN_ID, name='base')
-    call(wire.SPIN, '', name='base')
 
 
 def expired_ids(call: Caller) -> None:
@@ -82,7 +78,7 @@ def expired_ids(call: Caller) -> None:
     wait_for(lambda: not call.unnoted(wire.IS_MOVING, name='base').is_moving, 'it was stopped')
     for _ in range(2):
         call(wire.SEND_SESSION_HEARTBEAT, id=session)
-        for method in (wire.SET_VELOCITY, wire.SET_POWER, wire.MOVE_STRAIGHT, wire.SPIN):
+        for method in (wire.SET_VELOCITY, wire.SET_POWER):
             call(method, session, name='base')
         call.drive(session)
         for method in (wire.IS_MOVING, wire.STOP):
@@ -111,7 +107,7 @@ def two_peers(call: Caller) -> None:
 def calls_to_no_base(call: Caller) -> None:
     session = call.start()
     for name in ('nobody', ''):
-        for method in (wire.SET_VELOCITY, wire.SET_POWER, wire.MOVE_STRAIGHT, wire.SPIN):
+        for method in (wire.SET_VELOCITY, wire.SET_POWER):
             call(method, session, name=name)
             call(method, UNKNOWN_ID, name=name)
         call(wire.STOP, name=name)
@@ -200,12 +196,17 @@ class Machine:
     address: str
     record: Record
 
-    def begin(self, call: Caller, method: wire.Method) -> Any:
+    def begin(self, call: Caller, method: wire.Method, *sids: str) -> Any:
         """Start a call to the base, wait until its handler has begun, and return its future."""
         begun = len(self.record.calls('base', phase='begin'))
         fields = {'linear': wire.Vector3(y=1.0)} if method in MOTIONS[:2] else {}
         request = method.request(name='base', **fields)
-        future = method.on(call.channel).future(request, timeout=PATIENCE, wait_for_ready=True)
+        future = method.on(call.channel).future(
+            request,
+            timeout=PATIENCE,
+            metadata=[(wire.SESSION_KEY, sid) for sid in sids],
+            wait_for_ready=True,
+        )
         self.wait_for(begun + 1, phase='begin')
         return future
 
@@ -240,7 +241,7 @@ def test_the_next_call_cancels_the_one_that_runs_on_all_of_them(tmp_path: Path) 
     with ExitStack() as stack:
         for machine in machines(tmp_path, stack, Driver(math.inf, math.inf), **hang):
             call = stack.enter_context(Caller(machine.address))
-            for first, second in product(MOTIONS, (*MOTIONS, wire.MOVE_STRAIGHT, wire.SPIN)):
+            for first, second in product(MOTIONS, MOTIONS):
                 running = machine.begin(call, first)
                 following = machine.begin(call, second)
                 answer = (running.code(), running.details())
@@ -286,3 +287,16 @@ def test_the_stop_of_a_lapse_cancels_nothing_and_is_not_cancelled_on_all_of_them
             stop.result()
             ends = machine.wait_for(2, 'stop', 'end')
             assert [end.error for end in ends] == [None, None], machine
+
+
+def test_the_stop_of_a_lapse_waits_for_no_command_under_way_on_all_of_them(
+    tmp_path: Path,
+) -> None:
+    takes = 4 * WINDOW
+    with ExitStack() as stack:
+        for machine in machines(tmp_path, stack, Driver(takes), set_velocity_delay=takes):
+            call = stack.enter_context(Caller(machine.address))
+            running = machine.begin(call, wire.SET_VELOCITY, call.start())
+            machine.wait_for(1, 'stop', 'end')
+            assert not running.done(), machine
+            running.result()

@@ -106,7 +106,7 @@ def test_what_dials_ends_with_the_bridge_that_was_killed() -> None:
         from viam_session_bridge.configuration.model import MachineConfiguration
         from viam_session_bridge.viam.webrtc import WebRtcTransport
         machine = MachineConfiguration('main', sys.argv[1], False, 0.25, 256, False)
-        WebRtcTransport(machine, print, 30.0).start()
+        WebRtcTransport(machine, print, print, 30.0).start()
         time.sleep(60)
     """
     with silent_listener() as address:

@@ -9,7 +9,7 @@ from math import inf, nextafter
 
 import pytest
 
-from viam_session_bridge.core.message_age import (
+from viam_session_bridge.core.old_messages import (
     MessageAge,
     PUBLISHERS_KEPT,
     REMEMBERED,

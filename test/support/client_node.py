@@ -80,8 +80,8 @@ class ClientNode:
         self._heartbeats = self._client.session(topic)
         self._heartbeats.start()
 
-    def permission(self, node: str, topic: str) -> None:
-        self._heartbeats = self._client.permission(node, topic)
+    def permission(self, node: str) -> None:
+        self._heartbeats = self._client.permission(node)
         self._heartbeats.start()
 
     def stop(self) -> None:

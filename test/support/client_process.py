@@ -27,9 +27,9 @@ class ClientProcess(PublisherProcess):
         """Start heartbeats for itself."""
         self._tell(do='session', topic=topic)
 
-    def permission(self, node: str, topic: str) -> None:
+    def permission(self, node: str) -> None:
         """Start heartbeats for another node."""
-        self._tell(do='permission', node=node, topic=topic)
+        self._tell(do='permission', node=node)
 
     def stop(self) -> None:
         """End them."""

@@ -45,7 +45,8 @@ class Dialed:
             'main', address, False, 0.25, 256, False, transport=Transport.WEBRTC,
             credentials_file=credentials_file, trusted=trusted,
         )  # fmt: skip
-        self.transport = WebRtcTransport(machine, self._changed, timeout)
+        self.failures: list[BaseException] = []
+        self.transport = WebRtcTransport(machine, self._changed, self.failures.append, timeout)
 
     def __enter__(self) -> Dialed:
         self.transport.start()

@@ -13,6 +13,7 @@ import random
 import tempfile
 
 DOMAINS = range(1, 90)  # those up to 101, the last that DDS has ports for, are of the benchmarks
+FAST_DDS = 'rmw_fastrtps_cpp'
 _DIRECTORY = Path(__file__).parent
 FIRST_PORT, PORTS = 7400, 250  # of DDS: domain 0's multicast port, and how many a domain has
 
@@ -69,10 +70,11 @@ def publishers_environment(domain: int) -> dict[str, str]:
 
 
 def _environment(domain: int, discovery: str, profiles: str) -> dict[str, str]:
+    rmw = os.environ.get('RMW_IMPLEMENTATION', FAST_DDS)
     return {
         'ROS_DOMAIN_ID': str(domain),
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': discovery,
-        'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp',
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': discovery if rmw == FAST_DDS else 'LOCALHOST',
+        'RMW_IMPLEMENTATION': rmw,
         'FASTDDS_DEFAULT_PROFILES_FILE': str(_DIRECTORY / profiles),
         'FASTRTPS_DEFAULT_PROFILES_FILE': str(_DIRECTORY / profiles),  # its name with Jazzy
     }

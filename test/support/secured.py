@@ -23,7 +23,7 @@ import grpc
 from support.certificates import Certificate
 from support.record import Record
 from viam_session_bridge.simulation.machine import Machine
-from viam_session_bridge.simulation.service import Service
+from viam_session_bridge.simulation.server import Service
 from viam_session_bridge.viam import messages as wire
 
 LIFETIME = 3600.0  # s

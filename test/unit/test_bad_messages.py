@@ -56,7 +56,7 @@ class Rig:
         self.beats: list[tuple[str, bool]] = []
         self.publishers = Publishers([TOPIC, HEALTHY], 'rmw_fastrtps_cpp')
         self.clients = Clients(
-            cast(Runtime, self), self.publishers, lambda: ROS_TIME, self.lines.append
+            cast(Runtime, self), self.publishers, lambda: ROS_TIME, list, self.lines.append
         )
         for topic, gid, node in (
             (TOPIC, FUZZER, 'fuzzer'), (HEALTHY, TELEOP, 'teleop'), (HEARTBEAT, BEATS, 'fuzzer'),
@@ -179,7 +179,7 @@ def test_any_text_is_a_heartbeat_for_whom_it_names_or_counted_as_refused(text: s
         '/fuzzer': [(FUZZER, True)], '/teleop': [(TELEOP, False)],
     }.get(named, [])  # fmt: skip
     assert rig.beats == expected
-    assert sum(rig.clients.refused_heartbeats.values()) == (not expected)
+    assert sum(rig.clients.counts.values()) == (not expected)
     for line in rig.lines:
         assert line.isprintable(), 'one line of the log'
         assert len(line) < 2000
@@ -192,7 +192,7 @@ def test_a_heartbeat_of_a_megabyte_is_refused_in_one_line(one: str) -> None:
     rig = Rig()
     rig.clients.heartbeat(BEATS, one * MEGABYTE, 0.0)
     assert rig.beats == []
-    assert rig.clients.refused_heartbeats == {'unknown': 1}
+    assert rig.clients.counts == {('refused_heartbeats_unknown', ''): 1}
     assert len(rig.lines) == 1
     assert len(rig.lines[0]) < 2000
 

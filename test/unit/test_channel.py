@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent import futures
+from dataclasses import replace
 import queue
 import socket
 import threading
@@ -18,8 +19,8 @@ import time
 import grpc
 import pytest
 
-from support.channel_driver import base_named, BOUND, Driver
-from viam_session_bridge.configuration.model import DriveMode
+from support.channel_driver import base_named, BOUND, Driver, machine_at
+from viam_session_bridge.configuration.model import DriveMode, Transport
 from viam_session_bridge.core.requests import (
     GetSessions,
     Move,
@@ -31,8 +32,9 @@ from viam_session_bridge.core.requests import (
 )
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.simulation.server import SimulatedMachine
-from viam_session_bridge.viam import channel, grpc_internals
+from viam_session_bridge.viam import channel, grpc_internals, webrtc
 from viam_session_bridge.viam import messages as wire
+from viam_session_bridge.viam.channel import Channel
 
 
 @pytest.fixture
@@ -349,3 +351,19 @@ def test_an_error_after_which_no_loss_would_be_noticed_is_reported(
             thread.join(BOUND)
     assert [str(failure) for failure in driver.failures] == ['broken']
     driver.channel.close()
+
+
+def test_an_unexpected_exception_of_the_thread_that_dials_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError('a fault of ours')
+
+    monkeypatch.setattr(threading, 'excepthook', lambda _: None)
+    monkeypatch.setattr(webrtc, 'DialProcess', broken)
+    failures: queue.Queue[BaseException] = queue.Queue()
+    machine = replace(machine_at('robot.viam.cloud'), insecure=False, transport=Transport.WEBRTC)
+    channel = Channel(machine, {}, print, failures.put)
+    channel.start()
+    assert str(failures.get(timeout=BOUND)) == 'a fault of ours'
+    channel.close()

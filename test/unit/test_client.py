@@ -32,10 +32,9 @@ from support.bounds import Load
 from support.drive import wait_for
 from support.own_node import OwnNode
 from support.process import ROOT
-from viam_session_bridge.client import Heartbeats, session_client, SessionClient
+from viam_session_bridge.client import Heartbeats, SessionClient
 from viam_session_bridge.reporting.diagnostics import session_statuses
 from viam_session_bridge.reporting.overview import SessionRow
-from viam_session_bridge.ros.subscription import gids_available
 
 WINDOW = 0.5  # s
 PERIOD = WINDOW / 5
@@ -68,17 +67,18 @@ def node(make_node: MakeNode) -> Node:
     return node
 
 
-class Spun:
-    """Heartbeats of a node that the test spins, and when they were sent."""
+class Spun(SessionClient):
+    """The client of a node that the test spins, and when its heartbeats were sent."""
 
     def __init__(self, node: Node, window: float = WINDOW) -> None:
-        self.window = window
+        super().__init__(node, window=window)
         self.sent: list[float] = []
-        self.heartbeats = Heartbeats(
-            node, None, lambda: self.sent.append(time.monotonic()), lambda: self.window
-        )
+        self.heartbeats = Heartbeats(self, '')
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
+
+    def _send(self, data: str) -> None:
+        self.sent.append(time.monotonic())
 
     def spin_until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 10.0
@@ -175,14 +175,14 @@ def test_button_let_go_during_a_hang_is_looked_at_before_the_next_heartbeat(
 def test_period_follows_the_window(node: Node) -> None:
     spun = Spun(node)
     spun.heartbeats.start()
-    spun.window = 0.1
+    spun._given_window = 0.1
     spun.spin_until(lambda: len(spun.sent) == 2)
     with Load() as load:
         load.watch(os.getpid)
         began = time.monotonic()
         spun.spin_until(lambda: len(spun.sent) == 22)
         load.hold(time.monotonic() - began, 20 * 0.02 + 0.1, began)
-        spun.window = 60.0  # they are cheap: never rarer than for the default
+        spun._given_window = 60.0  # they are cheap: never rarer than for the default
         spun.spin_until(lambda: len(spun.sent) == 24)
         before, last = spun.sent[-2:]
         load.hold(last - before, PERIOD + 0.1, before)
@@ -243,13 +243,12 @@ def test_they_name_whom_they_speak_for_whatever_the_bridges_qos(
     node.create_publisher(Twist, 'cmd_vel', 1)
     client = SessionClient(node)
     with Listener(own_ros_domain, '/robot/viam_session_bridge/heartbeat', reliability) as bridge:
-        names_of = {
-            client.session('cmd_vel'): ('', '/robot/cmd_vel'),
-            client.permission('teleop', 'cmd_vel'): ('/robot/teleop', '/robot/cmd_vel'),
-            client.permission('/other/teleop', '/x'): ('/other/teleop', '/x'),
+        names = {
+            client.session('cmd_vel'): '',
+            client.permission('teleop'): '/robot/teleop',
+            client.permission('/other/teleop'): '/other/teleop',
         }
-        for heartbeats, names in names_of.items():
-            expected = names[0] if gids_available() else names[1]
+        for heartbeats, expected in names.items():
 
             def heard(heartbeats: Heartbeats = heartbeats, expected: str = expected) -> bool:
                 heartbeats.send()
@@ -257,25 +256,6 @@ def test_they_name_whom_they_speak_for_whatever_the_bridges_qos(
 
             wait_for(heard, f'{expected!r} is heard')
             bridge.heard.clear()
-
-
-def test_where_publishers_cannot_be_distinguished_the_topic_is_named_and_a_warning_logged(
-    node: Node, own_ros_domain: int, monkeypatch: pytest.MonkeyPatch, capfd: Any
-) -> None:
-    monkeypatch.setattr(session_client, 'gids_available', lambda: False)
-    topic = '/viam_session_bridge/heartbeat'
-    with Listener(own_ros_domain, topic, ReliabilityPolicy.RELIABLE) as bridge:
-        client = SessionClient(node)
-        own, others = client.session('cmd_vel'), client.permission('/teleop', '/x')
-
-        def both_heard() -> bool:
-            own.send()
-            others.send()
-            return {'/cmd_vel', '/x'} <= set(bridge.heard)
-
-        wait_for(both_heard, 'the topics are named')
-        assert set(bridge.heard) == {'/cmd_vel', '/x'}
-    assert 'a speed has to be repeated' in capfd.readouterr().err
 
 
 @pytest.mark.parametrize('bridge', ['', '/'])
@@ -311,7 +291,7 @@ def test_permission_for_a_name_that_no_node_has_is_refused(
     node: Node, name: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        SessionClient(node).permission(name, 'cmd_vel')
+        SessionClient(node).permission(name)
 
 
 def test_without_a_bridge_there_is_no_overview(node: Node) -> None:

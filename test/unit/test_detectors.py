@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 import random
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -66,12 +65,6 @@ from viam_session_bridge.reporting.detectors import (
 )
 from viam_session_bridge.reporting.log_text import log_line
 from viam_session_bridge.reporting.overview import SessionRow
-from viam_session_bridge.ros.publishers import (
-    IncompatiblePublishers,
-    SHOWN_FOR,
-    UNKNOWN,
-    wrong_qos,
-)
 from viam_session_bridge.text import NAME_SHOWN
 
 PERIODS = [(0.51, '1.3'), (0.6, '1.5'), (1.0, '2.5'), (1.8, '4.5')]  # s, and ample windows
@@ -336,7 +329,7 @@ def test_few_takeovers_are_remembered_however_fast_they_come() -> None:
     watch = Contention()
     for number in range(10_000):
         watch.taken_over(TakenOver('base', str(number), 2, 1, number * 1e-4))
-    assert len(watch._bases['base'].newest) < 10
+    assert len(watch._bases['base'][1]) < 10
 
 
 # What stands, for /diagnostics
@@ -594,8 +587,8 @@ def row(client: str = '01', node: str = '', age: float = NAMED_AFTER + 1.0) -> S
 def test_a_client_whose_node_the_graph_does_not_name_is_reported_once() -> None:
     unnamed = UnnamedClients()
     (line,) = unnamed.find([row('01'), row('02')], 0.0)
-    assert line.startswith('/cmd_vel: the graph does not name the node of a client (Cyclone DDS')
-    assert 'RMW_IMPLEMENTATION=rmw_fastrtps_cpp' in line
+    assert line.startswith('/cmd_vel: the graph does not name the node of a client (a DDS program')
+    assert 'let a ROS node publish its commands' in line
     assert unnamed.find([row('03')], 1.0) == []
 
 
@@ -604,10 +597,9 @@ def test_a_client_whose_node_the_graph_does_not_name_is_reported_once() -> None:
     [
         row(node='/teleop'),
         row(age=1.0),
-        row(client='/cmd_vel'),
         replace(row(), state='lapse'),
     ],
-    ids=['named', 'young', "Jazzy's", 'ended'],
+    ids=['named', 'young', 'ended'],
 )
 def test_a_client_that_has_a_name_or_may_get_one_is_not_reported(known: SessionRow) -> None:
     assert UnnamedClients().find([known], 0.0) == []
@@ -629,11 +621,10 @@ def test_one_that_is_refused_for_the_lack_of_heartbeats_is_reported_once() -> No
     [
         (refusals(20), '/teleop'),
         (refusals(20, Refusal.NON_FINITE), ''),
-        (refusals(20, client='/cmd_vel'), ''),
         ([Refused('base', str(n), Refusal.NO_SESSION, at) for n, at in enumerate(times(1.0, 20))],
          ''),
     ],
-    ids=['named', 'for another reason', "Jazzy's", 'each a new one'],
+    ids=['named', 'for another reason', 'each a new one'],
 )  # fmt: skip
 def test_another_that_is_refused_is_not_reported(events: list[Event], node: str) -> None:
     assert found(events, Detectors(configuration(), lambda client: (node, '/cmd_vel'))) == []
@@ -643,92 +634,3 @@ def test_one_whose_name_comes_late_is_not_reported() -> None:
     names = iter(['', '', '', '', *['/teleop'] * 3, ''])
     detectors = Detectors(configuration(), lambda client: (next(names), '/cmd_vel'))
     assert found(refusals(8), detectors) == []
-
-
-# Publishers that are not heard
-
-
-TWIST, STAMPED = 'geometry_msgs/msg/Twist', 'geometry_msgs/msg/TwistStamped'
-
-
-def info(name: str = 'nav', kind: str = TWIST, namespace: str = '/robot') -> Any:
-    return SimpleNamespace(node_name=name, node_namespace=namespace, topic_type=kind)
-
-
-def seen(there: Any, wanted: str = TWIST, why: str = '', now: float = 0.0) -> str | None:
-    return IncompatiblePublishers(ActiveProblems()).seen('/cmd_vel', there, wanted, why, now)
-
-
-@pytest.mark.parametrize(
-    ('there', 'wanted', 'remedy'),
-    [
-        (STAMPED, TWIST, f'move the topic to stamped_command_topics, or have it publish {TWIST}'),
-        (TWIST, STAMPED, f'move the topic to command_topics, or have it publish {STAMPED}'),
-        ('std_msgs/msg/String', TWIST, 'let it publish that, or on another topic'),
-        (TWIST, 'std_msgs/msg/String', 'let it publish that, or on another topic'),
-    ],
-)
-def test_one_of_another_type_is_named_with_the_remedy(
-    there: str, wanted: str, remedy: str
-) -> None:
-    assert seen(info(kind=there), wanted) == (
-        f'/cmd_vel: /robot/nav is not heard: it publishes {there}, the bridge expects {wanted}: '
-        f'{remedy}'
-    )
-
-
-@pytest.mark.parametrize(
-    ('why', 'setting'),
-    [
-        ('Volatile publisher and transient local subscription', 'durability'),
-        ('Subscription has a deadline, but publisher does not', 'deadline'),
-        ("Publisher's liveliness is automatic and subscription's is manual by topic",
-         'liveliness'),
-        ('Subscription has a liveliness lease duration, but publisher does not',
-         'liveliness_lease_duration'),
-    ],
-)  # fmt: skip
-def test_one_of_an_incompatible_qos_is_reported_with_the_setting(why: str, setting: str) -> None:
-    line = seen(info(namespace='/'), why=f'QoS: ERROR: {why};')
-    assert line == (
-        f'/cmd_vel: /nav is not heard: incompatible QoS, {setting} ({why}): let it offer what '
-        'the bridge requests'
-    )
-
-
-def test_one_that_is_not_reliable_enough_is_reported_with_the_parameter() -> None:
-    why = 'Best effort publisher and reliable subscription'
-    assert seen(info(namespace='/'), why=f'QoS: ERROR: {why};') == (
-        f'/cmd_vel: /nav is not heard: incompatible QoS, reliability ({why}): set '
-        'qos_overrides./cmd_vel.subscription.reliability to best_effort, or let it publish as '
-        'reliable'
-    )
-
-
-def test_every_reason_of_an_incompatible_qos_is_reported() -> None:
-    assert '(one, two)' in wrong_qos('/cmd_vel', 'QoS: ERROR: one;ERROR: two;')
-
-
-def test_one_is_reported_once_a_minute_and_shown_until_it_is_seen_no_more() -> None:
-    problems = ActiveProblems()
-    incompatible = IncompatiblePublishers(problems)
-    lines = [
-        incompatible.seen('/cmd_vel', info(kind=STAMPED), TWIST, '', at) for at in times(2.0, 61)
-    ]
-    assert sum(line is not None for line in lines) == 3
-    assert len(problems.lines(BRIDGE, 119.9 + SHOWN_FOR)) == 1
-    assert problems.lines(BRIDGE, 120.0 + SHOWN_FOR) == []
-
-
-def test_one_whose_name_is_not_known_yet_is_reported_when_it_is() -> None:
-    incompatible = IncompatiblePublishers(ActiveProblems())
-    unnamed = info(UNKNOWN[0], STAMPED, UNKNOWN[1])
-    assert incompatible.seen('/cmd_vel', unnamed, TWIST, '', 0.0) is None
-    assert incompatible.seen('/cmd_vel', info(kind=STAMPED), TWIST, '', 0.1) is not None
-
-
-def test_what_a_stranger_calls_itself_and_its_type_makes_no_lines_and_no_long_ones() -> None:
-    line = seen(info('x\ny' * 1000, 'a\n[WARN] all is well' * 1000))
-    assert line is not None
-    assert '\n' not in line
-    assert len(line) < 600

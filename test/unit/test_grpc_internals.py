@@ -23,7 +23,6 @@ from viam_session_bridge.viam.grpc_internals import (
     answer_thread,
     AnswerThread,
     are_known,
-    Connectivity,
     connectivity_of,
     InnerConnectivity,
     SubscribedConnectivity,
@@ -185,6 +184,8 @@ def test_an_error_of_grpcios_is_reported(calls: Calls, monkeypatch: pytest.Monke
 
 # Connectivity
 
+Connectivity = InnerConnectivity | SubscribedConnectivity
+
 
 @pytest.fixture(params=[InnerConnectivity, SubscribedConnectivity])
 def connectivity(request: pytest.FixtureRequest, server: Server) -> Iterator[Connectivity]:
@@ -301,7 +302,7 @@ def test_those_of_a_grpcio_that_takes_its_answers_by_itself_are_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(grpc_internals, '_TRIAL_TIMEOUT', SHORT)
-    monkeypatch.setattr(AnswerThread, '_take_answers', lambda self: time.sleep(2 * SHORT))
+    monkeypatch.setattr(AnswerThread, '_run', lambda self: time.sleep(2 * SHORT))
     assert not are_known.__wrapped__()
 
 

@@ -18,9 +18,9 @@ PUBLISHER = SessionRow(
     machine_sessions={'main': '1a2b3c4d', 'arm': '5e6f7a8b'}, bases=['front', 'rear'], age=12.345,
     to_lapse=0.25, commands=42, refusals={'stamp': 2, 'not_ready': 1},
 )  # fmt: skip
-# As on Jazzy (R1), and ended.
-TOPIC = SessionRow(
-    id=8, client='/cmd_vel', node='', topic='/cmd_vel', state='lapse', machine_sessions={},
+# Whose node the graph does not name, and ended.
+UNNAMED = SessionRow(
+    id=8, client='0102', node='', topic='/cmd_vel', state='lapse', machine_sessions={},
     bases=[], age=1.0, to_lapse=0.0, commands=1, refusals={},
 )  # fmt: skip
 
@@ -30,7 +30,7 @@ def values_of(row: SessionRow) -> dict[str, str]:
     return {pair.key: pair.value for pair in status.values}
 
 
-@pytest.mark.parametrize('row', [PUBLISHER, TOPIC], ids=['publisher', 'topic'])
+@pytest.mark.parametrize('row', [PUBLISHER, UNNAMED], ids=['named', 'unnamed'])
 def test_session_is_read_from_its_status(row: SessionRow) -> None:
     assert session_row(values_of(row)) == row
 
@@ -43,7 +43,7 @@ def test_status_of_something_else_is_refused(wrong: dict[str, str]) -> None:
 
 def test_status_that_lacks_something_is_refused() -> None:
     with pytest.raises(ValueError, match="not a session of a bridge: KeyError\\('gid'\\)"):
-        session_row({name: value for name, value in values_of(TOPIC).items() if name != 'gid'})
+        session_row({name: value for name, value in values_of(UNNAMED).items() if name != 'gid'})
 
 
 def test_bridge_that_is_not_configured_has_nothing() -> None:

@@ -202,9 +202,9 @@ def test_slips_in_a_file(make_node: MakeNode, tmp_path: Path) -> None:
         'bases: {base: {command_topics: cmd_vel, machine: []}}',
     )
     starts = (
-        'heartbeat_windw is not', 'event_log is true,', "machines.main.insecure is 'true',",
-        'bases.base.machine is empty,', "bases.base.command_topics is 'cmd_vel',",
-        'shutdown_timeout is nan',
+        'heartbeat_windw is not', 'shutdown_timeout is nan', 'event_log is true,',
+        "machines.main.insecure is 'true',", 'bases.base.machine is empty,',
+        "bases.base.command_topics is 'cmd_vel',",
     )  # fmt: skip
     problems = problems_of(make_node({}, *arguments))
     assert len(problems) == len(starts)

@@ -61,6 +61,6 @@ def test_junk_in_one_parameter_names_it(name: str, value: Any) -> None:
 
 def test_rows_are_consistent() -> None:
     def is_complete(row: Row) -> bool:
-        return row.description.endswith('.') and (row.default is None) == bool(row.default_text)
+        return row.description.endswith('.') and not (row.default and row.default_text)
 
     assert all(is_complete(row) for row in ROWS.values())

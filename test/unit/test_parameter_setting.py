@@ -18,7 +18,7 @@ from rclpy.parameter import Parameter
 from support.parameter_junk import INSECURE, JUNK_GIVEN, ROWS
 from support.parameter_nodes import MakeNode, node_factory, set_one
 from viam_session_bridge.configuration.model import ConfigurationError
-from viam_session_bridge.ros.node_parameters import autostart, Parameters
+from viam_session_bridge.ros.node_parameters import Parameters
 
 
 @pytest.fixture
@@ -67,14 +67,14 @@ def test_a_locked_parameter_says_how_to_change_it(make_node: MakeNode) -> None:
     node = make_node(INSECURE)
     parameters = Parameters(node)
     before = parameters.read()
-    parameters.lock()
+    parameters.locked = True
     for name in ROWS:
         successful, reason = set_one(node, name, node.get_parameter(name).value)
         assert not successful
         assert reason.startswith(f'{name} is read-only while the node is configured')
         assert 'clean it up' in reason
     assert parameters.read() == before
-    parameters.unlock()
+    parameters.locked = False
     assert set_one(node, 'heartbeat_window', 0.25) == (True, '')
     assert parameters.read().heartbeat_window == 0.25
 
@@ -107,9 +107,8 @@ def test_parameters_come_and_go_with_the_names(make_node: MakeNode) -> None:
 )
 def test_autostart_is_known_early(make_node: MakeNode, value: Any, expected: bool) -> None:
     node = make_node({} if value is None else {'autostart': value})
-    assert autostart(node) is expected
     Parameters(node)
-    assert autostart(node) is expected
+    assert node.get_parameter('autostart').value is expected
 
 
 def test_junk_on_a_node() -> None:

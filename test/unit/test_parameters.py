@@ -204,7 +204,7 @@ def test_what_ros_itself_declares_is_left_alone(make_node: MakeNode) -> None:
     parameters = Parameters(node)
     node.declare_parameter('declared_elsewhere', 0)
     parameters.read()
-    parameters.lock()
+    parameters.locked = True
     assert set_one(node, 'declared_elsewhere', 2)[0]
 
 

@@ -8,8 +8,14 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from viam_session_bridge.ros.publishers import Looks, Publisher, Publishers, same_node
-from viam_session_bridge.ros.subscription import gid_of
+from viam_session_bridge.ros.publishers import (
+    Looks,
+    Publisher,
+    Publishers,
+    same_node,
+    wrong_qos,
+    wrong_type,
+)
 
 COMMANDS, HEARTBEAT = '/cmd_vel', '/viam_session_bridge/heartbeat'
 
@@ -55,13 +61,20 @@ def test_who_comes_appears_once_and_who_goes_leaves_once() -> None:
         ('rmw_fastrtps_cpp', '010ff0b0e76062370000000000001304', 'f0b0'),
         ('rmw_fastrtps_dynamic_cpp', '010ff0b00d6102700000000000001403', 'f0b0'),
         ('rmw_fastrtps_cpp', '44530b0e76062370000000000001304f', ''),  # a discovery server's
-        ('rmw_fastrtps_cpp', '/cmd_vel', ''),  # where rclpy gives none
         ('rmw_cyclonedds_cpp', '010ff0b0e76062370000000000001304', ''),
         ('rmw_zenoh_cpp', '010ff0b0e76062370000000000001304', ''),
     ],
 )
 def test_hosts_are_told_apart_where_the_gid_says_them(rmw: str, gid: str, host: str) -> None:
     assert registry(rmw).host_of(gid) == host
+
+
+@pytest.mark.parametrize(('rmw', 'numbered'), [
+    ('rmw_fastrtps_cpp', True), ('rmw_zenoh_cpp', True), ('rmw_cyclonedds_cpp', False)])
+def test_lost_messages_can_be_counted_where_the_middleware_numbers_them(
+    rmw: str, numbered: bool
+) -> None:
+    assert registry(rmw).number_messages is numbered
 
 
 def test_topics_are_kept_apart() -> None:
@@ -115,35 +128,26 @@ def test_same_node() -> None:
     assert same_node(unknown, unknown)
 
 
-def test_gid_of_a_message() -> None:
-    gid = {'implementation_identifier': 'rmw_fastrtps_cpp', 'data': bytes(range(16))}
-    assert gid_of({'publisher_gid': gid}) == bytes(range(16)).hex()
-    assert gid_of({'publisher_gid': None}) is None
-    assert gid_of({'source_timestamp': 1}) is None
-
-
 def test_looks_follow_a_change_and_never_end() -> None:
-    looks = Looks(['/a', '/b'], 0.0)
-    assert looks.due(0.0) == ['/a', '/b']
-    looks.looked('/b', 0.0, 0.0)
-    at, now = [], 0.0
+    looks = Looks(0.0)
+    at, now = [], looks.next_at
+    assert now == 0.0
     while now < 10.0:
-        looks.looked('/a', now, now)
-        looks.looked('/b', now, now)
+        looks.looked(now, now)
         at.append(round(looks.next_at - now, 3))
         now = looks.next_at
     assert at[:5] == [0.02, 0.04, 0.08, 0.16, 0.32]
     assert at[-1] == Looks.SLOWEST
-    looks.changed('/a', now)
-    assert (looks.next_at, looks.due(now)[0]) == (now, '/a')
+    looks.changed(now)
+    assert looks.next_at == now
 
 
 def test_a_storm_of_changes_is_looked_at_every_20_ms_and_at_its_end() -> None:
-    looks, seen, now = Looks(['/a'], 0.0), [], 0.0
+    looks, seen, now = Looks(0.0), [], 0.0
     while now < 1.0:
-        looks.changed('/a', now)
-        if looks.due(now):
-            looks.looked('/a', now, now)
+        looks.changed(now)
+        if now >= looks.next_at:
+            looks.looked(now, now)
             seen.append(now)
         now += 0.0001
     assert 45 <= len(seen) <= 50
@@ -151,7 +155,63 @@ def test_a_storm_of_changes_is_looked_at_every_20_ms_and_at_its_end() -> None:
 
 
 def test_a_dear_look_is_taken_less_often() -> None:
-    looks = Looks(['/a'], 0.0)
-    looks.looked('/a', 0.0, 0.25)
-    looks.changed('/a', 0.3)
+    looks = Looks(0.0)
+    looks.looked(0.0, 0.25)
+    looks.changed(0.3)
     assert looks.next_at == pytest.approx(0.25 + 0.25 / Looks.SHARE)
+
+
+# Publishers that are not heard
+
+TWIST, STAMPED = 'geometry_msgs/msg/Twist', 'geometry_msgs/msg/TwistStamped'
+
+
+@pytest.mark.parametrize(
+    ('there', 'wanted', 'remedy'),
+    [
+        (STAMPED, TWIST, f'move the topic to stamped_command_topics, or have it publish {TWIST}'),
+        (TWIST, STAMPED, f'move the topic to command_topics, or have it publish {STAMPED}'),
+        ('std_msgs/msg/String', TWIST, 'let it publish that, or on another topic'),
+        (TWIST, 'std_msgs/msg/String', 'let it publish that, or on another topic'),
+    ],
+)
+def test_another_type_has_a_remedy(there: str, wanted: str, remedy: str) -> None:
+    assert wrong_type(there, wanted) == (
+        f'it publishes {there}, the bridge expects {wanted}: {remedy}'
+    )
+
+
+@pytest.mark.parametrize(
+    ('why', 'setting'),
+    [
+        ('Volatile publisher and transient local subscription', 'durability'),
+        ('Subscription has a deadline, but publisher does not', 'deadline'),
+        ("Publisher's liveliness is automatic and subscription's is manual by topic",
+         'liveliness'),
+        ('Subscription has a liveliness lease duration, but publisher does not',
+         'liveliness_lease_duration'),
+    ],
+)  # fmt: skip
+def test_an_incompatible_qos_is_named_with_the_setting(why: str, setting: str) -> None:
+    assert wrong_qos(COMMANDS, f'ERROR: {why};') == (
+        f'incompatible QoS, {setting} ({why}): let it offer what the bridge requests'
+    )
+
+
+def test_one_that_is_not_reliable_enough_is_named_with_the_parameter() -> None:
+    why = 'Best effort publisher and reliable subscription'
+    assert wrong_qos(COMMANDS, f'ERROR: {why};') == (
+        f'incompatible QoS, reliability ({why}): set '
+        'qos_overrides./cmd_vel.subscription.reliability to best_effort, or let it publish as '
+        'reliable'
+    )
+
+
+def test_every_reason_of_an_incompatible_qos_is_named() -> None:
+    assert '(one, two)' in wrong_qos(COMMANDS, 'ERROR: one;ERROR: two;')
+
+
+def test_what_a_stranger_calls_its_type_makes_no_lines_and_no_long_ones() -> None:
+    words = wrong_type('a\n[WARN] all is well' * 1000, TWIST)
+    assert '\n' not in words
+    assert len(words) < 300

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -28,7 +28,7 @@ from viam_session_bridge.configuration.model import (
     SessionsMode,
 )
 from viam_session_bridge.core.bridge import Bridge
-from viam_session_bridge.core.requests import Call
+from viam_session_bridge.core.requests import Answer, Call, Outcome
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.runtime import Runtime
 from viam_session_bridge.simulation.server import SimulatedMachine
@@ -118,6 +118,61 @@ def test_a_machine_that_is_connected_at_once_is_asked_at_once(
     running = Running('127.0.0.1:1')
     running.runtime.activate()
     assert AtOnce.asked
+    running.runtime.close()
+
+
+def test_a_machine_that_is_given_up_while_it_is_being_connected_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class GivenUp(Channel):
+        """One during whose making the node is deactivated."""
+
+        started = closed = False
+
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+            running.runtime.deactivate()
+
+        def start(self) -> None:
+            self.started = True
+
+        def close(self) -> None:
+            self.closed = True
+            super().close()
+
+    made: list[GivenUp] = []
+    monkeypatch.setattr(runtime, 'Channel', GivenUp)
+    running = Running('127.0.0.1:1')
+    running.runtime.activate()
+    (channel,) = made
+    assert channel.closed and not channel.started
+    assert running.failures == []
+
+
+def test_a_call_that_ends_while_it_is_handed_over_is_answered_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Queued, not fed recursively: a machine that fails all calls at once ends no stack."""
+    depth = deepest = 0
+
+    class FailsAtOnce(Channel):
+        def start(self) -> None:
+            self._ready(True)
+
+        def hand_over(self, call: Call, done: Callable[[Call, Answer], None]) -> None:
+            nonlocal depth, deepest
+            depth += 1
+            deepest = max(deepest, depth)
+            done(call, Answer(Outcome.FAILED, 'UNKNOWN: no'))
+            depth -= 1
+
+    monkeypatch.setattr(runtime, 'Channel', FailsAtOnce)
+    running = Running('127.0.0.1:1')
+    running.runtime.activate()
+    for _ in range(20):
+        running.runtime.command('client', '/cmd_vel0', Velocity(x=0.2))
+    assert deepest == 1
     running.runtime.close()
 
 

@@ -62,25 +62,6 @@ def test_a_stop_and_a_zero_velocity_stand_still_where_the_base_is(
     assert base.state(T + 9).x == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(('distance', 'speed', 'x'), [
-    (500, 250.0, 0.5), (-500, 250.0, -0.5), (500, -250.0, -0.5), (-500, -250.0, 0.5),
-    (0, 250.0, 0.0), (500, 0.0, 0.0),
-])  # fmt: skip
-def test_move_straight_arrives_and_stands_still(
-    base: SimulatedBase, distance: int, speed: float, x: float
-) -> None:
-    base.move_straight(T, distance, speed)
-    assert base.state(T + 1.99).moving == (x != 0)
-    assert not base.state(T + 2.01).moving
-    assert base.state(T + 9).x == pytest.approx(x)
-
-
-def test_spin_turns_by_the_angle(base: SimulatedBase) -> None:
-    base.spin(T, -90.0, 45.0)
-    assert base.state(T + 1).heading == pytest.approx(-math.pi / 4)
-    assert base.state(T + 9).heading == pytest.approx(-math.pi / 2)
-
-
 @pytest.mark.parametrize('number', [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_not_finite_is_refused_and_changes_nothing(
     base: SimulatedBase, number: float
@@ -90,8 +71,6 @@ def test_a_number_that_is_not_finite_is_refused_and_changes_nothing(
     calls: list[Callable[[], None]] = [
         lambda: base.set_velocity(T, (number, 0.0, 0.0), ZERO),
         lambda: base.set_power(T, ZERO, (0.0, 0.0, number)),
-        lambda: base.move_straight(T, 1, number),
-        lambda: base.spin(T, number, 1.0),
     ]
     for call in calls:
         with pytest.raises(ValueError, match='not a finite number'):
@@ -102,12 +81,12 @@ def test_a_number_that_is_not_finite_is_refused_and_changes_nothing(
 _any = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@given(_any, _any, st.floats(0, 1e9), st.booleans())
-def test_no_finite_number_hinders_a_stop(a: float, b: float, elapsed: float, spin: bool) -> None:
+@given(_any, _any, st.floats(0, 1e9))
+def test_no_finite_number_hinders_a_stop(a: float, b: float, elapsed: float) -> None:
     base = SimulatedBase(T)
     base.set_velocity(T, (0.0, a, 0.0), (0.0, 0.0, b))
     base.state(T + elapsed)
-    (base.spin if spin else base.move_straight)(T + elapsed, a, b)
+    base.set_power(T + elapsed, (0.0, b, 0.0), (0.0, 0.0, a))
     base.state(T + 2 * elapsed)
     base.stop(T + 3 * elapsed)
     state = base.state(T + 4 * elapsed)

@@ -21,7 +21,7 @@ from viam_session_bridge.viam import messages as wire
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     ('--window 5ms', "argument --window: invalid float value: '5ms'"),
-    ('--window 61', 'window must be 0.03 to 60 seconds, not 61'),
+    ('--window 61', 'window must be from 0.03 to 60 seconds, not 61'),
     ('--address 8080', "address must be HOST:PORT (0 to 65535) or unix:PATH, not '8080'"),
     ('--address localhost:65536', "not 'localhost:65536'"),
     ('--bases a b a', "bases must be one or more different names, not ['a', "),

@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from support.notifications import ENDS, LIVES, Notifications, READY
+from viam_session_bridge.ros import systemd
 from viam_session_bridge.ros.systemd import Supervisor
 
 PID = 4711
@@ -25,9 +26,9 @@ def supervisor(environment: dict[str, str]) -> Supervisor:
 def test_notifications_arrive_in_order(tmp_path: Path, abstract: bool) -> None:
     with Notifications(tmp_path, abstract=abstract) as notifications:
         process = supervisor({'NOTIFY_SOCKET': notifications.address})
-        process.ready()
-        process.lives()
-        process.ends()
+        process.notify(systemd.READY)
+        process.notify(systemd.LIVES)
+        process.notify(systemd.ENDS)
         notifications.wait(ENDS)
     assert notifications.texts() == [READY, LIVES, ENDS]
 
@@ -53,7 +54,7 @@ def test_watchdog_is_meant_for_this_process(
 def test_without_a_socket_there_is_no_supervisor() -> None:
     nobody = supervisor({'WATCHDOG_USEC': '1500000'})
     assert nobody.watchdog is None
-    nobody.ready()
+    nobody.notify(systemd.READY)
 
 
 def test_children_do_not_inherit_what_was_meant_for_this_process() -> None:
@@ -67,7 +68,7 @@ def test_children_do_not_inherit_what_was_meant_for_this_process() -> None:
 def test_lost_notification_is_warned_about_and_no_more(tmp_path: Path) -> None:
     warnings: list[str] = []
     address = str(tmp_path / 'gone')
-    Supervisor({'NOTIFY_SOCKET': address}, PID, warnings.append).ready()
+    Supervisor({'NOTIFY_SOCKET': address}, PID, warnings.append).notify(systemd.READY)
     (warning,) = warnings
     assert warning.startswith('NOTIFY_SOCKET: READY=1 was lost: ')
     assert 'No such file' in warning
@@ -82,7 +83,7 @@ def test_supervisor_that_takes_nothing_delays_for_a_second_only(tmp_path: Path) 
         'full.bind(sys.argv[1])\n'
         'warned = []\n'
         'supervisor = Supervisor({"NOTIFY_SOCKET": sys.argv[1]}, 1, warned.append)\n'
-        'while not warned: supervisor.lives()\n'
+        'while not warned: supervisor.notify("WATCHDOG=1")\n'
         'print(*warned)\n'
     )
     ran = subprocess.run(

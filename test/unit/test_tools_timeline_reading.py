@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 import json
@@ -21,11 +20,16 @@ from viam_session_bridge.reporting.event_log import (
     EVENT_NAMES,
     EventLog,
     LogClosed,
-    Logged,
     LogOpened,
 )
-from viam_session_bridge.tools.timeline_lanes import compose
-from viam_session_bridge.tools.timeline_reading import Entry, files_of, KINDS, lines_of, read
+from viam_session_bridge.tools.timeline_reading import (
+    compose,
+    Entry,
+    files_of,
+    KINDS,
+    lines_of,
+    read,
+)
 
 STOP = Stop('base', Cause.LAPSE, 'A', 3.0, 1, 2.5)
 WHOLE = '{"event": "at_rest", "wall": 1.8e9, "base": "base", "at": 1.0}'
@@ -90,6 +94,9 @@ def test_rotated_files_are_enough(tmp_path: Path) -> None:
         WHOLE[:-1],  # cut off
         '',
         '[]',
+        '{}',
+        '{"event": "brewed"}',
+        '{"event": []}',
         'null',
         '"at_rest"',
         '[' * 100_000,
@@ -98,30 +105,20 @@ def test_rotated_files_are_enough(tmp_path: Path) -> None:
         '{"event": "at_rest", "wall": 1.8e9, "base": "base", "at": NaN}',
         '{"event": "at_rest", "wall": 1.8e9, "base": "base", "at": 1e300}',
         '{"event": "at_rest", "wall": Infinity, "base": "base", "at": 1.0}',
-        '{"event": "at_rest", "wall": 1.8e9, "base": ["base"], "at": 1.0}',
         '{"event": "at_rest", "wall": 1.8e9, "base": "base", "at": "1.0"}',
-        '{"event": "at_rest", "wall": 1.8e9, "base": "base", "at": true}',
         '{"event": "stop", "wall": 1.8e9, "base": "b", "cause": "rust", "client": "", "at": 1.0}',
         '{"event": "stop_final", "wall": 1.8e9, "stop": 7, "tries": 1, "timed_out": 0, "at": 1}',
         '{"event": "refused", "wall": 1.8e9, "base": "b", "client": "", "reason": [], "at": 1}',
     ],
 )
-def test_a_line_that_is_not_whole_is_counted(line: str) -> None:
+def test_a_line_that_is_no_event_is_counted(line: str) -> None:
     entries, skipped = read([WHOLE, line, WHOLE])
     assert len(entries) == 2
-    assert skipped == Counter({'not whole': 1})
-
-
-@pytest.mark.parametrize('line', ['{"event": "brewed"}', '{"event": 3}', '{"event": []}', '{}'])
-def test_a_line_of_another_kind_is_counted(line: str) -> None:
-    assert read([line, WHOLE]) == (
-        [Entry(AtRest('base', 1.0), 1.8e9)],
-        Counter({'of another kind': 1}),
-    )
+    assert skipped == 1
 
 
 def test_a_newer_bridge_may_say_more() -> None:
-    entries, skipped = read([WHOLE[:-1] + ', "mood": {"good": [1]}, "node": 7}'])
+    entries, skipped = read([WHOLE[:-1] + ', "mood": {"good": [1]}}'])
     assert entries == [Entry(AtRest('base', 1.0), 1.8e9)]
     assert not skipped
 
@@ -130,51 +127,40 @@ def test_what_is_read_can_be_printed() -> None:
     line = {'event': 'at_rest', 'wall': 1.8e9, 'at': 1, 'base': 'a\x1b[2J\x00\ud800', 'node': '\n'}
     (entry,), _ = read([json.dumps(line)])
     assert isinstance(entry.event, AtRest)
-    assert entry.event.base == 'a [2J  '
-    assert entry.node == ' '
+    assert entry.event.base == 'a?[2J??'
+    assert entry.node == '?'
 
 
 _VALUES = strategies.recursive(
     strategies.none()
     | strategies.booleans()
     | strategies.integers()
-    | strategies.integers(0, 5)
     | strategies.floats()
     | strategies.floats(0.0, 10.0)
     | strategies.text(max_size=3)
-    | strategies.sampled_from(['base', 'A', 'B', *(cause.value for cause in Cause), 'stamp']),
+    | strategies.sampled_from(['base', 'A', *(cause.value for cause in Cause), 'stamp']),
     lambda inner: strategies.lists(inner, max_size=3),
     max_leaves=4,
 )
-_FIELDS = (
-    'wall', 'at', 'base', 'machine', 'client', 'session', 'previous', 'cause', 'bases', 'started',
-    'sign', 'commands', 'refusals', 'stop', 'tries', 'timed_out', 'ready', 'detail', 'count',
-    'foreign', 'stopped', 'reason', 'sid', 'resumed', 'node', 'topic',
-)  # fmt: skip
 
 
 @strategies.composite
 def spoiled(draw: strategies.DrawFn) -> dict[str, object]:
     """Draw a line that the log could have, some fields of it put out of order."""
     event = draw(strategies.sampled_from(ONE_OF_EACH))
-    line = json.loads(_written(event, draw(strategies.floats(0.0, 100.0))))
-    spoil = strategies.dictionaries(strategies.sampled_from(_FIELDS), _VALUES, max_size=2)
-    assert isinstance(line, dict)
+    later = draw(strategies.floats(0.0, 100.0))
+    line = {'event': EVENT_NAMES[type(event)], **asdict(event)}
+    line.update(wall=1.8e9 + later, at=event.at + later)
+    spoil = strategies.dictionaries(strategies.sampled_from([*line, 'node']), _VALUES, max_size=2)
     return {**line, **draw(spoil)}
-
-
-def _written(event: Logged, later: float) -> str:
-    fields = {**asdict(event), 'at': event.at + later}
-    return json.dumps({'event': EVENT_NAMES[type(event)], 'wall': 1.8e9 + later, **fields})
 
 
 @given(strategies.lists(strategies.text(max_size=20) | strategies.builds(json.dumps, spoiled())))
 def test_no_line_breaks_it(lines: list[str]) -> None:
     entries, skipped = read(lines)
-    assert len(entries) + skipped.total() == len(lines)
+    assert len(entries) + skipped == len(lines)
     if entries:
         timeline = compose(entries)
         assert timeline.begin <= timeline.end
-        lanes = (timeline.bridge, *timeline.machines, *timeline.bases, *timeline.clients)
-        spans = [span for lane in lanes for span in lane.spans]
+        spans = [span for lane in timeline.lanes.values() for span in lane.spans]
         assert [span for span in spans if span.begin > span.end] == []

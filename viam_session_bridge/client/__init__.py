@@ -10,7 +10,6 @@ Heartbeats from a node of your own, and the overview: what a Viam SDK does for i
 
 from __future__ import annotations
 
-from viam_session_bridge.client.heartbeats import Heartbeats
-from viam_session_bridge.client.session_client import SessionClient
+from viam_session_bridge.client.session_client import Heartbeats, SessionClient
 
 __all__ = ['Heartbeats', 'SessionClient']

@@ -6,30 +6,110 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+import threading
 from time import monotonic
 from typing import Any, TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import CallbackGroup, ReentrantCallbackGroup
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 from rclpy.validate_namespace import validate_namespace
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from viam_session_bridge.client.heartbeats import DEFAULT_WINDOW, Heartbeats
 from viam_session_bridge.reporting.overview import Overview, overview_of, session_row, SessionRow
-from viam_session_bridge.ros.subscription import gids_available
 
 if TYPE_CHECKING:
     from rclpy.node import Node
 
+BEATS = 5  # heartbeats in a window, as many as Viam's SDKs send
+DEFAULT_WINDOW = 0.5  # s, of a bridge that has not reported its own yet
+WARNING_INTERVAL = 5.0  # s, between two warnings of a late executor
 # A response may be lost, and a bridge be started anew with another window.
 WINDOW_REQUEST_INTERVAL = 2.0  # s
-JAZZY = (
-    'this ROS distribution does not tell publishers apart: heartbeats are permissions only, and '
-    'with `sessions: auto` a speed has to be repeated'
-)
+
+
+class Heartbeats:
+    """
+    The heartbeats for one node: between ``start`` and ``stop``, or one by one.
+
+    The node's own executor sends them, between the callbacks that publish, so that a node that
+    hangs sends none (R3). Viam's SDK for Python sends them from a thread of their own, which goes
+    on when a program's control loop is gone.
+    """
+
+    def __init__(self, client: SessionClient, data: str) -> None:
+        self._client = client  # which makes these
+        self._data = data
+        self._node = client._node
+        self._timer: Any = None
+        self._beat_at = 0.0
+        # So that none is sent after ``stop``, on whatever thread that is called.
+        self._lock = threading.Lock()
+
+    @property
+    def started(self) -> bool:
+        """Whether they are sent, as long as the executor runs."""
+        return self._timer is not None
+
+    def send(self) -> None:
+        """Send one now, as a dead-man's switch does at each message that it is held."""
+        self._client._send(self._data)
+
+    def start(self) -> None:
+        """Send one now, and five in a window from the executor; no effect where started."""
+        with self._lock:
+            if self._timer is None:
+                self.send()
+                self._beat_at = monotonic()
+                self._timer = self._node.create_timer(
+                    self._period(),
+                    self._beat,
+                    self._client._callback_group,
+                    # The node's own clock may be simulated, and stand still.
+                    Clock(clock_type=ClockType.STEADY_TIME),
+                )
+
+    def stop(self) -> None:
+        """Send no more: the session lapses a window after its last sign of life."""
+        with self._lock:
+            if self._timer is not None:
+                self._node.destroy_timer(self._timer)
+                self._timer = None
+
+    def __enter__(self) -> Heartbeats:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _period(self) -> float:
+        # For a longer window than the default, fewer heartbeats save nothing.
+        return min(self._client.window, DEFAULT_WINDOW) / BEATS
+
+    def _beat(self) -> None:
+        with self._lock:
+            if self._timer is None:
+                return
+            now = monotonic()
+            late, self._beat_at = now - self._beat_at - self._timer.timer_period_ns * 1e-9, now
+            if late > self._client.window / 2:
+                # What waited behind that (a button let go) comes first, as in R2.
+                self._timer.reset()
+                self._node.get_logger().warning(
+                    f'no heartbeat: the executor was busy for {late:.3f} s',
+                    throttle_duration_sec=WARNING_INTERVAL,
+                )
+                return
+            self.send()
+            period = int(self._period() * 1e9)
+            if self._timer.timer_period_ns != period:  # the bridge reported its window
+                self._timer.timer_period_ns = period
+                self._timer.reset()
 
 
 class SessionClient:
@@ -83,7 +163,6 @@ class SessionClient:
         Return this node's own heartbeats, as a publisher of commands.
 
         With ``sessions: auto`` they keep the speed it published last, on all its command topics.
-        On Jazzy, where the bridge does not know the sender, they are permissions for this topic.
 
         :raises ValueError: the node has no publisher there
         """
@@ -93,17 +172,13 @@ class SessionClient:
                 f'topic: {self._node.get_fully_qualified_name()} has no publisher on {resolved}; '
                 'create that first'
             )
-        if gids_available():
-            return self._heartbeats('')
-        self._node.get_logger().warning(JAZZY)
-        return self._heartbeats(resolved)
+        return Heartbeats(self, '')
 
-    def permission(self, node: str, topic: str) -> Heartbeats:
+    def permission(self, node: str) -> Heartbeats:
         """
         Return heartbeats that let another node drive, with ``sessions: manual``.
 
         :param node: its name, relative to this node's namespace or absolute
-        :param topic: where it publishes, which is what heartbeats name on Jazzy
         :raises ValueError: no name
         :raises InvalidNamespaceException: a name that no node can have
         """
@@ -112,8 +187,7 @@ class SessionClient:
         if not node.startswith('/'):
             node = f'{self._node.get_namespace().rstrip("/")}/{node}'
         validate_namespace(node)  # the form is the same
-        resolved = self._node.resolve_topic_name(topic)
-        return self._heartbeats(node if gids_available() else resolved)
+        return Heartbeats(self, node)
 
     def wait_for_bridge(self, timeout: float) -> bool:
         """Wait so many s for the bridge, spinning or not, and return whether it is there."""
@@ -149,15 +223,9 @@ class SessionClient:
 
         self._node.create_subscription(DiagnosticArray, f'{self._bridge}/sessions', read, qos)
 
-    def _heartbeats(self, data: str) -> Heartbeats:
-        def send() -> None:
-            self._publisher.publish(String(data=data))
-            self._request_window()
-
-        return Heartbeats(self._node, self._callback_group, send, lambda: self.window)
-
-    def _request_window(self) -> None:
-        """Ask for the window where that is due and a bridge there, and wait for nothing."""
+    def _send(self, data: str) -> None:
+        """Send a heartbeat, and ask for the window where that is due and a bridge there."""
+        self._publisher.publish(String(data=data))
         now = monotonic()
         if (
             self._given_window

@@ -36,12 +36,9 @@ class Address:
         """
         Tell whether nobody on a network can listen in or pretend to be the machine.
 
-        So say 127.0.0.0/8, ``::1``, ``localhost`` and any unix socket. ``0.0.0.0`` is none of
-        them, nor is a name that merely resolves to one of them today.
+        ``0.0.0.0`` is not local, nor is a name that merely resolves to a local address today.
         """
-        if self.path:
-            return True
-        if self.host.lower() == 'localhost':
+        if self.path or self.host.lower() == 'localhost':
             return True
         try:
             address = ipaddress.ip_address(self.host)
@@ -52,9 +49,7 @@ class Address:
 
 def parse_address(text: str, port_needed: bool = True) -> Address:
     """
-    Take an address apart.
-
-    Raises ValueError that says what is wrong with it, and nothing else, whatever the text.
+    Take an address apart; ValueError says what is wrong with it.
 
     :param port_needed: False allows a host alone
     """
@@ -69,10 +64,9 @@ def parse_address(text: str, port_needed: bool = True) -> Address:
     match = _HOST_AND_PORT.fullmatch(text)
     if match is None:
         raise ValueError('it is not of that form')
-    port = int(match['port'])
-    if not 1 <= port <= 65535:
+    if not 1 <= int(match['port']) <= 65535:
         raise ValueError('the port is not from 1 to 65535')
-    return Address(host=_check_host(match['host']), port=port)
+    return Address(host=_check_host(match['host']), port=int(match['port']))
 
 
 def _parse_socket(path: str) -> Address:

@@ -1,11 +1,9 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The configuration of the bridge, as plain values.
+The configuration of the bridge, as plain values; ``table`` describes each.
 
-Nothing here knows ROS: ``parsing`` makes it of the parameters, and ``validation`` finds what is
-wrong with it. Times are in seconds, speeds in m/s and rad/s, topics are resolved names
-(``/robot/cmd_vel``).
+Times are in seconds, speeds in m/s and rad/s, topics are resolved names (``/robot/cmd_vel``).
 """
 
 from __future__ import annotations
@@ -52,12 +50,11 @@ class StopPolicy(str, Enum):
 @dataclass(frozen=True)
 class MachineConfiguration:
     """
-    One Viam machine; ``call_timeout`` is the deadline of every call, in seconds.
+    One Viam machine: its parameters, and what ``credentials.complete`` finds for them.
 
-    ``parent`` names the machine that this one is a sub-part of, '' for none. ``ca_file`` and
-    ``server_name`` are '' for the system's and the address's. What is not a parameter:
-    ``environment_key``, whether the environment has an API key, for machines that name no
-    ``credentials_file``; ``trusted``, the certificates to trust in PEM, None for gRPC's own.
+    :param environment_key: whether the environment has an API key, for machines that name no
+        ``credentials_file``
+    :param trusted: the certificates to trust in PEM, None for gRPC's own
     """
 
     name: str
@@ -93,13 +90,7 @@ class MachineConfiguration:
 
 @dataclass(frozen=True)
 class BaseConfiguration:
-    """
-    One Viam base and the resolved topics that command it.
-
-    ``max_linear_speed`` is in m/s, ``max_angular_speed`` in rad/s and ``max_stamp_age`` in
-    seconds; zero means no limit. ``mirrored_reverse``: its ``SetPower`` mirrors the turn in
-    reverse, which the bridge makes up for (R21).
-    """
+    """One Viam base and the resolved topics that command it; a limit of zero is none."""
 
     name: str
     machine: str
@@ -116,7 +107,7 @@ class BaseConfiguration:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Everything together; times in seconds, ``event_log`` a path or empty for none."""
+    """Everything together."""
 
     heartbeat_window: float
     shutdown_timeout: float

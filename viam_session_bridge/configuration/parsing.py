@@ -10,91 +10,88 @@ ROS decides the type of a value from how it is written, so that people's slips a
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+import re
 from typing import Any
 
 from viam_session_bridge.configuration.model import (
     BaseConfiguration,
     Configuration,
     ConfigurationError,
-    DriveMode,
     MachineConfiguration,
-    SessionsMode,
-    StopPolicy,
-    Transport,
 )
 from viam_session_bridge.configuration.table import BASE, Kind, MACHINE, NODE, Row, Value
-from viam_session_bridge.configuration.validation import check_names, find_problems
+from viam_session_bridge.configuration.validation import find_problems, Problem
 from viam_session_bridge.text import did_you_mean
 
+Names = tuple[str, ...]
 
-@dataclass(frozen=True)
-class Entry:
-    """A parameter that exists: its row, and its default where its neighbours are known."""
-
-    row: Row
-    default: Value
+_OWNERS = ('machine_names', 'base_names')
+_NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_-]*')
 
 
-def lay_out(machines: tuple[str, ...], bases: tuple[str, ...]) -> dict[str, Entry]:
-    """Name every parameter there is for these machines and bases, with its entry."""
-    entries = {row.name: _entry(row) for row in NODE}
+def lay_out(machines: Names, bases: Names) -> dict[str, Row]:
+    """Return the row of every parameter there is for these machines and bases, by whole names."""
+    rows = {row.name: row for row in NODE}
     for name in machines:
-        entries |= {f'machines.{name}.{row.name}': _entry(row) for row in MACHINE}
+        rows |= {f'machines.{name}.{row.name}': row for row in MACHINE}
     for name in bases:
         defaults = {'machine': machines[0] if machines else '', 'resource': name}
-        entries |= {f'bases.{name}.{row.name}': _entry(row, **defaults) for row in BASE}
-    return entries
+        for row in BASE:
+            default = defaults.get(row.name, row.default)
+            rows[f'bases.{name}.{row.name}'] = replace(row, default=default)
+    return rows
 
 
-def _entry(row: Row, **defaults: str) -> Entry:
-    return Entry(row, defaults[row.name] if row.default is None else row.default)
+def check_names(parameter: str, names: Sequence[str]) -> Iterator[str]:
+    """Find what is wrong with ``machine_names`` or ``base_names``, which all else hangs on."""
+    if not names:
+        yield f'{parameter} is empty: name at least one'
+    for name, count in Counter(names).items():
+        if _NAME.fullmatch(name) is None:
+            yield f"{parameter} holds {name!r}, but names have letters, digits, '_' and '-' only"
+        if count > 1:
+            yield f'{parameter} holds {name!r} {count} times: name it once'
 
 
-def convert(name: str, row: Row, value: object) -> Value:
+def convert(name: str, row: Row, value: Any) -> Value:
     """
-    Give the value its proper type: bool, int, float, str or a tuple of str.
+    Return a value with its proper type, if the row allows it; ValueError has a whole message.
 
-    ``value`` is whatever rclpy makes of a parameter, None where it has no value, which is how
-    an empty list of a YAML file arrives. Raises ValueError with a whole message; ranges are
-    left to ``validation``.
+    :param value: what rclpy makes of a parameter; None, which an empty list of a YAML file
+        becomes, where it has none
     """
+    if row.kind is Kind.NUMBER and type(value) is int:
+        value = float(value)
     if row.kind is Kind.TEXTS:
-        return _convert_texts(name, row, value)
-    if row.kind is Kind.TEXT and isinstance(value, str):
-        return _convert_text(name, row, value)
-    if row.kind is Kind.FLAG and isinstance(value, bool):
+        if value is None:
+            return ()
+        if isinstance(value, (list, tuple, array)):
+            # An empty list has no type of its own: rclpy takes it for one of bytes.
+            texts = tuple(text for text in value if isinstance(text, str) and text.isprintable())
+            if len(texts) == len(value):
+                return texts
+    elif type(value) is type(row.default):
+        _check(name, row, value)
         return value
-    # A bool is an int in Python, but no speed.
-    if not isinstance(value, bool):
-        if row.kind is Kind.INTEGER and isinstance(value, int):
-            return value
-        if row.kind is Kind.NUMBER and isinstance(value, (int, float)):
-            return float(value)
     raise ValueError(f'{name} is {_show(value)}, but must be {row.must_be}{_hint(row, value)}')
 
 
-def _convert_text(name: str, row: Row, value: str) -> str:
-    # ROS ends a text at a NUL: what was checked here would not be what is used there.
-    if not value.isprintable():
-        raise ValueError(f'{name} is {value!r}, but must not hold unprintable characters')
-    if row.choices and value not in row.choices:
-        raise ValueError(
-            f'{name} is {value!r}, but must be {row.must_be}{did_you_mean(value, row.choices)}'
-        )
-    return value
-
-
-def _convert_texts(name: str, row: Row, value: object) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, (list, tuple, array)):
-        # An empty list has no type of its own: rclpy takes it for one of bytes.
-        texts = tuple(text for text in value if isinstance(text, str) and text.isprintable())
-        if len(texts) == len(value):
-            return texts
-    raise ValueError(f'{name} is {_show(value)}, but must be {row.must_be}{_hint(row, value)}')
+def _check(name: str, row: Row, value: Any) -> None:
+    """Raise ValueError where a value of the right type is not allowed."""
+    if isinstance(value, str):
+        # ROS ends a text at a NUL: what was checked here would not be what is used there.
+        if not value.isprintable():
+            raise ValueError(f'{name} is {value!r}, but must not hold unprintable characters')
+        choices = [choice.value for choice in row.choices or ()]
+        if choices and value not in choices:
+            near = did_you_mean(value, choices)
+            raise ValueError(f'{name} is {value!r}, but must be {row.must_be}{near}')
+    elif row.allowed is not None and value not in row.allowed:
+        unit = f' {row.unit}' if row.unit else ''
+        raise ValueError(f'{name} is {value}, but must be {row.allowed}{unit}')
 
 
 def _show(value: object) -> str:
@@ -103,9 +100,7 @@ def _show(value: object) -> str:
         return 'empty'
     if isinstance(value, bool):
         return 'true' if value else 'false'
-    if isinstance(value, array):
-        value = list(value)
-    text = repr(value)
+    text = repr(list(value) if isinstance(value, array) else value)
     return text if len(text) <= 80 else f'{text[:77]}...'
 
 
@@ -115,9 +110,7 @@ def _hint(row: Row, value: object) -> str:
         return f': write [{value}]' if isinstance(value, str) and value.isprintable() else ''
     if row.kind is Kind.TEXT:
         return ': write it in quotes' if isinstance(value, (bool, int, float)) else ''
-    if isinstance(value, str):
-        return ' (without quotes)'
-    return ''
+    return ' (without quotes)' if isinstance(value, str) else ''
 
 
 def read(given: Mapping[str, object], resolve: Callable[[str], str]) -> Configuration:
@@ -128,112 +121,87 @@ def read(given: Mapping[str, object], resolve: Callable[[str], str]) -> Configur
     :param resolve: makes a topic's name a full one, or raises ValueError with the reason
     :raises ConfigurationError: with one message for each thing that is wrong
     """
-    names = _Values(given, lay_out((), ()), resolve)
-    machines = names.get('machine_names')
-    bases = names.get('base_names')
-    for parameter, given_names in (('machine_names', machines), ('base_names', bases)):
-        names.problems += [problem.text for problem in check_names(parameter, given_names)]
-    if names.problems:
+    names, problems = _convert_all(given, lay_out((), ()), resolve)
+    machines, bases = names['machine_names'], names['base_names']
+    texts = [problem.text for problem in problems if problem.parameters[0] in _OWNERS]
+    texts += [*check_names('machine_names', machines), *check_names('base_names', bases)]
+    if texts:
         # Everything else hangs on these names; further messages would mislead.
-        raise ConfigurationError(names.problems)
+        raise ConfigurationError(texts)
 
-    values = _Values(given, lay_out(machines, bases), resolve)
-    values.problems += _find_unknown(given, values.entries, machines, bases)
-    configuration = values.configuration(machines, bases)
-    for problem in find_problems(configuration):
-        # Where a value was refused its default stood in, which proves nothing.
-        if values.refused.isdisjoint(problem.parameters):
-            values.problems.append(problem.text)
-    if values.problems:
-        raise ConfigurationError(values.problems)
+    rows = lay_out(machines, bases)
+    values, problems = _convert_all(given, rows, resolve)
+    texts += _find_unknown(given, rows, {'machines': machines, 'bases': bases})
+    texts += [problem.text for problem in problems]
+
+    def section(prefix: str, rows: Sequence[Row]) -> dict[str, Any]:
+        return {row.name: values[prefix + row.name] for row in rows}
+
+    node = section('', NODE)
+    configuration = Configuration(
+        machines=tuple(
+            MachineConfiguration(name=name, **section(f'machines.{name}.', MACHINE))
+            for name in machines
+        ),
+        bases=tuple(
+            BaseConfiguration(name=name, **section(f'bases.{name}.', BASE)) for name in bases
+        ),
+        **{name: node[name] for name in node.keys() - {'autostart', *_OWNERS}},
+    )
+    # Where a value was refused its default stood in, which proves nothing.
+    refused = {problem.parameters[0] for problem in problems}
+    texts += [
+        problem.text
+        for problem in find_problems(configuration)
+        if refused.isdisjoint(problem.parameters)
+    ]
+    if texts:
+        raise ConfigurationError(texts)
     return configuration
 
 
-class _Values:
-    """What was given, converted; collects the messages about what cannot be."""
-
-    def __init__(
-        self,
-        given: Mapping[str, object],
-        entries: Mapping[str, Entry],
-        resolve: Callable[[str], str],
-    ) -> None:
-        self.given = given
-        self.entries = entries
-        self.problems: list[str] = []
-        self.refused: set[str] = set()
-        self._resolve = resolve
-
-    def get(self, name: str) -> Any:
-        """Return a value of the type that the parameter's row says."""
-        entry = self.entries[name]
-        if name in self.given:
+def _convert_all(
+    given: Mapping[str, object], rows: Mapping[str, Row], resolve: Callable[[str], str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Return all values by the parameters' names, and the problems with those refused."""
+    values: dict[str, Any] = {}
+    problems = []
+    for name, row in rows.items():
+        value: Any = row.default
+        if name in given:
             try:
-                return convert(name, entry.row, self.given[name])
+                value = convert(name, row, given[name])
             except ValueError as error:
-                self._refuse(name, str(error))
-        return entry.default
-
-    def configuration(
-        self, machines: tuple[str, ...], bases: tuple[str, ...]
-    ) -> Configuration:
-        """Return all values together."""
-        node = {row.name: self.get(row.name) for row in NODE}
-        return Configuration(
-            heartbeat_window=node['heartbeat_window'],
-            shutdown_timeout=node['shutdown_timeout'],
-            stop_timeout=node['stop_timeout'],
-            level_timeout=node['level_timeout'],
-            event_log=node['event_log'],
-            stop_policy=StopPolicy(node['stop_policy']),
-            machines=tuple(self._machine(name) for name in machines),
-            bases=tuple(self._base(name) for name in bases),
-        )
-
-    def _machine(self, name: str) -> MachineConfiguration:
-        values = {row.name: self.get(f'machines.{name}.{row.name}') for row in MACHINE}
-        values['transport'] = Transport(values['transport'])
-        return MachineConfiguration(name=name, **values)
-
-    def _base(self, name: str) -> BaseConfiguration:
-        values = {row.name: self.get(f'bases.{name}.{row.name}') for row in BASE}
-        for topics in ('command_topics', 'stamped_command_topics'):
-            values[topics] = tuple(self._topics(f'bases.{name}.{topics}', values[topics]))
-        values['sessions'] = SessionsMode(values['sessions'])
-        values['drive_mode'] = DriveMode(values['drive_mode'])
-        return BaseConfiguration(name=name, **values)
-
-    def _topics(self, parameter: str, topics: tuple[str, ...]) -> Iterator[str]:
-        for topic in topics:
-            try:
-                yield self._resolve(topic)
-            except ValueError as error:
-                self._refuse(parameter, f'{parameter} has {topic!r}, but {error}')
-
-    def _refuse(self, name: str, message: str) -> None:
-        self.refused.add(name)
-        self.problems.append(message)
+                problems.append(Problem(str(error), (name,)))
+        if row.choices is not None:
+            value = row.choices(value)
+        elif row.name in ('command_topics', 'stamped_command_topics'):
+            topics = []
+            for topic in value:
+                try:
+                    topics.append(resolve(topic))
+                except ValueError as error:
+                    problems.append(Problem(f'{name} has {topic!r}, but {error}', (name,)))
+            value = tuple(topics)
+        values[name] = value
+    return values, problems
 
 
 def _find_unknown(
-    given: Mapping[str, object],
-    known: Mapping[str, Entry],
-    machines: tuple[str, ...],
-    bases: tuple[str, ...],
+    given: Mapping[str, object], known: Mapping[str, Row], sections: Mapping[str, Names]
 ) -> Iterator[str]:
     """Say of each name that means nothing what might have been meant."""
-    sections = {f'machines.{owner}.' for owner in machines} | {f'bases.{one}.' for one in bases}
     unnamed: dict[tuple[str, str], list[str]] = {}
-    for name in given:
-        if name in known or _is_empty_section(name, given[name], known):
+    for name, value in given.items():
+        # 'bases: {base: {}}' in a YAML file: all defaults, which says nothing wrong.
+        is_empty_section = value is None and any(one.startswith(f'{name}.') for one in known)
+        if name in known or is_empty_section:
             continue
-        kind, _, rest = name.partition('.')
+        section, _, rest = name.partition('.')
         owner, _, row = rest.partition('.')
-        if (kind == 'machines' and row and owner not in machines) or (
-            kind == 'bases' and row and owner not in bases
-        ):
-            unnamed.setdefault((kind, owner), []).append(name)
-        elif f'{kind}.{owner}.' in sections and '.' in row:
+        if section in sections and row and owner not in sections[section]:
+            unnamed.setdefault((section, owner), []).append(name)
+        elif section in sections and '.' in row:
             # What rcl 10.1.3 makes of an empty map: it never leaves that section again.
             yield (
                 f"{name} is not a parameter of this node: write no '{owner}: {{}}' in a "
@@ -241,22 +209,15 @@ def _find_unknown(
             )
         else:
             yield f'{name} is not a parameter of this node{_suggest(name, known)}'
-    for (kind, owner), names in unnamed.items():
-        parameter, owners = (
-            ('machine_names', machines) if kind == 'machines' else ('base_names', bases)
-        )
+    for (section, owner), names in unnamed.items():
+        owners = sections[section]
         yield (
-            f'{", ".join(names)}: {owner!r} is not in {parameter} [{", ".join(owners)}]: '
-            f'add it there or remove this{did_you_mean(owner, owners)}'
+            f'{", ".join(names)}: {owner!r} is not in {section[:-1]}_names '
+            f'[{", ".join(owners)}]: add it there or remove this{did_you_mean(owner, owners)}'
         )
 
 
-def _is_empty_section(name: str, value: object, known: Mapping[str, Entry]) -> bool:
-    # 'bases: {base: {}}' in a YAML file: all defaults, which says nothing wrong.
-    return value is None and any(other.startswith(f'{name}.') for other in known)
-
-
-def _suggest(name: str, known: Mapping[str, Entry]) -> str:
+def _suggest(name: str, known: Mapping[str, Row]) -> str:
     """Suggest among the section's own names, where its long prefix does not blur the slip."""
     section, dot, row = name.rpartition('.')
     rows = [other.rpartition('.')[2] for other in known if other.rpartition('.')[0] == section]

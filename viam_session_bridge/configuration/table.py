@@ -56,130 +56,127 @@ class Kind(Enum):
     TEXTS = 'a list of texts'
 
 
+_KINDS = {
+    bool: Kind.FLAG, int: Kind.INTEGER, float: Kind.NUMBER, str: Kind.TEXT, tuple: Kind.TEXTS
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Row:
     """
     One parameter.
 
-    :param default: None where it depends on other parameters; ``default_text`` says how
-    :param choices: the texts that are allowed, where not every text is
+    :param choices: their values are the texts that are allowed, where not every text is
     :param constraints: what ``allowed`` and ``choices`` do not say
+    :param default_text: how the default depends on other parameters, where it does
     """
 
     name: str
-    kind: Kind
-    default: Value | None
+    default: Value
     description: str
     unit: str = ''
     allowed: Range | None = None
-    choices: tuple[str, ...] = ()
+    choices: type[Enum] | None = None
     constraints: str = ''
     default_text: str = ''
+
+    @property
+    def kind(self) -> Kind:
+        """What a value is: the same as the default."""
+        return _KINDS[type(self.default)]
 
     @property
     def must_be(self) -> str:
         """What a value must be, to end a sentence: 'a number from 0.03 to 60 s'."""
         if self.choices:
-            return ' or '.join(self.choices)
-        words = [self.kind.value]
-        if self.allowed is not None:
-            words.append(str(self.allowed))
-        if self.unit:
-            words.append(self.unit)
-        return ' '.join(words)
+            return ' or '.join(choice.value for choice in self.choices)
+        words = self.kind.value, str(self.allowed or ''), self.unit
+        return ' '.join(word for word in words if word)
 
 
 NODE = (
-    Row('autostart', Kind.FLAG, True, 'Whether the node configures and activates itself.'),
+    Row('autostart', True, 'Whether the node configures and activates itself.'),
     Row(
-        'heartbeat_window', Kind.NUMBER, 0.5,
+        'heartbeat_window', 0.5,
         'How long a session lives past the last sign of life of its client.',
         's', HEARTBEAT_WINDOW,
         constraints="with stop_policy: machine the machine's own, once that is known",
     ),
     Row(
-        'stop_policy', Kind.TEXT, StopPolicy.BRIDGE.value,
+        'stop_policy', StopPolicy.BRIDGE.value,
         'Who stops a base when a session lapses: the bridge, or its machine, where other Viam '
         'clients drive it too.',
-        choices=tuple(policy.value for policy in StopPolicy),
+        choices=StopPolicy,
         constraints='machine not with sessions: manual',
     ),
     Row(
-        'shutdown_timeout', Kind.NUMBER, 2.0,
-        'How long the exit waits for stops to be acknowledged.',
+        'shutdown_timeout', 2.0, 'How long the exit waits for stops to be acknowledged.',
         # The upper end keeps a slip of the keyboard from holding up the exit for days.
         's', Range(0.0, 3600.0, above_low=True),
     ),
     Row(
-        'stop_timeout', Kind.NUMBER, 2.0,
+        'stop_timeout', 2.0,
         'First deadline of a Stop call; each one that passes doubles it for that base.',
         's', Range(0.25, 60.0),
     ),
     Row(
-        'level_timeout', Kind.NUMBER, 1.0,
+        'level_timeout', 1.0,
         'How long a machine that is done waits for its sub-parts before it is disconnected.',
         's', Range(0.0, 3600.0),
     ),
     Row(
-        'event_log', Kind.TEXT, '', 'Path of an event log in JSON Lines, rotated.',
-        constraints='empty: none',
+        'event_log', '', 'Path of an event log in JSON Lines, rotated.', constraints='empty: none',
     ),
     Row(
-        'machine_names', Kind.TEXTS, ('main',), 'The Viam machines, by names of your own.',
+        'machine_names', ('main',), 'The Viam machines, by names of your own.',
         constraints="at least one; letters, digits, '_' and '-'",
     ),
     Row(
-        'base_names', Kind.TEXTS, ('base',), 'The Viam bases, by names of your own.',
+        'base_names', ('base',), 'The Viam bases, by names of your own.',
         constraints="at least one; letters, digits, '_' and '-'",
     ),
 )  # fmt: skip
 
 MACHINE = (
+    Row('address', 'localhost:8080', 'Where the machine listens.', constraints=FORMS),
     Row(
-        'address', Kind.TEXT, 'localhost:8080', 'Where the machine listens.', constraints=FORMS
-    ),
-    Row(
-        'transport', Kind.TEXT, Transport.DIRECT.value,
+        'transport', Transport.DIRECT.value,
         'How the machine is reached: by gRPC, or by WebRTC through viam-sdk.',
-        choices=tuple(transport.value for transport in Transport),
+        choices=Transport,
     ),
     Row(
-        'insecure', Kind.FLAG, False, 'Whether to speak without TLS.',
+        'insecure', False, 'Whether to speak without TLS.',
         constraints='true only with a loopback address or a unix socket, unless allow_plaintext',
     ),
     Row(
-        'allow_plaintext', Kind.FLAG, False,
+        'allow_plaintext', False,
         'Whether insecure may go over a network, where anyone could drive the bases; reported as '
         'long as it runs.',
     ),
     Row(
-        'ca_file', Kind.TEXT, '', 'Path of the certificates to trust, PEM.',
+        'ca_file', '', 'Path of the certificates to trust, PEM.',
         constraints="empty: the system's",
     ),
     Row(
-        'server_name', Kind.TEXT, '', "The name in the machine's certificate.",
+        'server_name', '', "The name in the machine's certificate.",
         constraints='empty: that of the address',
     ),
     Row(
-        'credentials_file', Kind.TEXT, '',
+        'credentials_file', '',
         'Path of a JSON or YAML file with api_key_id and api_key, which only its user may read.',
         constraints='empty: VIAM_API_KEY_ID and VIAM_API_KEY of the environment, if set',
     ),
     Row(
-        'parent', Kind.TEXT, '', 'The machine that this one is a sub-part of.',
+        'parent', '', 'The machine that this one is a sub-part of.',
         constraints='one of machine_names; empty: none',
     ),
+    Row('call_timeout', 0.25, 'The deadline of every call to the machine.', 's', CALL_TIMEOUT),
     Row(
-        'call_timeout', Kind.NUMBER, 0.25, 'The deadline of every call to the machine.',
-        's', CALL_TIMEOUT,
-    ),
-    Row(
-        'max_sessions', Kind.INTEGER, 256,
-        'How many unexpired sessions of this bridge the machine may have.',
+        'max_sessions', 256, 'How many unexpired sessions of this bridge the machine may have.',
         allowed=Range(1, 1024),
     ),
     Row(
-        'allow_unsupervised', Kind.FLAG, False,
+        'allow_unsupervised', False,
         'Whether to move bases of a machine without session support, which would not stop them '
         'if the bridge died.',
     ),
@@ -187,50 +184,50 @@ MACHINE = (
 
 BASE = (
     Row(
-        'machine', Kind.TEXT, None, 'The machine that the base belongs to.',
+        'machine', '', 'The machine that the base belongs to.',
         constraints='one of machine_names', default_text='the first of machine_names',
     ),
     Row(
-        'resource', Kind.TEXT, None, "The base's name in the Viam configuration.",
+        'resource', '', "The base's name in the Viam configuration.",
         default_text="the base's name here",
     ),
     Row(
-        'command_topics', Kind.TEXTS, ('cmd_vel',), 'Topics with commands as Twist.',
+        'command_topics', ('cmd_vel',), 'Topics with commands as Twist.',
         constraints='a topic has one type: Twist or TwistStamped',
     ),
     Row(
-        'stamped_command_topics', Kind.TEXTS, (), 'Topics with commands as TwistStamped.',
+        'stamped_command_topics', (), 'Topics with commands as TwistStamped.',
         constraints='a topic has one type: Twist or TwistStamped',
     ),
     Row(
-        'sessions', Kind.TEXT, SessionsMode.AUTO.value,
+        'sessions', SessionsMode.AUTO.value,
         'What starts a session and keeps it alive: commands (auto), heartbeats as well (manual), '
         'or nothing (disabled: no lapse stops the base).',
-        choices=tuple(mode.value for mode in SessionsMode),
+        choices=SessionsMode,
         constraints='bases that share a topic must agree',
     ),
     Row(
-        'drive_mode', Kind.TEXT, DriveMode.VELOCITY.value,
+        'drive_mode', DriveMode.VELOCITY.value,
         'Whether the base gets velocities or fractions of its full power.',
-        choices=tuple(mode.value for mode in DriveMode),
+        choices=DriveMode,
         constraints='power needs both maximum speeds',
     ),
     Row(
-        'mirrored_reverse', Kind.FLAG, True,
+        'mirrored_reverse', True,
         "Whether the SetPower of the base mirrors the turn in reverse, as that of Viam's wheeled "
         'base does; the bridge makes up for it.',
         constraints='false only with drive_mode: power',
     ),
     Row(
-        'max_linear_speed', Kind.NUMBER, 0.0, 'The highest linear speed.',
+        'max_linear_speed', 0.0, 'The highest linear speed.',
         'm/s', _NOT_NEGATIVE, constraints='0: no limit',
     ),
     Row(
-        'max_angular_speed', Kind.NUMBER, 0.0, 'The highest angular speed.',
+        'max_angular_speed', 0.0, 'The highest angular speed.',
         'rad/s', _NOT_NEGATIVE, constraints='0: no limit',
     ),
     Row(
-        'max_stamp_age', Kind.NUMBER, 0.0,
+        'max_stamp_age', 0.0,
         'How old, or how far in the future, the stamp of a TwistStamped may be.',
         's', _NOT_NEGATIVE, constraints='0: not checked',
     ),

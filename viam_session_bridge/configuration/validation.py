@@ -1,18 +1,16 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Whether a configuration makes sense, and if not, every reason why.
+What contradicts itself in a configuration whose values are allowed each by itself.
 
 Messages call the parameters by their ROS names, because that is where the remedy is applied.
-What is allowed is said in docs/reference/parameters.md.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-import re
 
 from viam_session_bridge.configuration.address import FORMS, parse_address, WEBRTC_FORMS
 from viam_session_bridge.configuration.model import (
@@ -24,11 +22,7 @@ from viam_session_bridge.configuration.model import (
     StopPolicy,
     Transport,
 )
-from viam_session_bridge.configuration.table import BASE, MACHINE, NODE, Row
 from viam_session_bridge.text import did_you_mean
-
-NAME_RULE = "letters, digits, '_' and '-' only"
-_NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_-]*')
 
 
 @dataclass(frozen=True)
@@ -39,47 +33,17 @@ class Problem:
     parameters: tuple[str, ...]
 
 
-def find_problems(configuration: Configuration) -> tuple[Problem, ...]:
-    """List everything that is wrong with a configuration, in the order of the parameters."""
-    return tuple(_problems(configuration))
-
-
-def _problems(configuration: Configuration) -> Iterator[Problem]:
-    yield from _check_numbers(configuration, NODE)
+def find_problems(configuration: Configuration) -> Iterator[Problem]:
+    """Find all contradictions."""
     machines = [machine.name for machine in configuration.machines]
-    yield from check_names('machine_names', machines)
     for machine in configuration.machines:
         yield from _check_machine(machine)
     yield from _check_parents({m.name: m.parent for m in configuration.machines})
-    yield from check_names('base_names', [base.name for base in configuration.bases])
     for base in configuration.bases:
         yield from _check_base(base, machines)
     yield from _check_resources(configuration.bases)
     yield from _check_topics(configuration.bases)
     yield from _check_policy(configuration)
-
-
-def _check_numbers(
-    values: Configuration | MachineConfiguration | BaseConfiguration,
-    rows: Sequence[Row],
-    prefix: str = '',
-) -> Iterator[Problem]:
-    for row in rows:
-        if row.allowed is None or (number := getattr(values, row.name)) in row.allowed:
-            continue
-        name, unit = prefix + row.name, f' {row.unit}' if row.unit else ''
-        yield Problem(f'{name} is {number}, but must be {row.allowed}{unit}', (name,))
-
-
-def check_names(parameter: str, names: Sequence[str]) -> Iterator[Problem]:
-    """Find what is wrong with ``machine_names`` or ``base_names``, which all else hangs on."""
-    if not names:
-        yield Problem(f'{parameter} is empty: name at least one', (parameter,))
-    for name, count in Counter(names).items():
-        if _NAME.fullmatch(name) is None:
-            yield Problem(f'{parameter} holds {name!r}, but names have {NAME_RULE}', (parameter,))
-        if count > 1:
-            yield Problem(f'{parameter} holds {name!r} {count} times: name it once', (parameter,))
 
 
 def _check_machine(machine: MachineConfiguration) -> Iterator[Problem]:
@@ -104,33 +68,31 @@ def _check_machine(machine: MachineConfiguration) -> Iterator[Problem]:
             (insecure, address, f'{prefix}.allow_plaintext'),
         )
     yield from _check_tls(machine, prefix)
-    yield from _check_numbers(machine, MACHINE, f'{prefix}.')
 
 
 def _check_tls(machine: MachineConfiguration, prefix: str) -> Iterator[Problem]:
     """Find what contradicts the transport, and would be ignored or worse."""
+    insecure, transport = f'{prefix}.insecure', f'{prefix}.transport'
     webrtc = machine.transport is Transport.WEBRTC
-    for name in ('ca_file', 'server_name', 'credentials_file'):
-        because = f'{prefix}.insecure'
-        if machine.insecure and name == 'credentials_file':
-            why = f'{prefix}.insecure is true, and no key goes over plaintext'
-        elif machine.insecure:
-            why = f'{prefix}.insecure is true, which is without certificates'
-        elif webrtc and name == 'server_name':
-            because = f'{prefix}.transport'
-            why = f'{because} is webrtc, and viam-sdk goes by the name in the address'
-        else:
-            continue
-        if getattr(machine, name):
+    if machine.insecure:
+        no_tls = 'is true, which is without certificates'
+        no_key = 'is true, and no key goes over plaintext'
+        ignored = {'ca_file': no_tls, 'server_name': no_tls, 'credentials_file': no_key}
+    elif webrtc:
+        ignored = {'server_name': 'is webrtc, and viam-sdk goes by the name in the address'}
+    else:
+        return
+    because = insecure if machine.insecure else transport
+    for name, why in ignored.items():
+        if value := getattr(machine, name):
             yield Problem(
-                f'{prefix}.{name} is {getattr(machine, name)!r}, but {why}',
-                (f'{prefix}.{name}', because),
+                f'{prefix}.{name} is {value!r}, but {because} {why}', (f'{prefix}.{name}', because)
             )
     if webrtc and machine.insecure:
         yield Problem(
-            f'{prefix}.transport is webrtc and {prefix}.insecure is true: WebRTC is always '
-            'encrypted, so set one of them otherwise',
-            (f'{prefix}.transport', f'{prefix}.insecure'),
+            f'{transport} is webrtc and {insecure} is true: WebRTC is always encrypted, so set '
+            'one of them otherwise',
+            (transport, insecure),
         )
 
 
@@ -162,10 +124,10 @@ def _check_base(base: BaseConfiguration, machines: list[str]) -> Iterator[Proble
     if base.machine not in machines:
         yield Problem(
             f'{prefix}.machine is {base.machine!r}, but machine_names has only '
-            f'{", ".join(machines) or "nothing"}{did_you_mean(base.machine, machines)}',
+            f'{", ".join(machines)}{did_you_mean(base.machine, machines)}',
             (f'{prefix}.machine', 'machine_names'),
         )
-    if not base.resource.strip() or not base.resource.isprintable():
+    if not base.resource.strip():
         yield Problem(
             f"{prefix}.resource is {base.resource!r}, but must be the base's name in the Viam "
             'configuration',
@@ -178,25 +140,13 @@ def _check_base(base: BaseConfiguration, machines: list[str]) -> Iterator[Proble
             'name a topic in one of them',
             lists,
         )
-    for name, topics in (
-        (lists[0], base.command_topics),
-        (lists[1], base.stamped_command_topics),
-    ):
-        for topic, count in Counter(topics).items():
-            if count > 1:
-                yield Problem(f'{name} has {topic} {count} times: name it once', (name,))
-    speeds = (f'{prefix}.max_linear_speed', f'{prefix}.max_angular_speed')
-    yield from _check_numbers(base, BASE, f'{prefix}.')
     if base.drive_mode is DriveMode.POWER:
-        for name, speed in (
-            (speeds[0], base.max_linear_speed),
-            (speeds[1], base.max_angular_speed),
-        ):
-            if speed == 0:
+        for name in ('max_linear_speed', 'max_angular_speed'):
+            if getattr(base, name) == 0:
                 yield Problem(
-                    f'{prefix}.drive_mode is power, but {name} is 0: set it to the speed that '
-                    'full power gives',
-                    (f'{prefix}.drive_mode', name),
+                    f'{prefix}.drive_mode is power, but {prefix}.{name} is 0: set it to the '
+                    'speed that full power gives',
+                    (f'{prefix}.drive_mode', f'{prefix}.{name}'),
                 )
     elif not base.mirrored_reverse:
         yield Problem(
@@ -209,43 +159,43 @@ def _check_base(base: BaseConfiguration, machines: list[str]) -> Iterator[Proble
 def _check_resources(bases: tuple[BaseConfiguration, ...]) -> Iterator[Problem]:
     users = defaultdict(list)
     for base in bases:
-        users[base.machine, base.resource].append(base.name)
-    for (machine, resource), names in users.items():
-        parameters = tuple(f'bases.{name}.resource' for name in dict.fromkeys(names))
-        if len(parameters) > 1:
+        users[base.machine, base.resource].append(f'bases.{base.name}')
+    for (machine, resource), same in users.items():
+        if len(same) > 1:
+            resources = [f'{base}.resource' for base in same]
             yield Problem(
-                f'{" and ".join(parameters)} are all {resource!r} of machine {machine!r}: '
+                f'{" and ".join(resources)} are all {resource!r} of machine {machine!r}: '
                 'give that base once, with all its topics',
-                parameters + tuple(f'bases.{name}.machine' for name in dict.fromkeys(names)),
+                (*resources, *(f'{base}.machine' for base in same)),
             )
 
 
 def _check_topics(bases: tuple[BaseConfiguration, ...]) -> Iterator[Problem]:
-    # By topic: the parameters that name it, and the bases they belong to.
-    plain: dict[str, list[str]] = defaultdict(list)
-    stamped: dict[str, list[str]] = defaultdict(list)
-    users: dict[str, dict[str, SessionsMode]] = defaultdict(dict)
-    for base in bases:
-        for topic in dict.fromkeys(base.command_topics):
-            plain[topic].append(f'bases.{base.name}.command_topics')
-            users[topic][base.name] = base.sessions
-        for topic in dict.fromkeys(base.stamped_command_topics):
-            stamped[topic].append(f'bases.{base.name}.stamped_command_topics')
-            users[topic][base.name] = base.sessions
-    for topic, modes in users.items():
-        lists = (*plain[topic], *stamped[topic])
-        if plain[topic] and stamped[topic]:
+    uses: dict[str, dict[str, BaseConfiguration]] = defaultdict(dict)  # by topic and parameter
+    for kind in ('command_topics', 'stamped_command_topics'):
+        for base in bases:
+            parameter = f'bases.{base.name}.{kind}'
+            for topic, count in Counter(getattr(base, kind)).items():
+                uses[topic][parameter] = base
+                if count > 1:
+                    yield Problem(
+                        f'{parameter} has {topic} {count} times: name it once', (parameter,)
+                    )
+    for topic, users in uses.items():
+        lists = tuple(users)
+        if len({parameter.rpartition('.')[2] for parameter in lists}) > 1:
             yield Problem(
                 f'{topic} is in {" and in ".join(lists)}, but DDS allows one type per topic: '
                 'name it in lists of one kind, and set a list that has it only by default to []',
                 lists,
             )
+        modes = {f'bases.{base.name}.sessions': base.sessions for base in users.values()}
         if len(set(modes.values())) > 1:
-            each = ', '.join(f'bases.{name}.sessions {mode.value}' for name, mode in modes.items())
+            each = ', '.join(f'{parameter} {mode.value}' for parameter, mode in modes.items())
             yield Problem(
                 f'{topic} commands bases that differ in sessions ({each}): set them alike, or '
                 'give each base a topic of its own',
-                lists + tuple(f'bases.{name}.sessions' for name in modes),
+                (*lists, *modes),
             )
 
 

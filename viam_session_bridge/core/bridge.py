@@ -265,6 +265,10 @@ class Bridge:
 
     # For the node and the overview
 
+    def is_open(self, machine: str) -> bool:
+        """Whether a machine is to be connected (R18)."""
+        return machine in self._shutdown_order.open
+
     @property
     def closed(self) -> bool:
         """Whether every machine has closed (R18)."""

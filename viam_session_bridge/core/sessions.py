@@ -5,7 +5,8 @@ Sessions and last users: who may drive, who drove last, and whose silence stops 
 
 - R2: a session starts with its client's first accepted command, or with a heartbeat where
   ``sessions`` is ``manual``. It ends when it lapses, when its publisher leaves the graph and when
-  the node is deactivated, and never comes back.
+  the node is deactivated, and never comes back. Messages too old to act on do not come here:
+  :mod:`viam_session_bridge.core.old_messages`.
 - R3: an accepted command is a sign of life, and so is a heartbeat from the client's own node. A
   heartbeat from any other node is a permission. ``manual`` needs both to be young.
 - R4: a session is active exactly while its deadline is ahead. Sessions that are due are ended

@@ -79,6 +79,11 @@ class ActiveProblems:
             if key[0] == place and (not kinds or key[1] in kinds):
                 problem.until = -math.inf
 
+    def is_active(self, place: str, kind: str, now: float) -> bool:
+        """Return whether there is a problem of a kind at a place."""
+        problem = self._all.get((place, kind, ''))
+        return problem is not None and problem.until > now
+
     def lines(self, place: str, now: float) -> list[str]:
         """Return the first lines at a place, and how many more there are."""
         lines = [problem.line for problem in self._at(place, now)]

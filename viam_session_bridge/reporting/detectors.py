@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 import math
 from statistics import fmean
-from typing import NamedTuple
 
 from viam_session_bridge.bounds import BoundedDict, Throttle
 from viam_session_bridge.configuration.model import Configuration, StopPolicy
@@ -26,34 +25,27 @@ from viam_session_bridge.reporting.active_problems import (
     at_machine,
     BRIDGE,
 )
+from viam_session_bridge.reporting.log_text import subject_of
 from viam_session_bridge.reporting.overview import SessionRow
 
 FAILURE_LASTS = 10.0  # s, unless it recurs: a client that is refused tries again
 FAILS_FOR = 3.0  # s without a command that succeeds, while they fail, are a fault of the base
 TIMED_OUT = 'DEADLINE_EXCEEDED: '  # begins the words for a call without an answer
 
-
-class _Begins(NamedTuple):
-    """A kind of problem; how many s it lasts unconfirmed; whether it is an error."""
-
-    kind: str
-    lasts: float = math.inf
-    error: bool = False
-
-
-# Events that begin or confirm a problem at their machine or base, where their line is a warning.
-_BEGIN: dict[type[Event], _Begins] = {
-    events.MachineAbsent: _Begins('connection'),
-    events.AccessRefused: _Begins('access'),
-    events.MachineSessionFailed: _Begins('sessions', lasts=FAILURE_LASTS),
-    events.ForeignSessions: _Begins('foreign'),
-    events.CallsTakeLonger: _Begins('calls', error=True),
-    events.BaseUnknown: _Begins('unknown', error=True),
-    events.StopFailed: _Begins('stop'),
-    events.StopTimedOut: _Begins('stop'),
-    events.StopOverdue: _Begins('stop', error=True),
+# Events that begin or confirm a problem at their machine or base, where their line is a warning:
+# its kind, how many s it lasts unconfirmed, and whether it is an error.
+_BEGIN: dict[type[Event], tuple[str, float, bool]] = {
+    events.MachineAbsent: ('connection', math.inf, False),
+    events.AccessRefused: ('access', math.inf, False),
+    events.MachineSessionFailed: ('sessions', FAILURE_LASTS, False),
+    events.ForeignSessions: ('foreign', math.inf, False),
+    events.CallsTakeLonger: ('calls', math.inf, True),
+    events.BaseUnknown: ('unknown', math.inf, True),
+    events.StopFailed: ('stop', math.inf, False),
+    events.StopTimedOut: ('stop', math.inf, False),
+    events.StopOverdue: ('stop', math.inf, True),
 }
-# Events that end problems at their machine or base, and of which kinds.
+# Events that end problems at their machine or base, and of which kinds; none: of all.
 _END: dict[type[Event], tuple[str, ...]] = {
     events.ChannelChanged: ('connection', 'access', 'sessions'),  # where it is ready
     events.MachineSessionStarted: ('access', 'sessions'),
@@ -65,15 +57,14 @@ _END: dict[type[Event], tuple[str, ...]] = {
     events.CommandsSucceed: ('commands',),
     events.StopFinal: ('stop',),
     events.StopGivenUp: ('stop',),
+    events.MachineClosed: (),
 }
 
 
 def place_of(event: Event) -> str:
     """Return the machine or base that an event is about, as a place; '' for neither."""
-    about = getattr(event, 'stop', event)
-    if hasattr(about, 'machine'):
-        return at_machine(about.machine)
-    return at_base(about.base) if hasattr(about, 'base') else ''
+    machine, base = subject_of(event)
+    return at_machine(machine) if machine else at_base(base) if base else ''
 
 
 class Detectors:
@@ -93,7 +84,6 @@ class Detectors:
         self._machine_stops = configuration.stop_policy is StopPolicy.MACHINE
         self._machines = {base.name: base.machine for base in configuration.bases}
         self._describe = describe
-        self._slow_machines: set[str] = set()
         # By base, since a command succeeded last: when the first and the last one failed.
         self._failing: dict[str, tuple[float, float]] = {}
         self._contention = Contention()
@@ -102,14 +92,15 @@ class Detectors:
     def covers(self, event: Event) -> bool:
         """Return whether an active problem explains an event, which then needs no line."""
         if isinstance(event, actions.TakenOver):
-            return self._contention.goes_on(event.base, event.at)
-        if isinstance(event, events.MachineSessionFailed):
-            return event.machine in self._slow_machines and event.detail.startswith(TIMED_OUT)
-        if isinstance(event, events.CommandFailed) and not event.detail.startswith(TIMED_OUT):
+            return self.problems.is_active(place_of(event), 'turns', event.at)
+        if isinstance(event, (events.MachineSessionFailed, events.CommandFailed)):
+            if not event.detail.startswith(TIMED_OUT):
+                return False
+        elif not isinstance(event, events.CommandsTimeOut):
             return False
-        if isinstance(event, (events.CommandFailed, events.CommandsTimeOut)):
-            return self._machines[event.base] in self._slow_machines
-        return False
+        machine, base = subject_of(event)
+        place = at_machine(machine or self._machines[base])
+        return self.problems.is_active(place, 'calls', event.at)
 
     def note(self, event: Event, warning: str | None) -> str | None:
         """
@@ -123,47 +114,33 @@ class Detectors:
         return self._find_pattern(event)
 
     def _begin(self, event: Event, line: str) -> None:
+        place, begins = place_of(event), _BEGIN.get(type(event))
         if isinstance(event, events.CommandFailed):
             since, last = self._failing.get(event.base, (event.at, event.at))
             if last + FAILURE_LASTS < event.at:
                 since = event.at
             self._failing[event.base] = since, event.at
             if since + FAILS_FOR <= event.at:
-                place = at_base(event.base)
                 self.problems.report(place, 'commands', line, event.at, error=True)
-        elif begins := _BEGIN.get(type(event)):
-            self.problems.report(
-                place_of(event), begins.kind, line, event.at, lasts=begins.lasts,
-                error=begins.error,
-            )  # fmt: skip
+        elif begins is not None:
+            kind, lasts, error = begins
+            self.problems.report(place, kind, line, event.at, lasts=lasts, error=error)
 
     def _end(self, event: Event) -> None:
         if isinstance(event, events.ChannelChanged) and not event.ready:
             return
         if isinstance(event, events.ForeignSessions) and event.count:
             return
-        if isinstance(event, events.MachineClosed):
-            self._slow_machines.discard(event.machine)
-            self.problems.resolve(at_machine(event.machine))
-            for base in self._forget_failures(event.machine):
-                self.problems.resolve(at_base(base))
-        elif isinstance(event, events.CallsTakeLonger):
-            self._slow_machines.add(event.machine)
-            for base in self._forget_failures(event.machine):
-                self.problems.resolve(at_base(base), 'commands')
-        elif isinstance(event, events.CallsInTime):
-            self._slow_machines.discard(event.machine)
-        elif isinstance(event, events.CommandsSucceed):
+        if isinstance(event, events.CommandsSucceed):
             self._failing.pop(event.base, None)
-        if kinds := _END.get(type(event)):
-            self.problems.resolve(place_of(event), *kinds)
-
-    def _forget_failures(self, machine: str) -> list[str]:
-        """Forget which commands failed on a machine, and return its bases."""
-        bases = [base for base, its in self._machines.items() if its == machine]
-        for base in bases:
-            self._failing.pop(base, None)
-        return bases
+        elif isinstance(event, (events.MachineClosed, events.CallsTakeLonger)):
+            ended = ('commands',) if isinstance(event, events.CallsTakeLonger) else ()
+            for base, machine in self._machines.items():
+                if machine == event.machine:
+                    self._failing.pop(base, None)
+                    self.problems.resolve(at_base(base), *ended)
+        if type(event) in _END:
+            self.problems.resolve(place_of(event), *_END[type(event)])
 
     def _find_pattern(self, event: Event) -> str | None:
         report = self.problems.report
@@ -222,7 +199,7 @@ CLIENTS_KEPT = 256
 
 @dataclass
 class _Silences:
-    since: float | None  # the last sign of life of a session that ended, while none began since
+    since: float | None = None  # the last sign of life of a session, while none followed it
     lengths: list[float] = field(default_factory=list)
 
 
@@ -240,16 +217,13 @@ class SlowPublishers:
     """
 
     def __init__(self) -> None:
-        """Start with no client known."""
         self._clients: BoundedDict[str, _Silences] = BoundedDict(CLIENTS_KEPT)
 
     def session_ended(self, event: actions.SessionEnded, window: float) -> None:
         """Note the end of a session, after which a silence may be measured."""
-        one_by_one = event.commands == 1 or (
-            event.commands > 1
-            and event.sign - event.started >= APART * window * (event.commands - 1)
-        )
-        silences = self._clients.pop(event.client, None) or _Silences(None)
+        silences = self._clients.pop(event.client, None) or _Silences()
+        apart = APART * window * (event.commands - 1)
+        one_by_one = event.commands > 0 and event.sign - event.started >= apart
         if event.cause is actions.Cause.LAPSE and one_by_one:
             silences.since = event.sign
             self._clients[event.client] = silences
@@ -278,13 +252,6 @@ TAKEOVERS_KEPT = 9  # of a base
 CLIENTS_SHOWN = 3
 
 
-@dataclass
-class _Takeovers:
-    since: float
-    found: float = -math.inf
-    newest: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=TAKEOVERS_KEPT))
-
-
 class Contention:
     """
     Clients that take turns on one base: each takes it over from the other again and again.
@@ -296,30 +263,23 @@ class Contention:
     """
 
     def __init__(self) -> None:
-        """Start with no takeover."""
-        self._bases: dict[str, _Takeovers] = {}
-
-    def goes_on(self, base: str, now: float) -> bool:
-        """Return whether contention was found at a base, and goes on."""
-        takeovers = self._bases.get(base)
-        return takeovers is not None and now <= takeovers.found + COUNTED_OVER
+        # By base: since when takeovers follow each other, and the newest, with who took over.
+        self._bases: dict[str, tuple[float, deque[tuple[float, str]]]] = {}
 
     def taken_over(self, event: actions.TakenOver) -> tuple[list[str], float] | None:
         """Return who takes turns on the base, and how often a second, each time it goes on."""
         if not event.session or not event.previous:
             return None  # nobody was there to take it from
-        takeovers = self._bases.get(event.base)
-        if takeovers is None or event.at - takeovers.newest[-1][0] > COUNTED_OVER / 2:
-            takeovers = self._bases[event.base] = _Takeovers(event.at)
-        newest = takeovers.newest
+        since, newest = self._bases.get(event.base, (0.0, None))
+        if newest is None or event.at - newest[-1][0] > COUNTED_OVER / 2:
+            since, newest = self._bases[event.base] = event.at, deque(maxlen=TAKEOVERS_KEPT)
         newest.append((event.at, event.client))
         while newest[0][0] < event.at - COUNTED_OVER:
             newest.popleft()
         lasted = event.at - newest[0][0]
         rate = (len(newest) - 1) / lasted if lasted > 0.0 else 0.0
-        if event.at - takeovers.since < LASTS or rate <= OFTEN:
+        if event.at - since < LASTS or rate <= OFTEN:
             return None
-        takeovers.found = event.at
         return sorted({client for _, client in newest}), rate
 
 
@@ -332,14 +292,12 @@ class UnnamedClients:
     """
     Clients whose node the graph does not name: no heartbeat can reach them.
 
-    Cyclone DDS gives a publisher another GID in the graph than with its messages (rmw_cyclonedds
-    #377), and a plain DDS program is no node. Neither its node's name leads to such a client, nor
-    an empty heartbeat of its own, whose sender the graph does not name either. There is one line
-    for each topic.
+    A plain DDS program is no node. No node's name leads to such a client, nor does an empty
+    heartbeat of its own, whose sender the graph does not name either. There is one line for each
+    topic.
     """
 
     def __init__(self) -> None:
-        """Start with no topic reported."""
         self._once = Throttle(burst=1, every=math.inf)
         self._refused: dict[str, tuple[str, float]] = {}  # by topic: a client, since when
 
@@ -348,13 +306,13 @@ class UnnamedClients:
         return [
             line
             for row in rows
-            if row.state == 'active' and row.has_gid and not row.node
+            if row.state == 'active' and not row.node
             if row.age > NAMED_AFTER and (line := self._line(row.topic, now))
         ]
 
     def refused(self, event: actions.Refused, node: str, topic: str) -> str | None:
         """Return a line about a client that may be refused for lack of a heartbeat (R3)."""
-        if event.reason is not actions.Refusal.NO_SESSION or event.client == topic:
+        if event.reason is not actions.Refusal.NO_SESSION:
             return None
         client, since = self._refused.get(topic, ('', event.at))
         if node or client != event.client:
@@ -366,9 +324,9 @@ class UnnamedClients:
     def _line(self, topic: str, now: float) -> str | None:
         return self._once.line(
             topic,
-            f'{topic}: the graph does not name the node of a client (Cyclone DDS, or no ROS '
-            'node), so no heartbeat can reach it. Where it needs them (sessions: manual, or a '
-            'speed that it does not repeat), run its node and the bridge with '
+            f'{topic}: the graph does not name the node of a client (a DDS program that is no '
+            'ROS node), so no heartbeat can reach it. Where it needs them (sessions: manual, or '
+            'a speed that it does not repeat), let a ROS node publish its commands, with '
             'RMW_IMPLEMENTATION=rmw_fastrtps_cpp',
             now,
         )

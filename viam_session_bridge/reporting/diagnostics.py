@@ -21,8 +21,16 @@ from viam_session_bridge.reporting.active_problems import (
     at_machine,
     BRIDGE,
 )
-from viam_session_bridge.reporting.overview import BaseRow, MachineRow, Overview, SessionRow
+from viam_session_bridge.reporting.overview import (
+    BaseRow,
+    join_pairs,
+    MachineRow,
+    Overview,
+    session_values,
+    SessionRow,
+)
 
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 TOPICS_NAMED = 3
 
 
@@ -44,13 +52,7 @@ class StopLatency:
 def message_warning(
     lost: Sequence[str] = (), late: Sequence[str] = (), replaced: Sequence[str] = ()
 ) -> str:
-    """
-    Return the message about topics whose messages do not get through; '' where there are none.
-
-    :param lost: topics that lose messages now
-    :param late: those whose messages are older than the window when they come (R2)
-    :param replaced: those whose commands come faster than they are handled
-    """
+    """Return what is wrong with the messages of these topics; '' where there are none."""
     if lost:
         return f'messages are lost on their way: {_some(lost)}'
     if late:
@@ -61,25 +63,7 @@ def message_warning(
 def session_statuses(node: str, rows: Iterable[SessionRow]) -> list[DiagnosticStatus]:
     """Return one status a session, for ``~/sessions``."""
     return [
-        _status(
-            DiagnosticStatus.OK,
-            f'{node}: session {row.id}',
-            row.state,
-            row.client,
-            {
-                'id': row.id,
-                'node': row.node if row.has_gid else f'all publishers of {row.topic}',
-                'gid': row.client if row.has_gid else '',
-                'topic': row.topic,
-                'state': row.state,
-                'machine_sessions': _pairs(row.machine_sessions),
-                'last_user_of': ', '.join(row.bases),
-                'age': f'{row.age:.3f}',
-                'time_to_lapse': f'{row.to_lapse:.3f}',
-                'commands': row.commands,
-                'refusals': _pairs(row.refusals),
-            },
-        )
+        _status(OK, f'{node}: session {row.id}', row.state, row.client, session_values(row))
         for row in rows
     ]
 
@@ -89,7 +73,7 @@ def diagnostic_statuses(
     overview: Overview,
     configuration: Configuration,
     latencies: Mapping[str, StopLatency],
-    counts: Mapping[str, int],
+    counts: Mapping[str, int | str],
     warning: str = '',
     problems: Sequence[ActiveProblems] = (),
     now: float = 0.0,
@@ -105,87 +89,74 @@ def diagnostic_statuses(
     machines = {machine.name: machine for machine in configuration.machines}
     statuses = [
         _bridge_status(node, overview, counts, warning),
-        *(_machine_status(node, row, machines[row.machine]) for row in overview.machines),
+        *(_machine_status(row, machines[row.machine]) for row in overview.machines),
         *(
-            _base_status(node, row, bases[row.base], latencies.get(row.base, StopLatency()))
+            _base_status(row, bases[row.base], latencies.get(row.base, StopLatency()))
             for row in overview.bases
         ),
     ]
     for status in statuses:
-        place = status.name.removeprefix(f'{node}: ')
+        place = status.name
+        status.name = f'{node}: {place}'
         if lines := [line for some in problems for line in some.lines(place, now)]:
-            error = any(some.has_error(place, now) for some in problems)
-            level = DiagnosticStatus.ERROR if error else DiagnosticStatus.WARN
+            level = ERROR if any(some.has_error(place, now) for some in problems) else WARN
             status.level = max(status.level, level)
             status.message = '; '.join([*lines, status.message])
     return statuses
 
 
 def _bridge_status(
-    node: str, overview: Overview, counts: Mapping[str, int], warning: str
+    node: str, overview: Overview, counts: Mapping[str, int | str], warning: str
 ) -> DiagnosticStatus:
-    level, message = DiagnosticStatus.OK, 'active' if overview.active else 'inactive'
-    if warning:
-        level, message = DiagnosticStatus.WARN, warning
-    elif counts.get('discarded_messages'):
-        level, message = DiagnosticStatus.WARN, 'messages were discarded after a late wake-up'
+    if not warning and counts.get('discarded_messages'):
+        warning = 'messages were discarded after a late wake-up'
+    message = warning or ('active' if overview.active else 'inactive')
     values = {'sessions': len(overview.sessions), **counts}
-    return _status(level, f'{node}: {BRIDGE}', message, node, values)
+    return _status(WARN if warning else OK, BRIDGE, message, node, values)
 
 
-def _machine_status(
-    node: str, row: MachineRow, machine: MachineConfiguration
-) -> DiagnosticStatus:
+def _machine_status(row: MachineRow, machine: MachineConfiguration) -> DiagnosticStatus:
     plaintext = machine.is_plaintext_to_network
-    level, message = DiagnosticStatus.OK, 'connected'
+    level, message = OK, 'connected'
     if not row.ready:
-        level, message = DiagnosticStatus.ERROR, 'not connected'
+        level, message = ERROR, 'not connected'
     elif not row.supervised:
-        level, message = DiagnosticStatus.WARN, 'UNSUPERVISED: the machine has no sessions'
+        level, message = WARN, 'UNSUPERVISED: the machine has no sessions'
     elif plaintext:
-        level, message = DiagnosticStatus.WARN, 'PLAINTEXT: anyone on its network can drive it'
+        level, message = WARN, 'PLAINTEXT: anyone on its network can drive it'
     values = {'ready': row.ready, 'machine_window': row.window, 'plaintext': plaintext}
-    return _status(level, f'{node}: {at_machine(row.machine)}', message, row.machine, values)
+    return _status(level, at_machine(row.machine), message, row.machine, values)
 
 
 def _base_status(
-    node: str, row: BaseRow, base: BaseConfiguration, latency: StopLatency
+    row: BaseRow, base: BaseConfiguration, latency: StopLatency
 ) -> DiagnosticStatus:
-    level, message = DiagnosticStatus.OK, f'last user: session {row.session}'
+    level, message = OK, f'last user: session {row.session}' if row.session else 'nobody drives'
     if row.stopping:
-        level, message = DiagnosticStatus.WARN, 'stopping'
+        level, message = WARN, 'stopping'
     elif base.sessions is SessionsMode.DISABLED:
-        level, message = DiagnosticStatus.WARN, 'sessions are disabled: no lapse stops this base'
-    elif not row.session:
-        message = 'nobody drives'
+        level, message = WARN, 'sessions are disabled: no lapse stops this base'
     values = {
         'machine': row.machine,
         'resource': base.resource,
         'last_user': row.session,
-        'refusals': _pairs(row.refusals),
+        'refusals': join_pairs(row.refusals),
         'stops': latency.count,
         'stop_latency_last': f'{latency.last:.4f}',
         'stop_latency_worst': f'{latency.worst:.4f}',
     }
-    return _status(level, f'{node}: {at_base(row.base)}', message, row.base, values)
+    return _status(level, at_base(row.base), message, row.base, values)
 
 
 def _status(
     level: bytes, name: str, message: str, hardware_id: str, values: Mapping[str, object]
 ) -> DiagnosticStatus:
+    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
     return DiagnosticStatus(
-        level=level,
-        name=name,
-        message=message,
-        hardware_id=hardware_id,
-        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        level=level, name=name, message=message, hardware_id=hardware_id, values=pairs
     )
 
 
 def _some(names: Sequence[str]) -> str:
     more = f' and {len(names) - TOPICS_NAMED} more' if len(names) > TOPICS_NAMED else ''
     return ', '.join(names[:TOPICS_NAMED]) + more
-
-
-def _pairs(mapping: Mapping[str, object]) -> str:
-    return ', '.join(f'{key}: {value}' for key, value in sorted(mapping.items()))

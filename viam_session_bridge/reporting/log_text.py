@@ -14,7 +14,6 @@ from viam_session_bridge.core.bridge import Event
 from viam_session_bridge.core.round_trip import ANSWERED_WITHIN
 from viam_session_bridge.text import did_you_mean, safe_name, safe_words
 
-INFO, WARNING = False, True
 BASES_SHOWN = 8
 AMPLE = 1.5  # round trips make a `call_timeout` that holds
 REMEDIES = {
@@ -29,6 +28,72 @@ REMEDIES = {
 }
 
 
+# What each kind of event means for its machine or base, and what can be done about it: ``who`` is
+# its client, ``why`` the machine's words, ``more`` what ``_more`` adds.
+_INFOS: dict[type[Event], str] = {
+    actions.SessionStarted: 'session {event.session} of {who} started',
+    actions.SessionEnded: 'session {event.session} of {who} ended ({event.cause.value}) {more}',
+    actions.TakenOver: '{who} took over',
+    events.CommandsSucceed: 'its commands succeed again',
+    events.CommandDropped:
+        'dropped a command of {who}: it waited for a stop for as long as heartbeat_window; the '
+        'next one drives once the stop is acknowledged',
+    events.CommandDisplaced:
+        'another Viam client called it, and a command of {who} ended with that',
+    events.CallsInTime: 'its calls are answered within call_timeout again',
+    events.StopAcknowledged:
+        'stopped ({event.stop.cause.value}), acknowledged {more} ms later, tries: {event.tries}',
+    events.StopFinal: 'its stop is final, tries: {event.tries}',
+    events.BaseKnown: 'its machine knows it now',
+    events.AtRest: 'it stands still',
+    events.LeftToMachine: 'left to its machine to stop, for {more}stop_policy is machine',
+    events.MachineClosed: 'disconnected',
+}  # fmt: skip
+_WARNINGS: dict[type[Event], str] = {
+    actions.Refused: 'refused a command of {who} ({event.reason.value}): {more}',
+    events.CommandFailed: 'a command of {who} failed, stopping: {why}',
+    events.CommandsTimeOut:
+        '{event.count} commands in a row timed out; if the base is slow and the machine well, '
+        'raise call_timeout',
+    events.CallsTakeLonger: 'calls take {more}',
+    events.MachineSessionExpired: 'the machine session of {who} expired',
+    events.MachineSessionFailed: 'no machine session for {who}, no motion: {why}{more}',
+    events.BaseUnknown: '{more}',
+    events.StopFailed: 'its stop failed and is repeated until it is acknowledged: {why}',
+    events.StopTimedOut:
+        'its Stop had no answer within {event.timeout:g} s and is repeated, the next has '
+        '{event.next_timeout:g} s: if it takes the base longer to stop, raise stop_timeout',
+    events.StopOverdue:
+        'none of {event.tries} stops was acknowledged{more}: see to the base itself, then to its '
+        'machine',
+    events.StopGivenUp:
+        'its stop is given up without an acknowledgement, for its machine has known no such base '
+        'for a minute ({why}): see that it stands, and bases.{event.stop.base}.resource',
+    events.Unsupervised:
+        'it has no sessions; driven UNSUPERVISED (allow_unsupervised): if the bridge dies, '
+        'nothing stops its bases',
+    events.StillMoving: 'it still moves; {more}',
+    events.MotionUnknown: 'whether it stands still is not known, for IsMoving failed: {why}',
+    events.ForeignSessions:
+        'it has {event.count} sessions of others (or of a bridge that ran here a moment ago). If '
+        'they drive the same bases, a lapse here stops those under them: set stop_policy to '
+        'machine',
+    events.MachineAbsent: 'not connected to {more}, commands are refused: {why}',
+    events.AccessRefused:
+        'it does not let the bridge in, commands are refused ({why}): see '
+        'machines.{event.machine}.credentials_file, or VIAM_API_KEY_ID and VIAM_API_KEY in the '
+        'environment',
+    events.ChannelChanged: 'not connected, or not let in',
+}  # fmt: skip
+
+
+def subject_of(event: Event) -> tuple[str, str]:
+    """Return the machine, or the base, that an event is about; '' for neither."""
+    about = getattr(event, 'stop', event)
+    machine = getattr(about, 'machine', '')
+    return machine, '' if machine else getattr(about, 'base', '')
+
+
 def log_line(
     event: Event, name: Callable[[str], str], configuration: Configuration | None
 ) -> tuple[bool, str] | None:
@@ -38,175 +103,79 @@ def log_line(
     :param name: how to call a client
     :param configuration: the bridge's; None where it is not known, as to a reader of its event log
     """
-    meaning = _meaning(event, name, configuration)
-    if meaning is None:
-        return None
-    warning, text = meaning
-    about = getattr(event, 'stop', event)
-    where = getattr(about, 'machine', '') or getattr(about, 'base', '')
-    return warning, f'{where}: {text}' if where else text
-
-
-def _meaning(
-    event: Event, name: Callable[[str], str], configuration: Configuration | None
-) -> tuple[bool, str] | None:
-    """Return what an event means for its machine or base, and what can be done about it."""
-    why = safe_words(getattr(event, 'detail', ''))
+    warning = type(event) in _WARNINGS
+    text = _WARNINGS.get(type(event)) or _INFOS.get(type(event), '')
     match event:
-        case actions.SessionStarted():
-            return INFO, f'session {event.session} of {name(event.client)} started'
+        case actions.TakenOver() if not event.previous or not event.session:
+            text = ''
+        case events.StopFinal() if event.stop.cause is actions.Cause.LAPSE or event.tries < 2:
+            text = ''
+        case events.ForeignSessions(count=0):
+            warning, text = False, 'it has no sessions of others any more'
+        case events.ChannelChanged(ready=True):
+            warning, text = False, 'connected'
+    if not text:
+        return None
+    meaning = text.format(
+        event=event,
+        who=name(getattr(event, 'client', '')),
+        why=safe_words(getattr(event, 'detail', '')),
+        more=_more(event, configuration),
+    )
+    where = ''.join(subject_of(event))
+    return warning, f'{where}: {meaning}' if where else meaning
+
+
+def _more(event: Event, configuration: Configuration | None) -> str:
+    match event:
         case actions.SessionEnded():
             bases = ', '.join(event.bases)
             what = f'it was the last user of {bases}' if bases else 'it was no last user'
-            return INFO, (
-                f'session {event.session} of {name(event.client)} ended ({event.cause.value}) '
-                f'{event.at - event.sign:.3f} s after its last sign of life: {what}'
-            )
-        case actions.TakenOver() if event.previous and event.session:
-            return INFO, f'{name(event.client)} took over'
+            return f'{event.at - event.sign:.3f} s after its last sign of life: {what}'
         case actions.Refused():
-            reason = event.reason.value
-            return WARNING, (
-                f'refused a command of {name(event.client)} ({reason}): {REMEDIES[reason]}'
-            )
-        case events.CommandFailed():
-            return WARNING, f'a command of {name(event.client)} failed, stopping: {why}'
-        case events.CommandsSucceed():
-            return INFO, 'its commands succeed again'
-        case events.CommandDropped():
-            return INFO, (
-                f'dropped a command of {name(event.client)}: it waited for a stop for as long as '
-                'heartbeat_window; the next one drives once the stop is acknowledged'
-            )
-        case events.CommandDisplaced():
-            return INFO, (
-                f'another Viam client called it, and a command of {name(event.client)} ended with '
-                'that'
-            )
-        case events.CommandsTimeOut():
-            return WARNING, (
-                f'{event.count} commands in a row timed out; if the base is slow and the machine '
-                'well, raise call_timeout'
-            )
+            return REMEDIES[event.reason.value]
         case events.CallsTakeLonger():
-            return WARNING, _how_long(event)
-        case events.CallsInTime():
-            return INFO, 'its calls are answered within call_timeout again'
+            return _how_long(event)
         case events.StopAcknowledged():
-            return INFO, (
-                f'stopped ({event.stop.cause.value}), acknowledged '
-                f'{1e3 * (event.at - event.stop.at):.1f} ms later, tries: {event.tries}'
-            )
-        case events.StopFinal() if event.stop.cause is not actions.Cause.LAPSE and event.tries > 1:
-            return INFO, f'its stop is final, tries: {event.tries}'
-        case events.MachineSessionExpired():
-            return WARNING, f'the machine session of {name(event.client)} expired'
-        case events.MachineSessionFailed():
-            return WARNING, (
-                f'no machine session for {name(event.client)}, no motion: {why}'
-                f'{_no_sessions(event)}'
+            return f'{1e3 * (event.at - event.stop.at):.1f}'
+        case events.MachineSessionFailed() if 'UNIMPLEMENTED' in event.detail:
+            return (
+                ': it has no sessions, so nothing would stop its bases if this bridge died: see '
+                f'that machines.{event.machine}.address is a viam-server that has them, or set '
+                f'machines.{event.machine}.allow_unsupervised to true'
             )
         case events.BaseUnknown():
-            return WARNING, _which_bases(event, configuration)
-        case events.BaseKnown():
-            return INFO, 'its machine knows it now'
-        case events.StopFailed():
-            return WARNING, f'its stop failed and is repeated until it is acknowledged: {why}'
-        case events.StopTimedOut():
-            return WARNING, (
-                f'its Stop had no answer within {event.timeout:g} s and is repeated, the next has '
-                f'{event.next_timeout:g} s: if it takes the base longer to stop, raise '
-                'stop_timeout'
-            )
-        case events.StopOverdue():
-            because = f' ({why})' if why else ''
-            return WARNING, (
-                f'none of {event.tries} stops was acknowledged{because}: see to the base itself, '
-                'then to its machine'
-            )
-        case events.StopGivenUp():
-            return WARNING, (
-                'its stop is given up without an acknowledgement, for its machine has known no '
-                f'such base for a minute ({why}): see that it stands, and '
-                f'bases.{event.stop.base}.resource'
-            )
-        case events.Unsupervised():
-            return WARNING, (
-                'it has no sessions; driven UNSUPERVISED (allow_unsupervised): if the bridge '
-                'dies, nothing stops its bases'
-            )
+            return _which_bases(event, configuration)
+        case events.StopOverdue() if event.detail:
+            return f' ({safe_words(event.detail)})'
+        case events.StillMoving() if event.stopped:
+            return 'nobody else is known to have a session there: stopping it again'
         case events.StillMoving():
-            return WARNING, f'it still moves; {_who_moves_it(event, configuration)}'
-        case events.AtRest():
-            return INFO, 'it stands still'
-        case events.MotionUnknown():
-            return WARNING, f'whether it stands still is not known, for IsMoving failed: {why}'
+            known = configuration is not None and configuration.stop_policy is StopPolicy.BRIDGE
+            see = ' (see stop_policy)' if known else ''
+            return f'another Viam client drives it{see}, or it does not obey'
         case events.LeftToMachine():
-            policy = 'stop_policy is machine'
-            if event.foreign is not None:
-                policy = f'it has {event.foreign} sessions of others, and {policy}'
-            return INFO, f'left to its machine to stop, for {policy}'
-        case events.ForeignSessions() if not event.count:
-            return INFO, 'it has no sessions of others any more'
-        case events.ForeignSessions():
-            return WARNING, (
-                f'it has {event.count} sessions of others (or of a bridge that ran here a moment '
-                'ago). If they drive the same bases, a lapse here stops those under them: set '
-                'stop_policy to machine'
-            )
+            others = event.foreign
+            return '' if others is None else f'it has {others} sessions of others, and '
         case events.MachineAbsent():
-            address = _address(event.machine, configuration)
-            return WARNING, f'not connected to {address}, commands are refused: {why}'
-        case events.AccessRefused():
-            return WARNING, (
-                f'it does not let the bridge in, commands are refused ({why}): see '
-                f'machines.{event.machine}.credentials_file, or VIAM_API_KEY_ID and VIAM_API_KEY '
-                'in the environment'
-            )
-        case events.MachineClosed():
-            return INFO, 'disconnected'
-        case events.ChannelChanged() if event.ready:
-            return INFO, 'connected'
-        case events.ChannelChanged():
-            return WARNING, 'not connected, or not let in'
-    return None
-
-
-def _address(machine: str, configuration: Configuration | None) -> str:
-    machines = configuration.machines if configuration is not None else ()
-    return next((one.address for one in machines if one.name == machine), 'its address')
+            machines = configuration.machines if configuration is not None else ()
+            known_as = {machine.name: machine.address for machine in machines}
+            return known_as.get(event.machine, 'its address')
+    return ''
 
 
 def _how_long(event: events.CallsTakeLonger) -> str:
     parameter = f'machines.{event.machine}.call_timeout ({event.call_timeout:g} s)'
     if event.round_trip is None:
         return (
-            f'calls take longer than {parameter}, and one that had {ANSWERED_WITHIN:g} s was not '
-            'answered either: see the machine and the network'
+            f'longer than {parameter}, and one that had {ANSWERED_WITHIN:g} s was not answered '
+            'either: see the machine and the network'
         )
-    took = f'calls take {event.round_trip:.2f} s, longer than {parameter}'
+    took = f'{event.round_trip:.2f} s, longer than {parameter}'
     if event.call_timeout >= CALL_TIMEOUT.high:
         return f'{took}, which cannot be longer: see the machine and the network'
     longer = min(math.ceil(10 * AMPLE * event.round_trip) / 10, CALL_TIMEOUT.high)
     return f'{took}: set it to {longer:g}'
-
-
-def _who_moves_it(event: events.StillMoving, configuration: Configuration | None) -> str:
-    if event.stopped:
-        return 'nobody else is known to have a session there: stopping it again'
-    if configuration is not None and configuration.stop_policy is StopPolicy.BRIDGE:
-        return 'another Viam client drives it (see stop_policy), or it does not obey'
-    return 'another Viam client drives it, or it does not obey'
-
-
-def _no_sessions(event: events.MachineSessionFailed) -> str:
-    if 'UNIMPLEMENTED' not in event.detail:
-        return ''
-    return (
-        ': it has no sessions, so nothing would stop its bases if this bridge died: see that '
-        f'machines.{event.machine}.address is a viam-server that has them, or set '
-        f'machines.{event.machine}.allow_unsupervised to true'
-    )
 
 
 def _which_bases(event: events.BaseUnknown, configuration: Configuration | None) -> str:

@@ -9,7 +9,6 @@ so too, and therefore this module imports nothing that runs the bridge.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 import json
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from viam_session_bridge.core.bridge import Bridge
 
 ENDED_KEPT = 16  # sessions that ended last stay in a bridge's overview
-
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,6 @@ class SessionRow:
     to_lapse: float
     commands: int
     refusals: dict[str, int]
-
-    @property
-    def has_gid(self) -> bool:
-        """Whether the client is a publisher; on Jazzy it is a topic, with all of them (R1)."""
-        return self.client != self.topic
 
 
 @dataclass(frozen=True)
@@ -114,15 +107,16 @@ def snapshot(bridge: Bridge, now: float, describe: Callable[[str], tuple[str, st
         MachineRow(name, one.ready, not one.sessions.unsupervised, one.sessions.window)
         for name, one in bridge.machines.items()
     ]
-    refusals: dict[str, Counter[str]] = {}
-    for (base, reason), count in bridge.refusals.items():
-        refusals.setdefault(base, Counter())[reason.value] += count
     bases = []
     for name, machine in bridge.machines.items():
         for base, control in machine.bases.items():
             user = bridge.table.last_user(base)
+            refused = {
+                reason.value: count
+                for (of, reason), count in bridge.refusals.items()
+                if of == base
+            }
             stopping = control.stops.pending is not None
-            refused = dict(refusals.get(base, {}))
             bases.append(BaseRow(base, name, user.number if user else 0, stopping, refused))
     return Overview(bridge.active, window, bridge.discarded, sessions, bases, machines)
 
@@ -154,6 +148,41 @@ def overview_of(success: bool, message: str) -> Overview:
         raise ValueError(f'not an overview of a bridge: {error!r}') from error
 
 
+def join_pairs(mapping: Mapping[str, object]) -> str:
+    """Return a mapping as a text that can be read back."""
+    return ', '.join(f'{key}: {value}' for key, value in sorted(mapping.items()))
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = (pair.partition(': ') for pair in text.split(', ') if pair)
+    return {name: value for name, _, value in pairs}
+
+
+def _counts(text: str) -> dict[str, int]:
+    return {what: int(count) for what, count in _pairs(text).items()}
+
+
+# The values of one status of ``~/sessions``: of which field, how it is written, and read back.
+_VALUES: dict[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
+    'id': ('id', str, int),
+    'node': ('node', str, str),
+    'gid': ('client', str, str),
+    'topic': ('topic', str, str),
+    'state': ('state', str, str),
+    'machine_sessions': ('machine_sessions', join_pairs, _pairs),
+    'last_user_of': ('bases', ', '.join, lambda text: text.split(', ') if text else []),
+    'age': ('age', '{:.3f}'.format, float),
+    'time_to_lapse': ('to_lapse', '{:.3f}'.format, float),
+    'commands': ('commands', str, int),
+    'refusals': ('refusals', join_pairs, _counts),
+}
+
+
+def session_values(row: SessionRow) -> dict[str, str]:
+    """Return a session as the values of one status of ``~/sessions``."""
+    return {key: write(getattr(row, of)) for key, (of, write, _) in _VALUES.items()}
+
+
 def session_row(values: Mapping[str, str]) -> SessionRow:
     """
     Return the session in the values of one status of ``~/sessions``.
@@ -161,24 +190,6 @@ def session_row(values: Mapping[str, str]) -> SessionRow:
     :raises ValueError: values that are not a session's
     """
     try:
-        return SessionRow(
-            id=int(values['id']),
-            # Where publishers cannot be told apart the topic is the client (R1).
-            client=values['gid'] or values['topic'],
-            node=values['node'] if values['gid'] else '',
-            topic=values['topic'],
-            state=values['state'],
-            machine_sessions=_pairs(values['machine_sessions']),
-            bases=[base for base in values['last_user_of'].split(', ') if base],
-            age=float(values['age']),
-            to_lapse=float(values['time_to_lapse']),
-            commands=int(values['commands']),
-            refusals={what: int(count) for what, count in _pairs(values['refusals']).items()},
-        )
+        return SessionRow(**{of: read(values[key]) for key, (of, _, read) in _VALUES.items()})
     except (KeyError, ValueError) as error:
         raise ValueError(f'not a session of a bridge: {error!r}') from error
-
-
-def _pairs(text: str) -> dict[str, str]:
-    pairs = (pair.partition(': ') for pair in text.split(', ') if pair)
-    return {name: value for name, _, value in pairs}

@@ -10,8 +10,7 @@ lines of each kind, and none of them long.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 import math
 from typing import TYPE_CHECKING
 
@@ -19,16 +18,9 @@ from geometry_msgs.msg import Twist, TwistStamped
 
 from viam_session_bridge.bounds import BoundedDict, Throttle
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.reporting.active_problems import ActiveProblems
-from viam_session_bridge.ros.message_loss import TopicCounter
-from viam_session_bridge.ros.publishers import (
-    IncompatiblePublishers,
-    Publisher,
-    Publishers,
-    same_node,
-)
-from viam_session_bridge.ros.subscription import gids_available
-from viam_session_bridge.text import shorten
+from viam_session_bridge.reporting.active_problems import ActiveProblems, BRIDGE
+from viam_session_bridge.ros.publishers import node_of, Publisher, Publishers, same_node
+from viam_session_bridge.text import safe_name, shorten
 
 if TYPE_CHECKING:
     from rclpy.topic_endpoint_info import TopicEndpointInfo
@@ -36,18 +28,20 @@ if TYPE_CHECKING:
     from viam_session_bridge.runtime import Runtime
 
 NAMES_KEPT = 1024  # of publishers that left, too: logs and the overview name them
-REFUSED_KEPT = 1024  # names in refused heartbeats, each is reported once
+LINES_KEPT = 1024  # of those that are reported once
+SHOWN_FOR = 10.0
+"""Seconds for which a look shows an incompatible publisher: longer than from one look to the next,
+also under thousands of publishers."""
 NANOSECONDS = 1_000_000_000  # in a second
+REPORTED_ONCE = {
+    'old_messages': 'messages come too late and are discarded (R2), older than the window: the '
+    'network, or this computer, holds them back',
+    'lost_messages': 'messages are lost on their way: its publishers are too fast for this '
+    'computer, or the network loses them',
+}
+"""What is reported once for each topic, by what diagnostics call it."""
 UNUSED_AXES = ('linear.z', 'angular.x', 'angular.y')
 NO_MOTION = (0.0, 0.0, 0.0)
-
-
-@dataclass(frozen=True)
-class Client:
-    """What is known of a client: its topic, and its node ('' where not known)."""
-
-    topic: str
-    node: str
 
 
 def read_twist(twist: Twist) -> tuple[Velocity, tuple[float, float, float]]:
@@ -72,53 +66,45 @@ class Clients:
         runtime: Runtime,
         publishers: Publishers,
         ros_time: Callable[[], float],
-        report: Callable[[str], None],
+        node_names: Callable[[], Iterable[tuple[str, str]]],
+        report: Callable[[str], object],
     ) -> None:
         """
         Prepare.
 
         :param publishers: as the receiving loop sees them in the graph
         :param ros_time: s, the clock that message stamps are held against
+        :param node_names: returns what the graph shows now of all nodes: name and namespace
         :param report: takes a warning for the user's log
         """
         self._runtime = runtime
         self.publishers = publishers
         self._topics = publishers.command_topics
         self._ros_time = ros_time
-        self._report = report
-        self._has_gids = gids_available()
-        self._names: BoundedDict[str, Client] = BoundedDict(NAMES_KEPT)
-        self._refused: BoundedDict[tuple[str, str], None] = BoundedDict(REFUSED_KEPT)  # reported
+        self.report = report
+        self._node_names = node_names
+        self._names: BoundedDict[str, tuple[str, str]] = BoundedDict(NAMES_KEPT)
+        self._reported: BoundedDict[str, None] = BoundedDict(LINES_KEPT)
         self._throttle = Throttle()
-        self._once = Throttle(burst=1, every=math.inf)
-        self.discards: Counter[str] = Counter()
-        self.refused_heartbeats: Counter[str] = Counter()
-        self.losses = TopicCounter()
-        self.old_messages = TopicCounter()
-        self.replacements = TopicCounter()
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """Messages that led to nothing, by what diagnostics call that, and by topic."""
         self.problems = ActiveProblems()
-        self._incompatible = IncompatiblePublishers(self.problems)
 
-    def describe(self, client: str) -> Client:
-        """Return what is known of a client; from any thread."""
+    def describe(self, client: str) -> tuple[str, str]:
+        """Return a client's node and topic, each '' where it is not known; from any thread."""
         there = self.publishers.by_gid(client)
         if there is not None:  # never forgotten, however many come and go
-            return Client(there.topic, there.node)
-        return self._names.get(client) or Client(client if client in self._topics else '', '')
+            return there.node, there.topic
+        return self._names.get(client) or ('', '')
 
     # From the receiving loop
 
     def command(
-        self, topic: str, gid: str | None, message: Twist | TwistStamped, now: float
+        self, topic: str, gid: str, message: Twist | TwistStamped, now: float
     ) -> None:
-        """
-        Feed a command.
-
-        :param gid: its publisher's; None where rclpy gives none (Jazzy, R1)
-        """
-        client = gid or topic
-        if client not in self._names:
-            self._names[client] = Client(topic, '')
+        """Feed a command of the publisher with that GID."""
+        if gid not in self._names:
+            self._names[gid] = '', topic
         stamp_age = None
         if isinstance(message, TwistStamped):
             stamp = message.header.stamp
@@ -127,32 +113,23 @@ class Clients:
             stamp_age = self._ros_time() - seconds
             message = message.twist
         velocity, unused = read_twist(message)
-        self._runtime.command(client, topic, velocity, stamp_age, now)
+        self._runtime.command(gid, topic, velocity, stamp_age, now)
         if unused != NO_MOTION:
             self._report_unused_axes(topic, unused)
 
     def discard(
-        self, topic: str, gid: str | None, message: Twist | TwistStamped | None
+        self, topic: str, gid: str, message: Twist | TwistStamped | None
     ) -> None:
-        """
-        Feed a command that was discarded, which counts as refused (R2).
-
-        :param message: where many waited, the newest of its publisher; None where it could not be
-            read
-        """
-        client = gid or topic
-        if client not in self._names:
-            self._names[client] = Client(topic, '')
+        """Feed a command that was discarded (R2); None is one that could not be read."""
+        if gid not in self._names:
+            self._names[gid] = '', topic
         if isinstance(message, TwistStamped):
             message = message.twist
         velocity = None if message is None else read_twist(message)[0]
-        self._runtime.discard(client, topic, velocity)
+        self._runtime.discard(gid, topic, velocity)
 
-    def heartbeat(self, gid: str | None, data: str, now: float) -> None:
+    def heartbeat(self, gid: str, data: str, now: float) -> None:
         """Feed a heartbeat to the clients it names; its sender may not be in the graph yet."""
-        if gid is None:
-            self._heartbeat_for_topic(data, now)
-            return
         sender = self.publishers.by_gid(gid)
         own = data == ''
         name = (sender.node if sender else '') if own else f'/{data.lstrip("/")}'
@@ -166,6 +143,9 @@ class Clients:
         elif any(not same_node(named[0], other) for other in named):
             self._refuse_heartbeat('ambiguous', name, now, 'several nodes have that name; '
                                    'give each its own, or let each send its own heartbeats')
+        elif self._is_shared(named[0]):
+            self._refuse_heartbeat('ambiguous', name, now, 'several nodes have that name, and '
+                                   'this middleware does not tell them apart; give each its own')
         else:
             for publisher in named:
                 self._runtime.heartbeat(
@@ -182,41 +162,30 @@ class Clients:
         if topic not in self._topics:
             return
         for publisher in appeared:
-            self._names[publisher.gid] = Client(topic, publisher.node)
+            self._names[publisher.gid] = publisher.node, topic
             self._runtime.seen(publisher.gid)
         for publisher in left:
             self._runtime.left(publisher.gid)
-        if not self._has_gids:  # the topic is the client: there while one of them is (R1)
-            if self.publishers.on(topic):
-                self._runtime.seen(topic)
-            else:
-                self._runtime.left(topic)
 
     def discarded(self, count: int, late: float) -> None:
         """Count the messages that a late wake-up cost (R2)."""
-        self.discards['messages'] += count
-        self.discards['times'] += 1
-        self._report(
+        self.counts['discarded_messages', ''] += count
+        self.counts['discarded_times', ''] += 1
+        self.report(
             f'the receiving loop was {late:.3f} s late and discarded the {count} messages that '
             'waited (R2): was the process stopped, or is the machine overloaded?'
         )
 
-    def old(self, topic: str) -> None:
-        """Count a message that was too old when it came (R2); diagnostics show if that goes on."""
-        self.old_messages.add(topic, 1)
-        self._report_once(
-            f'{topic}: messages come too late and are discarded (R2), older than the window: the '
-            'network, or this computer, holds them back'
-        )
+    def count(self, what: str, topic: str, number: int = 1) -> None:
+        """Count messages that led to nothing; diagnostics show if that goes on."""
+        self.counts[what, topic] += number
+        if what in REPORTED_ONCE:
+            self._report_once(f'{topic}: {REPORTED_ONCE[what]}')
 
     def clock_set(self, publisher: str, by: float, now: float) -> None:
-        """
-        Report that a publisher's clock was set back by so many seconds (R2).
-
-        :param publisher: its GID, or the topic where rclpy gives none
-        """
-        known = self.describe(publisher)
-        name = f'{known.node or publisher} on {known.topic}' if known.topic else publisher
+        """Report that the clock of the publisher with that GID was set back by so many s (R2)."""
+        node, topic = self.describe(publisher)
+        name = f'{node or publisher} on {topic}' if topic else publisher
         self._report_some(
             'clock set',
             f'{name}: the clock of its computer was set back by {by:.1f} s, or its messages take '
@@ -225,56 +194,48 @@ class Clients:
             now,
         )
 
-    def lost(self, topic: str, count: int) -> None:
-        """Count messages that never came; diagnostics show if that goes on."""
-        self.losses.add(topic, count)
-        self._report_once(
-            f'{topic}: messages are lost on their way: its publishers are too fast for this '
-            'computer, or the network loses them'
-        )
+    def incompatible(self, topic: str, info: TopicEndpointInfo, why: str, now: float) -> None:
+        """
+        Report a publisher of which no message comes through, but not many at once.
 
-    def replaced(self, topic: str, count: int) -> None:
-        """Count messages that newer ones of their publishers replaced before they were handled."""
-        self.replacements.add(topic, count)
+        It gets no error either: without a line here nobody would know.
 
-    def incompatible(
-        self, topic: str, info: TopicEndpointInfo, wanted: str, why: str, now: float
-    ) -> None:
-        """Report a publisher of which no message comes through, but not many at once."""
-        line = self._incompatible.seen(topic, info, wanted, why, now)
-        if line is not None:
+        :param why: with what to do about it
+        """
+        node = safe_name(node_of(info))
+        if not node:
+            return  # its name comes a moment later
+        line = f'{topic}: {node} is not heard: {why}'
+        subject = f'{topic} {node} {safe_name(info.topic_type)}'
+        if self.problems.report(
+            BRIDGE, 'incompatible', line, now, subject=subject, lasts=SHOWN_FOR
+        ):
             self._report_some('incompatible', line, now)
 
-    def _heartbeat_for_topic(self, data: str, now: float) -> None:
-        topic = f'/{data.lstrip("/")}'
-        if topic in self._topics:
-            self._runtime.heartbeat(topic, topic, False, now)
-        else:
-            self._refuse_heartbeat('unknown', topic, now, 'this ROS distribution does not tell '
-                                   'publishers apart; heartbeats name a command topic here: '
-                                   + ', '.join(sorted(self._topics)))
+    def _is_shared(self, publisher: Publisher) -> bool:
+        """Tell whether several nodes may be a publisher's: its name is all that is known (R3)."""
+        if publisher.participant:
+            return False
+        names = [f'{space.rstrip("/")}/{name}' for name, space in self._node_names()]
+        return names.count(publisher.node) > 1
 
     def _refuse_heartbeat(self, reason: str, name: str, now: float, remedy: str) -> None:
         """Count a heartbeat and report it, once for each name and not many names at once."""
-        self.refused_heartbeats[reason] += 1
+        self.counts[f'refused_heartbeats_{reason}', ''] += 1
         shown = shorten(name)  # it may have any length
-        if (reason, shown) in self._refused:
-            return
-        text = f'~/heartbeat for {shown!r} refused ({reason}): {remedy}'
-        if self._report_some(reason, text, now):
-            self._refused[reason, shown] = None
+        self._report_once(f'~/heartbeat for {shown!r} refused ({reason}): {remedy}', reason, now)
 
     def _report_some(self, kind: str, text: str, now: float) -> bool:
         """Report, but not many of a kind at once; return whether it was."""
         line = self._throttle.line(kind, text, now)
-        if line is None:
-            return False
-        self._report(line)
-        return True
+        if line is not None:
+            self.report(line)
+        return line is not None
 
-    def _report_once(self, text: str) -> None:
-        if self._once.let_through(text, 0.0) is not None:
-            self._report(text)
+    def _report_once(self, text: str, kind: str = '', now: float = 0.0) -> None:
+        """Report, if this very text was not; not many of a kind at once, if it is of one."""
+        if text not in self._reported and self._report_some(kind or text, text, now):
+            self._reported[text] = None
 
     def _report_unused_axes(self, topic: str, numbers: tuple[float, float, float]) -> None:
         for axis, number in zip(UNUSED_AXES, numbers, strict=True):

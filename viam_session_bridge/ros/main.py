@@ -27,9 +27,8 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from viam_session_bridge.ros.node import BridgeNode
-from viam_session_bridge.ros.node_parameters import autostart
-from viam_session_bridge.ros.subscription import gids_available
-from viam_session_bridge.ros.systemd import Supervisor, watch
+from viam_session_bridge.ros.publisher_gids import rclpy_has_gids
+from viam_session_bridge.ros.systemd import ENDS, READY, Supervisor, watch
 from viam_session_bridge.signals import ending
 
 EXECUTOR_ENDS_IN = 1.0  # s
@@ -78,10 +77,9 @@ def avoid_shared_memory(
     """
     Have Fast DDS use UDP alone for this process, where its user chose nothing else.
 
-    It exchanges messages within a computer through shared memory, with locks in it. A process that
-    is killed takes such a lock with it now and then: then the bridge hears nobody for a third of a
-    second, or crashes when it ends, and one that is started anew hears nobody at all. Datagrams
-    have no locks, and are as quick for messages as small as these.
+    Its shared memory has locks in it, and a process that is killed takes one with it now and then:
+    the bridge then hears nobody for a third of a second, or crashes when it ends, and one that is
+    started anew hears nobody at all. Datagrams are as quick for messages as small as these.
 
     For LOCALHOST the rmw layer brings shared memory of its own, so that its other settings are
     made by a profile instead, unless the user has one.
@@ -100,7 +98,7 @@ def avoid_shared_memory(
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until a signal, the shutdown transition or a failure ends it."""
-    jazzy = not gids_available()
+    jazzy = not rclpy_has_gids()
     avoid_shared_memory(get_rmw_implementation_identifier(), os.environ, jazzy)
     # rclpy's own handlers would shut the context down at once, and with it the way to say so.
     try:
@@ -130,15 +128,16 @@ def main(args: list[str] | None = None) -> int:
     gc.collect()
     gc.freeze()
     try:
-        if autostart(node) and not _bring_up(node, shutdown):
+        # True where the value that was given is no bool: configuring then reports it.
+        if node.get_parameter('autostart').value and not _bring_up(node, shutdown):
             _bring_down(node)
             return 1
         spinning.start()
         # Without autostart: for the transitions, whoever may ask for them whenever.
-        supervisor.ready()
+        supervisor.notify(READY)
         shutdown.wait()
         node.end_driving()
-        supervisor.ends()
+        supervisor.notify(ENDS)
         executor.shutdown(timeout_sec=EXECUTOR_ENDS_IN)
         spinning.join(EXECUTOR_ENDS_IN)
         return _bring_down(node)
@@ -158,9 +157,9 @@ def _spin(executor: SingleThreadedExecutor, node: BridgeNode) -> None:
 
 def _bring_up(node: BridgeNode, shutdown: ShutdownRequest) -> bool:
     done = TransitionCallbackReturn.SUCCESS
-    if node.trigger_configure() != done:
-        return False
-    return shutdown.is_requested or node.trigger_activate() == done
+    return node.trigger_configure() == done and (
+        shutdown.is_requested or node.trigger_activate() == done
+    )
 
 
 def _bring_down(node: BridgeNode) -> int:

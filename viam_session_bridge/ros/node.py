@@ -25,7 +25,6 @@ from viam_session_bridge.ros.node_parameters import Parameters
 from viam_session_bridge.ros.publishers import Publishers
 from viam_session_bridge.ros.receiver import Receiver
 from viam_session_bridge.ros.reporter import Reporter
-from viam_session_bridge.ros.subscription import gids_available
 from viam_session_bridge.runtime import Runtime
 from viam_session_bridge.viam.credentials import complete
 
@@ -49,7 +48,6 @@ class BridgeNode(Node):
         self._runtime: Runtime | None = None
         self._receiver: Receiver | None = None
         self._reporter: Reporter | None = None
-        self.problems: tuple[str, ...] = ()
         self.failure: BaseException | None = None
         self.never_stopped: list[str] = []
         self.finalized = False
@@ -61,11 +59,10 @@ class BridgeNode(Node):
             configuration = complete(self._settings.read(), os.environ)
             self._reporter = Reporter(self, configuration)
         except (ConfigurationError, OSError) as error:
-            self.problems = getattr(error, 'problems', (f'event_log: {error}',))
-            for problem in self.problems:
+            for problem in getattr(error, 'problems', (f'event_log: {error}',)):
                 self.get_logger().error(problem)
             return TransitionCallbackReturn.FAILURE
-        self._settings.lock()
+        self._settings.locked = True
         self._configuration = configuration
         self._runtime = Runtime(configuration, self._reporter.wake, self.fail)
         self._runtime.start()
@@ -74,46 +71,31 @@ class BridgeNode(Node):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Accept commands."""
         assert self._configuration and self._runtime and self._reporter
+        warn = self.get_logger().warning
         types: dict[str, type] = {}
         for base in self._configuration.bases:
             types.update(dict.fromkeys(base.command_topics, Twist))
             types.update(dict.fromkeys(base.stamped_command_topics, TwistStamped))
             if base.sessions is SessionsMode.DISABLED:
-                self._warn(f'bases.{base.name}.sessions is disabled: no lapse stops this base')
+                warn(f'bases.{base.name}.sessions is disabled: no lapse stops this base')
         for machine in self._configuration.machines:
             if machine.is_plaintext_to_network:
-                self._warn(
+                warn(
                     f'machines.{machine.name}: PLAINTEXT to {machine.address} (allow_plaintext): '
                     'anyone on that network can drive its bases'
                 )
-        if not gids_available():
-            self._warn(
-                'this ROS distribution does not tell publishers apart: all publishers of a topic '
-                'are one client, and heartbeats are permissions only'
-            )
-        clients = Clients(
-            self._runtime,
-            Publishers(types, get_rmw_implementation_identifier()),
-            lambda: self.get_clock().now().nanoseconds * 1e-9,
-            self._warn,
-        )
+        publishers = Publishers(types, get_rmw_implementation_identifier())
+        nodes = self.get_node_names_and_namespaces
+        clients = Clients(self._runtime, publishers, self._ros_time, nodes, warn)
+        window = self._configuration.heartbeat_window
         try:
-            receiver = Receiver(
-                self,
-                types,
-                HEARTBEAT_TOPIC,
-                self._configuration.heartbeat_window,
-                clients,
-                self._warn,
-                self.fail,
-            )
+            self._receiver = Receiver(self, types, HEARTBEAT_TOPIC, window, clients, self.fail)
         except Exception as error:  # rclpy and the middleware have many
             self.get_logger().error(f'cannot subscribe: {error}')
             return TransitionCallbackReturn.FAILURE
-        self._receiver = receiver
         self._reporter.observe(self._runtime, clients)
         self._runtime.activate()
-        receiver.start()
+        self._receiver.start()
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -124,7 +106,7 @@ class BridgeNode(Node):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Wait for the stops, disconnect, and let the parameters be set again."""
         self._disconnect()
-        self._settings.unlock()
+        self._settings.locked = False
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -160,6 +142,9 @@ class BridgeNode(Node):
         if self._receiver is not None:
             self._receiver.stop()
 
+    def _ros_time(self) -> float:
+        return self.get_clock().now().nanoseconds * 1e-9
+
     def _stop_driving(self) -> None:
         self.end_driving()
         if self._receiver is not None:
@@ -172,9 +157,9 @@ class BridgeNode(Node):
         assert self._configuration and self._reporter
         timeout = self._configuration.shutdown_timeout
         not_final = self._runtime.wait_closed(timeout)
-        self.never_stopped = [base for base, acknowledged in not_final.items() if not acknowledged]
         self._runtime.close()
         self._reporter.close()
+        self.never_stopped = []
         for base, acknowledged in not_final.items():
             if acknowledged:
                 self.get_logger().warning(
@@ -182,14 +167,12 @@ class BridgeNode(Node):
                     f'({timeout} s): if it takes the base long to stop, raise that'
                 )
             else:
+                self.never_stopped.append(base)
                 self.get_logger().error(
                     f'{base}: its stop was never acknowledged within shutdown_timeout '
                     f'({timeout} s): see to the base itself'
                 )
         self._runtime = self._reporter = None
-
-    def _warn(self, text: str) -> None:
-        self.get_logger().warning(text)
 
     def fail(self, error: BaseException) -> None:
         """Take an unexpected exception of any thread: the process ends, its bases stopped."""
@@ -199,9 +182,8 @@ class BridgeNode(Node):
     def _get_sessions(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        response.success = self._reporter is not None
+        response.success, response.message = False, 'the node is not configured'
         if self._reporter is not None:
-            response.message = json.dumps(self._reporter.overview().as_dict())
-        else:
-            response.message = 'the node is not configured'
+            overview = self._reporter.overview().as_dict()
+            response.success, response.message = True, json.dumps(overview)
         return response

@@ -12,7 +12,6 @@ goes by what was given.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 import contextlib
 import sys
 from typing import Any
@@ -23,14 +22,12 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
-from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import Node
 from rclpy.parameter import Parameter
 
 from viam_session_bridge.configuration.model import Configuration
-from viam_session_bridge.configuration.parsing import convert, Entry, lay_out, read
-from viam_session_bridge.configuration.table import Kind, Row, Value
-from viam_session_bridge.configuration.validation import check_names
+from viam_session_bridge.configuration.parsing import check_names, convert, lay_out, Names, read
+from viam_session_bridge.configuration.table import Kind, Row
 
 # Given by ROS or by everyone's tools, and declared by them at a time of their own.
 _NOT_OURS = (
@@ -43,28 +40,15 @@ _NOT_OURS = (
 _NOT_OUR_SECTIONS = ('qos_overrides.',)
 
 
-def autostart(node: Node) -> bool:
-    """
-    Tell whether the node is to configure and activate itself; for use at construction.
-
-    True where the value is no bool: configuring then reports it.
-    """
-    value = _overrides(node).get('autostart', True)
-    if node.has_parameter('autostart'):
-        value = node.get_parameter('autostart').value
-    return value if isinstance(value, bool) else True
-
-
 def describe(row: Row) -> ParameterDescriptor:
     """Return what ``ros2 param describe`` shows; what ROS has no field for is put in words."""
+    allowed = row.must_be if row.choices else str(row.allowed or '')
+    constraints = allowed, row.constraints, 'read-only once the node is configured'
     descriptor = ParameterDescriptor(
-        description=f'{row.description} Unit: {row.unit}.' if row.unit else row.description
+        description=f'{row.description} Unit: {row.unit}.' if row.unit else row.description,
+        additional_constraints='; '.join(words for words in constraints if words),
     )
-    constraints = [row.constraints] if row.constraints else []
-    if row.choices:
-        constraints.insert(0, row.must_be)
     if row.allowed is not None:
-        constraints.insert(0, str(row.allowed))
         # ROS has no open ranges; what it lets through is refused when configuring.
         low, high = row.allowed.low, min(row.allowed.high, sys.float_info.max)
         if row.kind is Kind.INTEGER:
@@ -73,27 +57,23 @@ def describe(row: Row) -> ParameterDescriptor:
         else:
             floating = FloatingPointRange(from_value=float(low), to_value=high, step=0.0)
             descriptor.floating_point_range = [floating]
-    constraints.append('read-only once the node is configured')
-    descriptor.additional_constraints = '; '.join(constraints)
     return descriptor
 
 
 class Parameters:
-    """
-    The bridge's parameters on its node.
-
-    Those of a machine or base exist while its name is in ``machine_names`` or ``base_names``.
-    All can be set until ``lock``, which the node calls when it has been configured.
-    """
+    """Those of a machine or base exist while ``machine_names`` or ``base_names`` has its name."""
 
     def __init__(self, node: Node) -> None:
         """Declare them; raises nothing on account of their values."""
+        self.locked = False
+        """Whether changes are refused, as they are while the node is configured."""
         self._node = node
-        self._locked = False
         self._declaring = False
-        self._given: dict[str, object] = _overrides(node)
-        self._entries: dict[str, Entry] = {}
-        node.add_pre_set_parameters_callback(self._prepare)
+        # Not a public name, but as old as parameters in rclpy, and the only way to learn of those
+        # that were given and never declared: the slips of the keyboard.
+        self._given = {name: one.value for name, one in node._parameter_overrides.items()}
+        self._rows: dict[str, Row] = {}
+        node.add_pre_set_parameters_callback(lambda some: [self._with_type(one) for one in some])
         node.add_on_set_parameters_callback(self._allow)
         node.add_post_set_parameters_callback(self._note)
         self._declare()
@@ -105,18 +85,8 @@ class Parameters:
             self._resolve,
         )
 
-    def lock(self) -> None:
-        """Refuse changes from now on."""
-        self._locked = True
-
-    def unlock(self) -> None:
-        """Allow changes again, for the next time the node is configured."""
-        self._locked = False
-
     def _is_foreign(self, name: str) -> bool:
-        if name in self._entries:
-            return False
-        return (
+        return name not in self._rows and (
             name in _NOT_OURS
             or name.startswith(_NOT_OUR_SECTIONS)
             or self._node.has_parameter(name)
@@ -134,39 +104,32 @@ class Parameters:
         self._declaring = True
         try:
             wanted = lay_out(self._names('machine_names'), self._names('base_names'))
-            for name, entry in self._entries.items():
+            for name, row in self._rows.items():
                 # A default may have changed with the names, so what stays is declared anew.
-                if name not in wanted or wanted[name] != entry:
+                if wanted.get(name) != row:
                     self._node.undeclare_parameter(name)
-            for name, entry in wanted.items():
+            for name, row in wanted.items():
                 if not self._node.has_parameter(name):
-                    self._declare_one(name, entry)
-            self._entries = wanted
+                    self._declare_one(name, row)
+            self._rows = wanted
         finally:
             self._declaring = False
 
-    def _names(self, parameter: str) -> tuple[str, ...]:
-        entry = lay_out((), ())[parameter]
-        try:
-            value = convert(parameter, entry.row, self._given.get(parameter, entry.default))
-        except ValueError:
-            value = entry.default
-        assert isinstance(value, tuple)
+    def _names(self, parameter: str) -> Names:
+        names: Any = self._possible(parameter, lay_out((), ())[parameter])
         return tuple(
-            name for name in dict.fromkeys(value) if not any(check_names(parameter, [name]))
+            name for name in dict.fromkeys(names) if not any(check_names(parameter, [name]))
         )
 
-    def _declare_one(self, name: str, entry: Entry) -> None:
-        value = entry.default
+    def _possible(self, name: str, row: Row) -> Any:
+        """Return the value that was given, the default where there is none or it is impossible."""
         if name in self._given:
             with contextlib.suppress(ValueError):
-                value = convert(name, entry.row, self._given[name])
-        try:
-            self._declare_as(name, entry.row, value)
-        except ParameterException:  # Out of the descriptor's range.
-            self._declare_as(name, entry.row, entry.default)
+                return convert(name, row, self._given[name])
+        return row.default
 
-    def _declare_as(self, name: str, row: Row, value: Value) -> None:
+    def _declare_one(self, name: str, row: Row) -> None:
+        value = self._possible(name, row)
         if isinstance(value, tuple):
             # In two steps, for rclpy takes an empty list for one of bytes.
             texts = Parameter.Type.STRING_ARRAY
@@ -175,50 +138,39 @@ class Parameters:
         else:
             self._node.declare_parameter(name, value, describe(row), ignore_override=True)
 
-    def _prepare(self, parameters: list[Parameter[Any]]) -> list[Parameter[Any]]:
-        """Give what people write another type where that is harmless: 1 is 1.0, [] is a list."""
-        return [self._with_type(parameter) for parameter in parameters]
-
     def _with_type(self, parameter: Parameter[Any]) -> Parameter[Any]:
-        entry = self._entries.get(parameter.name)
-        kind = entry.row.kind if entry is not None else None
+        """Give what people write another type where that is harmless: 1 is 1.0, [] is a list."""
+        row = self._rows.get(parameter.name)
+        kind, value = row and row.kind, parameter.value
         if kind is Kind.NUMBER and parameter.type_ is Parameter.Type.INTEGER:
-            return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
-        is_list = isinstance(parameter.value, (list, tuple, array))
-        if kind is Kind.TEXTS and is_list and len(parameter.value) == 0:
+            return Parameter(parameter.name, Parameter.Type.DOUBLE, float(value))
+        if kind is Kind.TEXTS and isinstance(value, (list, tuple, array)) and len(value) == 0:
             return Parameter(parameter.name, Parameter.Type.STRING_ARRAY, [])
         return parameter
 
     def _allow(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
-        reason = '' if self._declaring else '; '.join(self._object(parameters))
-        return SetParametersResult(successful=not reason, reason=reason)
+        ours = [] if self._declaring else [one for one in parameters if one.name in self._rows]
+        reasons = [reason for one in ours if (reason := self._objection(one))]
+        return SetParametersResult(successful=not reasons, reason='; '.join(reasons))
 
-    def _object(self, parameters: list[Parameter[Any]]) -> Iterator[str]:
-        for parameter in parameters:
-            entry = self._entries.get(parameter.name)
-            if entry is None:
-                continue
-            if self._locked:
-                yield (
-                    f'{parameter.name} is read-only while the node is configured: deactivate it '
-                    'and clean it up, set the parameter, then configure it again'
-                )
-                continue
-            try:
-                convert(parameter.name, entry.row, parameter.value)
-            except ValueError as error:
-                yield str(error)
+    def _objection(self, parameter: Parameter[Any]) -> str:
+        """Return why a parameter cannot be set so; '' if it can."""
+        name = parameter.name
+        if self.locked:
+            return (
+                f'{name} is read-only while the node is configured: deactivate it and clean it '
+                'up, set the parameter, then configure it again'
+            )
+        try:
+            convert(name, self._rows[name], parameter.value)
+        except ValueError as error:
+            return str(error)
+        return ''
 
     def _note(self, parameters: list[Parameter[Any]]) -> None:
         if self._declaring:
             return
-        ours = {one.name: one.value for one in parameters if one.name in self._entries}
+        ours = {one.name: one.value for one in parameters if one.name in self._rows}
         self._given.update(ours)
         if not ours.keys().isdisjoint(('machine_names', 'base_names')):
             self._declare()
-
-
-def _overrides(node: Node) -> dict[str, Any]:
-    # Not a public name, but as old as parameters in rclpy, and the only way to learn of those
-    # that were given and never declared: the slips of the keyboard.
-    return {name: one.value for name, one in node._parameter_overrides.items()}

@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Who publishes on the bridge's topics (R1, R3), of whom no message comes, and when to ask the graph.
+Who publishes on the bridge's topics (R1, R3), who is not heard, and when to look at the graph.
 
 Pure: what the graph shows comes in as rclpy's ``TopicEndpointInfo``, and time as an argument.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from viam_session_bridge.bounds import DutyCycle
-from viam_session_bridge.reporting.active_problems import ActiveProblems, BRIDGE
+from viam_session_bridge.core.timing import Backoff
 from viam_session_bridge.text import safe_name
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 DDS_IMPLEMENTATIONS = ('rmw_fastrtps', 'rmw_cyclonedds', 'rmw_connextdds', 'rmw_gurumdds')
 """Beginnings of the names of rmw implementations whose GIDs are DDS GUIDs."""
 
-GUID_PREFIX = 12
-"""Bytes of a DDS GUID that name the participant (RTPS specification, 8.2.4.1)."""
+PARTICIPANT = slice(0, 24)
+"""Of a hexadecimal DDS GUID, the participant (RTPS specification, 8.2.4.1)."""
 
 FAST_DDS = '010f'
 """
@@ -37,12 +37,8 @@ DDS implementations, and Zenoh, do not tell the host.
 HOST = slice(4, 8)
 """Of a hexadecimal GID of Fast DDS, the host."""
 
-UNKNOWN = ('_NODE_NAME_UNKNOWN_', '_NODE_NAMESPACE_UNKNOWN_')
+UNKNOWN = '_NODE_NAME_UNKNOWN_'
 """What rmw_dds_common calls the node of a publisher whose participant is not announced yet."""
-
-SHOWN_FOR = 10.0
-"""Seconds for which a look shows an incompatible publisher: longer than from one look to the next,
-also under thousands of publishers."""
 
 STAMPED = {
     'geometry_msgs/msg/TwistStamped': 'stamped_command_topics',
@@ -88,11 +84,18 @@ def same_node(one: Publisher, other: Publisher) -> bool:
     return one.participant == other.participant or not (one.participant and other.participant)
 
 
+def node_of(info: TopicEndpointInfo) -> str:
+    """Return the fully qualified node of a publisher; empty where it is not known (yet)."""
+    if info.node_name in ('', UNKNOWN):
+        return ''
+    return f'{info.node_namespace.rstrip("/")}/{info.node_name}'
+
+
 class Publishers:
     """
     The publishers of all topics, as last seen in the graph.
 
-    One thread updates, any thread may read: dictionaries are replaced, never changed.
+    One thread updates, any thread may read: the dictionary is replaced, never changed.
     """
 
     def __init__(self, command_topics: Collection[str], rmw: str) -> None:
@@ -105,7 +108,8 @@ class Publishers:
         self.command_topics = frozenset(command_topics)
         self._has_participants = rmw.startswith(DDS_IMPLEMENTATIONS)
         self._has_hosts = rmw.startswith('rmw_fastrtps')
-        self._topics: dict[str, dict[str, Publisher]] = {}
+        self.number_messages = not rmw.startswith('rmw_cyclonedds')
+        """Whether messages have numbers, so that lost ones can be counted."""
         self._by_gid: dict[str, Publisher] = {}
 
     def update(
@@ -117,7 +121,7 @@ class Publishers:
         A publisher whose node becomes known only later (Fast DDS announces it 20 to 100 ms after
         the publisher) appears a second time, with its node, without having left.
         """
-        before = self._topics.get(topic, {})
+        before = {seen.gid: seen for seen in self.on(topic)}
         there = {seen.gid: seen for seen in (self._seen(topic, info) for info in infos)}
         # A node is not renamed; a name that was known can only be hidden by a lagging graph.
         for gid, seen in there.items():
@@ -126,11 +130,8 @@ class Publishers:
         appeared = [seen for gid, seen in there.items() if before.get(gid) != seen]
         left = [gone for gid, gone in before.items() if gid not in there]
         if appeared or left:
-            self._topics = {**self._topics, topic: there}
-            self._by_gid = {
-                gid: seen for seen_there in self._topics.values()
-                for gid, seen in seen_there.items()
-            }
+            others = {gid: seen for gid, seen in self._by_gid.items() if gid not in before}
+            self._by_gid = others | there
         return appeared, left
 
     def by_gid(self, gid: str) -> Publisher | None:
@@ -143,7 +144,7 @@ class Publishers:
 
     def on(self, topic: str) -> list[Publisher]:
         """Return the publishers of one fully resolved topic."""
-        return list(self._topics.get(topic, {}).values())
+        return [seen for seen in self._by_gid.values() if seen.topic == topic]
 
     def named(self, node: str) -> list[Publisher]:
         """Return the publishers on command topics of every node with that qualified name."""
@@ -153,95 +154,46 @@ class Publishers:
         ]
 
     def _seen(self, topic: str, info: TopicEndpointInfo) -> Publisher:
-        gid = bytes(info.endpoint_gid)
-        known = bool(info.node_name) and info.node_name not in UNKNOWN
-        node = f'{info.node_namespace.rstrip("/")}/{info.node_name}' if known else ''
-        participant = gid[:GUID_PREFIX].hex() if self._has_participants else ''
-        return Publisher(gid.hex(), topic, node, participant)
+        gid = bytes(info.endpoint_gid).hex()
+        participant = gid[PARTICIPANT] if self._has_participants else ''
+        return Publisher(gid, topic, node_of(info), participant)
 
 
 class Looks:
     """
-    When to look at the graph: at once where it changed, never too often, never for the last time.
+    When to look at a topic's publishers: at once where they changed, and never for the last time.
 
-    A look costs some 25 us a publisher, the graph lags behind the event that tells of a change,
+    A look costs some 25 us a publisher, the graph lags behind the event that says that it changed,
     and a node's name comes later still. So a change is followed by looks after 20, 40, 80, ... ms,
     and by one every 2 s for good.
     """
 
     PAUSE = 0.02
-    """Seconds between two looks at one topic, at least."""
+    """Seconds between two looks, at least."""
     SHARE = 0.1
     """Share of the time that looks may take, which spaces them under thousands of publishers."""
     SLOWEST = 2.0
-    """Seconds between two looks at one topic, at most (but for ``SHARE``)."""
+    """Seconds between two looks, at most (but for ``SHARE``)."""
 
-    def __init__(self, topics: Iterable[str], now: float) -> None:
+    def __init__(self, now: float) -> None:
         self.next_at = now
         """When the next look is due, on the caller's clock."""
-        self._at = dict.fromkeys(topics, now)
-        self._looking = {topic: DutyCycle(self.SHARE, self.PAUSE) for topic in self._at}
-        self._delay = dict.fromkeys(self._at, self.PAUSE)
+        self._looking = DutyCycle(self.SHARE, self.PAUSE)
+        self._backoff = Backoff(self.PAUSE, self.SLOWEST)
 
-    def due(self, now: float) -> list[str]:
-        """Return the topics to look at now."""
-        if now < self.next_at:
-            return []
-        return [topic for topic, at in self._at.items() if at <= now]
+    def changed(self, now: float) -> None:
+        """Note that publishers came or went: look as soon as the pause allows."""
+        self.next_at = max(now, self._looking.free_at)
+        self._backoff.reset()
 
-    def changed(self, topic: str, now: float) -> None:
-        """Note that publishers of a topic came or went: look as soon as the pause allows."""
-        self._at[topic] = max(now, self._looking[topic].free_at)
-        self._delay[topic] = self.PAUSE
-        self.next_at = min(self._at.values())
-
-    def looked(self, topic: str, began: float, now: float) -> None:
+    def looked(self, began: float, now: float) -> None:
         """Note a look that lasted from ``began`` to ``now``."""
-        self._looking[topic].worked(began, now)
-        self._at[topic] = max(self._looking[topic].free_at, now + self._delay[topic])
-        self._delay[topic] = min(2 * self._delay[topic], self.SLOWEST)
-        self.next_at = min(self._at.values())
-
-
-class IncompatiblePublishers:
-    """
-    Publishers that the graph shows on a topic, and of which no message comes through.
-
-    For their message type, or for a QoS that is incompatible. They get no error either: without a
-    line here nobody would know. For the receiving loop's thread; the problems may be read on any.
-    """
-
-    def __init__(self, problems: ActiveProblems) -> None:
-        """Start with none."""
-        self._problems = problems
-
-    def seen(
-        self, topic: str, info: TopicEndpointInfo, wanted: str, why: str, now: float
-    ) -> str | None:
-        """
-        Note such a publisher; return the line for the log where one is due.
-
-        :param info: what the graph shows of the publisher
-        :param wanted: the message type that the bridge subscribes to
-        :param why: what is wrong with its QoS in rclpy's words, where its type is right
-        """
-        if info.node_name in UNKNOWN:
-            return None  # its name comes a moment later
-        node = safe_name(f'{info.node_namespace.rstrip("/")}/{info.node_name}')
-        if info.topic_type != wanted:
-            what = wrong_type(info.topic_type, wanted)
-        else:
-            what = wrong_qos(topic, why)
-        line = f'{topic}: {node} is not heard: {what}'
-        subject = f'{topic} {node} {safe_name(info.topic_type)}'
-        due = self._problems.report(
-            BRIDGE, 'incompatible', line, now, subject=subject, lasts=SHOWN_FOR
-        )
-        return line if due else None
+        self._looking.worked(began, now)
+        self.next_at = max(self._looking.free_at, now + self._backoff.take())
 
 
 def wrong_type(there: str, wanted: str) -> str:
-    """Say what to do about a publisher of another message type."""
+    """Say why a publisher of another message type is not heard, and what to do about it."""
     what = f'it publishes {safe_name(there)}, the bridge expects {wanted}'
     if there in STAMPED and wanted in STAMPED:
         return f'{what}: move the topic to {STAMPED[there]}, or have it publish {wanted}'
@@ -249,8 +201,12 @@ def wrong_type(there: str, wanted: str) -> str:
 
 
 def wrong_qos(topic: str, why: str) -> str:
-    """Say what to do about a publisher whose QoS does not fit the subscription's."""
-    reason = why.removeprefix('QoS: ').replace('ERROR: ', '').rstrip('; ').replace(';', ', ')
+    """
+    Say what to do about a publisher whose QoS does not fit the subscription's.
+
+    :param why: in rclpy's words
+    """
+    reason = why.replace('ERROR: ', '').rstrip('; ').replace(';', ', ')
     setting = next((name for word, name in SETTINGS.items() if word in why.lower()), 'qos')
     if setting == 'reliability':  # the one that the bridge's qos_overrides can make so
         remedy = (

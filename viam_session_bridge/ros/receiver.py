@@ -7,11 +7,11 @@ A thread of its own takes the messages, so that a busy executor delays none. Whe
 publisher wait, the newest replaces the older, as it would at the machine (R14): a publisher that
 is too fast costs others next to nothing.
 
-Guaranteed: what waited while the loop was stalled (SIGSTOP, a debugger, a starved machine) for
-longer than R2 allows is discarded, never handed on, and so is what is older than the window when
-it comes. Discarded commands are handed on as discarded; where many wait, the newest of each
-publisher. Not guaranteed: anything about the time between a message being handed on and the
-bridge acting on it; the runtime looks at the clock itself.
+What waited while the loop was stalled (SIGSTOP, a debugger, a starved machine) for longer than R2
+allows is discarded, and so is what is older than the window when it comes. Discarded commands are
+handed on as that; where many wait, the newest of each publisher. Nothing is said here about the
+time between a message being handed on and the bridge acting on it: the runtime looks at the clock
+itself.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from rclpy.exceptions import InvalidHandle
 from std_msgs.msg import String
 
 from viam_session_bridge.bounds import Throttle
-from viam_session_bridge.core.message_age import MessageAge
+from viam_session_bridge.core.old_messages import MessageAge, StallDetector
+from viam_session_bridge.core.timing import NEVER
 from viam_session_bridge.ros.clients import Clients
-from viam_session_bridge.ros.message_loss import StallDetector
 from viam_session_bridge.ros.publishers import Looks, Publisher
 from viam_session_bridge.ros.subscription import DEPTH, subscribe, Subscription, Taken, WaitSet
 
@@ -53,8 +53,9 @@ EMPTYING = 1.0
 
 GONE = 'the node was destroyed or its ROS context shut down while commands were received'
 
-TURN = DEPTH
-"""Messages that are taken from a subscription until it is the next one's turn."""
+HEADER = 4
+"""Bytes with which each serialized message begins; Cyclone DDS reads them without a look at the
+length."""
 
 REPORT_EVERY = 5.0
 """Seconds between two reports of one kind."""
@@ -70,37 +71,32 @@ class Receiver:
         heartbeat_topic: str,
         window: float,
         clients: Clients,
-        report: Callable[[str], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         """
         Subscribe; nothing is received before ``start``, and what came before it is dropped.
 
         :param node: stays the owner of the subscriptions; its executor never sees them
-        :param topics: message type of each command topic; relative names and remappings are
-            resolved here, names that resolve to one topic are one subscription
-        :param heartbeat_topic: topic of std_msgs/String
+        :param topics: message type of each command topic; those that resolve to one are one
         :param window: heartbeat window, s
         :param clients: handed all that is received, on the receiving thread; its exceptions are
             reported and end nothing
-        :param report: takes a line of text for the user's log, from the receiving thread
         :param failed: called where the loop ends without ``stop``: nothing is received any more
         :raises ValueError: two message types for one topic
         :raises RCLError: a topic that another subscription of this process has with another type
+        :raises UnknownPublisherError: who publishes a message cannot be told
         """
         self._clients = clients
-        self._publishers = clients.publishers
-        self._report = report
         self._failed = failed
         self._throttle = Throttle(burst=1, every=REPORT_EVERY)
         self._window = window
         self._stopping = False
-        self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
+        self._discarded, self._late, self._settled_at = 0, 0.0, NEVER
         # The heartbeat first, so that in each round it is taken before the commands.
         self._subscriptions = subscribe(node, [(heartbeat_topic, String), *topics.items()])
         self._wait_set = WaitSet(node, self._subscriptions)
         self._heartbeats = self._subscriptions[0]
-        host_of = self._publishers.host_of
+        host_of = clients.publishers.host_of
         clock_set = partial(self._call, clients.clock_set)
         self._ages = MessageAge(window, host_of, host_of(self._heartbeats.own_gid()), clock_set)
         self._thread = threading.Thread(target=self._run, name='receiver')
@@ -140,20 +136,19 @@ class Receiver:
         self._empty()
         self._discarded = 0  # nobody commands yet
         now = monotonic()
-        self._looks = Looks([one.topic for one in self._subscriptions], now)
+        self._looks = {subscription: Looks(now) for subscription in self._subscriptions}
         self._stalls = StallDetector(self._window, now)
         period = min(self._stalls.period, UNNOTICED)
-        self._matched_at = self._watch_at = alive_at = now
+        self._look_at = self._watch_at = alive_at = now
         while not self._stopping:
-            wake_at = min(now + period, self._looks.next_at)
-            if self._settled_at:
-                wake_at = min(wake_at, self._settled_at)
+            wake_at = min(now + period, self._look_at, self._settled_at)
             ready = self._wait_set.wait(wake_at - monotonic())
             now = monotonic()
             late = self._stalls.late(now)  # before anything is taken: R2 counts all that waited
-            if late or self._settled_at:
+            if late or now >= self._settled_at:
                 self._settle(late, now)
-            if now >= self._watch_at:
+            # None is ready: woken maybe by an event, which wakes again until it is taken.
+            if now >= self._watch_at or not ready:
                 self._watch(now)
             self._receive(ready)
             if self._wait_set.woken or now >= alive_at:
@@ -178,7 +173,7 @@ class Receiver:
                 # A stall can end right here: the clock is read after the take, not before.
                 now = monotonic()
                 late = self._stalls.late(now)
-                if late or self._settled_at:
+                if late or now >= self._settled_at:
                     self._settle(late, now)
                 try:
                     self._hand_on(subscription, gid, sent, message, now)
@@ -190,7 +185,8 @@ class Receiver:
         """Take what waits; return of each publisher the newest, of heartbeats all that differ."""
         newest: dict[object, Taken] = {}
         count = 0
-        while count < TURN and (taken := subscription.take()) is not None:
+        # No more than its queue holds, until it is the next one's turn.
+        while count < DEPTH and (taken := subscription.take()) is not None:
             serialized, gid, _ = taken
             about = (gid, serialized) if subscription is self._heartbeats else gid
             newest.pop(about, None)  # in the order of what counts
@@ -198,13 +194,13 @@ class Receiver:
             count += 1
         if count > len(newest):
             replaced = count - len(newest)
-            self._call(self._clients.replaced, subscription.topic, replaced)
+            self._call(self._clients.count, 'replaced_messages', subscription.topic, replaced)
         if subscription.lost:
             self._report_lost(subscription)
         return newest.values()
 
     def _hand_on(
-        self, subscription: Subscription, gid: str | None, sent: float, message: Any, now: float
+        self, subscription: Subscription, gid: str, sent: float, message: Any, now: float
     ) -> None:
         """
         Hand on a message, or that it is discarded.
@@ -212,13 +208,14 @@ class Receiver:
         :param message: None where it could not be read
         """
         topic = subscription.topic
-        too_old = self._ages.too_old(gid or topic, sent, now, time())
-        if message is None or too_old or self._settled_at:
+        too_old = self._ages.too_old(gid, sent, now, time())
+        settling = self._settled_at < NEVER
+        if message is None or too_old or settling:
             self._discard(subscription, gid, message)
-            if self._settled_at:
+            if settling:
                 self._discarded += 1
             elif too_old:
-                self._clients.old(topic)
+                self._clients.count('old_messages', topic)
         elif subscription is self._heartbeats:
             self._clients.heartbeat(gid, message.data, now)
         else:
@@ -227,13 +224,15 @@ class Receiver:
     def _read(self, subscription: Subscription, serialized: bytes) -> Any:
         """Return what a message says; None where it cannot be read, which is reported."""
         try:
+            if len(serialized) < HEADER:
+                raise ValueError(f'{len(serialized)} bytes')
             return subscription.read(serialized)
         except Exception as error:
             topic = subscription.topic
             self._say(f'read {topic}', f'{topic}: unreadable message: {error!r}')
             return None
 
-    def _discard(self, subscription: Subscription, gid: str | None, message: Any) -> None:
+    def _discard(self, subscription: Subscription, gid: str, message: Any) -> None:
         """Hand on that a command is discarded; a discarded heartbeat is nothing (R2)."""
         if subscription is not self._heartbeats:
             self._call(self._clients.discard, subscription.topic, gid, message)
@@ -250,11 +249,11 @@ class Receiver:
                 self._discard(subscription, gid, self._read(subscription, serialized))
         elif now >= self._settled_at:
             self._call(self._clients.discarded, self._discarded, self._late)
-            self._discarded, self._late, self._settled_at = 0, 0.0, 0.0
+            self._discarded, self._late, self._settled_at = 0, 0.0, NEVER
 
     def _empty(self) -> list[tuple[Subscription, Taken]]:
         """Take all that waits; return the newest of each publisher."""
-        newest: dict[tuple[Subscription, str | None], Taken] = {}
+        newest: dict[tuple[Subscription, str], Taken] = {}
         end = monotonic() + EMPTYING
         for subscription in self._subscriptions:
             while monotonic() < end and (taken := subscription.take()) is not None:
@@ -266,25 +265,22 @@ class Receiver:
     def _report_lost(self, subscription: Subscription) -> None:
         lost, subscription.lost = subscription.lost, 0
         if lost:
-            self._call(self._clients.lost, subscription.topic, lost)
+            self._call(self._clients.count, 'lost_messages', subscription.topic, lost)
 
     # The graph
 
     def _watch(self, now: float) -> None:
         """Look at the graph where publishers came or went, or where it is time."""
-        if now >= self._matched_at:
-            self._matched_at = now + Looks.PAUSE
-            for subscription in self._subscriptions:
-                if subscription.matched():
-                    self._looks.changed(subscription.topic, now)
-        if now >= self._looks.next_at:
-            due = self._looks.due(now)
-            for subscription in self._subscriptions:
-                if subscription.topic in due:
-                    self._look(subscription, now)
-        self._watch_at = min(self._matched_at, self._looks.next_at)
+        self._look_at = NEVER
+        for subscription, looks in self._looks.items():
+            if subscription.matched():
+                looks.changed(now)
+            if now >= looks.next_at:
+                self._look(subscription, looks, now)
+            self._look_at = min(self._look_at, looks.next_at)
+        self._watch_at = min(now + Looks.PAUSE, self._look_at)
 
-    def _look(self, subscription: Subscription, now: float) -> None:
+    def _look(self, subscription: Subscription, looks: Looks, now: float) -> None:
         """Look at a topic's publishers in the graph, and hand on what changed."""
         topic = subscription.topic
         began = monotonic()
@@ -292,10 +288,10 @@ class Receiver:
         left: list[Publisher] = []
         try:
             infos = [i for i in subscription.publishers() if self._compatible(subscription, i)]
-            appeared, left = self._publishers.update(topic, infos)
+            appeared, left = self._clients.publishers.update(topic, infos)
         except Exception as error:
             self._say(f'graph {topic}', f'{topic}: its publishers are not known: {error!r}')
-        self._looks.looked(topic, began, monotonic())
+        looks.looked(began, monotonic())
         self._ages.changed([seen.gid for seen in appeared], [gone.gid for gone in left], now)
         if appeared or left:
             self._call(self._clients.publishers_changed, topic, appeared, left)
@@ -303,10 +299,7 @@ class Receiver:
     def _compatible(self, subscription: Subscription, info: TopicEndpointInfo) -> bool:
         why = subscription.incompatibility(info)
         if why:
-            self._call(
-                self._clients.incompatible,
-                subscription.topic, info, subscription.type_name, why, monotonic(),
-            )  # fmt: skip
+            self._call(self._clients.incompatible, subscription.topic, info, why, monotonic())
         return not why
 
     def _call(self, method: Callable[..., None], *arguments: Any) -> None:
@@ -325,4 +318,4 @@ class Receiver:
         if self._throttle.let_through(kind, monotonic()) is not None:
             # Receiving goes on, for the robot's sake, even where the log is broken.
             with suppress(Exception):
-                self._report(text)
+                self._clients.report(text)

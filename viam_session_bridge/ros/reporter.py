@@ -8,7 +8,7 @@ It runs on the executor's thread, off the hot path; a busy executor delays nothi
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Hashable
 from dataclasses import replace
 from time import monotonic
@@ -46,6 +46,7 @@ from viam_session_bridge.runtime import Runtime
 
 PERIOD = 1.0  # s
 EVENTS_EVERY = 0.05  # s: each time costs the executor a millisecond, as much as a command in all
+COUNTED = ('lost_messages', 'replaced_messages', 'old_messages', 'discarded_times')
 REPLACED = 10  # messages a second of one topic from which on that is worth a warning
 
 PUBLISHING_SHARE = 0.05
@@ -82,14 +83,14 @@ class Reporter:
         self._timer = node.create_timer(PERIOD, self._publish_all, clock=steady)
         self._publishing = DutyCycle(PUBLISHING_SHARE)
         self._changed = False  # since the sessions were published
-        self._later = node.create_timer(PERIOD, self._publish_changes, clock=steady)
-        self._later.cancel()
+        self._counted: Counter[tuple[str, str]] = Counter()  # as of the last time
         self._rested = node.create_timer(EVENTS_EVERY, self._end_rest, clock=steady)
         self._rested.cancel()
 
     def observe(self, runtime: Runtime, clients: Clients) -> None:
         """Begin to report."""
         self._runtime, self._clients = runtime, clients
+        self._counted.clear()
 
     def wake(self) -> None:
         """Have the executor take the bridge's events, now or after its rest; from any thread."""
@@ -109,7 +110,6 @@ class Reporter:
         self._take_events()
         self._publish_all()
         self._node.destroy_timer(self._timer)
-        self._node.destroy_timer(self._later)
         self._node.destroy_timer(self._rested)
         self._node.destroy_guard_condition(self._woken)
         self._node.destroy_publisher(self._sessions)
@@ -118,35 +118,34 @@ class Reporter:
             self._log.close()
 
     def _end_rest(self) -> None:
+        """Take the events that woke nobody, and publish changes that had to wait."""
         self._rested.cancel()
         self._resting = False
-        self._take_events()  # those that woke nobody
+        self._take_events()
 
     def _take_events(self) -> None:
         if self._runtime is None:
             return
         events = list(self._runtime.events())
-        if events and not self._resting:
-            self._resting = True
-            self._rested.reset()
+        if events:
+            self._rest()
         if self._log is not None:
             self._log.write(*events)
         for event in events:
             self._note(event)
             if isinstance(event, (SessionStarted, SessionEnded, TakenOver)):
                 self._changed = True
-        self._publish_changes()
-
-    def _publish_changes(self) -> None:
-        """Publish the sessions if they changed, now or as soon as the duty cycle allows."""
-        self._later.cancel()
         if not self._changed or not self._sessions.get_subscription_count():
             return  # once a second will do for who comes later
-        if wait := self._publishing.wait(monotonic()):
-            self._later.timer_period_ns = int(wait * 1e9)
-            self._later.reset()
+        if self._publishing.wait(monotonic()):
+            self._rest()
         else:
             self._publish_sessions()
+
+    def _rest(self) -> None:
+        if not self._resting:
+            self._resting = True
+            self._rested.reset()
 
     def _note(self, event: Event) -> None:
         if isinstance(event, StopAcknowledged):
@@ -183,24 +182,27 @@ class Reporter:
         warning = ''
         if self._clients is not None:
             problems.append(self._clients.problems)
-            losses, old = self._clients.losses, self._clients.old_messages
-            replacements = self._clients.replacements
+            counts |= dict.fromkeys(COUNTED, 0)
+            counted = Counter(self._clients.counts)
+            for (what, _), count in counted.items():
+                counts[what] = counts.get(what, 0) + count
             # At each turn, read or not: it is about what came since the last.
-            warning = message_warning(losses.recent(), old.recent(), replacements.recent(REPLACED))
-            counts['lost_messages'] = losses.counts.total()
-            counts['replaced_messages'] = replacements.counts.total()
-            counts['old_messages'] = old.counts.total()
-            counts['discarded_messages'] += self._clients.discards['messages']
-            counts['discarded_times'] = self._clients.discards['times']
-            for reason, count in self._clients.refused_heartbeats.items():
-                counts[f'refused_heartbeats_{reason}'] = count
+            since, self._counted = counted - self._counted, counted
+            warning = message_warning(
+                _topics(since, 'lost_messages'),
+                _topics(since, 'old_messages'),
+                _topics(since, 'replaced_messages', REPLACED),
+            )
         if not self._diagnostics.get_subscription_count():
             return  # messages of this size are what an idle bridge costs most
+        shown: dict[str, int | str] = {**counts}
+        if self._clients is not None and not self._clients.publishers.number_messages:
+            shown['lost_messages'] = 'not counted'
         self._diagnostics.publish(
             self._array(
                 diagnostic_statuses(
                     self._node.get_fully_qualified_name(), overview, self._configuration,
-                    self._latencies, counts, warning, problems, now,
+                    self._latencies, shown, warning, problems, now,
                 )
             )
         )  # fmt: skip
@@ -219,11 +221,13 @@ class Reporter:
         return array
 
     def _describe(self, client: str) -> tuple[str, str]:
-        if self._clients is None:
-            return '', ''
-        known = self._clients.describe(client)
-        return known.node, known.topic
+        return self._clients.describe(client) if self._clients is not None else ('', '')
 
     def _name(self, client: str) -> str:
         node, topic = self._describe(client)
         return node or topic or client or 'nobody'
+
+
+def _topics(counts: Counter[tuple[str, str]], what: str, least: int = 1) -> list[str]:
+    """Return the topics of which at least so many messages are counted as that, sorted."""
+    return sorted(topic for (one, topic), n in counts.items() if one == what and n >= least)

@@ -3,14 +3,14 @@
 """
 Subscriptions and a wait set for a thread of one's own, outside the executor.
 
-The one module that leans on rclpy's less public parts: the wait set, a subscription's
-``handle.take_message`` and its events, which ``rclpy.wait_for_message`` and the executors use as
-well. It works with rclpy 7.1 (Jazzy) and 9.1 (Kilted).
+This module and ``publisher_gids`` lean on rclpy's less public parts: the wait set, a
+subscription's ``handle.take_message`` and its events, which ``rclpy.wait_for_message`` and the
+executors use as well. They work with rclpy 7.1 (Jazzy) and 9.1 (Kilted).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, cast, TYPE_CHECKING
@@ -33,9 +33,11 @@ from rclpy.qos import (
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
-import rclpy.subscription
+from rclpy.utilities import get_rmw_implementation_identifier
 
-from viam_session_bridge.ros.message_loss import MessageLoss
+from viam_session_bridge.bounds import BoundedDict
+from viam_session_bridge.ros.publisher_gids import cyclone_gids, taker
+from viam_session_bridge.ros.publishers import wrong_qos, wrong_type
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -49,24 +51,10 @@ DDS has one queue for all publishers of a topic, and the oldest go first. One of
 in 100 ms: for so long the receiving loop may lack a core, or Python's lock, and lose nobody's.
 """
 
-Taken = tuple[bytes, 'str | None', float]
+PUBLISHERS_KEPT = 1024  # they come and go as often as they like
+
+Taken = tuple[bytes, str, float]
 """A serialized message, its publisher's GID, and when it was sent (s by its publisher's clock)."""
-
-
-def gids_available() -> bool:
-    """Tell whether this rclpy names the publisher of a message (Kilted; Jazzy does not, R1)."""
-    info = getattr(rclpy.subscription, 'MessageInfo', None)
-    return 'publisher_gid' in getattr(info, '__annotations__', {})
-
-
-def gid_of(message_info: Mapping[str, Any]) -> str | None:
-    """
-    Return the hexadecimal GID of a message's publisher, the same as in the graph (R1).
-
-    None where rclpy gives none: Jazzy's message info has no such key.
-    """
-    gid = message_info.get('publisher_gid')
-    return bytes(gid['data']).hex() if gid else None
 
 
 def name_of(message_type: type) -> str:
@@ -87,6 +75,24 @@ class OutsideExecutor(CallbackGroup):
         pass
 
 
+class MessageLoss:
+    """
+    Finds gaps between the numbers that the middleware gives to each publisher's messages.
+
+    The network lost them, or the queue of a subscription that is emptied too slowly. Either way a
+    session has fewer signs of life than its publisher sent: it can only lapse sooner.
+    """
+
+    def __init__(self) -> None:
+        self._last: BoundedDict[str, int] = BoundedDict(PUBLISHERS_KEPT)
+
+    def before(self, publisher: str, number: int) -> int:
+        """Return how many of the publisher's messages were lost between its last and this one."""
+        last = self._last.get(publisher, number - 1)
+        self._last[publisher] = max(last, number)  # and it is the one that was heard last
+        return max(number - last - 1, 0)
+
+
 class Subscription:
     """A subscription whose messages are taken by hand."""
 
@@ -96,18 +102,14 @@ class Subscription:
 
         :param topic: as configured; relative names and remappings are resolved here
         :raises RCLError: among others where the topic has another type (Fast DDS)
+        :raises UnknownPublisherError: who publishes a message cannot be told
         """
         self.given_topic = topic
         self.topic = node.resolve_topic_name(topic)
         self.message_type = message_type
         self.type_name = name_of(message_type)
         self.read = partial(deserialize_message, message_type=message_type)
-        """
-        Return a message that was taken.
-
-        Raises RCLError where it is not of the subscription's type, UnicodeDecodeError where a
-        text in it is not UTF-8.
-        """
+        """Return a message that was taken; raises RCLError, or UnicodeDecodeError for a text."""
         self.lost = 0
         """Messages that were lost since the caller last set this to 0."""
         self._loss = MessageLoss()
@@ -128,18 +130,25 @@ class Subscription:
         with self._handle, suppress(UnsupportedEventTypeError):
             self._matches = _rclpy.EventHandle(
                 self._handle, QoSSubscriptionEventType.RCL_SUBSCRIPTION_MATCHED)
+        try:
+            self._take = taker(self._handle, self._own_gids)
+            if get_rmw_implementation_identifier() == 'rmw_cyclonedds_cpp':
+                gids = cyclone_gids(node.context.get_domain_id(), self._own_gids)
+                self._take = gids.translated(self._take)
+        except BaseException:
+            self.destroy()
+            raise
 
     def take(self) -> Taken | None:
         """Take the oldest waiting message and count the lost ones before it; None: none waits."""
-        taken: Any = self._handle.take_message(self.message_type, True)
+        taken = self._take(self._handle, self.message_type)
         if taken is None:
             return None
-        serialized, info = taken
-        gid, number = gid_of(info), info.get('publication_sequence_number')
-        # Without GIDs the publishers' numbers cannot be told apart (Jazzy).
-        if gid and number is not None:
+        serialized, gid_bytes, number, sent = taken
+        gid = gid_bytes.hex()
+        if number is not None:
             self.lost += self._loss.before(gid, number)
-        return serialized, gid, 1e-9 * info['source_timestamp']
+        return serialized, gid, 1e-9 * sent
 
     def matched(self) -> bool:
         """
@@ -164,23 +173,27 @@ class Subscription:
 
     def own_gid(self) -> str:
         """Return the hexadecimal GID of this node's subscription; '' where it is not clear."""
+        there = self._own_gids()
+        return there.pop().hex() if len(there) == 1 else ''
+
+    def _own_gids(self) -> set[bytes]:
+        """Return the GIDs of this node's subscription, and of those of other nodes of its name."""
         node = self._node
-        there = {
-            bytes(info.endpoint_gid).hex()
+        return {
+            bytes(info.endpoint_gid)
             for info in node.get_subscriptions_info_by_topic(self.given_topic)
             if (info.node_name, info.node_namespace) == (node.get_name(), node.get_namespace())
         }
-        return there.pop() if len(there) == 1 else ''
 
     def incompatibility(self, info: TopicEndpointInfo) -> str:
-        """Return why no message of a publisher comes through; empty: they do."""
+        """Return why no message of a publisher comes through, and the remedy; empty: they do."""
         if info.topic_type != self.type_name:
-            return f'it publishes {info.topic_type}, not {self.type_name}'
+            return wrong_type(info.topic_type, self.type_name)
         # As subscribed by default every QoS is heard, and thousands are not compared in vain.
         if self._qos.reliability == ReliabilityPolicy.BEST_EFFORT:
             return ''
         compatibility, reason = qos_check_compatible(info.qos_profile, self._qos)
-        return f'QoS: {reason}' if compatibility == QoSCompatibility.ERROR else ''
+        return wrong_qos(self.topic, reason) if compatibility == QoSCompatibility.ERROR else ''
 
     def destroy(self) -> None:
         """Unsubscribe, once; while a wait set is entered, at the end of that."""
@@ -246,7 +259,7 @@ class WaitSet:
     def __exit__(self, *_: object) -> None:
         self._in_use.close()
 
-    def wait(self, timeout: float) -> Iterable[Subscription]:
+    def wait(self, timeout: float) -> list[Subscription]:
         """
         Wait for a message or ``wake``, ``timeout`` seconds (0 or more) at most.
 
@@ -263,7 +276,7 @@ class WaitSet:
         wait_set.wait(int(max(timeout, 0.0) * 1e9))
         self.woken = bool(wait_set.is_ready('guard_condition', 0))
         ready = wait_set.get_ready_entities('subscription')
-        return map(self._subscriptions.__getitem__, ready)
+        return list(map(self._subscriptions.__getitem__, ready))
 
     def wake(self) -> None:
         """End the current or next ``wait``; from any thread, without effect after ``destroy``."""

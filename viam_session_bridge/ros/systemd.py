@@ -20,6 +20,10 @@ from rclpy.clock_type import ClockType
 if TYPE_CHECKING:
     from viam_session_bridge.ros.node import BridgeNode
 
+READY = 'READY=1'  # the start is over
+LIVES = 'WATCHDOG=1'  # the bridge does its work
+ENDS = 'STOPPING=1'  # the end has begun
+
 _SEND_TIMEOUT = 1.0  # s, for a supervisor whose socket is full
 # Notifications in the time that the supervisor allows: two may be needed until the lapse clock has
 # come round, in the half of that time in which systemd expects one.
@@ -45,23 +49,12 @@ class Supervisor:
         self._address = '\0' + address[1:] if address.startswith('@') else address
         self._warn = warn
         self.watchdog: float | None = None
-        """s without ``lives`` after which it ends the process; None: it does not watch."""
+        """s without ``LIVES`` after which it ends the process; None: it does not watch."""
         if address and watchdog.isdecimal() and int(watchdog) > 0 and watched == str(pid):
             self.watchdog = int(watchdog) * 1e-6
 
-    def ready(self) -> None:
-        """Notify it that the start is over."""
-        self._notify('READY=1')
-
-    def lives(self) -> None:
-        """Notify it that the bridge does its work."""
-        self._notify('WATCHDOG=1')
-
-    def ends(self) -> None:
-        """Notify it that the end has begun."""
-        self._notify('STOPPING=1')
-
-    def _notify(self, state: str) -> None:
+    def notify(self, state: str) -> None:
+        """Notify it that the bridge is ``READY``, ``LIVES`` or ``ENDS``."""
         if not self._address:
             return
         try:
@@ -76,7 +69,6 @@ def watch(node: BridgeNode, supervisor: Supervisor) -> None:
     """
     Notify the supervisor that the bridge lives, as long as its executor and its lapse clock do.
 
-    A timer of the executor checks whether the lapse clock came round since the last check.
     Whichever of the two hangs or died, no notification goes out any more.
     """
     if supervisor.watchdog is None:
@@ -84,7 +76,7 @@ def watch(node: BridgeNode, supervisor: Supervisor) -> None:
 
     def check() -> None:
         if node.came_round():
-            supervisor.lives()
+            supervisor.notify(LIVES)
 
     # The node's own clock may be simulated, and stand still.
     steady = Clock(clock_type=ClockType.STEADY_TIME)

@@ -27,8 +27,7 @@ class BaseState:
     Where a base is (m, rad within +-pi) and how it moves.
 
     ``linear`` (mm/s) and ``angular`` (deg/s) are Viam's: the velocity as it was received, ignored
-    axes too. ``motion`` counts the calls that changed them, ``until`` is when a MoveStraight or
-    Spin is over.
+    axes too.
     """
 
     x: float = 0.0
@@ -36,8 +35,6 @@ class BaseState:
     heading: float = 0.0
     linear: Vector = ZERO
     angular: Vector = ZERO
-    motion: int = 0
-    until: float = math.inf
 
     @property
     def moving(self) -> bool:
@@ -64,54 +61,31 @@ class SimulatedBase:
         roll, pitch, yaw = (_within(1.0, fraction) * MAX_ANGULAR for fraction in angular)
         self._begin(now, (x, y, z), (roll, pitch, yaw))
 
-    def move_straight(self, now: float, distance: float, speed: float) -> None:
-        """Move so many mm at a speed (mm/s; backwards if one of both is negative), then stop."""
-        signed, until = _journey(now, distance, speed)
-        self._begin(now, (0.0, signed, 0.0), ZERO, until)
-
-    def spin(self, now: float, angle: float, speed: float) -> None:
-        """Turn by so many deg at a speed (deg/s; right if one of both is negative), then stop."""
-        signed, until = _journey(now, angle, speed)
-        self._begin(now, ZERO, (0.0, 0.0, signed), until)
-
     def stop(self, now: float) -> None:
         """Stand still. Never fails."""
         self._begin(now, ZERO, ZERO)
 
     def state(self, now: float) -> BaseState:
-        """Return where the base is now and how it moves."""
-        if self._state.until <= now:
-            self._integrate(self._state.until)
-            self._state = replace(self._state, linear=ZERO, angular=ZERO, until=math.inf)
-        self._integrate(now)
-        return self._state
-
-    def _begin(
-        self, now: float, linear: Vector, angular: Vector, until: float = math.inf
-    ) -> None:
-        state = self.state(now)
-        self._state = replace(
-            state, linear=linear, angular=angular, until=until, motion=state.motion + 1
-        )
-
-    def _integrate(self, now: float) -> None:
-        """Follow the arc of a constant velocity, exactly, up to now."""
+        """Return where the base is now and how it moves: along an arc, exactly."""
         elapsed = max(now - self._at, 0.0)
         self._at += elapsed
         state = self._state
-        if not elapsed or not state.moving:
-            return
-        way = _within(_FASTEST, state.linear[1]) / 1000.0 * elapsed
-        half = math.radians(_within(_FASTEST, state.angular[2])) * elapsed / 2
-        # The chord of the arc, and its direction.
-        chord = way * math.sin(half) / half if half else way
-        direction = state.heading + half
-        self._state = replace(
-            state,
-            x=state.x + chord * math.cos(direction),
-            y=state.y + chord * math.sin(direction),
-            heading=math.remainder(direction + half, math.tau),
-        )
+        if elapsed and state.moving:
+            way = _within(_FASTEST, state.linear[1]) / 1000.0 * elapsed
+            half = math.radians(_within(_FASTEST, state.angular[2])) * elapsed / 2
+            # The chord of the arc, and its direction.
+            chord = way * math.sin(half) / half if half else way
+            direction = state.heading + half
+            self._state = replace(
+                state,
+                x=state.x + chord * math.cos(direction),
+                y=state.y + chord * math.sin(direction),
+                heading=math.remainder(direction + half, math.tau),
+            )
+        return self._state
+
+    def _begin(self, now: float, linear: Vector, angular: Vector) -> None:
+        self._state = replace(self.state(now), linear=linear, angular=angular)
 
 
 Effect = Callable[..., None]
@@ -140,22 +114,11 @@ class Driver:
 
     def time_of(self, effect: Effect) -> float:
         """Return how long a call takes, in s."""
-        if effect is SimulatedBase.stop:
-            return self.stop_time
-        drives = effect in (SimulatedBase.set_velocity, SimulatedBase.set_power)
-        return self.drive_time if drives else 0.0
+        return self.stop_time if effect is SimulatedBase.stop else self.drive_time
 
 
 PROMPT = Driver()
 """Serves every call at once."""
-
-
-def _journey(now: float, way: float, speed: float) -> tuple[float, float]:
-    """Return the speed with its sign, and when it is over."""
-    _check_finite(way, speed)
-    if not way or not speed:
-        return 0.0, now
-    return math.copysign(speed, way * math.copysign(1.0, speed)), now + abs(way / speed)
 
 
 def _check_finite(*numbers: float) -> None:

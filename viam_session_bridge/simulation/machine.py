@@ -12,10 +12,10 @@ viam-server.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from io import FileIO
 import json
 import logging
-import math
 import os
 import threading
 import time
@@ -39,23 +39,14 @@ _log = logging.getLogger(__name__)
 class _Call:
     """A call that a base's driver serves."""
 
-    base: str
+    name: str
+    base: SimulatedBase
     effect: Effect
-    arguments: tuple[Any, ...]
+    vectors: tuple[Vector, ...]  # linear and angular; of a stop none
+    session: str | None
     wanted: Callable[[], bool]
-    recorded: dict[str, Any] = field(default_factory=dict)  # besides base and name
     cancelled: bool = False
-    begun: BaseState | None = None  # how the base moved right after the effect
     error: Refused | None = None
-
-
-@dataclass(frozen=True)
-class _OwnStop:
-    """A stop because a session ended: no call of a client, which others could cancel."""
-
-    at: float
-    base: str
-    session: str
 
 
 class Machine:
@@ -74,26 +65,17 @@ class Machine:
         driver: Driver = PROMPT,
     ):
         self.driver = driver
+        self.window = window
         self._rules = SessionRules(window)
         now = time.monotonic()
         self._bases = {name: SimulatedBase(now) for name in bases}
+        self.names = tuple(self._bases)
         self._calls: dict[str, set[_Call]] = {name: set() for name in self._bases}
-        self._own_stops: list[_OwnStop] = []
         self._record = CallRecord(record)
         self._lock = threading.Lock()
         self._new_session = threading.Condition(self._lock)
-        self._changed = threading.Condition(self._lock)  # a call is cancelled, a base moves anew
+        self._changed = threading.Condition(self._lock)  # a call is cancelled or given up
         self._ended = False
-
-    @property
-    def window(self) -> float:
-        """The heartbeat window, in seconds."""
-        return self._rules.window
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the bases."""
-        return tuple(self._bases)
 
     def start_session(self, resume: str, peer: str) -> str:
         """Start or resume a session and return its id."""
@@ -116,35 +98,23 @@ class Machine:
         self,
         name: str,
         effect: Effect,
-        arguments: tuple[Any, ...],
         vectors: tuple[Vector, Vector],
         ids: Sequence[str],
         peer: str,
-        wanted: Callable[[], bool] = lambda: True,
+        wanted: Callable[[], bool],
     ) -> None:
         """
-        Serve a monitored call: ``effect`` gets the base, the time and the arguments.
+        Serve a monitored call: ``effect`` gets the base, the time and the vectors.
 
-        ``vectors`` are the linear and angular ones for the record, ``ids`` all values of
-        ``viam-sid``. Returns when the driver has served it and the motion is over, if that has an
-        end (MoveStraight, Spin). Cancels the other calls to that base, and is refused as CANCELLED
-        if another one cancels it. ``wanted`` returns whether the caller still waits.
+        ``ids`` are all values of ``viam-sid``. Returns when the driver has served it. Cancels the
+        other calls to that base, and is refused as CANCELLED if another one cancels it. ``wanted``
+        returns whether the caller still waits.
         """
+        self._serve(name, effect, vectors, wanted, (ids, peer))
 
-        def use(now: float) -> str | None:
-            known = name if name in self._bases else None
-            return self._rules.use(now, known, ids, peer)
-
-        recorded = {'linear': vectors[0], 'angular': vectors[1]}
-        self._serve(_Call(name, effect, arguments, wanted, recorded), use)
-
-    def stop(self, name: str, wanted: Callable[[], bool] = lambda: True) -> None:
-        """
-        Stop a base, for anyone: this call looks at no session and changes no last user.
-
-        Cancels, and is cancelled, as in ``command``.
-        """
-        self._serve(_Call(name, SimulatedBase.stop, (), wanted), lambda now: None)
+    def stop(self, name: str, wanted: Callable[[], bool]) -> None:
+        """Stop a base, for anyone, under no session; cancels and is cancelled as ``command``."""
+        self._serve(name, SimulatedBase.stop, (), wanted)
 
     def is_moving(self, name: str) -> bool:
         """Return whether a base moves."""
@@ -169,20 +139,27 @@ class Machine:
 
     def run_expiry(self) -> None:
         """Stop the bases of sessions at their deadlines, until the machine is ended."""
+        # When each takes effect, its base and the session that ended. They are no calls of a
+        # client, which others could cancel.
+        stops: list[tuple[float, str, str]] = []
         while True:
             with self._lock:
                 if self._ended:
                     return
                 now = time.monotonic()
-                due = self._next_expiry()
+                due = min([self._rules.next_deadline(), *(at for at, _, _ in stops)])
                 if due > now:
                     # Deadlines only move away, and a new session's is later than all others.
                     self._new_session.wait(min(due - now, _LONGEST_WAIT))
                     continue
                 for lapse in self._rules.expire(now):
                     for name in lapse.bases:
-                        self._begin_own_stop(now, name, lapse.session)
-                self._end_own_stops()
+                        self._note_own_stop(now, name, 'begin', lapse.session)
+                        stops.append((now + self.driver.stop_time, name, lapse.session))
+                for _, name, session in (stop for stop in stops if stop[0] <= now):
+                    self._bases[name].stop(now)
+                    self._note_own_stop(now, name, 'end', session)
+                stops = [stop for stop in stops if stop[0] > now]
             self._record.flush()
 
     def end(self) -> None:
@@ -201,112 +178,76 @@ class Machine:
             raise Refused('UNKNOWN', f'no node found with api rdk:component:base and name {name}')
         return self._bases[name]
 
-    def _serve(self, call: _Call, admit: Callable[[float], str | None]) -> None:
-        """Serve a call once it is admitted, under the session that ``admit`` returns."""
-        takes = self.driver.time_of(call.effect)
+    def _serve(
+        self,
+        name: str,
+        effect: Effect,
+        vectors: tuple[Vector, ...],
+        wanted: Callable[[], bool],
+        user: tuple[Sequence[str], str] | None = None,
+    ) -> None:
+        """Serve a call, if monitored under the session of its user: ids and peer."""
+        takes = self.driver.time_of(effect)
         with self._lock:
             now = time.monotonic()
-            session = admit(now)
-            base = self._base(call.base)
-            call.recorded['session'] = session
-            self._add_to_record(now, call, 'begin')
-            for other in self._calls[call.base]:
+            known = name if name in self._bases else None
+            session = self._rules.use(now, known, *user) if user is not None else None
+            call = _Call(name, self._base(name), effect, vectors, session, wanted)
+            self._note(now, call, 'begin')
+            for other in self._calls[name]:
                 other.cancelled = True
             self._changed.notify_all()
-            self._calls[call.base].add(call)
-            waits = takes > 0 or self._act(base, call)
-            if not waits:
+            self._calls[name].add(call)
+            if not takes:
                 self._end(call)
         self._record.flush()
-        if waits:
+        if takes:
             with self._lock:
-                if call.begun is None:
-                    self._wait_served(call, now + takes)
-                    if call.error is None:
-                        self._act(base, call)
-                else:
-                    self._outlast(base, call, call.begun)
+                self._wait_served(call, now + takes)
                 self._end(call)
             self._record.flush()
         if call.error is not None:
             raise call.error
 
-    def _act(self, base: SimulatedBase, call: _Call) -> bool:
-        """Let a call take effect, and return whether it is a motion that has an end."""
-        now = time.monotonic()
-        try:
-            call.effect(base, now, *call.arguments)
-        except ValueError as error:
-            call.error = Refused('UNKNOWN', str(error))
-        call.begun = base.state(now)
-        self._changed.notify_all()
-        return call.error is None and call.begun.until < math.inf
-
-    def _end(self, call: _Call) -> None:
-        self._calls[call.base].discard(call)
-        if call.error is not None:
-            call.recorded['error'] = call.error.details
-        self._add_to_record(time.monotonic(), call, 'end')
-
-    def _add_to_record(self, now: float, call: _Call, phase: str) -> None:
-        self._record.add(now, call.base, call.effect.__name__, phase, **call.recorded)
-
-    def _is_given_up(self, call: _Call) -> bool:
-        if self._ended:
-            return True
-        return not self.driver.ignore_cancel and (call.cancelled or not call.wanted())
-
     def _wait_served(self, call: _Call, due: float) -> None:
         """Wait until the driver has served a call, or it is given up."""
-        while (now := time.monotonic()) < due and not self._is_given_up(call):
+        while (now := time.monotonic()) < due:
+            given_up = not self.driver.ignore_cancel and (call.cancelled or not call.wanted())
+            if self._ended or given_up:
+                call.error = Refused('CANCELLED', 'context canceled')
+                return
             self._changed.wait(min(due - now, _LONGEST_WAIT))
-        if now < due:
-            call.error = Refused('CANCELLED', 'context canceled')
 
-    def _outlast(self, base: SimulatedBase, call: _Call, begun: BaseState) -> None:
-        """Wait until the motion is over, or another call ended it, or it is given up."""
-
-        def under_way(now: float) -> bool:
-            return base.state(now).motion == begun.motion and begun.until > now
-
-        while under_way(now := time.monotonic()) and not self._is_given_up(call):
-            self._changed.wait(min(begun.until - now, _LONGEST_WAIT))
-        if under_way(now):
-            base.stop(now)
-        if base.state(now).motion != begun.motion:
-            call.error = Refused('CANCELLED', 'context canceled')
-
-    def _next_expiry(self) -> float:
-        """Return when ``run_expiry`` has something to do next; inf: not yet known."""
-        deadline = self._rules.next_deadline()
-        stops = [stop.at for stop in self._own_stops]
-        return min([*stops, math.inf if deadline is None else deadline])
-
-    def _begin_own_stop(self, now: float, base: str, session: str) -> None:
-        self._record.add(now, base, 'stop', 'begin', session=session, cause='session')
-        self._own_stops.append(_OwnStop(now + self.driver.stop_time, base, session))
-
-    def _end_own_stops(self) -> None:
-        """End those that are due."""
+    def _end(self, call: _Call) -> None:
+        """Let a call take effect, unless it was given up."""
         now = time.monotonic()
-        due = [stop for stop in self._own_stops if stop.at <= now]
-        self._own_stops = [stop for stop in self._own_stops if stop.at > now]
-        for stop in due:
-            self._bases[stop.base].stop(now)
-            self._record.add(now, stop.base, 'stop', 'end', session=stop.session, cause='session')
-        self._changed.notify_all()
+        if call.error is None:
+            try:
+                call.effect(call.base, now, *call.vectors)
+            except ValueError as error:
+                call.error = Refused('UNKNOWN', str(error))
+        self._calls[call.name].discard(call)
+        self._note(now, call, 'end', error=call.error and call.error.details)
+
+    def _note(self, now: float, call: _Call, phase: str, **fields: Any) -> None:
+        if call.vectors:
+            fields['linear'], fields['angular'] = call.vectors
+        name = call.effect.__name__
+        self._record.add(now, call.name, name, phase, session=call.session, **fields)
+
+    def _note_own_stop(self, now: float, base: str, phase: str, session: str) -> None:
+        self._record.add(now, base, 'stop', phase, session=session, cause='session')
 
 
 class CallRecord:
     """
     A record of all calls that reached a base, as JSON Lines: each in one unbuffered write.
 
-    A line has ``t`` (time.monotonic(), s), ``base``, ``call`` (set_velocity, set_power, stop,
-    move_straight, spin or is_moving), ``phase`` (``begin``, or ``end``: it took effect or failed)
-    and, where there is one, ``linear`` and ``angular`` ([x, y, z] as received), ``session`` (its
-    id) and ``error`` (of an end that failed). A stop because a session ended has
-    ``"cause": "session"``. Lines are in the order of time. Calls that are refused for their
-    session or their base's name reach no base.
+    A line has ``t`` (time.monotonic(), s), ``base``, ``call`` (set_velocity, set_power, stop or
+    is_moving), ``phase`` (``begin``, or ``end``: it took effect or failed) and, where there is
+    one, ``linear`` and ``angular`` ([x, y, z] as received), ``session`` (its id) and ``error`` (of
+    an end that failed). A stop because a session ended has ``"cause": "session"``. Lines are in
+    the order of time. Calls that are refused for their session or their base's name reach no base.
 
     ``add`` does no I/O, so that it can be called under the lock that decides the order of calls;
     ``flush`` is called after that, and has written every line that was added before when it
@@ -314,9 +255,7 @@ class CallRecord:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None):
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._file = None if path is None else os.open(path, flags, 0o644)
-        self._path = path
+        self._file = None if path is None else FileIO(path, 'a')
         self._lines: deque[dict[str, Any]] = deque()
         self._lock = threading.Lock()
 
@@ -332,18 +271,18 @@ class CallRecord:
             while self._lines and self._file is not None:
                 line = json.dumps(self._lines.popleft(), separators=(',', ':'))
                 try:
-                    os.write(self._file, line.encode() + b'\n')
+                    self._file.write(line.encode() + b'\n')
                 except OSError as error:
-                    _log.error('the record %s ends here: %s', self._path, error)
+                    _log.error('the record %s ends here: %s', self._file.name, error)
                     self._close()
 
     def close(self) -> None:
-        """Write what was added, and close the file."""
+        """Flush, and close the file."""
         self.flush()
         with self._lock:
             self._close()
 
     def _close(self) -> None:
         if self._file is not None:
-            os.close(self._file)
+            self._file.close()
             self._file = None

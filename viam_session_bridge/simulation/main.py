@@ -9,9 +9,9 @@ import sys
 from typing import NoReturn
 
 from viam_session_bridge import signals
+from viam_session_bridge.configuration.table import HEARTBEAT_WINDOW
 from viam_session_bridge.simulation.base import Driver
 from viam_session_bridge.simulation.server import SimulatedMachine
-from viam_session_bridge.simulation.session_rules import MAX_WINDOW, MIN_WINDOW
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Exits with 2 and one line on stderr for a bad argument.
     """
     parser = _parser()
-    arguments = parser.parse_args(_without_ros(sys.argv[1:] if argv is None else argv))
+    arguments = parser.parse_args(argv)
     # Blocked here and in all threads to come, and for good: a second one cuts no exit short.
     ending = signals.ending()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         '--window', type=float, default=2.0, metavar='SECONDS',
-        help=f'heartbeat window, {MIN_WINDOW:g} to {MAX_WINDOW:g} (default: %(default)s)',
+        help=f'heartbeat window, {HEARTBEAT_WINDOW} (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--record', metavar='FILE', help='append every call to this file, as JSON Lines'
@@ -90,10 +90,6 @@ def _parser() -> argparse.ArgumentParser:
         '--ignore-cancel', action='store_true',
         help='a call takes effect though the next one cancelled it, or its caller gave up',
     )  # fmt: skip
+    # What a launch file's Node adds, with all after it.
+    parser.add_argument('--ros-args', nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
-
-
-def _without_ros(argv: Sequence[str]) -> list[str]:
-    """Leave out what a launch file's Node adds: --ros-args and all after it."""
-    arguments = list(argv)
-    return arguments[: arguments.index('--ros-args')] if '--ros-args' in arguments else arguments

@@ -18,12 +18,13 @@ Times are seconds of one monotonic clock of the caller's.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+import math
 import re
 import uuid
 
+from viam_session_bridge.configuration.table import HEARTBEAT_WINDOW
 from viam_session_bridge.viam.messages import SESSION_EXPIRED
 
-MIN_WINDOW, MAX_WINDOW = 0.03, 60.0  # s, both allowed
 # viam-server checks whether there are more than 1024 before it adds one.
 MAX_SESSIONS = 1025
 
@@ -67,13 +68,12 @@ def parse_id(text: str) -> str:
     dashes. Raises Refused (UNKNOWN) for all else.
     """
     length = len(text.encode())
-    if length not in (36, 45, 38, 32):
+    dashed = '-'.join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+    plain = {36: text, 45: text[9:], 38: text[1:37], 32: dashed}.get(length)
+    if plain is None:
         raise Refused('UNKNOWN', f'invalid UUID length: {length}')
     if length == 45 and text[:9].lower() != _URN:
         raise Refused('UNKNOWN', f'invalid urn prefix: "{text[:9]}"')
-    plain = {36: text, 45: text[9:], 38: text[1:37]}.get(length)
-    if plain is None:
-        plain = '-'.join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
     if not _DASHED.fullmatch(plain):
         raise Refused('UNKNOWN', 'invalid UUID format')
     return plain.lower()
@@ -83,13 +83,12 @@ class SessionRules:
     """
     Sessions and last users of one machine; not thread-safe.
 
-    ValueError for a window that is not 0.03 to 60 seconds.
+    ValueError for a window that viam-server would not take.
     """
 
     def __init__(self, window: float):
-        if not MIN_WINDOW <= window <= MAX_WINDOW:
-            allowed = f'{MIN_WINDOW:g} to {MAX_WINDOW:g} seconds'
-            raise ValueError(f'window must be {allowed}, not {window}')
+        if window not in HEARTBEAT_WINDOW:
+            raise ValueError(f'window must be {HEARTBEAT_WINDOW} seconds, not {window}')
         self.window = window
         self._sessions: dict[str, Session] = {}
         self._last_users: dict[str, str] = {}
@@ -149,17 +148,13 @@ class SessionRules:
             lapses.append(Lapse(session.id, bases))
         return tuple(lapses)
 
-    def next_deadline(self) -> float | None:
-        """Return when `expire` has something to do next, None while there are no sessions."""
-        return min((session.deadline for session in self._sessions.values()), default=None)
+    def next_deadline(self) -> float:
+        """Return when ``expire`` has something to do next, inf while there are no sessions."""
+        return min((session.deadline for session in self._sessions.values()), default=math.inf)
 
     def sessions(self, now: float) -> tuple[Session, ...]:
         """Return the live sessions, oldest first."""
         return tuple(session for session in self._sessions.values() if session.deadline > now)
-
-    def last_user(self, base: str) -> str | None:
-        """Return the id of the session that used the base last, None if none is."""
-        return self._last_users.get(base)
 
     def _beat(self, now: float, session_id: str, peer: str) -> bool:
         session = self._sessions.get(session_id)

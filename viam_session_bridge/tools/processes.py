@@ -49,11 +49,7 @@ class Process:
     def __init__(
         self, directory: Path, name: str, environment: Mapping[str, str] | None = None
     ) -> None:
-        """
-        Prepare it; :meth:`launch` starts it.
-
-        :param environment: what is changed in that of this process
-        """
+        """Prepare it; ``environment`` is what is changed in that of this process."""
         self.name = name
         self.log = directory / f'{name}.log'
         self._environment = {**os.environ, **(environment or {})}
@@ -76,7 +72,7 @@ class Process:
 
     @property
     def process(self) -> subprocess.Popen[Any]:
-        """The process as Python has it."""
+        """The process as Python has it, once it was launched."""
         assert self._process is not None, f'{self.name} was not started'
         return self._process
 
@@ -146,7 +142,10 @@ class Process:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._close_pipes()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):  # of a line that nobody reads any more
+                        pipe.close()
 
     def end(self, number: signal.Signals = signal.SIGINT, timeout: float = ORDERLY) -> int:
         """End it in order, kill it where that takes too long, and return its exit status."""
@@ -164,12 +163,6 @@ class Process:
         """Return the end of the log, for the message of a failure."""
         return f'; {self.log} ends with\n{self.output()[-4000:]}'
 
-    def _close_pipes(self) -> None:
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # of a line that nobody reads any more
-                    pipe.close()
-
 
 Started = TypeVar('Started', bound=Process)
 
@@ -178,11 +171,7 @@ class Processes:
     """Modules of Python that run as processes, ended with the context, the last one first."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str] | None = None) -> None:
-        """
-        Start none yet.
-
-        :param environment: what is changed in that of this process
-        """
+        """Start none yet; ``environment`` is what is changed in that of this process."""
         self.directory = directory
         self.environment = dict(environment or {})
         self.started: list[Process] = []

@@ -12,8 +12,8 @@ import argparse
 import contextlib
 import json
 import os
+import select
 import sys
-import threading
 import time
 from typing import Any, TextIO
 
@@ -28,60 +28,42 @@ from viam_session_bridge import signals
 SUBSCRIBED_WITHIN = 10.0  # s
 
 
-class Lines:
-    """Counts the lines that come on the standard input, and notices its end."""
-
-    def __init__(self) -> None:
-        """Begin to read, on a thread that ends with the input or the process."""
-        self.count = 0
-        self.ended = False
-        threading.Thread(target=self._read, name='lines', daemon=True).start()
-
-    def _read(self) -> None:
-        for _ in sys.stdin:
-            self.count += 1
-        self.ended = True
-
-
 def publish(arguments: argparse.Namespace, sent: TextIO) -> None:
-    """
-    Publish until interrupted, or until the time is over.
+    """Publish until interrupted, and note each message in ``sent``: when, on the steady clock."""
 
-    :param sent: takes a line of JSON for each message: ``t`` (time.monotonic(), s) and ``what``
-    """
-
-    def send(publisher: Any, message: Any, what: str) -> None:
+    def send(publisher: Any, message: Any) -> None:
         at = time.monotonic()
         publisher.publish(message)
         # One write a line, after the sending, with the time before it: a line that is there stands
         # for a message that went out, and whatever kills this process cuts no line.
-        sent.write(json.dumps({'t': at, 'what': what}) + '\n')
+        sent.write(json.dumps({'t': at}) + '\n')
 
     node = rclpy.create_node(arguments.name)
     commands = node.create_publisher(Twist, arguments.topic, 10)
-    heartbeats = None
-    if arguments.heartbeat:
-        heartbeats = node.create_publisher(String, f'{arguments.heartbeat}/heartbeat', 10)
+    heartbeats = [
+        node.create_publisher(String, f'{bridge}/heartbeat', 10) for bridge in arguments.heartbeat
+    ]
     twist = Twist()
     twist.linear.x, twist.angular.z = arguments.x, arguments.z
-    lines = Lines() if arguments.by_line else None
-    publishers = [commands, *([] if heartbeats is None else [heartbeats])]
-    begun = time.monotonic()
-    while not all(publisher.get_subscription_count() for publisher in publishers):
-        if time.monotonic() > begun + SUBSCRIBED_WITHIN:
+    until = time.monotonic() + SUBSCRIBED_WITHIN
+    while not all(publisher.get_subscription_count() for publisher in (commands, *heartbeats)):
+        if time.monotonic() > until:
             print(f'nobody subscribes to {commands.topic_name} yet; publishing', flush=True)
             break
         time.sleep(0.02)
     print('ready', flush=True)
-    while lines is not None and not (lines.count or lines.ended):
-        time.sleep(0.005)
-    begun = due = time.monotonic()
-    # Whoever sent the lines may have been killed: this publisher must not drive on alone.
-    while time.monotonic() < begun + arguments.seconds and not (lines and lines.ended):
-        if lines is None or lines.count < 2:
-            send(commands, twist, 'command')
-        if heartbeats is not None:
-            send(heartbeats, String(), 'heartbeat')
+    lines, due = 0 if arguments.by_line else 1, time.monotonic()
+    while True:
+        if arguments.by_line and select.select([sys.stdin], [], [], 0.0)[0]:
+            read = os.read(sys.stdin.fileno(), 80)
+            if not read:
+                # Whoever wrote them may have been killed: this publisher must not drive on alone.
+                break
+            lines += read.count(b'\n')
+        if lines == 1:
+            send(commands, twist)
+        for publisher in heartbeats if lines else ():
+            send(publisher, String())
         due = max(due + 1.0 / arguments.rate, time.monotonic())
         time.sleep(max(due - time.monotonic(), 0.0))
 
@@ -96,8 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     add('--x', type=float, default=0.0, help='forward, m/s')
     add('--z', type=float, default=0.0, help='counter-clockwise, rad/s')
     add('--rate', type=float, default=20.0, help='1/s (default: %(default)s)')
-    add('--seconds', type=float, default=float('inf'), help='(default: until Ctrl-C)')
-    add('--heartbeat', metavar='NODE', help='send heartbeats to this bridge as well')
+    add('--heartbeat', metavar='NODE', action='append', default=[],
+        help='send heartbeats to this bridge as well')  # fmt: skip
     add(
         '--by-line', action='store_true',
         help='begin at the first line on stdin, only send heartbeats from the second on',

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 import math
 import os
 import sys
@@ -38,11 +37,9 @@ SILENT_AFTER = 1.0  # s
 FOUND_WITHIN = 5.0  # s
 ACTIVE = 'active'
 BAR = 6  # characters
-WIDE = 120  # columns, where the output is no terminal
-# Each column and the least width of the terminal that has it.
-COLUMNS = {'id': 0, 'publisher': 0, 'drives': 0, 'to lapse': 50, 'commands': 90, 'refused': 70,
-           'state': 60, 'topic': 110}  # fmt: skip
-NUMBERS = ('id', 'commands')
+WIDE = 110  # characters that the table has room for where the output is no terminal
+COLUMNS = ('id', 'publisher', 'drives', 'to lapse', 'commands', 'refused', 'topic')
+ALARMS = ('INACTIVE', 'NOT CONNECTED', 'UNSUPERVISED', 'STOPPING', 'NO ANSWER')
 NO_RICH = (
     'rich is missing, so changes are printed as lines; for a table: sudo apt install python3-rich,'
     ' or pip install rich'
@@ -53,17 +50,11 @@ class OverviewClient:
     """
     A node of its own, in a context of its own, that asks one bridge for its overview.
 
-    It calls ``~/get_sessions``. The topic ``~/sessions`` would say only at each change, and else
-    once a second, what the times to lapse are; those of a publisher that streams are others within
-    a tenth of that.
+    It calls ``~/get_sessions``: the topic ``~/sessions`` has the times to lapse once a second.
     """
 
     def __init__(self, node: str) -> None:
-        """
-        Start to look for the bridge.
-
-        :param node: the bridge's node, fully qualified
-        """
+        """Start to look for the bridge of this fully qualified name."""
         self.node = node if node.startswith('/') else f'/{node}'
         self._context = Context()
         # Ctrl-C is for the tool, not for rclpy, to take.
@@ -111,13 +102,11 @@ class Display:
     """
 
     def __init__(self, indent: str = '') -> None:
-        """
-        Show nothing yet.
-
-        :param indent: stands before each line of change
-        """
+        """Show nothing yet; ``indent`` stands before each line of change."""
         self._indent = indent
         self._live: Any = None
+        self._overview: Overview | None = None
+        self._answered = 0.0
         self._previous: Overview | None = None
         self._silent = False
         if sys.stdout.isatty() and os.environ.get('TERM', 'dumb') != 'dumb':
@@ -136,120 +125,94 @@ class Display:
         else:
             print(line, flush=True)
 
-    def show(self, node: str, overview: Overview | None, age: float) -> None:
-        """Show an overview that is so many s old; None: no bridge has answered yet."""
+    def step(self, client: OverviewClient) -> None:
+        """Fetch the overview, show it, and take :data:`PERIOD` for both."""
+        begun = time.monotonic()
+        answer = client.fetch(PERIOD)
+        if answer is not None:
+            self._overview, self._answered = answer, time.monotonic()
+        if self._overview is not None:
+            self.show(client.node, self._overview, time.monotonic() - self._answered)
+        time.sleep(max(begun + PERIOD - time.monotonic(), 0.0))
+
+    def show(self, node: str, overview: Overview, age: float) -> None:
+        """Show an overview that is so many s old."""
         if self._live is not None:
-            if not self._live.is_started:
-                self._live.start()
+            self._live.start()
             self._live.update(table(node, overview, self._live.console.width, age), refresh=True)
             return
-        if overview is not None:
-            for line in changes(self._previous, overview):
-                self.print(self._indent + line)
-            self._previous = overview
+        for line in changes(self._previous, overview):
+            self.print(self._indent + line)
+        self._previous = overview
         if (age > SILENT_AFTER) != self._silent:
             self._silent = age > SILENT_AFTER
             self.print(f'{self._indent}{"no answer" if self._silent else "answers again"}')
 
     def close(self) -> None:
         """Leave the table as it is, as part of what was printed."""
-        if self._live is not None and self._live.is_started:
+        if self._live is not None:
             self._live.stop()
         self._live = None
 
 
-class Watch:
-    """Fetches a bridge's overview again and again, and shows it."""
-
-    def __init__(self, client: OverviewClient, display: Display) -> None:
-        """Show nothing yet."""
-        self._client = client
-        self._display = display
-        self._answered = time.monotonic()
-        self.overview: Overview | None = None
-
-    def step(self) -> None:
-        """Fetch, show, and take :data:`PERIOD` for both."""
-        begun = time.monotonic()
-        answer = self._client.fetch(PERIOD)
-        if answer is not None:
-            self.overview, self._answered = answer, time.monotonic()
-        age = time.monotonic() - self._answered if self.overview is not None else 0.0
-        self._display.show(self._client.node, self.overview, age)
-        time.sleep(max(begun + PERIOD - time.monotonic(), 0.0))
-
-
-def table(node: str, overview: Overview | None, width: int, age: float = 0.0) -> Group:
-    """
-    Return an overview for rich to print.
-
-    :param width: of the terminal, which says what columns there are
-    :param age: of the overview, s
-    """
+def table(node: str, overview: Overview, width: int, age: float = 0.0) -> Group:
+    """Return an overview that is so many s old for a terminal of a width."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    if overview is None:
-        return Group(Text(f'looking for {node}'))
-    overview = counted_down(overview, age)
-    lines = [f'{node}: {_mode(overview)}', *map(_machine, overview.machines)]
-    publishers = {row.id: publisher(row) for row in overview.sessions}
-    lines += [_base(row, publishers) for row in overview.bases]
-    parts: list[Any] = [
-        *(Text(line, 'bold red' if _is_alarm(line) else '') for line in lines), Text()
-    ]  # fmt: skip
-    # Who drives first, then who drove last.
-    rows = [row for row in overview.sessions if row.state == ACTIVE]
-    rows += reversed([row for row in overview.sessions if row.state != ACTIVE])
-    columns = [name for name, least in COLUMNS.items() if width >= least]
-    sessions = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style='bold')
-    for name in columns:
-        # A name that is too long goes on in the next line.
-        sessions.add_column(name, justify='right' if name in NUMBERS else 'left', overflow='fold',
-                            no_wrap=name not in ('publisher', 'drives', 'topic'))  # fmt: skip
-    for row in rows:
-        cells = _cells(row, overview.window)
-        style = '' if row.state == ACTIVE else 'dim'
-        sessions.add_row(*(Text(cells[name]) for name in columns), style=style)
-    parts.append(sessions if rows else Text('no sessions yet: nobody has published a command'))
+    lines = [_mode(overview, node), *map(_machine, overview.machines)]
+    lines += [
+        f'{_base(row, overview)}{f", refused {_refusals(row.refusals)}" if row.refusals else ""}'
+        for row in overview.bases
+    ]
     if age > SILENT_AFTER:
-        parts.append(Text(f'NO ANSWER for {age:.0f} s: this is what was', 'bold red'))
-    return Group(*parts)
-
-
-def counted_down(overview: Overview, age: float) -> Overview:
-    """Return an overview that is so many s old with the times to lapse of now."""
-    return replace(
-        overview,
-        sessions=[
-            replace(row, to_lapse=max(row.to_lapse - age, 0.0)) for row in overview.sessions
-        ],
-    )
+        lines.append(f'NO ANSWER for {age:.0f} s: this is what was')
+    head = Text('\n'.join(lines) + '\n')
+    head.highlight_words(ALARMS, 'bold red')
+    if not overview.sessions:
+        return Group(head, Text('no sessions yet: nobody has published a command'))
+    rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style='bold')
+    for name in COLUMNS if width >= WIDE else COLUMNS[:-1]:
+        # What is too long goes on in the next line.
+        rows.add_column(name, overflow='fold', no_wrap=name == 'to lapse',
+                        justify='right' if name in ('id', 'commands') else 'left')  # fmt: skip
+    # Who drives first, then who drove last.
+    ended = [row for row in overview.sessions if row.state != ACTIVE]
+    for row in [row for row in overview.sessions if row.state == ACTIVE] + ended[::-1]:
+        is_active = row.state == ACTIVE
+        to_lapse = bar(max(row.to_lapse - age, 0.0), overview.window)
+        cells = (
+            str(row.id), publisher(row),
+            # Of a session that ended, these are the bases its end stopped.
+            (is_active and ', '.join(row.bases)) or '-',
+            to_lapse if is_active else f'ended ({row.state})',
+            str(row.commands), _refusals(row.refusals), row.topic,
+        )  # fmt: skip
+        rows.add_row(*map(Text, cells[:len(rows.columns)]), style='' if is_active else 'dim')
+    return Group(head, rows)
 
 
 def changes(before: Overview | None, after: Overview) -> Iterator[str]:
     """Yield a line for each change; all there is where there was nothing before."""
-    if before is None or before.active != after.active:
-        yield f'the bridge is {"active" if after.active else "INACTIVE"}'
-    machines = {} if before is None else {row.machine: row.ready for row in before.machines}
-    for machine in after.machines:
-        if machines.get(machine.machine) != machine.ready:
-            yield f'machine {machine.machine}: {"connected" if machine.ready else "NOT CONNECTED"}'
-    names = {row.id: publisher(row) for row in after.sessions}
-    known = {} if before is None else {row.id: row.state for row in before.sessions}
-    for row in sorted(after.sessions, key=lambda row: row.id):
-        # One may have come and gone in between; one that was gone from the start is history.
-        if row.state == ACTIVE and row.id not in known:
-            yield f'session {row.id} of {names[row.id]} started'
-        elif row.state != ACTIVE and before is not None and known.get(row.id) != row.state:
+    known = set() if before is None else {*_states(before)}
+    for line in _states(after, history=before is not None):
+        if line not in known:
+            yield line
+
+
+def _states(overview: Overview, history: bool = True) -> Iterator[str]:
+    """Yield what is so, a line each; sessions that ended only as part of the history."""
+    yield _mode(overview, 'the bridge')
+    yield from map(_machine, overview.machines)
+    for row in sorted(overview.sessions, key=lambda row: row.id):
+        session = f'session {row.id} of {publisher(row)}'
+        if row.state == ACTIVE:
+            yield f'{session} started'
+        elif history:
             stopped = f'stopping {", ".join(row.bases)}' if row.bases else 'it stops no base'
-            yield f'session {row.id} of {names[row.id]} ended ({row.state}): {stopped}'
-    users = {} if before is None else {row.base: row.session for row in before.bases}
-    for base in after.bases:
-        if users.get(base.base, 0) != base.session:
-            user = f'{names.get(base.session, "")} (session {base.session})'
-            yield f'base {base.base}: last user {user if base.session else "nobody"}'
+            yield f'{session} ended ({row.state}): {stopped}'
+    yield from (_base(row, overview) for row in overview.bases)
 
 
 def publisher(row: SessionRow) -> str:
@@ -259,15 +222,15 @@ def publisher(row: SessionRow) -> str:
 
 def bar(seconds: float, window: float) -> str:
     """Return a time to lapse as a bar and in seconds."""
-    part = min(max(seconds / window, 0.0), 1.0) if window else 0.0
+    part = min(seconds / window, 1.0) if window else 0.0
     # Rounded up: never empty before it is over, and full under a publisher that streams.
     return f'[{"#" * math.ceil(part * BAR):{BAR}}] {seconds:.2f} s'
 
 
-def _mode(overview: Overview) -> str:
+def _mode(overview: Overview, who: str) -> str:
     if not overview.active:
-        return 'INACTIVE, commands are refused'
-    return f'active, window {overview.window:g} s'
+        return f'{who}: INACTIVE, commands are refused'
+    return f'{who}: active, window {overview.window:g} s'
 
 
 def _machine(row: MachineRow) -> str:
@@ -279,37 +242,14 @@ def _machine(row: MachineRow) -> str:
     return f'machine {row.machine}: connected{window}'
 
 
-def _base(row: BaseRow, publishers: dict[int, str]) -> str:
-    user = f'{publishers.get(row.session, "")} (session {row.session})'
-    refused = f', refused {_refusals(row.refusals)}' if row.refusals else ''
-    return (
-        f'base {row.base}: {"STOPPING, " if row.stopping else ""}last user '
-        f'{user if row.session else "nobody"}{refused}'
-    )
-
-
-def _is_alarm(line: str) -> bool:
-    words = ('INACTIVE', 'NOT CONNECTED', 'UNSUPERVISED', 'STOPPING')
-    return any(f': {word}' in line or f', {word}' in line for word in words)
+def _base(row: BaseRow, overview: Overview) -> str:
+    user = next((publisher(one) for one in overview.sessions if one.id == row.session), '')
+    last = f'{user} (session {row.session})' if row.session else 'nobody'
+    return f'base {row.base}: {"STOPPING, " if row.stopping else ""}last user {last}'
 
 
 def _refusals(refusals: dict[str, int]) -> str:
     return ', '.join(f'{count} {reason}' for reason, count in sorted(refusals.items())) or '0'
-
-
-def _cells(row: SessionRow, window: float) -> dict[str, str]:
-    active = row.state == ACTIVE
-    return {
-        'id': str(row.id),
-        'publisher': publisher(row),
-        # Of a session that ended, these are the bases its end stopped.
-        'drives': (', '.join(row.bases) or '-') if active else '-',
-        'to lapse': bar(row.to_lapse, window) if active else 'ended',
-        'commands': str(row.commands),
-        'refused': _refusals(row.refusals),
-        'state': row.state if active else f'ended ({row.state})',
-        'topic': row.topic,
-    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -336,9 +276,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if arguments.once:
                 print_once(client.node, overview)
                 return 0
-            watch = Watch(client, display)
             while True:
-                watch.step()
+                display.step(client)
     except KeyboardInterrupt:
         return 0
     finally:
@@ -351,8 +290,7 @@ def print_once(node: str, overview: Overview) -> None:
         from rich.console import Console
     except ImportError:
         print(NO_RICH, file=sys.stderr)
-        for line in changes(None, overview):
-            print(line)
+        print('\n'.join(_states(overview)))
     else:
         console = Console(width=None if sys.stdout.isatty() else WIDE)
         console.print(table(node, overview, console.width))

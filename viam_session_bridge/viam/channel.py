@@ -24,25 +24,8 @@ from viam_session_bridge.configuration.model import (
     Transport,
 )
 from viam_session_bridge.configuration.table import HEARTBEAT_WINDOW
-from viam_session_bridge.core.requests import (
-    Answer,
-    Authenticate,
-    Call,
-    Diagnose,
-    GetMachineStatus,
-    GetSessions,
-    IsMoving,
-    ListBases,
-    Listed,
-    Move,
-    Outcome,
-    Reach,
-    Redial,
-    Request,
-    SendHeartbeat,
-    StartSession,
-    StopBase,
-)
+from viam_session_bridge.core import requests
+from viam_session_bridge.core.requests import Answer, Call, Listed, Outcome, Request
 from viam_session_bridge.viam import messages
 from viam_session_bridge.viam.credentials import CredentialsError, load, token_lifetime
 from viam_session_bridge.viam.grpc_internals import answer_thread, AnswerThread
@@ -57,6 +40,19 @@ _OUTCOMES = {
     grpc.StatusCode.INTERNAL: Outcome.CUT,
     grpc.StatusCode.UNIMPLEMENTED: Outcome.UNIMPLEMENTED,
     grpc.StatusCode.UNAUTHENTICATED: Outcome.UNAUTHENTICATED,
+}
+
+_METHODS = {
+    requests.Authenticate: messages.AUTHENTICATE,
+    requests.GetMachineStatus: messages.GET_MACHINE_STATUS,
+    requests.GetSessions: messages.GET_SESSIONS,
+    requests.IsMoving: messages.IS_MOVING,
+    requests.ListBases: messages.RESOURCE_NAMES,
+    requests.Move: messages.SET_VELOCITY,  # or SetPower
+    requests.Reach: messages.RESOURCE_NAMES,
+    requests.SendHeartbeat: messages.SEND_SESSION_HEARTBEAT,
+    requests.StartSession: messages.START_SESSION,
+    requests.StopBase: messages.STOP,
 }
 
 Metadata = tuple[tuple[str, str], ...]
@@ -105,11 +101,9 @@ class Channel:
         self._closed = False
         self._token: Metadata = ()
         self._secrets: dict[str, str] = {}  # by kind: the last that went out or came
-        self._transport: DirectTransport | WebRtcTransport
-        if machine.transport is Transport.WEBRTC:
-            self._transport = WebRtcTransport(machine, self._changed)
-        else:
-            self._transport = DirectTransport(machine, self._changed, failed)
+        by_webrtc = machine.transport is Transport.WEBRTC
+        transport = WebRtcTransport if by_webrtc else DirectTransport
+        self._transport = transport(machine, self._changed, failed)
         self._binding = threading.Lock()
         self._connection: _Connection | None = None
         self._bind()
@@ -122,21 +116,24 @@ class Channel:
     def hand_over(self, call: Call, done: Done) -> None:
         """Hand a call to gRPC; ``done`` is called once, on another thread or this one."""
         request = call.request
-        if isinstance(request, Diagnose):
+        if isinstance(request, requests.Diagnose):
+
+            def diagnose() -> None:
+                done(call, Answer(Outcome.OK, self._transport.diagnose()))
+
             name = f'diagnosis of {self._machine.name}'
-            threading.Thread(
-                target=self._diagnose, args=(call, done), name=name, daemon=True
-            ).start()
+            threading.Thread(target=diagnose, name=name, daemon=True).start()
             return
-        if isinstance(request, Redial):
-            self._redial()
+        if isinstance(request, requests.Redial):
+            if not self._closed:
+                self._unbind(redial=True)
             done(call, Answer(Outcome.OK))
             return
         connection = self._connection
         if self._closed or connection is None:
             done(call, Answer(Outcome.CUT, 'there is no connection'))
             return
-        if self._transport.is_resting(isinstance(request, StopBase)):
+        if self._transport.is_resting(isinstance(request, requests.StopBase)):
             done(call, Answer(Outcome.CUT, 'the connection was lost'))
             return
         try:
@@ -186,33 +183,27 @@ class Channel:
                 return
         self._unbind()
 
-    def _unbind(self, redial: bool = False) -> _Connection | None:
-        """Let go of a channel, and return it; calls under way there are answered still."""
+    def _unbind(self, redial: bool = False) -> None:
+        """Let go of a channel; calls under way there are answered still, or end at a redial."""
         with self._binding:
             if redial:  # under the lock, so that the channel let go of is not bound again
                 self._transport.redial()
             connection, self._connection = self._connection, None
-        if connection is not None and connection.answers is not None:
-            connection.answers.close()
-        return connection
-
-    def _redial(self) -> None:
-        """Have the transport make a new channel, and end what is under way on the present one."""
-        if not self._closed and (connection := self._unbind(redial=True)) is not None:
-            connection.give_up()
-
-    def _diagnose(self, call: Call, done: Done) -> None:
-        done(call, Answer(Outcome.OK, self._transport.diagnose()))
+        if connection is not None:
+            if connection.answers is not None:
+                connection.answers.close()
+            if redial:
+                connection.give_up()
 
     def _compose(self, request: Request) -> tuple[messages.Method, Any, Metadata]:
-        if isinstance(request, Authenticate):
+        if isinstance(request, requests.Authenticate):
             key = load(self._machine.credentials_file, os.environ)
             self._secrets['key'] = key.key
             credentials = messages.Credentials(type=messages.API_KEY, payload=key.key)
             method = messages.AUTHENTICATE
             return method, method.request(entity=key.key_id, credentials=credentials), ()
         metadata = self._token
-        if isinstance(request, Move) and request.sid:
+        if isinstance(request, requests.Move) and request.sid:
             metadata = (*metadata, (messages.SESSION_KEY, request.sid))
         return (*compose(request, self._bases), metadata)
 
@@ -222,7 +213,7 @@ class Channel:
             outcome = _outcome(code, future.details(), future.cancelled())
             return Answer(outcome, self._without_secrets(f'{code.name}: {future.details()}'))
         response = future.result()
-        if isinstance(request, Authenticate):
+        if isinstance(request, requests.Authenticate):
             return self._authenticated(response.access_token)
         return read(request, response, self._bases)
 
@@ -244,8 +235,9 @@ def compose(
     request: Request, bases: Mapping[str, BaseConfiguration]
 ) -> tuple[messages.Method, Any]:
     """Return the method to call for a request, and its message."""
+    method = _METHODS[type(request)]
     match request:
-        case Move(name, velocity):
+        case requests.Move(name, velocity):
             base = bases[name]
             if base.drive_mode is DriveMode.POWER:
                 method = messages.SET_POWER
@@ -253,34 +245,25 @@ def compose(
                     base.max_linear_speed, base.max_angular_speed, base.mirrored_reverse
                 )
             else:
-                method = messages.SET_VELOCITY
                 linear, angular = velocity.to_viam()
             message = method.request(name=base.resource)
             # In place, which takes a third of the time; an assigned zero is present, too.
             for vector, values in ((message.linear, linear), (message.angular, angular)):
                 vector.x, vector.y, vector.z = values
             return method, message
-        case StopBase(name):
-            return messages.STOP, messages.STOP.request(name=bases[name].resource)
-        case IsMoving(name):
-            return messages.IS_MOVING, messages.IS_MOVING.request(name=bases[name].resource)
-        case StartSession(resume):
-            return messages.START_SESSION, messages.START_SESSION.request(resume=resume)
-        case SendHeartbeat(sid):
-            method = messages.SEND_SESSION_HEARTBEAT
+        case requests.StopBase(name) | requests.IsMoving(name):
+            return method, method.request(name=bases[name].resource)
+        case requests.StartSession(resume):
+            return method, method.request(resume=resume)
+        case requests.SendHeartbeat(sid):
             return method, method.request(id=sid)
-        case GetSessions():
-            return messages.GET_SESSIONS, messages.GET_SESSIONS.request()
-        case GetMachineStatus():
-            return messages.GET_MACHINE_STATUS, messages.GET_MACHINE_STATUS.request()
-    assert isinstance(request, (ListBases, Reach))
-    return messages.RESOURCE_NAMES, messages.RESOURCE_NAMES.request()
+    return method, method.request()
 
 
 def read(request: Request, response: Any, bases: Mapping[str, BaseConfiguration]) -> Answer:
     """Return what a machine answered to a request."""
     match request:
-        case StartSession():
+        case requests.StartSession():
             window = messages.to_seconds(response.heartbeat_window)
             if response.id and window in HEARTBEAT_WINDOW:
                 return Answer(Outcome.OK, sid=response.id, window=window)
@@ -289,13 +272,13 @@ def read(request: Request, response: Any, bases: Mapping[str, BaseConfiguration]
                 f'it started a session with id {response.id[:8]!r} and a window of {window} s, '
                 f'which must be {HEARTBEAT_WINDOW} s: see that it is a viam-server',
             )
-        case GetSessions():
+        case requests.GetSessions():
             return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))
-        case IsMoving():
+        case requests.IsMoving():
             return Answer(Outcome.OK, moving=response.is_moving)
-        case ListBases():
+        case requests.ListBases():
             return Answer(Outcome.OK, listed=listed_by_name(response, bases))
-        case GetMachineStatus():
+        case requests.GetMachineStatus():
             return Answer(Outcome.OK, listed=listed_by_status(response, bases))
     return Answer(Outcome.OK)
 

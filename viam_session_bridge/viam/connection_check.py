@@ -10,7 +10,6 @@ Blocking, for a thread of its own; bounded by :data:`TIMEOUT` for each step.
 
 from __future__ import annotations
 
-from contextlib import closing
 import socket
 import ssl
 from typing import Any
@@ -32,73 +31,67 @@ def diagnose(machine: MachineConfiguration) -> str:
     """Connect step by step; return which step fails and what to do about it."""
     address = parse_address(machine.address)
     parameter = f'machines.{machine.name}'
+    see = f'see {parameter}.address'
     try:
         connection = _connect(address)
     except socket.gaierror as error:
-        return f'its name cannot be resolved ({error.strerror}): see {parameter}.address'
+        return f'its name cannot be resolved ({error.strerror}): {see}'
     except TimeoutError:
-        return f'no answer at all: see {parameter}.address, the network and its firewalls'
+        return f'no answer at all: {see}, the network and its firewalls'
     except OSError as error:
-        return f'{error.strerror}: nothing listens there; see {parameter}.address and viam-server'
-    with closing(connection):
-        try:
-            if machine.insecure:
-                return _check_http2(connection, parameter)
-            return _check_tls(connection, machine, address, parameter)
-        except TimeoutError:
-            return f'it takes connections and says nothing: see {parameter}.address'
-
-
-def _connect(address: Address) -> socket.socket:
-    """Return a connection to the first of a name's addresses that takes one."""
-    failure: OSError = OSError(0, 'it has no address')
-    for family, where in _resolve(address):
-        connection = socket.socket(family, socket.SOCK_STREAM)
-        connection.settimeout(TIMEOUT)
-        try:
-            connection.connect(where)
-        except OSError as error:
-            connection.close()
-            failure = error
-        else:
-            return connection
-    raise failure
-
-
-def _resolve(address: Address) -> list[tuple[int, Any]]:
-    if address.path:
-        return [(socket.AF_UNIX, address.path)]
-    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    return [(family, where) for family, _, _, _, where in found[:_ADDRESSES_TRIED]]
-
-
-def _check_tls(
-    connection: socket.socket, machine: MachineConfiguration, address: Address, parameter: str
-) -> str:
-    pem = machine.trusted
-    context = ssl.create_default_context(cadata=pem.decode('ascii') if pem else None)
-    context.set_alpn_protocols(['h2'])
-    name = machine.server_name or address.host or 'localhost'
+        return f'{error.strerror}: nothing listens there; {see} and viam-server'
+    failed = f'it hangs up, maybe for want of TLS: set {parameter}.insecure to false'
     try:
-        with context.wrap_socket(connection, server_hostname=name) as tls:
+        if machine.insecure:
+            return _check_http2(connection, failed, see)
+        name = machine.server_name or address.host or 'localhost'
+        with _context(machine.trusted).wrap_socket(connection, server_hostname=name) as tls:
             if tls.selected_alpn_protocol() != 'h2':
-                return f'it speaks TLS but no gRPC: see {parameter}.address'
-            return _check_http2(tls, parameter)
+                return f'it speaks TLS but no gRPC: {see}'
+            return _check_http2(tls, failed, see)
     except ssl.SSLCertVerificationError as error:
         return (
             f'its certificate is not accepted ({error.verify_message.rstrip(".")}): see '
             f"{parameter}.ca_file, {parameter}.server_name and this computer's clock"
         )
     except TimeoutError:
-        raise
+        return f'it takes connections and says nothing: {see}'
     except OSError:
         return (
-            f'it speaks no TLS: see {parameter}.address, or for a loopback address or a unix '
-            f'socket set {parameter}.insecure to true'
+            f'it speaks no TLS: {see}, or for a loopback address or a unix socket set '
+            f'{parameter}.insecure to true'
         )
+    finally:
+        connection.close()
 
 
-def _check_http2(connection: socket.socket, parameter: str) -> str:
+def _connect(address: Address) -> socket.socket:
+    """Return a connection to the first of a name's addresses that takes one."""
+    if address.path:
+        where: list[tuple[int, Any]] = [(socket.AF_UNIX, address.path)]
+    else:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        where = [(family, one) for family, *_, one in found[:_ADDRESSES_TRIED]]
+    failure: OSError = OSError(0, 'it has no address')
+    for family, one in where:
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        connection.settimeout(TIMEOUT)
+        try:
+            connection.connect(one)
+            return connection
+        except OSError as error:
+            connection.close()
+            failure = error
+    raise failure
+
+
+def _context(pem: bytes | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=pem.decode('ascii') if pem else None)
+    context.set_alpn_protocols(['h2'])
+    return context
+
+
+def _check_http2(connection: socket.socket, hung_up: str, see: str) -> str:
     received = b''
     try:
         connection.sendall(_PREFACE)
@@ -107,9 +100,9 @@ def _check_http2(connection: socket.socket, parameter: str) -> str:
     except TimeoutError:
         raise
     except OSError:
-        received = b''
+        return hung_up
     if not received or received[0] in _TLS_RECORDS:
-        return f'it hangs up, maybe for want of TLS: set {parameter}.insecure to false'
+        return hung_up
     if len(received) < _FRAME_HEADER or received[3] != _SETTINGS:
-        return f'it speaks no gRPC: see {parameter}.address'
+        return f'it speaks no gRPC: {see}'
     return 'it can be connected to again, or gRPC finds no way that this computer finds'

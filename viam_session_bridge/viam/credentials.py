@@ -26,7 +26,6 @@ import yaml
 from viam_session_bridge.configuration.model import (
     Configuration,
     ConfigurationError,
-    MachineConfiguration,
     Transport,
 )
 from viam_session_bridge.viam.connection_check import INSTALL_VIAM_SDK
@@ -66,38 +65,30 @@ def complete(configuration: Configuration, environment: Mapping[str, str]) -> Co
         environment_key = environment_has_key(environment)
     except CredentialsError as error:
         problems.append(str(error))
-    machines = tuple(
-        _complete(replace(machine, environment_key=environment_key), environment, problems)
-        for machine in configuration.machines
-    )
-    if problems:
-        raise ConfigurationError(problems)
-    return replace(configuration, machines=machines)
-
-
-def _complete(
-    machine: MachineConfiguration, environment: Mapping[str, str], problems: list[str]
-) -> MachineConfiguration:
-    prefix = f'machines.{machine.name}'
-    if machine.credentials_file:
+    machines = []
+    for machine in configuration.machines:
+        prefix = f'machines.{machine.name}'
+        trusted = None
         try:
-            load(machine.credentials_file, environment)
+            if machine.credentials_file:
+                load(machine.credentials_file, environment)
         except CredentialsError as error:
             problems.append(f'{prefix}.credentials_file: {error}')
-    if machine.transport is Transport.WEBRTC:
-        if find_spec('viam') is None:
+        by_webrtc = machine.transport is Transport.WEBRTC
+        if by_webrtc and find_spec('viam') is None:
             problems.append(
                 f'{prefix}.transport is webrtc, but viam-sdk is not installed: {INSTALL_VIAM_SDK}'
             )
-        if not machine.ca_file:
-            return machine  # viam-sdk knows the system's
-    if machine.insecure:
-        return machine
-    try:
-        return replace(machine, trusted=trusted_certificates(machine.ca_file))
-    except CredentialsError as error:
-        problems.append(f'{prefix}.ca_file: {error}')
-        return machine
+        try:
+            # viam-sdk knows the system's certificates.
+            if not machine.insecure and (machine.ca_file or not by_webrtc):
+                trusted = trusted_certificates(machine.ca_file)
+        except CredentialsError as error:
+            problems.append(f'{prefix}.ca_file: {error}')
+        machines.append(replace(machine, environment_key=environment_key, trusted=trusted))
+    if problems:
+        raise ConfigurationError(problems)
+    return replace(configuration, machines=tuple(machines))
 
 
 def environment_has_key(environment: Mapping[str, str]) -> bool:
@@ -141,12 +132,10 @@ def _parse(path: str, content: bytes) -> Credentials:
         values = yaml.safe_load(content)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise CredentialsError(f'{path} is neither JSON nor YAML') from None
-    names = ('api_key_id', 'api_key')
-    if not isinstance(values, dict) or not all(
-        isinstance(values.get(name), str) and values[name] for name in names
-    ):
-        raise CredentialsError(f'{path} must hold the texts api_key_id and api_key')
-    return Credentials(*(values[name] for name in names))
+    match values:
+        case {'api_key_id': str(key_id), 'api_key': str(key)} if key_id and key:
+            return Credentials(key_id, key)
+    raise CredentialsError(f'{path} must hold the texts api_key_id and api_key')
 
 
 def token_lifetime(token: str) -> float:

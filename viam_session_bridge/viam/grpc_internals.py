@@ -59,24 +59,21 @@ class AnswerThread:
         self._nothing.future(b'', timeout=0)  # its end is what the thread may be waiting for
 
     def _run(self) -> None:
+        state = self._state
         try:
-            self._take_answers()
+            while True:
+                event = self._next_event()
+                # There is no tag where grpcio only looked up; True is the end of a call.
+                if event.tag is None or not event.tag(event):
+                    continue
+                with state.lock:
+                    state.managed_calls -= 1
+                    if self._closed and state.managed_calls == 1:
+                        state.managed_calls = 0
+                        return
         except BaseException as error:
             self._failed(error)
             raise
-
-    def _take_answers(self) -> None:
-        state = self._state
-        while True:
-            event = self._next_event()
-            # There is no tag where grpcio only looked up; True is the end of a call.
-            if event.tag is None or not event.tag(event):
-                continue
-            with state.lock:
-                state.managed_calls -= 1
-                if self._closed and state.managed_calls == 1:
-                    state.managed_calls = 0
-                    return
 
 
 class InnerConnectivity:
@@ -130,10 +127,7 @@ class SubscribedConnectivity:
             self._changed.notify()
 
 
-Connectivity = InnerConnectivity | SubscribedConnectivity
-
-
-def connectivity_of(channel: grpc.Channel) -> Connectivity:
+def connectivity_of(channel: grpc.Channel) -> InnerConnectivity | SubscribedConnectivity:
     """Return the channel's connectivity, for one thread, which closes it in the end."""
     return InnerConnectivity(channel) if are_known() else SubscribedConnectivity(channel)
 

@@ -1,15 +1,12 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The transport to a machine by gRPC, with TLS or without; by WebRTC it is ``webrtc.py``.
-
-A transport has a gRPC channel, reports when the machine is connected and when it is so no longer,
-and reconnects by itself.
-"""
+"""What a transport to a machine is, and that by gRPC; ``webrtc.py`` has the one by WebRTC."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import closing
 import threading
 import time
 
@@ -17,7 +14,7 @@ import grpc
 
 from viam_session_bridge.configuration.model import MachineConfiguration
 from viam_session_bridge.viam.connection_check import diagnose
-from viam_session_bridge.viam.grpc_internals import Connectivity, connectivity_of
+from viam_session_bridge.viam.grpc_internals import connectivity_of
 
 LARGEST_ANSWER = 1024 * 1024  # bytes: a thousand sessions take a tenth of it
 CLOSE_CHECK_INTERVAL = 2.0  # s, at most, after which a connection that nobody wants is noticed
@@ -45,91 +42,113 @@ _OPTIONS = [
     *CHANNEL_LIMITS,
 ]
 
-Changed = Callable[[bool], None]
 
-
-class DirectTransport:
-    """The connection by gRPC; ``changed`` is called on a thread of the transport's."""
+class Transport(ABC):
+    """Has a gRPC channel, reports whether the machine is connected, and reconnects by itself."""
 
     def __init__(
         self,
         machine: MachineConfiguration,
-        changed: Changed,
+        changed: Callable[[bool], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        """Prepare to connect; ``failed`` is called with an exception that ends the thread."""
+        """
+        Prepare; nothing happens before :meth:`start`.
+
+        :param changed: called with whether the machine is connected, on the transport's thread
+        :param failed: called with an exception that ends that thread
+        """
+        self.channel: grpc.Channel | None = None
         self._machine = machine
         self._changed = changed
         self._failed = failed
-        self._closed = False
-        self._connected = False
-        self._ready_at = float('-inf')
-        self.channel: grpc.Channel | None = _open_channel(machine)
 
     def start(self) -> None:
         """Begin to connect."""
         name = f'connection to {self._machine.name}'
-        channel = self.channel
-        threading.Thread(target=self._run, args=(channel,), name=name, daemon=True).start()
+        target, channel = self._run, self.channel
+        self._thread = threading.Thread(target=target, args=(channel,), name=name, daemon=True)
+        self._thread.start()
+
+    @abstractmethod
+    def redial(self) -> None:
+        """Connect anew, whatever the state of the present connection, reported as a loss."""
+
+    @abstractmethod
+    def is_resting(self, stop: bool) -> bool:
+        """Return whether a connection was lost a moment ago, and calls are to be spared."""
+
+    @abstractmethod
+    def diagnose(self) -> str:
+        """Return why there is no connection; may take seconds."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Report no more, and disconnect within a few seconds."""
+
+    @abstractmethod
+    def _follow(self, channel: grpc.Channel | None) -> None:
+        """Connect and report, until closed."""
+
+    def _run(self, channel: grpc.Channel | None) -> None:
+        try:
+            self._follow(channel)
+        except BaseException as error:
+            self._failed(error)
+            raise
+
+
+class DirectTransport(Transport):
+    """The connection by gRPC."""
+
+    def __init__(
+        self,
+        machine: MachineConfiguration,
+        changed: Callable[[bool], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        super().__init__(machine, changed, failed)
+        self.channel = _open_channel(machine)
+        self._closed = False
+        self._connected = False
+        self._ready_at = float('-inf')
 
     def redial(self) -> None:
-        """
-        Connect anew, whatever the state of the present connection, reported as a loss.
-
-        The present connection ends as at :meth:`close`, once its calls have ended.
-        """
+        # The present connection ends as at `close`, once its calls have ended.
         self._connected, self._ready_at = False, float('-inf')
         self.channel = _open_channel(self._machine)
         self.start()
 
     def is_resting(self, stop: bool) -> bool:
-        """
-        Return whether a connection was lost soon after it was made, and calls are to be spared.
-
-        gRPC would connect again for each call, without pause to a machine that always hangs up.
-        A stop waits less.
-        """
+        # gRPC would connect again for each call, without pause to a machine that always hangs up.
         pause = RECONNECT_PAUSE_FOR_STOP if stop else RECONNECT_PAUSE
         return not self._connected and time.monotonic() < self._ready_at + pause
 
     def diagnose(self) -> str:
-        """Find out why there is no connection; takes seconds."""
         return diagnose(self._machine)
 
     def close(self) -> None:
-        """
-        Report no more, and let go of the channel within :data:`CLOSE_CHECK_INTERVAL`.
-
-        gRPC disconnects when its channel has gone, with the answer or deadline of the last call.
-        Its own ``close`` would cut those calls.
-        """
+        # gRPC disconnects when its channel has gone, with the answer or deadline of the last call.
+        # Its own `close` would cut those calls.
         self._closed = True
 
-    def _run(self, channel: grpc.Channel) -> None:
-        connectivity = connectivity_of(channel)
-        try:
-            self._follow(channel, connectivity)
-        except BaseException as error:
-            self._failed(error)
-            raise
-        finally:
-            connectivity.close()
-
-    def _follow(self, channel: grpc.Channel, connectivity: Connectivity) -> None:
+    def _follow(self, channel: grpc.Channel | None) -> None:
+        assert channel is not None
         seen = None
-        while not self._closed and self.channel is channel:
-            # gRPC waits after a disconnect until somebody calls; the robot's machine is wanted
-            # back before that.
-            rest = self._ready_at + RECONNECT_PAUSE - time.monotonic()
-            state = connectivity.state(connect=rest <= 0.0)
-            if state is not seen:
-                seen = state
-                self._connected = state is grpc.ChannelConnectivity.READY
-                if self._connected:
-                    self._ready_at = time.monotonic()
-                self._changed(self._connected)
-            idle = state is grpc.ChannelConnectivity.IDLE
-            connectivity.wait(state, rest if idle and rest > 0.0 else CLOSE_CHECK_INTERVAL)
+        with closing(connectivity_of(channel)) as connectivity:
+            while not self._closed and self.channel is channel:
+                # gRPC waits after a disconnect until somebody calls; the robot's machine is wanted
+                # back before that.
+                rest = self._ready_at + RECONNECT_PAUSE - time.monotonic()
+                state = connectivity.state(connect=rest <= 0.0)
+                if state is not seen:
+                    seen = state
+                    self._connected = state is grpc.ChannelConnectivity.READY
+                    if self._connected:
+                        self._ready_at = time.monotonic()
+                    self._changed(self._connected)
+                idle = state is grpc.ChannelConnectivity.IDLE
+                connectivity.wait(state, rest if idle and rest > 0.0 else CLOSE_CHECK_INTERVAL)
 
 
 def _open_channel(machine: MachineConfiguration) -> grpc.Channel:

@@ -14,6 +14,7 @@ the machine thaws.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 import json
 import os
@@ -31,7 +32,7 @@ from viam_session_bridge.configuration.model import MachineConfiguration
 from viam_session_bridge.core.timing import Backoff
 from viam_session_bridge.viam import messages, webrtc_helper
 from viam_session_bridge.viam.credentials import Credentials, CredentialsError, load
-from viam_session_bridge.viam.transport import Changed, CHANNEL_LIMITS
+from viam_session_bridge.viam.transport import CHANNEL_LIMITS, Transport
 
 SOCKET_OPTIONS = [
     # The library refuses calls to the authority that gRPC derives from a socket's path.
@@ -55,64 +56,55 @@ class DialError(Exception):
     """There is no connection; the text says why."""
 
 
-class WebRtcTransport:
-    """The connection by WebRTC; ``changed`` is called on the thread that dials."""
+class WebRtcTransport(Transport):
+    """
+    The connection by WebRTC, always with TLS.
+
+    The machine's address is ``NAME.viam.cloud``, or ``HOST:PORT`` of a viam-server that does its
+    own signalling.
+    """
 
     def __init__(
-        self, machine: MachineConfiguration, changed: Changed, timeout: float = DIAL_TIMEOUT
+        self,
+        machine: MachineConfiguration,
+        changed: Callable[[bool], None],
+        failed: Callable[[BaseException], None],
+        timeout: float = DIAL_TIMEOUT,
     ) -> None:
         """
-        Prepare; nothing happens before :meth:`start`.
+        Prepare; see :class:`Transport`.
 
-        :param machine: its address is ``NAME.viam.cloud``, or ``HOST:PORT`` of a viam-server that
-            does its own signalling; always TLS
-        :param changed: called when the machine answered over a new connection, and at each failed
-            dial and each loss
         :param timeout: s, of one dial
         """
-        self.channel: grpc.Channel | None = None
+        super().__init__(machine, changed, failed)
         self.target = ''  # gRPC's, of the connection that there is
-        self._machine = machine
-        self._changed = changed
         self._timeout = timeout
         self._problem = 'its first dial is under way'
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._hanging_up = threading.Event()  # the connection that there is
         self._process: DialProcess | None = None
-        self._thread = threading.Thread(target=self._run, name=f'dial {machine.name}', daemon=True)
-
-    def start(self) -> None:
-        """Begin to dial."""
-        self._thread.start()
 
     def redial(self) -> None:
-        """End the connection and dial anew, reported as a loss; a dial under way goes on."""
+        # A dial under way goes on.
         with self._lock:
             process = self._process if self.channel is not None else None
-            if process is not None:
-                self._hanging_up.set()
         if process is not None:
             process.hang_up()
 
     def is_resting(self, stop: bool) -> bool:
-        """Return whether calls are to be spared: never, as dials have pauses of their own."""
-        return False
+        return False  # dials have pauses of their own
 
     def diagnose(self) -> str:
-        """Return why there is no connection."""
         return self._problem
 
     def close(self) -> None:
-        """Report no more, and have the thread hang up, which may take it a second or two."""
         with self._lock:
             self._closing.set()
-            self._hanging_up.set()
             process = self._process
         if process is not None:
             process.hang_up()
 
-    def _run(self) -> None:
+    def _follow(self, _: grpc.Channel | None) -> None:
         pause = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         wait = 0.0
         while not self._closing.wait(wait):
@@ -133,24 +125,22 @@ class WebRtcTransport:
                 _probe(probing)
                 answered = True
                 self._connected(target)
-                self._watch(probing)
+                _watch(probing, process.hung_up)
         except (DialError, CredentialsError) as error:
             self._disconnected(str(error))
         finally:
             with self._lock:
                 self._process = None
-                if not self._closing.is_set():
-                    self._hanging_up.clear()
             if process is not None:
                 process.end()
         return answered
 
     def _dial(self) -> DialProcess:
         machine = self._machine
-        credentials = None
+        key = None
         if machine.has_credentials:
-            credentials = load(machine.credentials_file, os.environ)
-        process = DialProcess(machine.address, self._timeout, credentials, machine.trusted)
+            key = load(machine.credentials_file, os.environ)
+        process = DialProcess(machine.address, self._timeout, key, machine.trusted)
         with self._lock:
             self._process = process
             closing = self._closing.is_set()
@@ -168,20 +158,21 @@ class WebRtcTransport:
             self._problem, self.channel = problem, None
             self._changed(False)
 
-    def _watch(self, channel: grpc.Channel) -> NoReturn:
-        """Watch a connection until it is to end; DialError says why."""
-        failed = 0
+
+def _watch(channel: grpc.Channel, hung_up: threading.Event) -> NoReturn:
+    """Watch a connection until it is to end; DialError says why."""
+    failed = 0
+    probed_at = time.monotonic()
+    while not hung_up.wait(max(probed_at + PROBE_INTERVAL - time.monotonic(), 0.0)):
         probed_at = time.monotonic()
-        while not self._hanging_up.wait(max(probed_at + PROBE_INTERVAL - time.monotonic(), 0.0)):
-            probed_at = time.monotonic()
-            try:
-                _probe(channel)
-                failed = 0
-            except DialError:
-                failed += 1
-                if failed == PROBES_FAILED:
-                    raise
-        raise DialError('it is dialled anew, for a call on it hung')
+        try:
+            _probe(channel)
+            failed = 0
+        except DialError:
+            failed += 1
+            if failed == PROBES_FAILED:
+                raise
+    raise DialError('it is dialled anew, for a call on it hung')
 
 
 def _probe(channel: grpc.Channel) -> None:
@@ -201,7 +192,7 @@ class DialProcess:
     """
 
     def __init__(
-        self, address: str, timeout: float, credentials: Credentials | None, trusted: bytes | None
+        self, address: str, timeout: float, key: Credentials | None, trusted: bytes | None
     ) -> None:
         """
         Begin to dial.
@@ -210,14 +201,14 @@ class DialProcess:
         :param trusted: PEM; None for the certificates that the library knows
         :raises DialError: where no process can be started
         """
+        self.hung_up = threading.Event()
         self._timeout = timeout
         self._path: Path | None = None
-        self._hung_up = False
         request = {
             'address': address,
             'timeout': timeout,
-            'key_id': credentials.key_id if credentials else '',
-            'key': credentials.key if credentials else '',
+            'key_id': key.key_id if key else '',
+            'key': key.key if key else '',
         }
         try:
             self._process = _start_helper(trusted)
@@ -235,7 +226,16 @@ class DialProcess:
 
         :raises DialError: where there is none in time, or :meth:`hang_up` was called
         """
-        answer = json.loads(self._read_line(time.monotonic() + self._timeout + START_TIMEOUT))
+        readable = select.poll()
+        readable.register(self._stdout, select.POLLIN)
+        deadline = time.monotonic() + self._timeout + START_TIMEOUT
+        while not readable.poll(_POLL_INTERVAL * 1000):
+            if self.hung_up.is_set() or time.monotonic() > deadline:
+                raise DialError('the process that dials hangs')
+        line = self._stdout.readline()
+        if not line:
+            raise DialError('the process that dials ended')
+        answer = json.loads(line)
         if 'failed' in answer:
             raise DialError(answer['failed'])
         self._path = Path(answer['socket'])
@@ -243,7 +243,7 @@ class DialProcess:
 
     def hang_up(self) -> None:
         """Let the process end, and the connection or the dial under way; on any thread."""
-        self._hung_up = True
+        self.hung_up.set()
         self._stdin.close()
 
     def end(self) -> None:
@@ -257,20 +257,6 @@ class DialProcess:
         self._stdout.close()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
-
-    def _read_line(self, deadline: float) -> bytes:
-        line = b''
-        readable = select.poll()
-        readable.register(self._stdout, select.POLLIN)
-        while not line.endswith(b'\n'):
-            if self._hung_up or time.monotonic() > deadline:
-                raise DialError('the process that dials hangs')
-            if readable.poll(_POLL_INTERVAL * 1000):
-                received = self._stdout.read(4096)
-                if not received:
-                    raise DialError('the process that dials ended')
-                line += received
-        return line
 
 
 def _start_helper(trusted: bytes | None) -> subprocess.Popen[bytes]:

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 import math
 
-from support.bounds import AT_ONCE, EARLY, LATE
+from support.bounds import AT_ONCE, EARLY, LATE, LEFT
 from support.publisher import MARK
 from support.record import Entry
 
@@ -154,10 +154,11 @@ class Judge:
         """
         verdict = Verdict()
         self._judge_commands(base, entries, verdict)
+        drivers = [self._origin(entry)[0] for entry in entries if entry.is_motion]
         for motion in motions(entries, kills):
             self._judge_motion(motion, verdict)
             if motion.stop is not None and motion.stop.call == 'stop':
-                self._judge_stop(motion, verdict)
+                self._judge_stop(motion, drivers, verdict)
         return verdict
 
     def _judge_commands(self, base: str, entries: Sequence[Entry], verdict: Verdict) -> None:
@@ -222,13 +223,18 @@ class Judge:
         stops = self._bases * bounds.takes
         return bounds.window + bounds.machine_window + stops + held + frozen + 2 * LATE
 
-    def _judge_stop(self, motion: Motion, verdict: Verdict) -> None:
+    def _judge_stop(self, motion: Motion, drivers: Sequence[Sender], verdict: Verdict) -> None:
         """
         Judge a stop that found the base moving, by the time at which it began.
 
         One that got no answer, on a connection in whose place there is another, may act late (R9).
+        The last user is whose command was accepted last, though it still waited for the one before
+        (R5): where that client left, the base is stopped while another one's command moves it.
+
+        :param drivers: whose commands ever reached the base
         """
-        bounds, sender = self._bounds, self._origin(motion.effect)[0]
+        bounds = self._bounds
+        sender, number = self._origin(motion.effect)
         begun = motion.end - bounds.takes
         silent = begun - sender.last(begun)
         excused = any(o.begin <= motion.end and o.delivered >= begun for o in self._failing)
@@ -237,6 +243,9 @@ class Judge:
             > bounds.call_timeout - bounds.takes
         )
         due = silent >= bounds.window - EARLY or begun >= sender.left
+        sent = sender.sent[number - 1]
+        gone = [other for other in drivers if other.left <= begun <= other.left + LEFT]
+        due |= any(other.last(begun) > sent for other in gone)
         if not (due or excused or slow):
             verdict.violations.append(
                 f'{begun:.3f} {motion.effect.base}: stopped {silent:.3f} s after a sign of life '

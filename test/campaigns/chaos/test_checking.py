@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 import math
 
+import pytest
+
 from campaigns.chaos.checking import (
     Bounds,
     by_kind,
@@ -141,6 +143,15 @@ def test_the_death_of_another_publisher_is_no_reason_to_stop() -> None:
     assert judge(entries, one, two).violations == []
     early = [*entries, *stopped(one.sent[-1] + 0.4)]
     assert len(judge(early, one, two).violations) == 1
+
+
+@pytest.mark.parametrize(('since_it_left', 'fine'), [(0.02, True), (0.5, False)])
+def test_one_that_left_while_its_command_waited_was_the_last_user(
+    since_it_left: float, fine: bool
+) -> None:
+    one, two = sender(0, times(1.0, 2.5)), sender(1, times(1.0, 2.0), left=2.0)
+    entries = [*moved(two, 1), *moved(one, 1), *moved(one, 45), *stopped(2.0 + since_it_left)]
+    assert (judge(entries, one, two).violations == []) is fine
 
 
 def test_a_publisher_that_left_is_stopped_at_once() -> None:

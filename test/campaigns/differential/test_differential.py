@@ -27,7 +27,6 @@ from campaigns.differential.running import Outcome, Result, run_all
 from campaigns.differential.script import Script
 from campaigns.differential.stage import Stage
 from support.domains import own_domain, ros_environment
-from viam_session_bridge.ros.subscription import gids_available
 
 SCRIPTS = 31
 SEED = int(os.environ.get('DIFFERENTIAL_SEED') or random.SystemRandom().randrange(10**6))
@@ -36,12 +35,7 @@ TARGETS = (
     'simulated, spoken to', 'viam-server, spoken to',
 )  # fmt: skip
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(
-        not gids_available(), reason='this ROS distribution does not tell publishers apart (R1)'
-    ),
-]
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope='module')

@@ -14,7 +14,7 @@ import time
 from lifecycle_msgs.msg import Transition
 import pytest
 
-from e2e.conftest import needs_gids, StartBridge, StartPublisher, wait_named
+from e2e.conftest import StartBridge, StartPublisher, wait_named
 from e2e.two_kinds_of_operators.conftest import (
     bridges_stops,
     CALL_TIMEOUT,
@@ -88,7 +88,6 @@ def test_viam_server_stops_the_base_of_a_dead_publisher(
 
 
 @never_slow
-@needs_gids
 def test_viam_server_stops_the_base_of_a_publisher_that_kept_its_speed_by_heartbeats(
     bridge: BridgeProcess,
     drive: Drives,

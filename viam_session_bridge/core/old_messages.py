@@ -1,8 +1,9 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-How old a message is when it arrives, by the clock of its publisher (R2). Pure.
+Messages that are too old to act on (R2): after a stall of the receiving loop, and by their age.
 
+A message's age when it arrives is judged by the clock of its publisher.
 A transport that sends again (reliable DDS, Zenoh's TCP) hands over after an outage what its
 publisher said before it. Each message bears the time at which it was sent, by a clock that may
 show anything; what that clock is off by shows in the publisher's other messages: the least
@@ -22,6 +23,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
 
+from viam_session_bridge.core.sessions import tolerated_lateness
+
 WATCHED = 10.0
 """Seconds of accepted messages, to the last one, over which the least offset is taken (R2)."""
 
@@ -40,6 +43,27 @@ Windows by which ages may differ where all messages come at the pace at which th
 
 A backlog that comes at 1.125 times that pace, or faster, does not pass for a clock that was set.
 """
+
+
+class StallDetector:
+    """Tells when the receiving loop stalled: one check after each wait and after each take."""
+
+    def __init__(self, window: float, now: float) -> None:
+        """
+        Start checking.
+
+        :param window: heartbeat window, s
+        """
+        self.period = window / 4
+        """Seconds between two checks, at most, of a loop that is on time."""
+        self._limit = tolerated_lateness(window)
+        self._checked = now
+
+    def late(self, now: float) -> float:
+        """Return by how many seconds this check is late; 0.0 where R2 allows it."""
+        late = now - self._checked - self.period
+        self._checked = now
+        return late if late > self._limit else 0.0
 
 
 class _Clock:
