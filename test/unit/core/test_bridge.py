@@ -46,8 +46,10 @@ def test_before_it_is_activated_commands_are_refused() -> None:
 def test_machines_are_opened_once_main_parts_first() -> None:
     bridge = of_two()
     assert bridge.drain(0.0).opened == []
+    assert not bridge.is_open('arm')
     bridge.activate(0.0)
     assert bridge.drain(0.0).opened == ['main', 'arm']
+    assert bridge.is_open('arm')
     assert bridge.drain(0.0).opened == []
 
 

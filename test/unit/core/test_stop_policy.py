@@ -238,7 +238,7 @@ def verified(left: Left) -> Left:
 def test_one_that_is_left_is_not_verified_for_a_stop_of_before() -> None:
     left = verified(Left())
     left.stops.takes(end())
-    assert left.verification.ask(10.0) == NEVER
+    assert left.verification.ask(AT_ONCE) == NEVER
 
 
 def test_one_that_is_left_to_others_is_asked_nothing_more() -> None:
@@ -249,8 +249,8 @@ def test_one_that_is_left_to_others_is_asked_nothing_more() -> None:
     left.listed(Purpose.DEACTIVATE, 0.6, 'one', 'of the app')
     verified(left).ask(0.6)
     assert left.stops.undecided == frozenset()
-    assert left.stops.ask(10.0) == NEVER
-    assert left.verification.ask(10.0) == NEVER
+    assert left.stops.ask(AT_ONCE) == NEVER
+    assert left.verification.ask(AT_ONCE) == NEVER
 
 
 def test_one_that_is_commanded_after_all_is_neither_stopped_nor_left() -> None:
