@@ -48,7 +48,8 @@ def test_machines_are_opened_once_main_parts_first() -> None:
     assert bridge.drain(0.0).opened == []
     assert not bridge.is_open('arm')
     bridge.activate(0.0)
-    assert bridge.drain(0.0).opened == ['main', 'arm']
+    out = bridge.drain(0.0)
+    assert (out.opened, out.closed) == (['main', 'arm'], [])
     assert bridge.is_open('arm')
     assert bridge.drain(0.0).opened == []
 
