@@ -122,8 +122,8 @@ class SessionRules:
         ``ids`` are all values of ``viam-sid``. A session that is named is heartbeated, and becomes
         the base's last user; a call without one clears the last user. ``base`` is None if there is
         no base of that name: the call is a heartbeat all the same. RefusedCallError, with
-        nothing changed, if the id is malformed or there are several (UNKNOWN), or its session is not
-        live.
+        nothing changed, if the id is malformed or there are several (UNKNOWN), or its session is
+        not live.
         """
         if len(ids) > 1:
             raise RefusedCallError('UNKNOWN', 'found more than one session id in metadata')
