@@ -59,32 +59,32 @@ def wait_logged(bridge: BridgeProcess, line: str) -> None:
     )
 
 
-def status_of(observer: Observer, place: str, line: str) -> DiagnosticStatus:
+def status_of(observer: Observer, status_name: str, line: str) -> DiagnosticStatus:
     """Wait for a line in a status of `/diagnostics`."""
     status, _ = observer.wait_status(
         '/diagnostics',
-        lambda status, _: status.name.endswith(f': {place}') and line in status.message,
+        lambda status, _: status.name.endswith(f': {status_name}') and line in status.message,
     )
     return status
 
 
-def wait_warned(bridge: BridgeProcess, observer: Observer, place: str, line: str) -> None:
+def wait_warned(bridge: BridgeProcess, observer: Observer, status_name: str, line: str) -> None:
     """Wait for a line in the log, and for the same in a status that warns."""
     wait_logged(bridge, line)
-    assert status_of(observer, place, line).level >= DiagnosticStatus.WARN
+    assert status_of(observer, status_name, line).level >= DiagnosticStatus.WARN
 
 
-def wait_resolved(observer: Observer, place: str, line: str) -> None:
+def wait_resolved(observer: Observer, status_name: str, line: str) -> None:
     """Wait until a status no longer has the line."""
 
     def newest() -> str:
         (status,) = [
             one for one in observer.messages('/diagnostics')[-1].status
-            if one.name.endswith(f': {place}')
+            if one.name.endswith(f': {status_name}')
         ]
         return str(status.message)
 
-    wait_for(lambda: line not in newest(), f'{place} is well')
+    wait_for(lambda: line not in newest(), f'{status_name} is well')
 
 
 @contextlib.contextmanager

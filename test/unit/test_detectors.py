@@ -373,17 +373,19 @@ def take(detectors: Detectors, event: Event, settings: Configuration | None = No
     return line
 
 
-@pytest.mark.parametrize(('begins', 'place', 'ends'), STANDING)
-def test_what_stands_is_shown_until_it_is_over(begins: Event, place: str, ends: Event) -> None:
+@pytest.mark.parametrize(('begins', 'status_name', 'ends'), STANDING)
+def test_what_stands_is_shown_until_it_is_over(
+    begins: Event, status_name: str, ends: Event
+) -> None:
     detectors = detectors_of()
     line = take(detectors, begins)
     assert line
-    assert detectors.problems.lines(place, 1.5) == [line]
-    assert detectors.problems.has_error(place, 1.5) == isinstance(begins, ERRORS)
+    assert detectors.problems.lines(status_name, 1.5) == [line]
+    assert detectors.problems.has_error(status_name, 1.5) == isinstance(begins, ERRORS)
     assert detectors.problems.lines(BRIDGE, 1.5) == []
     take(detectors, ends)
-    assert detectors.problems.lines(place, 2.5) == []
-    assert not detectors.problems.has_error(place, 2.5)
+    assert detectors.problems.lines(status_name, 2.5) == []
+    assert not detectors.problems.has_error(status_name, 2.5)
 
 
 # A base whose commands fail on and on

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Iterator
 import itertools
 import os
@@ -240,6 +241,16 @@ def test_no_module_is_too_long() -> None:
     """A module is as long as its concept; one that is longer than this has two."""
     lengths = {where(path): len(path.read_text().splitlines()) for path in sources(NAME)}
     assert {path: lines for path, lines in lengths.items() if lines > 450} == {}
+
+
+def test_no_two_classes_have_one_name() -> None:
+    names = Counter(
+        node.name
+        for path in sources(NAME)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith('_')
+    )
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_every_directory_of_modules_is_a_package() -> None:

@@ -12,7 +12,7 @@ import pytest
 from viam_session_bridge.simulation.session_rules import (
     Lapse,
     MAX_SESSIONS,
-    Refused,
+    RefusedCallError,
     SessionRules,
 )
 
@@ -41,7 +41,7 @@ def rules() -> SessionRules:
 
 def refusal(call: Callable[[], object]) -> tuple[str, str]:
     """Return the code and the details that a call is refused with."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedCallError) as caught:
         call()
     return caught.value.code, caught.value.details
 

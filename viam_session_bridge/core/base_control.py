@@ -46,11 +46,11 @@ _DID_NOT_RUN = (Outcome.SESSION_EXPIRED, Outcome.UNIMPLEMENTED)
 
 @dataclass(frozen=True)
 class Command:
-    """A command on its way: ``attempt`` is 1 when it is sent again after R13."""
+    """A command on its way; ``again``: it is sent once more after R13."""
 
     forward: Forward
     is_zero: bool
-    attempt: int = 0
+    again: bool = False
 
 
 @dataclass
@@ -296,11 +296,11 @@ class BaseControl:
         self._timeouts = self._timeouts + 1 if outcome is Outcome.TIMED_OUT else 0
         if self._timeouts == TIMEOUTS_REPORTED:
             self._events.append(CommandsTimeOut(self.base, self._timeouts, now))
-        if outcome is Outcome.SESSION_EXPIRED and sent.command.attempt == 0:
+        if outcome is Outcome.SESSION_EXPIRED and not sent.command.again:
             # It did not run. Once more, if it is still wanted: its session's end, a newer command
             # or a refusal would have left a stop or another command here (R13).
             if stops.pending is None and self.waiting is None:
-                self.waiting = replace(sent.command, attempt=1)
+                self.waiting = replace(sent.command, again=True)
         elif outcome is Outcome.CANCELLED and beside_stop:
             # Our Stop did it, and stops the base; motion waits for its acknowledgement.
             assert stops.pending is not None

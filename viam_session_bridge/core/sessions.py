@@ -282,6 +282,6 @@ class SessionTable:
             )
         ]
         for base in bases:
-            self._take_over(base, session, None)
+            del self._last_users[base]
             actions.append(Stop(base, cause, session.client, now, session.number, session.sign))
         return actions

@@ -233,15 +233,14 @@ class StopControl:
 
     def watch_due(self, now: float) -> bool:
         """Whether to ask if the base moves, for a command without an answer may have run."""
-        return self.pending is not None and self.pending.watch_at <= now and not self.open
+        return self.pending is not None and self.pending.watch_at <= now
 
     def next_deadline(self) -> float:
         """Return when to ask what is due next of a pending stop."""
         pending = self.pending
         assert pending is not None
-        watch_at = NEVER if self.open else pending.watch_at
         overdue_at = NEVER if pending.acknowledged else pending.overdue_at
-        return min(self.stop_due_at(), watch_at, overdue_at, self.unresolved.settled_at)
+        return min(self.stop_due_at(), pending.watch_at, overdue_at, self.unresolved.settled_at)
 
     def tick(self, now: float) -> bool:
         """Do what time brings about; return whether unanswered commands count as answered now."""

@@ -61,8 +61,8 @@ _END: dict[type[Event], tuple[str, ...]] = {
 }
 
 
-def place_of(event: Event) -> str:
-    """Return the machine or base that an event is about, as a place; '' for neither."""
+def status_name_of(event: Event) -> str:
+    """Return the machine or base that an event is about, by its status; '' for neither."""
     machine, base = subject_of(event)
     return at_machine(machine) if machine else at_base(base) if base else ''
 
@@ -92,15 +92,15 @@ class Detectors:
     def covers(self, event: Event) -> bool:
         """Return whether an active problem explains an event, which then needs no line."""
         if isinstance(event, actions.TakenOver):
-            return self.problems.is_active(place_of(event), 'turns', event.at)
+            return self.problems.is_active(status_name_of(event), 'turns', event.at)
         if isinstance(event, (events.MachineSessionFailed, events.CommandFailed)):
             if not event.detail.startswith(TIMED_OUT):
                 return False
         elif not isinstance(event, events.CommandsTimeOut):
             return False
         machine, base = subject_of(event)
-        place = at_machine(machine or self._machines[base])
-        return self.problems.is_active(place, 'calls', event.at)
+        status_name = at_machine(machine or self._machines[base])
+        return self.problems.is_active(status_name, 'calls', event.at)
 
     def note(self, event: Event, warning: str | None) -> str | None:
         """
@@ -114,17 +114,17 @@ class Detectors:
         return self._find_pattern(event)
 
     def _begin(self, event: Event, line: str) -> None:
-        place, begins = place_of(event), _BEGIN.get(type(event))
+        status_name, begins = status_name_of(event), _BEGIN.get(type(event))
         if isinstance(event, events.CommandFailed):
             since, last = self._failing.get(event.base, (event.at, event.at))
             if last + FAILURE_LASTS < event.at:
                 since = event.at
             self._failing[event.base] = since, event.at
             if since + FAILS_FOR <= event.at:
-                self.problems.report(place, 'commands', line, event.at, error=True)
+                self.problems.report(status_name, 'commands', line, event.at, error=True)
         elif begins is not None:
             kind, lasts, error = begins
-            self.problems.report(place, kind, line, event.at, lasts=lasts, error=error)
+            self.problems.report(status_name, kind, line, event.at, lasts=lasts, error=error)
 
     def _end(self, event: Event) -> None:
         if isinstance(event, events.ChannelChanged) and not event.ready:
@@ -140,7 +140,7 @@ class Detectors:
                     self._failing.pop(base, None)
                     self.problems.resolve(at_base(base), *ended)
         if type(event) in _END:
-            self.problems.resolve(place_of(event), *_END[type(event)])
+            self.problems.resolve(status_name_of(event), *_END[type(event)])
 
     def _find_pattern(self, event: Event) -> str | None:
         report = self.problems.report

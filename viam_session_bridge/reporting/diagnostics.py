@@ -96,10 +96,10 @@ def diagnostic_statuses(
         ),
     ]
     for status in statuses:
-        place = status.name
-        status.name = f'{node}: {place}'
-        if lines := [line for some in problems for line in some.lines(place, now)]:
-            level = ERROR if any(some.has_error(place, now) for some in problems) else WARN
+        status_name = status.name
+        status.name = f'{node}: {status_name}'
+        if lines := [line for some in problems for line in some.lines(status_name, now)]:
+            level = ERROR if any(some.has_error(status_name, now) for some in problems) else WARN
             status.level = max(status.level, level)
             status.message = '; '.join([*lines, status.message])
     return statuses

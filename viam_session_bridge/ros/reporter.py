@@ -24,7 +24,7 @@ from viam_session_bridge.configuration.model import Configuration
 from viam_session_bridge.core.actions import SessionEnded, SessionStarted, TakenOver
 from viam_session_bridge.core.bridge import Event
 from viam_session_bridge.core.events import StopAcknowledged
-from viam_session_bridge.reporting.detectors import Detectors, place_of
+from viam_session_bridge.reporting.detectors import Detectors, status_name_of
 from viam_session_bridge.reporting.diagnostics import (
     diagnostic_statuses,
     message_warning,
@@ -156,7 +156,7 @@ class Reporter:
         if not self._detectors.covers(event):
             warning, line = log_line(event, self._name, self._configuration) or (False, None)
         if line is not None:
-            self._write(warning, line, (type(event), place_of(event)), event.at)
+            self._write(warning, line, (type(event), status_name_of(event)), event.at)
         found = self._detectors.note(event, line if warning else None)
         if found is not None:
             self._write(True, found, ('found', type(event)), event.at)

@@ -29,7 +29,11 @@ from viam_session_bridge.simulation.base import (
     SimulatedBase,
     Vector,
 )
-from viam_session_bridge.simulation.session_rules import Refused, Session, SessionRules
+from viam_session_bridge.simulation.session_rules import (
+    RefusedCallError,
+    SessionRules,
+    SimulatedSession,
+)
 
 _LONGEST_WAIT = 3600.0  # s at a stretch
 _log = logging.getLogger(__name__)
@@ -46,7 +50,7 @@ class _Call:
     session: str | None
     wanted: Callable[[], bool]
     cancelled: bool = False
-    error: Refused | None = None
+    error: RefusedCallError | None = None
 
 
 class Machine:
@@ -54,7 +58,7 @@ class Machine:
     One simulated machine; end it, then close it. All its bases have drivers of one kind.
 
     ValueError for a window that viam-server would not take, OSError for a record that cannot be
-    opened. Its methods raise Refused for what viam-server answers with an error.
+    opened. Its methods raise RefusedCallError for what viam-server answers with an error.
     """
 
     def __init__(
@@ -89,7 +93,7 @@ class Machine:
         with self._lock:
             self._rules.heartbeat(time.monotonic(), session, peer)
 
-    def sessions(self) -> tuple[Session, ...]:
+    def sessions(self) -> tuple[SimulatedSession, ...]:
         """Return the live sessions."""
         with self._lock:
             return self._rules.sessions(time.monotonic())
@@ -175,7 +179,9 @@ class Machine:
 
     def _base(self, name: str) -> SimulatedBase:
         if name not in self._bases:
-            raise Refused('UNKNOWN', f'no node found with api rdk:component:base and name {name}')
+            raise RefusedCallError(
+                'UNKNOWN', f'no node found with api rdk:component:base and name {name}'
+            )
         return self._bases[name]
 
     def _serve(
@@ -214,7 +220,7 @@ class Machine:
         while (now := time.monotonic()) < due:
             given_up = not self.driver.ignore_cancel and (call.cancelled or not call.wanted())
             if self._ended or given_up:
-                call.error = Refused('CANCELLED', 'context canceled')
+                call.error = RefusedCallError('CANCELLED', 'context canceled')
                 return
             self._changed.wait(min(due - now, _LONGEST_WAIT))
 
@@ -225,7 +231,7 @@ class Machine:
             try:
                 call.effect(call.base, now, *call.vectors)
             except ValueError as error:
-                call.error = Refused('UNKNOWN', str(error))
+                call.error = RefusedCallError('UNKNOWN', str(error))
         self._calls[call.name].discard(call)
         self._note(now, call, 'end', error=call.error and call.error.details)
 

@@ -23,7 +23,7 @@ from viam_session_bridge.simulation.base import (
     Vector,
 )
 from viam_session_bridge.simulation.machine import Machine
-from viam_session_bridge.simulation.session_rules import Refused
+from viam_session_bridge.simulation.session_rules import RefusedCallError
 from viam_session_bridge.viam import messages
 
 # Made when they are needed: a call that waits holds one.
@@ -84,7 +84,7 @@ class SimulatedMachine:
         self._server.start()
 
     def state(self, base: str) -> BaseState:
-        """Return where a base is and how it moves, unrecorded; Refused if there is none."""
+        """Return where a base is and how it moves; RefusedCallError if there is none."""
         return self._machine.state(base)
 
     def stop(self) -> None:
@@ -211,7 +211,7 @@ def _rpc_handler(method: messages.Method, handler: _Handler) -> Any:
     def answer(request: Any, context: Any) -> Any:
         try:
             return method.response(**handler(request, context))
-        except Refused as refused:
+        except RefusedCallError as refused:
             context.abort(grpc.StatusCode[refused.code], refused.details)
 
     return grpc.unary_unary_rpc_method_handler(

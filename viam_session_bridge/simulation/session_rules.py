@@ -33,7 +33,7 @@ _DASHED = re.compile('-'.join(f'[0-9a-fA-F]{{{digits}}}' for digits in (8, 4, 4,
 _URN = 'urn:uuid:'
 
 
-class Refused(Exception):  # noqa: N818 (the project's word)
+class RefusedCallError(Exception):
     """A call that is answered with an error: a grpc.StatusCode's name, and the details."""
 
     def __init__(self, code: str, details: str):
@@ -43,7 +43,7 @@ class Refused(Exception):  # noqa: N818 (the project's word)
 
 
 @dataclass(frozen=True)
-class Session:
+class SimulatedSession:
     """A session; ``peer`` is where its last heartbeat came from, such as '127.0.0.1:54321'."""
 
     id: str
@@ -65,17 +65,17 @@ def parse_id(text: str) -> str:
 
     Takes the four forms that Go's uuid.Parse takes, by their length in bytes: plain, with
     'urn:uuid:' before it, in any one character on either side (meant for braces), and without
-    dashes. Raises Refused (UNKNOWN) for all else.
+    dashes. Raises RefusedCallError (UNKNOWN) for all else.
     """
     length = len(text.encode())
     dashed = '-'.join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
     plain = {36: text, 45: text[9:], 38: text[1:37], 32: dashed}.get(length)
     if plain is None:
-        raise Refused('UNKNOWN', f'invalid UUID length: {length}')
+        raise RefusedCallError('UNKNOWN', f'invalid UUID length: {length}')
     if length == 45 and text[:9].lower() != _URN:
-        raise Refused('UNKNOWN', f'invalid urn prefix: "{text[:9]}"')
+        raise RefusedCallError('UNKNOWN', f'invalid urn prefix: "{text[:9]}"')
     if not _DASHED.fullmatch(plain):
-        raise Refused('UNKNOWN', 'invalid UUID format')
+        raise RefusedCallError('UNKNOWN', 'invalid UUID format')
     return plain.lower()
 
 
@@ -90,28 +90,28 @@ class SessionRules:
         if window not in HEARTBEAT_WINDOW:
             raise ValueError(f'window must be {HEARTBEAT_WINDOW} seconds, not {window}')
         self.window = window
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, SimulatedSession] = {}
         self._last_users: dict[str, str] = {}
 
     def start(self, now: float, resume: str = '', peer: str = '') -> str:
         """
         Start a session, or heartbeat the one to resume, and return its id (as in ``resume``).
 
-        A session to resume that is over or unknown gives a new one, silently. Refused (UNKNOWN)
-        if ``resume`` is malformed or there are MAX_SESSIONS.
+        A session to resume that is over or unknown gives a new one, silently.
+        RefusedCallError (UNKNOWN) if ``resume`` is malformed or there are MAX_SESSIONS.
         """
         if resume and self._beat(now, parse_id(resume), peer):
             return resume
         if len(self.sessions(now)) >= MAX_SESSIONS:
-            raise Refused('UNKNOWN', 'too many concurrent sessions')
-        session = Session(str(uuid.uuid4()), peer, now + self.window)
+            raise RefusedCallError('UNKNOWN', 'too many concurrent sessions')
+        session = SimulatedSession(str(uuid.uuid4()), peer, now + self.window)
         self._sessions[session.id] = session
         return session.id
 
     def heartbeat(self, now: float, session: str, peer: str = '') -> None:
-        """Heartbeat a session; Refused if it is malformed (UNKNOWN) or not live."""
+        """Heartbeat a session; RefusedCallError if it is malformed (UNKNOWN) or not live."""
         if not self._beat(now, parse_id(session), peer):
-            raise Refused('INVALID_ARGUMENT', SESSION_EXPIRED)
+            raise RefusedCallError('INVALID_ARGUMENT', SESSION_EXPIRED)
 
     def use(
         self, now: float, base: str | None, ids: Sequence[str], peer: str = ''
@@ -121,14 +121,15 @@ class SessionRules:
 
         ``ids`` are all values of ``viam-sid``. A session that is named is heartbeated, and becomes
         the base's last user; a call without one clears the last user. ``base`` is None if there is
-        no base of that name: the call is a heartbeat all the same. Refused, with nothing changed,
-        if the id is malformed or there are several (UNKNOWN), or its session is not live.
+        no base of that name: the call is a heartbeat all the same. RefusedCallError, with
+        nothing changed, if the id is malformed or there are several (UNKNOWN), or its session is
+        not live.
         """
         if len(ids) > 1:
-            raise Refused('UNKNOWN', 'found more than one session id in metadata')
+            raise RefusedCallError('UNKNOWN', 'found more than one session id in metadata')
         session = parse_id(ids[0]) if ids else _NIL
         if session != _NIL and not self._beat(now, session, peer):
-            raise Refused('INVALID_ARGUMENT', SESSION_EXPIRED)
+            raise RefusedCallError('INVALID_ARGUMENT', SESSION_EXPIRED)
         user = None if session == _NIL else session
         if base is not None:
             self._last_users.pop(base, None)
@@ -152,7 +153,7 @@ class SessionRules:
         """Return when ``expire`` has something to do next, inf while there are no sessions."""
         return min((session.deadline for session in self._sessions.values()), default=math.inf)
 
-    def sessions(self, now: float) -> tuple[Session, ...]:
+    def sessions(self, now: float) -> tuple[SimulatedSession, ...]:
         """Return the live sessions, oldest first."""
         return tuple(session for session in self._sessions.values() if session.deadline > now)
 

@@ -43,7 +43,7 @@ _OPTIONS = [
 ]
 
 
-class Transport(ABC):
+class MachineTransport(ABC):
     """Has a gRPC channel, reports whether the machine is connected, and reconnects by itself."""
 
     def __init__(
@@ -98,7 +98,7 @@ class Transport(ABC):
             raise
 
 
-class DirectTransport(Transport):
+class DirectTransport(MachineTransport):
     """The connection by gRPC."""
 
     def __init__(

@@ -32,7 +32,7 @@ from viam_session_bridge.configuration.model import MachineConfiguration
 from viam_session_bridge.core.timing import Backoff
 from viam_session_bridge.viam import messages, webrtc_helper
 from viam_session_bridge.viam.credentials import Credentials, CredentialsError, load
-from viam_session_bridge.viam.transport import CHANNEL_LIMITS, Transport
+from viam_session_bridge.viam.transport import CHANNEL_LIMITS, MachineTransport
 
 SOCKET_OPTIONS = [
     # The library refuses calls to the authority that gRPC derives from a socket's path.
@@ -56,7 +56,7 @@ class DialError(Exception):
     """There is no connection; the text says why."""
 
 
-class WebRtcTransport(Transport):
+class WebRtcTransport(MachineTransport):
     """
     The connection by WebRTC, always with TLS.
 
@@ -72,7 +72,7 @@ class WebRtcTransport(Transport):
         timeout: float = DIAL_TIMEOUT,
     ) -> None:
         """
-        Prepare; see :class:`Transport`.
+        Prepare; see :class:`MachineTransport`.
 
         :param timeout: s, of one dial
         """
