@@ -13,6 +13,8 @@ from viam_session_bridge.core.events import AccessRefused, MachineAbsent, Machin
 from viam_session_bridge.core.readiness import (
     ABSENT_AFTER,
     ASKED_AGAIN_AFTER,
+    AUTHENTICATION_TIMEOUT,
+    DIAGNOSIS_TIMEOUT,
     Readiness,
     REPORTED_AGAIN_AFTER,
 )
@@ -326,3 +328,36 @@ def test_a_token_for_one_that_was_let_go_of_is_ignored() -> None:
     bench.connection.authenticated(call.number, OK, bench.now)
     bench.connection.channel(True, bench.now)
     assert not bench.connection.ready
+
+
+def test_before_it_is_opened_nothing_is_due() -> None:
+    assert Bench().due() == NEVER
+
+
+def test_a_token_is_asked_for_within_five_seconds_and_a_diagnosis_made_within_ten() -> None:
+    bench = Bench()
+    bench.connection.opened(0.0)
+    ((_, diagnosis),) = bench.until(ABSENT_AFTER)
+    bench.connection.channel(True, bench.now)
+    (authentication,) = bench.asked()
+    assert diagnosis.timeout == DIAGNOSIS_TIMEOUT
+    assert authentication.timeout == AUTHENTICATION_TIMEOUT
+
+
+def test_a_machine_that_is_gone_is_asked_for_no_token() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.authenticate()
+    bench.connection.channel(False, bench.now)
+    assert bench.asked() == []
+
+
+def test_one_diagnosis_is_made_at_a_time() -> None:
+    bench = Bench(authenticates=False)
+    bench.connection.opened(0.0)
+    bench.until(ABSENT_AFTER)
+    bench.connection.channel(True, bench.now)
+    bench.connection.channel(False, bench.now)
+    assert bench.due() == NEVER
+    bench.now += 2 * ABSENT_AFTER
+    assert bench.asked() == []
