@@ -27,7 +27,7 @@ from bench.summary import Check, conditions, table
 GOALS = (
     'core_cost', 'command_latency', 'slow_base', 'stop_latency', 'growth', 'start',
 )  # fmt: skip
-LONG = ('load', 'soak', 'races', 'hard_cases')  # by name only
+LONG = ('load', 'soak', 'hard_cases')  # by name only
 RESULTS = ROOT / 'bench' / 'results'
 
 

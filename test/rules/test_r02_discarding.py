@@ -211,6 +211,13 @@ def test_a_heartbeat_that_was_taken_before_a_freeze_starts_no_session(
     assert bool(rig.events_of(Refused)) != starts
 
 
+def test_each_message_that_was_taken_before_a_freeze_is_counted(rig: Rig) -> None:
+    command(rig, 'A', forward(0.4), TOO_LATE)
+    heartbeat(rig, 'A', TOO_LATE)
+    heartbeat(rig, 'B', TOO_LATE)
+    assert rig.bridge.discarded == 3
+
+
 def test_nothing_but_the_base_that_was_commanded_is_stopped(rig: Rig) -> None:
     command(rig, 'B', ZERO, TOO_LATE)
     assert rig.events_of(Stop) == []

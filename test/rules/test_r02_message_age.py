@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, nextafter
 
 import pytest
 
@@ -147,6 +147,13 @@ def test_the_least_offset_is_of_the_last_ten_seconds_of_accepted_messages(rig: R
     assert rig.age(rig.remote, at, at + 0.9) == pytest.approx(0.6, abs=1e-5)
 
 
+def test_exactly_at_the_window_one_is_not_older_than_it() -> None:
+    ages = MessageAge(0.5, lambda publisher: REMOTE, ROBOT, lambda *_: None)
+    assert ages.too_old('teleop', 1.0, 1.0, WALL) == 0.0
+    assert ages.too_old('teleop', 2.0, 2.5, WALL) == 0.0
+    assert ages.too_old('teleop', 3.0, nextafter(3.5, 4.0), WALL) > 0.5
+
+
 # Clocks that are set
 
 
@@ -167,6 +174,15 @@ def test_one_that_is_set_back_costs_one_window_and_is_reported(rig: Rig, back: f
     assert publisher == 'remote teleop'
     assert by == pytest.approx(back, abs=1e-5)
     assert rig.age(rig.remote, 3.0, 3.0 + 2 * WINDOW) == pytest.approx(2 * WINDOW - WAY, abs=1e-5)
+
+
+def test_that_one_was_set_is_reported_when_it_is_found_out() -> None:
+    found: list[tuple[str, float, float]] = []
+    ages = MessageAge(0.5, lambda publisher: REMOTE, ROBOT, lambda *clock: found.append(clock))
+    for sent, now in ((8.0, 8.0), (8.0, 9.0), (8.5, 9.5), (9.0, 10.0)):
+        ages.too_old('teleop', sent, now, WALL)
+    assert found == [('teleop', 1.0, 9.5)]
+    assert list(ages._clocks) == ['teleop']
 
 
 def test_a_key_pressed_now_and_then_costs_one_press(rig: Rig) -> None:
@@ -229,6 +245,12 @@ def test_a_first_message_is_judged_by_another_publisher_of_its_host(rig: Rig) ->
     assert rig.age(rig.remote, 15.0, 15.0 + WAY, 'another') == 0.0
 
 
+def test_one_whose_first_message_was_old_is_judged_by_its_later_ones(rig: Rig) -> None:
+    rig.stream(rig.remote, 0.0, 1.0)
+    assert rig.age(rig.remote, 1.0, 15.0, 'another') > 0.0
+    assert rig.age(rig.remote, 17.0, 17.0 + WAY, 'another') == 0.0
+
+
 def test_by_the_one_of_its_host_that_was_heard_last(rig: Rig) -> None:
     rig.age(rig.remote, 0.0, WAY, 'silent since')
     rig.remote.ahead = -HOUR
@@ -242,6 +264,12 @@ def test_where_the_host_is_not_known_each_is_judged_by_itself(rig: Rig) -> None:
     rig.stream(nowhere, 0.0, 1.0)
     assert rig.age(nowhere, 1.0, 15.0, 'another') == 0.0
     assert rig.age(nowhere, 1.0, 15.0) > 0.0
+
+
+def test_two_hosts_of_which_neither_is_known_are_not_one() -> None:
+    ages = MessageAge(WINDOW, lambda publisher: NOWHERE, NOWHERE, lambda *_: None)
+    assert ages.too_old('teleop', 100.0, 1.0, 100.0) == 0.0
+    assert ages.too_old('teleop', 101.0, 2.0, 101.0 + HOUR) == 0.0  # ours was set, not theirs
 
 
 # Our own clock, set at boot
@@ -283,6 +311,13 @@ def test_after_a_thaw_what_was_sent_before_it_is_discarded_however_young(
     assert rig.age(rig.remote, 2.001, 2.4) == 0.0
 
 
+def test_what_was_sent_at_the_very_thaw_is_not_discarded() -> None:
+    ages = MessageAge(0.5, lambda publisher: REMOTE, ROBOT, lambda *_: None)
+    assert ages.too_old('teleop', 1.0, 1.0, WALL) == 0.0
+    ages.thawed(2.0)
+    assert ages.too_old('teleop', 2.0, 2.25, WALL) == 0.0
+
+
 def test_what_was_discarded_for_a_thaw_alone_does_not_say_that_a_clock_was_set(rig: Rig) -> None:
     rig.stream(rig.remote, 0.0, 1.0)
     rig.ages.thawed(2.0)
@@ -316,6 +351,7 @@ def test_one_that_came_back_is_remembered(rig: Rig) -> None:
 def test_however_many_come_few_are_remembered_and_those_heard_last(rig: Rig, leave: bool) -> None:
     rig.stream(rig.remote, 0.0, 1.0)
     nowhere = Host(NOWHERE)
+    clock = rig.ages._clocks['remote teleop']
     for number in range(3 * PUBLISHERS_KEPT):
         rig.age(nowhere, 1.0, 1.0, str(number))
         rig.age(rig.remote, 1.0 + number / 1000, 1.0 + number / 1000)
@@ -323,4 +359,17 @@ def test_however_many_come_few_are_remembered_and_those_heard_last(rig: Rig, lea
             rig.ages.changed([], [f' {number}'], 1.0)
     assert len(rig.ages._clocks) == PUBLISHERS_KEPT
     assert len(rig.ages._left) < PUBLISHERS_KEPT
+    assert rig.ages._clocks['remote teleop'] is clock
     assert rig.age(rig.remote, 1.0, 15.0) > 0.0
+
+
+def test_of_a_long_stream_little_is_remembered(rig: Rig) -> None:
+    rig.stream(rig.remote, 0.0, 3 * WATCHED)
+    (clock,) = rig.ages._clocks.values()
+    assert WATCHED / SLICE <= len(clock.slices) <= WATCHED / SLICE + 1
+
+
+def test_one_that_came_and_was_never_gone_changes_nothing(rig: Rig) -> None:
+    rig.stream(rig.remote, 0.0, 1.0)
+    rig.ages.changed(['remote teleop'], [], 1.0)
+    assert rig.age(rig.remote, 1.0, HOUR) > 0.0

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from support.pure import CALL_TIMEOUT, Rig, STOP
-from viam_session_bridge.core.requests import Outcome, Reach, Redial, Request, StopBase
+from support.pure import base, CALL_TIMEOUT, machine, Rig, STOP
+from viam_session_bridge.core.dead_peer_detector import PATIENCE
+from viam_session_bridge.core.requests import Move, Outcome, Reach, Redial, Request, StopBase
 
 
 @pytest.fixture
@@ -53,3 +54,30 @@ def test_where_no_stop_is_open_nothing_is_asked(rig: Rig) -> None:
     rig.until(0.9)
     rig.answer(StopBase)
     assert only(rig.until(10.0), Reach) == []
+
+
+def test_a_command_that_is_answered_meanwhile_shows_that_it_is_reached() -> None:
+    rig = Rig(stalls=True, stop_timeout=10.0, machines=[machine(call_timeout=5.0)])
+    rig.drive('A')
+    rig.command('A', 0.4)
+    rig.left('A')
+    rig.until(0.9)
+    rig.answer(Move)
+    assert only(rig.until(2.0), Reach) == [0.9 + PATIENCE]
+
+
+def test_the_new_connection_by_itself_does_not_show_that_it_is_reached(rig: Rig) -> None:
+    rig.until(1.75)
+    rig.answer(Redial)
+    assert only(rig.until(4.0), Reach)[:1] == [1.75 + 2 * PATIENCE]
+
+
+def test_nor_is_it_asked_while_commands_of_another_base_are_answered() -> None:
+    rig = Rig(base('base'), base('arm'), stalls=True, stop_timeout=10.0)
+    rig.drive('A')
+    rig.drive('B', topic='/arm')
+    rig.left('A')
+    for at in (0.3, 0.6, 0.9):
+        rig.until(at)
+        rig.drive('B', topic='/arm')
+    assert only(rig.until(2.0), Reach)[:1] == [0.9 + PATIENCE]

@@ -10,7 +10,15 @@ from support.pure import CALL_TIMEOUT, hung, is_final, NAN, Rig, STOP, times, WI
 from support.session_table import GO, INVALID, lapse, MANUAL, stops
 from viam_session_bridge.core.actions import Cause, Refusal, Refused, Stop
 from viam_session_bridge.core.events import CommandFailed, StopAcknowledged
-from viam_session_bridge.core.requests import Move, Outcome, Request, StartSession, StopBase
+from viam_session_bridge.core.requests import (
+    IsMoving,
+    ListBases,
+    Move,
+    Outcome,
+    Request,
+    StartSession,
+    StopBase,
+)
 from viam_session_bridge.core.sessions import SessionTable
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
@@ -231,3 +239,22 @@ def test_nor_do_machine_sessions_that_cannot_be_started(rig: Rig) -> None:
     for _ in range(3):
         assert rig.command('B') == [StartSession('')]
         assert rig.answer(StartSession, Outcome.FAILED) == []
+
+
+# Commands that are refused for the lack of a valid token
+
+
+def test_a_base_that_is_refused_access_is_stopped_and_the_machine_itself_asked() -> None:
+    rig = Rig()
+    rig.drive('A')
+    rig.command('A', 0.4)
+    assert rig.answer(Move, Outcome.UNAUTHENTICATED) == [STOP, ListBases()]
+
+
+def test_the_machine_itself_is_asked_too_where_the_question_whether_it_moves_is_refused() -> None:
+    rig = Rig(verify=True)
+    rig.drive('A')
+    rig.left('A')
+    rig.acknowledge()
+    rig.until(0.1)
+    assert rig.answer(IsMoving, Outcome.UNAUTHENTICATED) == [ListBases()]

@@ -163,3 +163,21 @@ def test_a_base_that_was_left_to_others_is_not_asked_about_again_once_it_is_clos
     assert rig.bridge.closed
     assert rig.deactivate() == []
     assert rig.bridge.not_final() == {}
+
+
+def test_one_that_is_commanded_once_it_is_activated_again_is_not_stopped_for_that(
+    rig: Rig,
+) -> None:
+    rig.deactivate()
+    rig.feed(lambda: rig.bridge.activate(rig.now))
+    rig.drive('B')
+    assert rig.answer(GetSessions, sids=OWN) == []
+
+
+def test_the_next_deactivation_asks_anew(rig: Rig) -> None:
+    rig.deactivate()
+    rig.answer(GetSessions, sids=FOREIGN)
+    rig.feed(lambda: rig.bridge.activate(rig.now))
+    rig.channel(True)
+    rig.drive('B')
+    assert rig.deactivate() == [GetSessions(Purpose.DEACTIVATE)]

@@ -20,6 +20,7 @@ def reported(policy: StopPolicy, sids: tuple[str, ...]) -> list[int]:
     assert rig.pending(GetSessions) == []
     rig.channel(False)
     assert rig.channel(True) == []  # once
+    assert {one.machine for one in rig.events_of(ForeignSessions)} <= {'main'}
     return [one.count for one in rig.events_of(ForeignSessions)]
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 import pytest
 
 from support.pure import base, left_to_machine, machine, Rig, STOPPING_WINDOW
+from support.session_table import GO, MODES, stops, WINDOW
 from viam_session_bridge.configuration.model import SessionsMode, StopPolicy
-from viam_session_bridge.core.actions import SessionEnded, Stop
+from viam_session_bridge.core.actions import Cause, SessionEnded, Stop
 from viam_session_bridge.core.events import (
     AtRest,
     CommandFailed,
@@ -28,6 +29,8 @@ from viam_session_bridge.core.requests import (
     StartSession,
     StopBase,
 )
+from viam_session_bridge.core.sessions import SessionTable
+from viam_session_bridge.core.timing import NEVER
 
 STOPPED_BY = STOPPING_WINDOW + 0.25  # s after the last use, then the base is asked
 FIFTH = STOPPING_WINDOW / 5
@@ -68,6 +71,17 @@ def test_with_two_machines_the_shorter_window_counts() -> None:
     rig.machine_window = 3.0
     rig.drive('B', topic='/arm')
     assert rig.bridge.table.window == STOPPING_WINDOW
+
+
+def test_a_window_that_the_machine_changed_holds_for_those_who_have_sessions() -> None:
+    table = SessionTable(WINDOW, MODES)
+    table.set_window(3.0)
+    assert table.due_at == NEVER
+    table.command('A', 'base', GO, 1.0)
+    table.command('B', 'arm', GO, 0.5)
+    table.set_window(2.0)
+    assert table.due_at == 2.5
+    assert stops(table.expire(2.5)) == [('arm', Cause.LAPSE)]
 
 
 def test_a_client_that_leaves_sends_no_stop_either(rig: Rig) -> None:

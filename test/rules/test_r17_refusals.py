@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from support.pure import base, machine, Rig
 from support.session_table import GO, INVALID, stops, WINDOW
-from viam_session_bridge.core.actions import Cause, Refusal, Refused
+from viam_session_bridge.core.actions import Cause, Refusal, Refused, SessionStarted
+from viam_session_bridge.core.bridge import REFUSALS_REPORTED_EVERY
+from viam_session_bridge.core.requests import Move, StartSession
 from viam_session_bridge.core.sessions import SessionTable
 from viam_session_bridge.core.velocity import Velocity, ZERO
 
@@ -49,7 +52,72 @@ def test_a_command_accepted_for_one_base_is_a_sign_of_life(table: SessionTable) 
     assert stops(table.expire(1.4 + WINDOW)) == [('arm', Cause.LAPSE), ('base', Cause.LAPSE)]
 
 
+def test_refusals_are_reported_once_a_second_for_each_base_and_reason() -> None:
+    rig = Rig(base('base'), base('arm', max_stamp_age=0.5))
+    bridge = rig.bridge
+    for rig.now in (1.0, 1.5, 1.0 + REFUSALS_REPORTED_EVERY):
+        rig.command('A', math.nan)
+        rig.command('A', math.nan, '/arm')
+        rig.feed(lambda: bridge.command('A', '/arm', GO, 0.6, rig.now))
+    assert [(one.base, one.reason, one.at) for one in rig.events_of(Refused)] == [
+        (base, reason, at)
+        for at in (1.0, 1.0 + REFUSALS_REPORTED_EVERY)
+        for base, reason in (
+            ('base', Refusal.NON_FINITE), ('arm', Refusal.NON_FINITE), ('arm', Refusal.STAMP),
+        )
+    ]  # fmt: skip
+    assert bridge.refusals == {
+        ('base', Refusal.NON_FINITE): 3, ('arm', Refusal.NON_FINITE): 3, ('arm', Refusal.STAMP): 3,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('most', 'age', 'refused'),
+    [
+        (0.5, 0.5, False),
+        (0.5, 0.501, True),
+        (0.5, -0.5, False),
+        (0.5, -0.501, True),
+        (0.5, None, False),
+        (0.0, 100.0, False),
+        (2.0, 1.0, False),
+    ],
+)
+def test_a_stamp_that_is_older_or_newer_than_it_may_be_is_refused(
+    most: float, age: float | None, refused: bool
+) -> None:
+    rig = Rig(base(max_stamp_age=most))
+    rig.feed(lambda: rig.bridge.command('A', '/base', GO, age, 0.0))
+    assert [one.reason for one in rig.events_of(Refused)] == [Refusal.STAMP] * refused
+    assert bool(rig.events_of(SessionStarted)) is not refused
+
+
+def test_one_whose_session_is_due_is_looked_at_as_if_it_had_none() -> None:
+    rig = Rig(machines=[machine(max_sessions=1)])
+    rig.drive('A')
+    rig.now = WINDOW
+    rig.command('A')
+    assert [one.reason for one in rig.events_of(Refused)] == [Refusal.TOO_MANY_SESSIONS]
+
+
 # Limits
+
+
+@pytest.mark.parametrize(
+    ('linear', 'angular', 'sent'),
+    [
+        (0.0, 0.0, Velocity(2.0, 0.0, 4.0)),
+        (1.0, 0.0, Velocity(1.0, 0.0, 2.0)),
+        (0.0, 1.0, Velocity(0.5, 0.0, 1.0)),
+        (1.0, 1.0, Velocity(0.5, 0.0, 1.0)),
+    ],
+)
+def test_each_base_gets_its_commands_within_its_own_limits(
+    linear: float, angular: float, sent: Velocity
+) -> None:
+    rig = Rig(base(max_linear_speed=linear, max_angular_speed=angular))
+    rig.feed(lambda: rig.bridge.command('A', '/base', Velocity(2.0, 0.0, 4.0), None, 0.0))
+    assert rig.answer(StartSession) == [Move('base', sent, 'sid-1')]
 
 
 def test_without_limits_nothing_is_scaled() -> None:

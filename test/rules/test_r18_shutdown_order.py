@@ -76,3 +76,11 @@ def test_activation_opens_what_had_closed_and_keeps_what_had_not() -> None:
     machines.step(all_but('main'), 0.0)
     assert machines.open_all() == ['arm', 'mast', 'hand']
     assert machines.step(all_but(), 0.1) == []
+
+
+def test_the_wait_begins_anew_where_a_stop_became_due_again() -> None:
+    machines = closing()
+    machines.step(all_but('mast'), 0.0)
+    machines.step(all_but('mast', 'main'), 0.5)
+    machines.step(all_but('mast'), 0.6)
+    assert machines.next_deadline() == 0.6 + LEVEL_TIMEOUT

@@ -105,3 +105,16 @@ def test_the_first_one_always_does() -> None:
     rig.drive('A')
     rig.feed(lambda: rig.bridge.exits(0.1, rig.now), lambda: rig.bridge.tick(0.0))
     assert rig.deactivate() == [STOP]
+
+
+def test_a_zero_after_an_error_has_the_machine_session_cover_the_base_for_longer() -> None:
+    rig = Rig()
+    rig.machine_window = 1.0
+    rig.drive('A')
+    rig.now = 0.5
+    rig.left('A')
+    rig.answer(StopBase, Outcome.FAILED)
+    rig.answer(Move)
+    assert rig.pending(StopBase)
+    assert rig.bridge.exit_waits_until(0.5 + 1.0 + CALL_TIMEOUT - 0.01) == 0.0
+    assert rig.bridge.exit_waits_until(0.5 + 1.0 + CALL_TIMEOUT) > 0.0

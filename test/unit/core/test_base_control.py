@@ -193,6 +193,20 @@ def test_a_zero_that_a_command_in_flight_holds_up_is_a_stop() -> None:
     assert base.cause is Cause.ZERO
 
 
+def test_so_is_one_behind_a_zero_unless_the_base_is_at_zero_already() -> None:
+    for outcome in (Outcome.OK, Outcome.FAILED):
+        base = Base()
+        base.command(0.0)
+        base.ends(base.send(), outcome)
+        if outcome is Outcome.FAILED:
+            base.ends(base.send_stop())
+        base.command(0.0)
+        base.send()
+        base.command(0.0)
+        base.tick(ZERO_WAITS)
+        assert base.cause is (None if outcome is Outcome.OK else Cause.ZERO)
+
+
 def test_while_a_command_is_unanswered_every_zero_is_a_stop() -> None:
     base = Base()
     base.command(0.1)
@@ -202,6 +216,27 @@ def test_while_a_command_is_unanswered_every_zero_is_a_stop() -> None:
     base.command(0.0, at=0.4)
     base.tick(0.4)
     assert base.cause is Cause.ZERO
+
+
+def test_timeouts_with_another_failure_between_them_are_not_in_a_row() -> None:
+    base = Base()
+    timed_out = [Outcome.TIMED_OUT] * (TIMEOUTS_REPORTED - 1)
+    for outcome in (*timed_out, Outcome.FAILED, *timed_out):
+        base.command(0.1)
+        base.ends(base.send(), outcome)
+        base.ends(base.send_stop())
+    assert CommandsTimeOut not in base.kinds()
+
+
+def test_a_zero_that_waited_a_window_for_the_stop_of_a_standing_zero_is_dropped() -> None:
+    base = Base()
+    base.drive(0.0)
+    base.stop_standing(WINDOW)
+    base.ends(base.send_stop(WINDOW), Outcome.FAILED, WINDOW)
+    base.command(0.0, WINDOW, client='B')
+    assert base.sendable() is None
+    base.tick(2 * WINDOW)
+    assert base.kinds()[-1] is CommandDropped
 
 
 # Displaced (R16)
@@ -217,3 +252,11 @@ def test_a_command_that_another_client_cancelled_failed_or_is_left_to_that_clien
     assert base.kinds() == [CommandDisplaced if leaves else CommandFailed]
     assert base.displaced is leaves
     assert base.cause is (None if leaves else Cause.FAILED)
+
+
+def test_a_base_that_is_left_to_others_is_neither_commanded_nor_given_up() -> None:
+    base = Base(leaves_displaced=True)
+    base.drive()
+    base.stops.gave_up = True
+    base.left_to_others()
+    assert (base.stops.commanded, base.stops.gave_up) == (False, False)

@@ -7,15 +7,28 @@ from __future__ import annotations
 
 import pytest
 
-from support.pure import CALL_TIMEOUT, machine, Rig, WINDOW
+from support.pure import base, CALL_TIMEOUT, driving, left_to_machine, machine, Rig, WINDOW
+from viam_session_bridge.configuration.model import SessionsMode
 from viam_session_bridge.core.actions import Cause, SessionEnded, Stop
 from viam_session_bridge.core.events import (
+    ChannelChanged,
     CommandFailed,
     CommandsTimeOut,
+    MachineClosed,
+    MachineSessionExpired,
+    MachineSessionFailed,
     StopAcknowledged,
     StopFinal,
+    Unsupervised,
 )
-from viam_session_bridge.core.requests import GetSessions, Move, Outcome, StartSession, StopBase
+from viam_session_bridge.core.requests import (
+    GetSessions,
+    Move,
+    Outcome,
+    SendHeartbeat,
+    StartSession,
+    StopBase,
+)
 from viam_session_bridge.core.unresolved_commands import SETTLED_AFTER_PROBE
 
 NAN = float('nan')
@@ -104,6 +117,51 @@ def test_one_that_got_no_machine_session_is_reported_with_the_machines_words() -
     assert the_stop(rig) == Stop('base', Cause.NO_MACHINE_SESSION, 'A', 0.1, session=1)
 
 
+def test_a_machine_session_that_could_not_be_started_is_reported_with_them_too() -> None:
+    rig = Rig()
+    rig.command('A')
+    rig.now = 0.1
+    rig.answer(StartSession, Outcome.FAILED)
+    (failed,) = rig.events_of(MachineSessionFailed)
+    assert failed == MachineSessionFailed('main', 'A', 'failed', 0.1)
+
+
+def test_one_that_still_waits_when_its_session_ends_is_reported_with_that() -> None:
+    rig = left_to_machine()
+    rig.command('B', 0.4)
+    rig.answer(StartSession)
+    rig.command('B', 0.5)
+    rig.left('B')
+    assert rig.events_of(CommandFailed) == [CommandFailed('base', 'B', 'its session ended', 0.0)]
+    rig.answer(StopBase)
+    (acknowledged,) = rig.events_of(StopAcknowledged)
+    assert acknowledged.stop == Stop('base', Cause.NO_MACHINE_SESSION, 'B', 0.0, session=2)
+
+
+def test_one_that_waits_when_the_machine_is_gone_is_reported_with_that(rig: Rig) -> None:
+    rig.command('A', 0.4)
+    rig.command('A', 0.5)
+    rig.now = 0.1
+    rig.channel(False)
+    assert rig.events_of(CommandFailed) == [
+        CommandFailed('base', 'A', 'the machine cannot be reached', 0.1)
+    ]
+    rig.answer(Move)
+    rig.acknowledge()
+    (final,) = rig.events_of(StopFinal)
+    assert final.stop == Stop('base', Cause.FAILED, 'A', 0.1, session=1)
+
+
+def test_one_whose_session_ended_before_it_could_go_out_once_more_is_reported_with_that() -> None:
+    rig = left_to_machine()
+    rig.command('A', 0.4)
+    rig.now = 0.1
+    rig.left('A')
+    assert rig.answer(Move, Outcome.SESSION_EXPIRED) == [StopBase('base')]
+    assert rig.events_of(CommandFailed) == [CommandFailed('base', 'A', 'its session ended', 0.1)]
+    assert the_stop(rig) == Stop('base', Cause.NO_MACHINE_SESSION, 'A', 0.1, session=1)
+
+
 def test_three_timeouts_in_a_row_are_reported_when_the_third_comes() -> None:
     rig = Rig()  # these are its first commands of all
     rig.command('A')
@@ -122,6 +180,35 @@ def test_three_timeouts_in_a_row_are_reported_when_the_third_comes() -> None:
 def test_a_lapse_is_reported_with_the_session_and_its_last_sign_of_life(rig: Rig) -> None:
     rig.until(WINDOW)
     assert the_stop(rig) == Stop('base', Cause.LAPSE, 'A', WINDOW, session=1, sign=0.0)
+
+
+def test_an_expired_machine_session_is_reported_with_the_client_of_its_other_bases() -> None:
+    rig = Rig(base('base'), base('arm'))
+    rig.drive('A', topic='/arm')
+    rig.drive('A')
+    rig.command('A')
+    rig.answer(Move, Outcome.SESSION_EXPIRED)
+    assert rig.events_of(MachineSessionExpired) == [
+        MachineSessionExpired('main', 'A', 'sid-1', 0.0)
+    ]
+    assert the_stop(rig) == Stop('arm', Cause.EXPIRED, 'A', 0.0)
+
+
+def test_so_is_one_that_a_heartbeat_finds_expired() -> None:
+    rig = driving(window=2.0)
+    rig.until(0.4)
+    rig.answer(SendHeartbeat, Outcome.SESSION_EXPIRED)
+    assert rig.events_of(MachineSessionExpired) == [
+        MachineSessionExpired('main', 'A', 'sid-1', 0.4)
+    ]
+    assert the_stop(rig) == Stop('base', Cause.EXPIRED, 'A', 0.4)
+
+
+def test_deactivation_is_reported_where_there_was_no_session() -> None:
+    rig = Rig(base(sessions=SessionsMode.DISABLED))
+    rig.drive('A')
+    rig.deactivate()
+    assert the_stop(rig) == Stop('base', Cause.DEACTIVATED, '', 0.0)
 
 
 def test_a_stop_is_reported_with_its_tries(rig: Rig) -> None:
@@ -217,3 +304,23 @@ def test_a_mistake_that_is_repeated_is_one_stop(rig: Rig) -> None:
     rig.drive('A')
     rig.command('A', NAN)
     assert len(rig.events_of(Stop)) == 2
+
+
+# Machines
+
+
+def test_a_machine_that_closes_is_reported_once_and_its_channel_no_more(rig: Rig) -> None:
+    rig.now = 0.1
+    rig.deactivate()
+    rig.answer(StopBase)
+    rig.channel(False)
+    assert rig.events_of(MachineClosed) == [MachineClosed('main', 0.1)]
+    assert rig.events_of(ChannelChanged) == []
+
+
+def test_a_machine_that_is_driven_without_sessions_is_reported() -> None:
+    rig = Rig(machines=[machine(allow_unsupervised=True)])
+    rig.command('A')
+    rig.now = 0.1
+    rig.answer(StartSession, Outcome.UNIMPLEMENTED)
+    assert rig.events_of(Unsupervised) == [Unsupervised('main', 0.1)]

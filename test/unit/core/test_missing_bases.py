@@ -14,8 +14,10 @@ from support.pure import base, machine, Rig
 from viam_session_bridge.core.events import BaseKnown, BaseUnknown
 from viam_session_bridge.core.missing_bases import (
     is_unknown_base,
+    LISTED_WITHIN,
     LONGEST_PAUSE,
     MISSING_AFTER,
+    MissingBases,
     REPORTED_AGAIN_AFTER,
 )
 from viam_session_bridge.core.requests import (
@@ -26,9 +28,11 @@ from viam_session_bridge.core.requests import (
     Move,
     Outcome,
     Request,
+    RequestQueue,
     StartSession,
     StopBase,
 )
+from viam_session_bridge.core.timing import AT_ONCE
 
 NO_SUCH = 'UNKNOWN: no node found with api rdk:component:base and name base'
 BROKEN = {'base': 'resource build error: no motor'}
@@ -220,6 +224,13 @@ def test_one_that_takes_a_command_is_there() -> None:
     assert len(rig.events_of(BaseKnown)) == 1
 
 
+def test_one_that_was_never_reported_as_missing_is_not_reported_as_there() -> None:
+    rig = Rig(list_bases=True)
+    ask_until(rig, 0.5, {})
+    rig.drive('A')
+    assert rig.events_of(BaseKnown) == []
+
+
 def test_one_that_takes_commands_is_there_whatever_the_machine_lists() -> None:
     rig = Rig(list_bases=True)
     rig.drive('A')
@@ -249,3 +260,64 @@ def test_a_bridge_that_is_activated_again_tells_again() -> None:
     rig.channel(True)
     ask_until(rig, 2.0, ABSENT)
     assert [event.at for event in rig.events_of(BaseUnknown)] == [0.0, 1.0]
+
+
+# Several bases
+
+
+class Bases(MissingBases):
+    """The bases of a machine that does not say whether it has tried to make all."""
+
+    def __init__(self) -> None:
+        self._calls = RequestQueue('main', 0.25)
+        super().__init__(self._calls)
+        self.channel(True, 0.0)
+
+    def lacks(self, *bases: str, now: float) -> list[BaseKnown | BaseUnknown]:
+        """Ask which there are, and answer that; return what is new."""
+        self.ask(now)
+        self._calls.take()
+        listed = Listed((), dict.fromkeys(bases, ''))
+        return self.listed(self._calls.last, Answer(Outcome.OK, listed=listed), now)
+
+
+def test_each_is_given_time_from_when_it_is_first_missing() -> None:
+    bases = Bases()
+    assert bases.lacks('one', now=0.0) == []
+    assert bases.lacks('two', 'one', now=MISSING_AFTER - 1.0) == []
+    assert bases.lacks('two', 'one', now=MISSING_AFTER + 9.0) == [
+        BaseUnknown('one', (), '', MISSING_AFTER + 9.0)
+    ]
+
+
+def test_one_that_came_and_went_again_is_asked_about_at_once() -> None:
+    bases = Bases()
+    bases.lacks('one', now=0.0)
+    bases.answered('one', Answer(Outcome.OK), 0.1)
+    bases.answered('one', Answer(Outcome.FAILED, NO_SUCH), 0.2)
+    assert bases.ask(AT_ONCE) == 0.2
+    assert bases.lacks('one', now=0.2) == []
+    (unknown,) = bases.lacks('one', now=0.2 + MISSING_AFTER)
+    assert unknown.base == 'one'
+
+
+def test_exactly_when_that_time_is_over_one_is_reported() -> None:
+    bases = Bases()
+    bases.lacks('one', now=0.0)
+    assert bases.lacks('one', now=MISSING_AFTER) == [BaseUnknown('one', (), '', MISSING_AFTER)]
+
+
+def test_all_that_are_there_again_are_reported() -> None:
+    bases = Bases()
+    bases.lacks('one', 'two', now=0.0)
+    assert len(bases.lacks('one', 'two', now=MISSING_AFTER)) == 2
+    found = bases.lacks(now=MISSING_AFTER + LONGEST_PAUSE)
+    assert {event.base for event in found if isinstance(event, BaseKnown)} == {'one', 'two'}
+
+
+def test_the_question_has_a_deadline_of_its_own() -> None:
+    queue = RequestQueue('main', 0.25)
+    bases = MissingBases(queue)
+    bases.channel(True, 0.0)
+    bases.ask(0.0)
+    assert [call.timeout for call in queue.take()] == [LISTED_WITHIN]

@@ -10,7 +10,12 @@ import pytest
 
 from support.pure import machine
 from viam_session_bridge.core.events import AccessRefused, MachineAbsent, MachineEvent
-from viam_session_bridge.core.readiness import ASKED_AGAIN_AFTER, Readiness
+from viam_session_bridge.core.readiness import (
+    ABSENT_AFTER,
+    ASKED_AGAIN_AFTER,
+    Readiness,
+    REPORTED_AGAIN_AFTER,
+)
 from viam_session_bridge.core.requests import (
     Answer,
     Authenticate,
@@ -294,3 +299,30 @@ def test_one_that_was_closed_asks_nothing() -> None:
     bench.connection.closed()
     assert not bench.connection.ready
     assert bench.until(1e6) == []
+
+
+def test_that_access_is_refused_is_reported_once_a_minute() -> None:
+    bench = Bench(authenticates=False)
+    bench.connect()
+    for bench.now in (0.0, 1.0, REPORTED_AGAIN_AFTER):
+        bench.refused()
+    assert [event.at for event in bench.events] == [0.0, REPORTED_AGAIN_AFTER]
+
+
+def test_a_machine_that_was_let_go_of_and_does_not_connect_again_is_diagnosed() -> None:
+    bench = Bench()
+    bench.let_in()
+    bench.connection.closed()
+    assert not bench.connection.ready
+    bench.connection.opened(bench.now)
+    assert [call.request for _, call in bench.until(ABSENT_AFTER)] == [Diagnose()]
+
+
+def test_a_token_for_one_that_was_let_go_of_is_ignored() -> None:
+    bench = Bench()
+    bench.connect()
+    (call,) = bench.asked()
+    bench.connection.closed()
+    bench.connection.authenticated(call.number, OK, bench.now)
+    bench.connection.channel(True, bench.now)
+    assert not bench.connection.ready

@@ -111,6 +111,12 @@ def test_an_answer_that_takes_longer_than_calls_may_is_reported(outcome: Outcome
     ]
 
 
+def test_one_that_takes_exactly_as_long_as_calls_may_is_not() -> None:
+    bench = Bench()
+    bench.time_out()
+    assert bench.measure(CALL_TIMEOUT) == []
+
+
 def test_a_machine_that_answers_in_time_is_not_reported_for_its_base_is_slow() -> None:
     bench = Bench()
     bench.time_out()
@@ -166,6 +172,22 @@ def test_the_first_call_in_time_is_reported_once() -> None:
     assert bench.events == [CallsInTime('main', bench.now)]
 
 
+def test_usual_answers_matter_from_the_first_timeout_until_calls_are_in_time() -> None:
+    bench = Bench()
+    matter = [bench.round_trip.listens]
+    for request, answer in ((MOVE, TIMED_OUT), (MOVE, OK)):
+        bench.ended((request, answer))
+        matter.append(bench.round_trip.listens)
+    assert matter == [False, True, False]
+    bench.time_out()
+    bench.ended((MOVE, OK))
+    assert bench.round_trip.listens  # the question is open
+    bench.measure(0.5)
+    assert bench.round_trip.listens  # they take longer
+    bench.ended((MOVE, OK))
+    assert not bench.round_trip.listens
+
+
 # In the bridge
 
 
@@ -180,3 +202,17 @@ def test_session_starts_that_time_out_on_a_slow_link_are_reported_as_that() -> N
     (event,) = rig.events_of(CallsTakeLonger)
     assert event.round_trip is not None
     assert event.round_trip >= 1.0
+
+
+def test_a_command_that_is_answered_in_time_again_is_reported() -> None:
+    rig = Rig()
+    rig.drive('A')
+    while QUESTION not in rig.pending(GetSessions):
+        rig.command('A')
+        rig.until(rig.now + CALL_TIMEOUT)
+        rig.acknowledge()
+    rig.now += 1.0
+    rig.answer(GetSessions, where=lambda request: request == QUESTION)
+    rig.acknowledge()
+    rig.drive('A')
+    assert rig.events_of(CallsInTime) == [CallsInTime('main', rig.now)]

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from viam_session_bridge.core.old_messages import StallDetector
@@ -19,3 +21,8 @@ def test_a_check_is_late_beyond_half_a_window_after_it_was_due(
     at = 100.0 + window / 4 + limit - 1e-6
     assert stalls.late(at + window / 4 + limit + 1e-6) == pytest.approx(limit, rel=1e-3)
     assert stalls.late(at + window / 4 + limit + 2e-6) == 0.0
+
+
+def test_exactly_half_a_window_late_is_not_too_late() -> None:
+    assert StallDetector(1.0, 0.0).late(0.25 + 0.5) == 0.0
+    assert StallDetector(1.0, 0.0).late(math.nextafter(0.75, 1.0)) > 0.5

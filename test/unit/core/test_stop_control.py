@@ -63,7 +63,8 @@ def test_at_rest_nothing_is_due() -> None:
 
 
 def test_a_stop_is_due_when_it_was_decided() -> None:
-    assert Stops(lapse(1.5)).stop_due_at() == 1.5
+    stops = Stops(lapse(1.5))
+    assert stops.stop_due_at() == stops.next_deadline() == 1.5
 
 
 def test_beside_an_open_one_no_other_is_due() -> None:
@@ -121,6 +122,13 @@ def test_nor_while_a_command_without_an_answer_may_still_run() -> None:
 def test_motion_waits_for_an_acknowledgement_only_where_a_command_failed() -> None:
     for cause, waits in ((Cause.LAPSE, False), (Cause.FAILED, True)):
         assert Stops(Stop('base', cause, 'A', 0.0)).holds(zero=False) is waits
+
+
+def test_only_a_zero_waits_for_the_stop_of_a_standing_zero() -> None:
+    for cause, waits in ((Cause.LAPSE, False), (Cause.STANDING, True)):
+        stops = Stops(Stop('base', cause, 'A', 0.0))
+        assert stops.holds(zero=True) is waits
+        assert not stops.holds(zero=False)
 
 
 # Sent again
@@ -260,3 +268,25 @@ def test_it_shrinks_to_what_is_ample_for_the_last_one(took: float, left: float) 
     timeout.passed(2.0)
     timeout.took(took)
     assert timeout.seconds == left
+
+
+# The exit (R19)
+
+
+def test_the_exit_waits_for_an_open_one_to_its_deadline() -> None:
+    stops = Stops()
+    assert stops.exit_waits_until() == 0.0
+    stops.sent(1, 1.0)
+    assert stops.exit_waits_until() == 1.0 + STOP_TIMEOUT + THERE_AND_BACK
+
+
+@pytest.mark.parametrize('acknowledged', [1, 2], ids=['one of two', 'the clean one'])
+def test_not_where_one_was_acknowledged(acknowledged: int) -> None:
+    stops = Stops()
+    stops.command_is_open = True
+    stops.sent(1, 0.0)
+    stops.command_is_open = False
+    stops.sent(2, 0.1)
+    stops.ends(acknowledged, Outcome.OK, 0.2)
+    assert stops.open
+    assert stops.exit_waits_until() == 0.0

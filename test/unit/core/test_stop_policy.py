@@ -15,6 +15,7 @@ from viam_session_bridge.core.events import (
     LeftToMachine,
     MachineEvent,
     StillMoving,
+    StopFinal,
 )
 from viam_session_bridge.core.requests import (
     Answer,
@@ -35,7 +36,7 @@ from viam_session_bridge.core.stop_policy import (
 )
 from viam_session_bridge.core.timing import AT_ONCE, NEVER
 from viam_session_bridge.core.velocity import Velocity
-from viam_session_bridge.core.verification import Verification
+from viam_session_bridge.core.verification import AGAIN_AFTER, Verification
 
 WINDOW = 1.0
 FIFTH = WINDOW / 5
@@ -44,7 +45,7 @@ FIFTH = WINDOW / 5
 def sessions_of(window: float = WINDOW) -> SignedSessions:
     """Begin with one of A's, session 1, since 0 s."""
     sessions = SignedSessions(machine(), [])
-    sessions.open('A', 1, lambda sid: True)
+    sessions.open('A', 1, lambda sid: True, 0.0)
     machine_session = sessions.live.get(1)
     assert machine_session is not None
     sessions.start(machine_session, 1, 0.0)
@@ -108,9 +109,10 @@ class Left:
         self.base.answered(1, Outcome.OK, '', 0.0)
         self._queue = RequestQueue('main', 0.25)
         sessions = sessions_of()
+        self.verification = Verification(self._queue, sessions, self.events)
         self.stops = MachineStops(
-            'main', in_force, {'base': self.base}, self._queue, sessions,
-            Verification(self._queue, sessions, self.events), self.events,
+            'main', in_force, {'base': self.base}, self._queue, sessions, self.verification,
+            self.events,
         )  # fmt: skip
 
     def ask(self, now: float) -> Request | None:
@@ -213,3 +215,98 @@ def test_foreign_sessions_are_reported_when_they_come_and_when_they_are_gone() -
         ForeignSessions('main', 2, 0.0),
         ForeignSessions('main', 0, 2 * REPORTED_AGAIN),
     ]
+
+
+def test_where_the_machine_stops_answering_it_is_asked_again_no_sooner() -> None:
+    left = Left(in_force=False)
+    left.stops.opened(ready=False)
+    left.stops.ready(0.0)
+    left.ask(0.0)
+    left.listed(Purpose.REPORT, 0.0, 'a')
+    left.ask(REPORTED_AGAIN)
+    timed_out = Answer(Outcome.TIMED_OUT)
+    left.stops.sessions_answered(1, Purpose.REPORT, '', timed_out, REPORTED_AGAIN)
+    assert left.stops.ask(AT_ONCE) == 2 * REPORTED_AGAIN
+
+
+def verified(left: Left) -> Left:
+    """Have a stop verified that was final before A's command."""
+    left.verification.final('base', StopFinal(end(), 1, 0, 0.0))
+    return left
+
+
+def test_one_that_is_left_is_not_verified_for_a_stop_of_before() -> None:
+    left = verified(Left())
+    left.stops.takes(end())
+    assert left.verification.ask(AT_ONCE) == NEVER
+
+
+def test_one_that_is_left_to_others_is_asked_nothing_more() -> None:
+    left = Left()
+    left.stops.takes(end())
+    left.stops.takes(end(Cause.DEACTIVATED))
+    left.ask(0.5)
+    left.listed(Purpose.DEACTIVATE, 0.6, 'one', 'of the app')
+    verified(left).ask(0.6)
+    assert left.stops.undecided == frozenset()
+    assert left.stops.ask(AT_ONCE) == NEVER
+    assert left.verification.ask(AT_ONCE) == NEVER
+
+
+def test_one_that_is_commanded_after_all_is_neither_stopped_nor_left() -> None:
+    left = Left()
+    left.stops.takes(end(Cause.DEACTIVATED))
+    left.ask(0.5)
+    left.stops.commanded('base')
+    assert left.listed(Purpose.DEACTIVATE, 0.6, 'one') == []
+    left.stops.takes(end(Cause.DEACTIVATED))
+    left.ask(0.7)
+    left.listed(Purpose.DEACTIVATE, 0.8, 'one', 'of the app')
+    left.stops.commanded('base')
+    assert left.stops.undecided == frozenset()
+
+
+# A base whose command may run late
+
+
+def distrusted() -> Left:
+    """Leave a base one of whose commands had no answer, and ask whether it moves."""
+    left = Left()
+    left.base.stops.lost = 1
+    left.stops.takes(end())
+    left.ask(2.0)
+    return left
+
+
+def answer_again(left: Left, now: float, moving: bool) -> None:
+    """Answer the question of the verification that follows."""
+    left.verification.ask(now)
+    number = left._queue.take()[0].number
+    left.verification.answered('base', number, Answer(Outcome.OK, moving=moving), now)
+
+
+def test_that_one_rests_is_reported_once() -> None:
+    left = distrusted()
+    left.moves(False, 2.0)
+    answer_again(left, 3.0, moving=False)
+    assert left.events[1:] == [AtRest('base', 2.0)]
+
+
+@pytest.mark.parametrize(('others', 'rest'), [((), 0), (('of the app',), 1)])
+def test_that_one_rests_again_is_reported_where_it_was_left_moving(
+    others: tuple[str, ...], rest: int
+) -> None:
+    left = distrusted()
+    left.moves(True, 2.0)
+    left.listed(Purpose.LEFT, 2.1, 'one', *others)
+    assert left.verification.ask(AT_ONCE) == 2.1 + AGAIN_AFTER
+    answer_again(left, 3.1, moving=False)
+    assert left.events[2:] == [AtRest('base', 3.1)] * rest
+
+
+def test_where_the_machine_does_not_say_who_is_there_the_report_does_not_either() -> None:
+    left = distrusted()
+    left.moves(True, 2.0)
+    timed_out = Answer(Outcome.TIMED_OUT)
+    left.stops.sessions_answered(left._queue.last, Purpose.LEFT, 'base', timed_out, 2.1)
+    assert left.events[1:] == [StillMoving('base', None, True, 2.1)]

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.pure import machine
 from viam_session_bridge.core.actions import Cause, Stop
 from viam_session_bridge.core.events import (
@@ -26,6 +28,7 @@ from viam_session_bridge.core.timing import AT_ONCE, NEVER
 from viam_session_bridge.core.verification import (
     AGAIN_AFTER,
     AGAIN_FOR,
+    REPORTED_AFTER,
     STOPPED_ANEW_AFTER,
     Verification,
 )
@@ -135,3 +138,53 @@ def test_a_base_that_its_machine_stopped_is_stopped_anew_where_a_lost_command_ru
     questions.verification.distrust('base', 0.0, reported=False, now=0.3)
     assert questions.answer(1.3, MOVES) is None
     assert questions.answer_who_else(1.4, OK) == stop_anew(1.4)
+
+
+def test_a_base_stopped_anew_is_reported_as_that() -> None:
+    questions = Questions(timed_out=1)
+    questions.answer(2.0, MOVES)
+    assert questions.events == [StillMoving('base', None, True, 2.0)]
+
+
+@pytest.mark.parametrize(('now', 'reported'), [(REPORTED_AFTER, True), (2.999, False)])
+def test_one_that_moves_is_reported_three_seconds_after_its_stop(
+    now: float, reported: bool
+) -> None:
+    questions = Questions()
+    questions.answer(now, MOVES)
+    assert questions.events == [StillMoving('base', None, False, now)] * reported
+
+
+def test_one_that_was_reported_and_cannot_be_asked_is_asked_again_a_second_later() -> None:
+    questions = Questions()
+    questions.answer(REPORTED_AFTER, MOVES)
+    questions.answer(4.0, Answer(Outcome.FAILED, 'UNKNOWN: no encoder'))
+    assert questions.verification.ask(AT_ONCE) == 4.0 + AGAIN_AFTER
+
+
+def test_who_else_is_there_does_not_matter_once_somebody_commands_the_base() -> None:
+    questions = Questions(timed_out=1)
+    questions.answer(2.0, MOVES)
+    questions.answer(3.0, MOVES)
+    questions.verification.commanded('base')
+    assert questions.answer_who_else(3.1, OK) is None
+
+
+def test_nor_what_was_answered_about_its_stop_before() -> None:
+    questions = Questions(timed_out=1)
+    questions.answer(2.0, MOVES)
+    questions.answer(3.0, MOVES)
+    questions.verification.commanded('base')
+    questions.final(3.1, timed_out=0)
+    assert questions.answer_who_else(3.2, OK) is None
+
+
+@pytest.mark.parametrize('reported', [True, False])
+def test_that_a_base_which_its_machine_stopped_rests_is_reported_if_it_was_to_move(
+    reported: bool,
+) -> None:
+    questions = Questions()
+    questions.verification.distrust('base', 0.0, reported, now=0.3)
+    assert questions.verification.ask(AT_ONCE) == 0.3 + AGAIN_AFTER
+    questions.answer(1.3, STANDS)
+    assert questions.events == [AtRest('base', 1.3)] * reported
