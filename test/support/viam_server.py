@@ -17,6 +17,7 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 import grpc
+import pytest
 
 from support.go_build import binary, GO_MOD, NEWEST
 from support.ports import free_port
@@ -189,8 +190,9 @@ class ViamServer:
         self, component: str, command: Mapping[str, Any], method: str = DO_COMMAND
     ) -> dict[str, Any]:
         """Send a component a command of its own; `method` is the DoCommand of its API."""
-        # Only here: viam-sdk is an extra, and tests that skip themselves without it import this.
-        from viam.gen.common.v1 import common_pb2
+        common_pb2 = pytest.importorskip(
+            'viam.gen.common.v1.common_pb2', reason='viam-sdk is an extra'
+        )
 
         request = common_pb2.DoCommandRequest(name=component)
         request.command.update(command)

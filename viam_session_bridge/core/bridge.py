@@ -314,7 +314,7 @@ class Bridge:
             elif isinstance(one, SessionEnded):
                 for machine in self.machines.values():
                     machine.sessions.ended(one.session)
-            elif isinstance(one, Refused) and not self._worth_reporting(one):
+            elif isinstance(one, Refused) and not self._count(one):
                 continue
             self._events.append(one)
 
@@ -325,7 +325,8 @@ class Bridge:
             for machine in self.machines.values():
                 machine.signed(session.number, now)
 
-    def _worth_reporting(self, refused: Refused) -> bool:
+    def _count(self, refused: Refused) -> bool:
+        """Count a refusal; return whether to report it: not each one of many."""
         key = refused.base, refused.reason
         self.refusals[key] += 1
         if refused.at < self._refusal_reported_at.get(key, AT_ONCE) + REFUSALS_REPORTED_EVERY:

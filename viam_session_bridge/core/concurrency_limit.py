@@ -32,12 +32,7 @@ class ConcurrencyLimit:
 
     def has_room(self, now: float) -> bool:
         """Return whether one more may go."""
-        while self._under_way:
-            number, at = next(iter(self._under_way.items()))
-            if at + YOUNG > now:
-                break
-            del self._under_way[number]
-        return len(self._under_way) < MOST
+        return self._free(now) > 0
 
     def wait(self, base: str) -> None:
         """Have a base wait for its turn; one that waits already keeps its turn."""
@@ -52,19 +47,21 @@ class ConcurrencyLimit:
         """Note that a call ended."""
         self._under_way.pop(number, None)
 
-    def turns(self, now: float) -> list[str]:
+    def take_turns(self, now: float) -> list[str]:
         """Take out and return the bases that come before all others now."""
-        if not self.waiting or not self.has_room(now):
-            return []
-        bases = list(islice(self.waiting, MOST - len(self._under_way)))
+        bases = list(islice(self.waiting, max(self._free(now), 0)))
         for base in bases:
             del self.waiting[base]
         return bases
 
-    def next_turn(self) -> float:
-        """Return when to ask for :meth:`turns` again."""
+    def next_turn(self, now: float) -> float:
+        """Return when to :meth:`take_turns` again."""
         if not self.waiting:
             return NEVER
-        if len(self._under_way) < MOST:
+        if self._free(now) > 0:
             return AT_ONCE
-        return next(iter(self._under_way.values())) + YOUNG
+        return min(at for at in self._under_way.values() if at + YOUNG > now) + YOUNG
+
+    def _free(self, now: float) -> int:
+        """Return how many more may go; a call that takes long does not count for long."""
+        return MOST - sum(at + YOUNG > now for at in self._under_way.values())

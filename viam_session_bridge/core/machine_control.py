@@ -130,7 +130,7 @@ class MachineControl:
             if self._machine_stops.in_force:
                 self._machine_stops.commanded(base)
         if forward.session and forward.session not in self.sessions.live:
-            self.sessions.open(forward.client, forward.session, self._is_stopped)
+            self.sessions.open(forward.client, forward.session, self._is_stopped, forward.at)
 
     def stop(self, stop: Stop) -> bool:
         """Stop a base; return False where that changes nothing or is left to the machine."""
@@ -246,7 +246,7 @@ class MachineControl:
     def drain(self, now: float) -> list[Call]:
         """Do what is due, and return the calls to hand over now."""
         if self._limit.waiting:
-            for base in self._limit.turns(now):
+            for base in self._limit.take_turns(now):
                 self._look_after(self.bases[base], now)
         due_at = NEVER
         for control in self.bases.values():
@@ -258,7 +258,7 @@ class MachineControl:
             self._ask(now)
         self.due_at = min(due_at, self._ask_at, self.sessions.next_beat())
         if self._limit.waiting:
-            self.due_at = min(self.due_at, self._limit.next_turn())
+            self.due_at = min(self.due_at, self._limit.next_turn(now))
         return self._queue.take()
 
     def _look_after(self, control: BaseControl, now: float) -> None:

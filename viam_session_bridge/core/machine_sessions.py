@@ -92,19 +92,20 @@ class MachineSessions:
         own = self.live.get(session or 0)
         if own is not None and (own.sid or own.starting):
             return True
-        self._forget_lapsed(now)
-        taken = len(self.live) + len(self._resting) + len(self._lost_starts)
-        if own is not None or self._resumable(client, stopped) is not None:
+        resting = sum(not self._is_lapsed(one, now) for one in self._resting)
+        taken = len(self.live) + resting + sum(at > now for at in self._lost_starts)
+        if own is not None or self._resumable(client, stopped, now) is not None:
             return taken <= self._max_sessions  # it is counted already
         return taken < self._max_sessions
 
-    def open(self, client: str, session: int, stopped: Stopped) -> None:
+    def open(self, client: str, session: int, stopped: Stopped, now: float) -> None:
         """
         Give a client session a machine session: an ended one of its client's, or a new one.
 
         :param stopped: whether the stops of all bases that an id used last are final (R11)
         """
-        own = self._resumable(client, stopped)
+        self._forget_lapsed(now)
+        own = self._resumable(client, stopped, now)
         if own is None:
             own = MachineSession(client, session)
         else:
@@ -233,10 +234,9 @@ class MachineSessions:
 
     def is_valid(self, sid: str, now: float) -> bool:
         """Whether the machine still knows this id, as far as the bridge can tell."""
-        self._forget_lapsed(now)
-        return sid in self._by_sid
+        return sid in self._by_sid and not self._is_lapsed(self._by_sid[sid], now)
 
-    def foreign(self, answer: Answer) -> int:
+    def foreign(self, answer: Answer, now: float) -> int:
         """
         Return how many of the sessions that the machine lists are not this bridge's (R16).
 
@@ -247,18 +247,25 @@ class MachineSessions:
         # A start may have made one whose id is not known yet, or never will be.
         starting = sum(one.starting for one in (*self.live.values(), *self._resting))
         foreign = sum(sid not in self._started for sid in answer.sids)
-        return max(foreign - len(self._lost_starts) - starting, 0)
+        lost = sum(at > now for at in self._lost_starts)
+        return max(foreign - lost - starting, 0)
 
     def forget_unsupervised(self) -> None:
         """Ask again whether the machine has sessions: after an outage it may be another."""
         self.unsupervised = False
 
-    def _resumable(self, client: str, stopped: Stopped) -> MachineSession | None:
+    def _resumable(self, client: str, stopped: Stopped, now: float) -> MachineSession | None:
         for resting in self._resting:
             sid = resting.sid or resting.resume
-            if resting.client == client and not resting.starting and stopped(sid):
+            of_client = resting.client == client and not resting.starting
+            if of_client and not self._is_lapsed(resting, now) and stopped(sid):
                 return resting
         return None
+
+    def _is_lapsed(self, machine_session: MachineSession, now: float) -> bool:
+        """Whether one is over that waits to lapse; one that is being started may yet begin."""
+        waits = machine_session.ended and not machine_session.starting
+        return waits and self._lapses_at(machine_session.used) <= now
 
     def _push_beat(self, machine_session: MachineSession, number: int) -> None:
         machine_session.beat_entry = number
@@ -273,7 +280,6 @@ class MachineSessions:
         return used + (self.window or LONGEST_WINDOW) + self._call_timeout
 
     def _forget_lapsed(self, now: float) -> None:
-        for resting in [r for r in self._resting if not r.starting]:
-            if self._lapses_at(resting.used) <= now:
-                self._forget(resting)
+        for resting in [one for one in self._resting if self._is_lapsed(one, now)]:
+            self._forget(resting)
         self._lost_starts = [at for at in self._lost_starts if at > now]

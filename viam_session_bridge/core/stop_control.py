@@ -98,13 +98,6 @@ class PendingStop:
         """Whether the next command waits for an acknowledgement (R10)."""
         return self.motion_after_ack and not self.acknowledged
 
-    def is_overdue(self, now: float) -> bool:
-        """Return whether to report, once more, that none was acknowledged."""
-        if self.acknowledged or now < self.overdue_at:
-            return False
-        self.overdue_at = now + OVERDUE_AGAIN_AFTER
-        return True
-
     def begin_anew(self, stop: Stop, last_call: int) -> None:
         """Handle a reason to stop the base that no Stop sent so far covers."""
         self.distrust(last_call)
@@ -245,7 +238,8 @@ class StopControl:
     def tick(self, now: float) -> bool:
         """Do what time brings about; return whether unanswered commands count as answered now."""
         pending = self.pending
-        if pending is not None and pending.is_overdue(now):
+        if pending is not None and not pending.acknowledged and pending.overdue_at <= now:
+            pending.overdue_at = now + OVERDUE_AGAIN_AFTER
             self._events.append(StopOverdue(pending.stop, pending.tries, pending.detail, now))
         if not self.unresolved.settle(now):
             return False

@@ -257,7 +257,7 @@ class MachineStops:
         self, number: int, purpose: Purpose, base: str, answer: Answer, now: float
     ) -> list[Stop]:
         """Handle who else has sessions on the machine; return the stops that follow from it."""
-        foreign = self._sessions.foreign(answer)
+        foreign = self._sessions.foreign(answer, now)
         if purpose is Purpose.LEFT:
             return self._left_answered(number, base, foreign, answer, now)
         if purpose is Purpose.STANDING and not foreign:

@@ -54,12 +54,6 @@ class _Base:
         self.reported = False  # that it moves
         self.backoff = Backoff(FIRST_AFTER, AGAIN_AFTER)
 
-    def to_report(self, now: float) -> bool:
-        """Return whether to report now that it moves, which is done once."""
-        report = not self.reported and now >= self.final_at + REPORTED_AFTER
-        self.reported |= report
-        return report
-
 
 class Verification:
     """The questions about the bases of one machine."""
@@ -138,8 +132,7 @@ class Verification:
                 return self._stop_anew(base, None, now)
             one.second_call = self._queue.call(GetSessions(Purpose.VERIFY, base))
             return None
-        if one.to_report(now):
-            self._events.append(StillMoving(base, None, False, now))
+        self._report_moving(base, one, None, now)
         return None
 
     def sessions_answered(
@@ -153,12 +146,17 @@ class Verification:
         if answer.outcome not in (Outcome.OK, Outcome.UNIMPLEMENTED):
             one.due_at = now + AGAIN_AFTER
             return None
-        foreign = self._sessions.foreign(answer)
+        foreign = self._sessions.foreign(answer, now)
         if not foreign:
             return self._stop_anew(base, 0, now)
-        if one.to_report(now):
-            self._events.append(StillMoving(base, foreign, False, now))
+        self._report_moving(base, one, foreign, now)
         return None
+
+    def _report_moving(self, base: str, one: _Base, foreign: int | None, now: float) -> None:
+        """Report once, and not at once, that a base still moves."""
+        if not one.reported and now >= one.final_at + REPORTED_AFTER:
+            one.reported = True
+            self._events.append(StillMoving(base, foreign, False, now))
 
     def _stop_anew(self, base: str, foreign: int | None, now: float) -> Stop:
         self._events.append(StillMoving(base, foreign, True, now))

@@ -26,26 +26,26 @@ def limit() -> ConcurrencyLimit:
 
 def test_at_rest_nobody_has_a_turn_to_wait_for() -> None:
     limit = ConcurrencyLimit()
-    assert limit.next_turn() == NEVER
-    assert limit.turns(0.0) == []
+    assert limit.next_turn(0.0) == NEVER
+    assert limit.take_turns(0.0) == []
 
 
 def test_one_more_than_the_most_has_no_room(limit: ConcurrencyLimit) -> None:
     assert not limit.has_room(YOUNG / 2)
-    assert limit.turns(YOUNG / 2) == []
-    assert limit.next_turn() == YOUNG
+    assert limit.take_turns(YOUNG / 2) == []
+    assert limit.next_turn(YOUNG / 2) == YOUNG
 
 
 def test_an_answer_makes_room_for_the_one_that_waited_first(limit: ConcurrencyLimit) -> None:
     limit.answered(1)
-    assert limit.next_turn() == AT_ONCE
-    assert limit.turns(YOUNG / 2) == [BASES[MOST]]
+    assert limit.next_turn(YOUNG / 2) == AT_ONCE
+    assert limit.take_turns(YOUNG / 2) == [BASES[MOST]]
     assert list(limit.waiting) == [BASES[MOST + 1]]
 
 
 def test_a_call_that_takes_long_does_not_count(limit: ConcurrencyLimit) -> None:
-    assert limit.turns(YOUNG) == BASES[MOST : MOST + 2]
-    assert limit.next_turn() == NEVER
+    assert limit.take_turns(YOUNG) == BASES[MOST : MOST + 2]
+    assert limit.next_turn(YOUNG) == NEVER
 
 
 def test_waiting_again_keeps_the_turn(limit: ConcurrencyLimit) -> None:

@@ -46,7 +46,7 @@ class Sessions(MachineSessions):
 
     def begin(self, client: str, session: int, now: float = 0.0) -> None:
         """Hand over the start of a machine session."""
-        self.open(client, session, stopped)
+        self.open(client, session, stopped, now)
         machine_session = self.live.get(session)
         assert machine_session is not None
         self.start(machine_session, session, now)
@@ -79,8 +79,8 @@ def test_a_clients_next_session_resumes_its_ended_one_once_that_is_stopped(
     sessions: Sessions,
 ) -> None:
     sessions.ended(1)
-    sessions.open('A', 2, not_stopped)
-    sessions.open('A', 3, stopped)
+    sessions.open('A', 2, not_stopped, 0.0)
+    sessions.open('A', 3, stopped, 0.0)
     fresh, resumed = sessions.live.get(2), sessions.live.get(3)
     assert fresh is not None and fresh.resume == ''
     assert resumed is not None and resumed.resume == 'one'
@@ -88,7 +88,7 @@ def test_a_clients_next_session_resumes_its_ended_one_once_that_is_stopped(
 
 def test_nobody_elses_does(sessions: Sessions) -> None:
     sessions.ended(1)
-    sessions.open('B', 2, stopped)
+    sessions.open('B', 2, stopped, 0.0)
     other = sessions.live.get(2)
     assert other is not None and other.resume == ''
 
@@ -240,26 +240,26 @@ def test_a_machine_without_sessions_is_driven_only_where_that_is_allowed(allowed
 
 
 def test_sessions_that_were_not_started_here_are_foreign(sessions: Sessions) -> None:
-    assert sessions.foreign(Answer(Outcome.OK, sids=('one', 'of the app', 'of another'))) == 2
-    assert sessions.foreign(Answer(Outcome.TIMED_OUT, sids=('of the app',))) == 0
+    assert sessions.foreign(Answer(Outcome.OK, sids=('one', 'of the app', 'of another')), 0.0) == 2
+    assert sessions.foreign(Answer(Outcome.TIMED_OUT, sids=('of the app',)), 0.0) == 0
 
 
 def test_one_that_is_being_started_may_be_among_those_listed(sessions: Sessions) -> None:
     sessions.begin('B', 2)
-    assert sessions.foreign(Answer(Outcome.OK, sids=('one', 'two'))) == 0
+    assert sessions.foreign(Answer(Outcome.OK, sids=('one', 'two')), 0.0) == 0
 
 
 def test_a_start_without_an_answer_may_have_made_one_of_those_listed(sessions: Sessions) -> None:
     sessions.begin('B', 2)
     sessions.start_answered(2, Answer(Outcome.TIMED_OUT), 0.0)
-    assert sessions.foreign(Answer(Outcome.OK, sids=('one', 'two', 'of the app'))) == 1
+    assert sessions.foreign(Answer(Outcome.OK, sids=('one', 'two', 'of the app')), 0.0) == 1
 
 
 def test_as_many_are_known_as_ours_as_a_machine_lists() -> None:
     sessions = Sessions()
     for number in range(STARTED_REMEMBERED + 1):
         if number == STARTED_REMEMBERED:
-            assert sessions.foreign(Answer(Outcome.OK, sids=('0',))) == 0
+            assert sessions.foreign(Answer(Outcome.OK, sids=('0',)), 0.0) == 0
         sessions.run('A', number + 1, str(number))
-    assert sessions.foreign(Answer(Outcome.OK, sids=('0',))) == 1
-    assert sessions.foreign(Answer(Outcome.OK, sids=('1', str(STARTED_REMEMBERED)))) == 0
+    assert sessions.foreign(Answer(Outcome.OK, sids=('0',)), 0.0) == 1
+    assert sessions.foreign(Answer(Outcome.OK, sids=('1', str(STARTED_REMEMBERED))), 0.0) == 0

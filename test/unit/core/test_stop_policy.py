@@ -45,7 +45,7 @@ FIFTH = WINDOW / 5
 def sessions_of(window: float = WINDOW) -> SignedSessions:
     """Begin with one of A's, session 1, since 0 s."""
     sessions = SignedSessions(machine(), [])
-    sessions.open('A', 1, lambda sid: True)
+    sessions.open('A', 1, lambda sid: True, 0.0)
     machine_session = sessions.live.get(1)
     assert machine_session is not None
     sessions.start(machine_session, 1, 0.0)
