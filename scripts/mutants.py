@@ -60,6 +60,11 @@ def mutated() -> list[SourceFileMutationData]:
     return files
 
 
+def mangled(mutant: str) -> str:
+    """Return how mutmut calls the function of a mutant."""
+    return mutant.rpartition('__mutmut_')[0]
+
+
 def generate() -> None:
     """Make the mutants anew, and find out which tests reach which function."""
     # mutmut insists on trying some; these are few.
@@ -85,7 +90,7 @@ class Trials:
             for name, code in of.exit_code_by_key.items()
             if code is None
         ]
-        self._untried.sort(key=lambda one: len(self._tests[one[1].rpartition('__')[0]]))
+        self._untried.sort(key=lambda one: len(self._tests.get(mangled(one[1]), ())))
         self._running: dict[int, tuple[SourceFileMutationData, str, int]] = {}
         self._noticed_by: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by function
         self._report_to: int | None = None  # in a fork
@@ -99,14 +104,14 @@ class Trials:
                 self._wait()
             if number % 100 == 0:
                 print(f'{number} of {len(self._untried)}', file=sys.stderr, flush=True)
-            function = name.rpartition('__mutmut_')[0]
+            function = mangled(name)
             first = self._noticed_by[function]
+            reach = self._tests.get(function, items)
+            # What was added since mutmut looked may reach anything, and be reached by it.
             tests = sorted(
-                # One that was added since mutmut looked may reach anything.
-                (test for test in items
-                 if test in self._tests[function] or test not in self._duration),
+                (test for test in items if test in reach or test not in self._duration),
                 key=lambda test: (-first[test], self._duration.get(test, 0.0)),
-            )  # fmt: skip
+            )
             reader, writer = os.pipe()
             if not (pid := os.fork()):
                 self._report_to = writer
@@ -149,7 +154,7 @@ class Trials:
         of, name, reader = self._running.pop(pid)
         with os.fdopen(reader) as report:
             if test := report.read():
-                self._noticed_by[name.rpartition('__mutmut_')[0]][test] += 1
+                self._noticed_by[mangled(name)][test] += 1
         code = os.waitstatus_to_exitcode(status)
         of.exit_code_by_key[name] = TIMED_OUT if code < 0 else code
         of.save()
@@ -170,7 +175,7 @@ def try_out(files: list[SourceFileMutationData]) -> None:
 
 def function_of(mutant: str) -> str:
     """Return the function of a mutant: ``Class.name`` of ``a.b.xǁClassǁname__mutmut_3``."""
-    name = mutant.rpartition('.')[2].rpartition('__mutmut_')[0]
+    name = mangled(mutant).rpartition('.')[2]
     return name.removeprefix('xǁ').removeprefix('x_').replace('ǁ', '.')
 
 

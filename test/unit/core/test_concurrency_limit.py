@@ -62,3 +62,11 @@ def test_an_answer_to_a_call_that_no_longer_counts_is_no_matter(limit: Concurren
     assert limit.has_room(YOUNG)
     limit.answered(0)
     assert limit.has_room(YOUNG)
+
+
+def test_the_next_turn_is_when_one_that_counts_no_longer_does() -> None:
+    limit = ConcurrencyLimit()
+    for number, at in enumerate((0.0, YOUNG / 2, YOUNG / 2, YOUNG / 2)):
+        limit.sent('base', number, at)
+    limit.wait('other')
+    assert limit.next_turn(YOUNG) == YOUNG / 2 + YOUNG

@@ -253,6 +253,9 @@ def test_a_start_without_an_answer_may_have_made_one_of_those_listed(sessions: S
     sessions.begin('B', 2)
     sessions.start_answered(2, Answer(Outcome.TIMED_OUT), 0.0)
     assert sessions.foreign(Answer(Outcome.OK, sids=('one', 'two', 'of the app')), 0.0) == 1
+    lapsed = WINDOW + CALL_TIMEOUT
+    assert sessions.foreign(Answer(Outcome.OK, sids=('two',)), lapsed - 0.01) == 0
+    assert sessions.foreign(Answer(Outcome.OK, sids=('two',)), lapsed) == 1
 
 
 def test_as_many_are_known_as_ours_as_a_machine_lists() -> None:

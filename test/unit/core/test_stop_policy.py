@@ -108,7 +108,7 @@ class Left:
         self.base.sent(1, 'one', 0.25)
         self.base.answered(1, Outcome.OK, '', 0.0)
         self._queue = RequestQueue('main', 0.25)
-        sessions = sessions_of()
+        self.sessions = sessions = sessions_of()
         self.verification = Verification(self._queue, sessions, self.events)
         self.stops = MachineStops(
             'main', in_force, {'base': self.base}, self._queue, sessions, self.verification,
@@ -310,3 +310,14 @@ def test_where_the_machine_does_not_say_who_is_there_the_report_does_not_either(
     timed_out = Answer(Outcome.TIMED_OUT)
     left.stops.sessions_answered(left._queue.last, Purpose.LEFT, 'base', timed_out, 2.1)
     assert left.events[1:] == [StillMoving('base', None, True, 2.1)]
+
+
+def test_a_start_of_ours_without_an_answer_may_have_made_the_session_that_is_listed() -> None:
+    left = Left()
+    left.stops.takes(end(Cause.DEACTIVATED))
+    left.ask(0.5)
+    left.sessions.ended(1)
+    left.sessions.open('B', 2, lambda sid: False, 0.5)
+    left.sessions.start(left.sessions.live[2], 2, 0.5)
+    left.sessions.start_answered(2, Answer(Outcome.TIMED_OUT), 0.5)
+    assert left.listed(Purpose.DEACTIVATE, 0.6, 'one', 'two') == [end(Cause.DEACTIVATED)]

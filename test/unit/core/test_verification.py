@@ -45,7 +45,7 @@ class Questions:
         """Begin with a stop that was final at 0 s."""
         self.events: list[MachineEvent] = []
         self._queue = RequestQueue('main', 0.25)
-        sessions = MachineSessions(machine(), self.events)
+        self.sessions = sessions = MachineSessions(machine(), self.events)
         self.verification = Verification(self._queue, sessions, self.events)
         self.final(0.0, timed_out)
 
@@ -188,3 +188,13 @@ def test_that_a_base_which_its_machine_stopped_rests_is_reported_if_it_was_to_mo
     assert questions.verification.ask(AT_ONCE) == 0.3 + AGAIN_AFTER
     questions.answer(1.3, STANDS)
     assert questions.events == [AtRest('base', 1.3)] * reported
+
+
+def test_a_start_of_ours_without_an_answer_may_have_made_the_session_that_is_listed() -> None:
+    questions = Questions()
+    questions.verification.distrust('base', 0.0, reported=False, now=0.3)
+    questions.sessions.open('A', 1, lambda sid: True, 0.3)
+    questions.sessions.start(questions.sessions.live[1], 1, 0.3)
+    questions.sessions.start_answered(1, Answer(Outcome.TIMED_OUT), 0.5)
+    questions.answer(1.3, MOVES)
+    assert questions.answer_who_else(1.4, Answer(Outcome.OK, sids=('one',))) == stop_anew(1.4)
