@@ -222,6 +222,12 @@ def test_an_answer_for_a_replaced_one_is_ignored(sessions: Sessions) -> None:
     assert sessions.expired('one', 1.1) is None
 
 
+def test_so_is_one_for_an_id_that_lapsed_long_ago(sessions: Sessions) -> None:
+    sessions.ended(1)
+    sessions.open('B', 2, stopped, WINDOW + CALL_TIMEOUT)
+    assert sessions.expired('one', WINDOW + CALL_TIMEOUT) is None
+
+
 # Machines that start none
 
 
