@@ -158,6 +158,17 @@ def test_a_permission_is_no_sign_of_life(rig: Rig) -> None:
     assert rig.tick() == []
 
 
+def test_a_session_that_is_over_by_the_machines_window_moves_nothing() -> None:
+    """The first start tells the window, while its client's command waits for that very start."""
+    rig = Rig(stop_policy=StopPolicy.MACHINE)
+    rig.machine_window = WINDOW - 0.1
+    rig.command('A')
+    rig.until(WINDOW - 0.05, times_out=False)
+    rig.answer(StartSession)
+    assert rig.pending(Move) == []
+    assert [ended.cause for ended in rig.events_of(SessionEnded)] == [Cause.LAPSE]
+
+
 def test_a_command_for_one_machine_is_a_sign_of_life_for_the_other() -> None:
     rig = leaving_to_two_machines()
     rig.until(FIFTH)

@@ -195,6 +195,7 @@ class Bridge:
         if self._machines_stop and answer.window:
             sessions = (machine.sessions for machine in self.machines.values())
             self.table.set_window(shortest_window(sessions))
+            self._carry_out(self.table.expire(now))  # a shorter one may be over already
 
     # From the node
 
