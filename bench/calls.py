@@ -18,15 +18,9 @@ import time
 from types import FrameType
 from typing import Any
 
+from support.drive import wait_for
+from support.shell_run import settings
 import viam_session_bridge
-from viam_session_bridge.configuration.model import (
-    BaseConfiguration,
-    Configuration,
-    DriveMode,
-    MachineConfiguration,
-    SessionsMode,
-    StopPolicy,
-)
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.runtime import Runtime
 from viam_session_bridge.simulation.server import SimulatedMachine
@@ -35,7 +29,7 @@ PACKAGE = str(Path(viam_session_bridge.__file__).parent)
 NOT_COUNTED = f'{PACKAGE}/simulation/'
 WARM_UP = 20  # commands
 WINDOW = 0.5  # s
-PATIENCE = 10.0  # s
+CALL_TIMEOUT = 0.25  # s
 
 
 class Trace:
@@ -71,76 +65,38 @@ def counts(calls: list[tuple[str, str, str]]) -> tuple[int, int]:
     return len(calls), sum(one != other for one, other in pairwise(modules))
 
 
-def configuration(address: str) -> Configuration:
-    """Return one of one base, which is called `base`."""
-    return Configuration(
-        stop_policy=StopPolicy.BRIDGE,
-        heartbeat_window=WINDOW,
-        shutdown_timeout=2.0,
-        stop_timeout=2.0,
-        event_log='',
-        machines=(
-            MachineConfiguration(
-                name='main',
-                address=address,
-                insecure=True,
-                call_timeout=0.25,
-                max_sessions=256,
-                allow_unsupervised=False,
-            ),
-        ),
-        bases=(
-            BaseConfiguration(
-                name='base',
-                machine='main',
-                resource='base',
-                command_topics=('/cmd_vel',),
-                stamped_command_topics=(),
-                sessions=SessionsMode.AUTO,
-                drive_mode=DriveMode.VELOCITY,
-                max_linear_speed=0.0,
-                max_angular_speed=0.0,
-                max_stamp_age=0.0,
-            ),
-        ),
-    )
-
-
-def wait_for(what: str, done: Any) -> None:
-    """Wait until that is so."""
-    give_up_at = time.monotonic() + PATIENCE
-    while not done():
-        if time.monotonic() > give_up_at:
-            raise TimeoutError(f'{what} did not happen within {PATIENCE} s')
-        time.sleep(0.01)
-
-
 def main() -> None:
     """Count, and print."""
     with SimulatedMachine() as machine:
+        configuration = settings({'base': 'main'}, {'main': machine.address}, WINDOW, CALL_TIMEOUT)
+        failures: list[BaseException] = []
         trace = Trace()
-        runtime = Runtime(configuration(machine.address), lambda: None, sys.excepthook)  # type: ignore[arg-type]
+        runtime = Runtime(configuration, lambda: None, failures.append)
         runtime.start()
         runtime.activate()
         wait_for(
-            'a connection',
-            lambda: runtime.look(lambda bridge, _: bridge.machines['main'].ready),
+            lambda: runtime.look(lambda bridge, _: bridge.machines['main'].ready), 'a connection'
         )
         for number in range(WARM_UP + 1):
             trace.take()
-            runtime.command('client', '/cmd_vel', Velocity(0.1 + number / 1000, 0.0, 0.0))
+            runtime.command('client', '/base', Velocity(0.1 + number / 1000, 0.0, 0.0))
             time.sleep(0.05)
         of_command = trace.take()
         main_thread = threading.current_thread().name
         rest: list[tuple[str, str, str]] = []
-        give_up_at = time.monotonic() + PATIENCE
-        while not any(name == 'answered' for _, _, name in rest) and time.monotonic() < give_up_at:
-            time.sleep(WINDOW)
-            rest += trace.take()
+
+        def has_lapsed() -> bool:
+            rest.extend(trace.take())
+            names = [name for _, _, name in rest]
+            return '_end' in names and 'answered' in names[names.index('_end') :]
+
+        wait_for(has_lapsed, 'the stop of the lapse is answered')
         trace.end()
         runtime.deactivate()
         runtime.wait_closed(2.0)
         runtime.close()
+    if failures:
+        raise failures[0]
     command = [one for one in of_command if one[0] == main_thread]
     answer = [one for one in of_command if one[0] not in (main_thread, 'lapse clock')]
     clock = [one for one in rest if one[0] == 'lapse clock']
