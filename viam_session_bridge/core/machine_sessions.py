@@ -17,11 +17,11 @@ Pure: time is handed in, calls are named by numbers.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 import heapq
 
+from viam_session_bridge.bounds import BoundedDict
 from viam_session_bridge.configuration.model import MachineConfiguration
 from viam_session_bridge.core.events import (
     MachineEvent,
@@ -76,7 +76,7 @@ class MachineSessions:
         self.live: dict[int, MachineSession] = {}  # by client session, of those that live
         self._resting: list[MachineSession] = []  # ended, and not lapsed as far as we know
         self._by_sid: dict[str, MachineSession] = {}
-        self._started: OrderedDict[str, None] = OrderedDict()  # ids that were ours
+        self._started: BoundedDict[str, None] = BoundedDict(STARTED_REMEMBERED)  # ids of ours
         self._by_call: dict[int, MachineSession] = {}  # starts and heartbeats in flight
         self._lost_starts: list[float] = []  # when those lapse that may have been started
         # (due, call, id) of heartbeats: an entry is put right when it comes up.
@@ -138,8 +138,6 @@ class MachineSessions:
             machine_session.used = max(machine_session.used, now - self._call_timeout)
             self._by_sid[answer.sid] = machine_session
             self._started[answer.sid] = None
-            while len(self._started) > STARTED_REMEMBERED:
-                self._started.popitem(last=False)
             self.window = answer.window
             self._push_beat(machine_session, number)
             self._events.append(

@@ -136,7 +136,7 @@ class MessageAge:
         """
         if not sent:
             return 0.0
-        clock = self._clocks.get(publisher) or self._first(publisher, sent, now, wall)
+        clock = self._clocks.get(publisher) or self._first(publisher, now)
         offset = (wall if clock.ours else now) - sent
         age = offset - clock.least
         if age > self._window or age > now - self._thawed:
@@ -168,12 +168,12 @@ class MessageAge:
                 break
             self._forget(publisher)
 
-    def _first(self, publisher: str, sent: float, now: float, wall: float) -> _Clock:
+    def _first(self, publisher: str, now: float) -> _Clock:
         """Return the clock of a publisher of which nothing is known."""
         host = self._host_of(publisher)
         ours = host != '' and host == self._own_host
         there = self._by_host.get(host) if host else None
-        least = there.least if there else (wall if ours else now) - sent
+        least = there.least if there else inf  # that of the very message that comes
         if len(self._clocks) >= PUBLISHERS_KEPT:
             self._forget(next(iter(self._clocks)))
         clock = _Clock(host, ours, least, now)
@@ -194,7 +194,7 @@ class MessageAge:
             del self._by_host[clock.host]
 
     def _was_set(self, clock: _Clock, age: float, now: float) -> bool:
-        """Tell whether all were old for a window, though they came at the pace of sending."""
+        """Return whether all were old for a window, though they came at the pace of sending."""
         if age <= self._window:
             return False  # only from before a thaw
         if abs(age - clock.old_age) > EVEN * self._window:

@@ -19,11 +19,12 @@ Every method takes ``now`` (s, steady, never backwards) and returns what follows
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 import heapq
 
+from viam_session_bridge.bounds import BoundedDict
 from viam_session_bridge.configuration.model import SessionsMode
 from viam_session_bridge.core.actions import (
     Action,
@@ -101,7 +102,7 @@ class SessionTable:
         self.due_at = NEVER  # when to expire next; it may turn out to be early
         self._last_users: dict[str, Session] = {}
         self._commanders: dict[str, str] = {}
-        self._left: OrderedDict[str, None] = OrderedDict()
+        self._left: BoundedDict[str, None] = BoundedDict(LEFT_CLIENTS_REMEMBERED)
         self._numbers = 0
         # (deadline at the time of the push, number, session): a sign of life only moves the
         # session's own deadline, the entry is put right when it comes up.
@@ -196,8 +197,6 @@ class SessionTable:
         """End the session of a publisher that left the graph; refuse it until :meth:`seen`."""
         actions = self.expire(now)
         self._left[client] = None
-        while len(self._left) > LEFT_CLIENTS_REMEMBERED:
-            self._left.popitem(last=False)
         if client in self.active:
             actions += self._end(self.active[client], Cause.LEFT, now)
         return actions
