@@ -97,7 +97,7 @@ def children(parent: int) -> list[int]:
 
 
 def ended(pid: int) -> bool:
-    """Tell whether a process ended, even if nobody took notice yet."""
+    """Return whether a process ended, even if nobody took notice yet."""
     try:
         return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] == 'Z'
     except OSError:

@@ -28,7 +28,7 @@ class Range:
     above_low: bool = False
 
     def __contains__(self, number: float) -> bool:
-        """Tell whether a number is in the range; NaN and the infinities are in none."""
+        """Return whether a number is in the range; NaN and the infinities are in none."""
         if not math.isfinite(number) or number > self.high:
             return False
         return number > self.low if self.above_low else number >= self.low

@@ -213,7 +213,7 @@ class Clients:
             self._report_some('incompatible', line, now)
 
     def _is_shared(self, publisher: Publisher) -> bool:
-        """Tell whether several nodes may be a publisher's: its name is all that is known (R3)."""
+        """Return whether several nodes may be a publisher's: only its name is known (R3)."""
         if publisher.participant:
             return False
         names = [f'{space.rstrip("/")}/{name}' for name, space in self._node_names()]

@@ -131,7 +131,7 @@ class BridgeNode(Node):
             runtime.deactivate()
 
     def came_round(self) -> bool:
-        """Tell whether the lapse clock, if there is one, ticked since this was last asked."""
+        """Return whether the lapse clock, if there is one, ticked since this was last asked."""
         runtime = self._runtime
         return runtime is None or runtime.came_round()
 

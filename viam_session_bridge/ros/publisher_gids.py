@@ -123,7 +123,7 @@ class Buffer(ctypes.Structure):
 
 
 def rclpy_has_gids() -> bool:
-    """Tell whether rclpy names the publisher of a message (Kilted; not Jazzy and Humble)."""
+    """Return whether rclpy names the publisher of a message (Kilted; not Jazzy and Humble)."""
     info = getattr(rclpy.subscription, 'MessageInfo', None)
     return 'publisher_gid' in getattr(info, '__annotations__', {})
 

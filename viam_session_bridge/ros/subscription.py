@@ -284,7 +284,7 @@ class WaitSet:
             self._guard.trigger()
 
     def alive(self) -> bool:
-        """Tell whether the ROS context still runs."""
+        """Return whether the ROS context still runs."""
         return bool(self._context.ok())
 
     def destroy(self) -> None:
