@@ -108,22 +108,19 @@ def test_a_step_as_long_as_the_window_leaves_the_outcome_to_chance() -> None:
 
 
 right_heartbeat, right_command = SessionTable.heartbeat, SessionTable.command
+right_take_over = SessionTable._take_over
 
 
 def keep_the_former_user(core: SessionTable, base: str, previous: Any, session: Any) -> None:
-    core._last_users[base] = session
-    if session is not None:
-        session.last_used.add(base)
+    if previous is None:
+        right_take_over(core, base, previous, session)
 
 
 def keep_the_user_of_a_bare_command(
     core: SessionTable, base: str, previous: Any, session: Any
 ) -> None:
     if session is not None:
-        if previous is not None:
-            previous.last_used.discard(base)
-        core._last_users[base] = session
-        session.last_used.add(base)
+        right_take_over(core, base, previous, session)
 
 
 def count_permissions(core: SessionTable, client: str, mode: Any, own: bool, now: float) -> Any:
