@@ -22,7 +22,7 @@ endif
 ALONE := env -u PYTHONPATH -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run test lint types unit test-oldest test-jazzy fuzz chaos bench model model-checker mutants load soak reference licences lock viam-server clean
+.PHONY: help venv demo run test lint types unit test-pythons test-oldest test-newest test-jazzy fuzz chaos bench model model-checker mutants load soak reference licences lock viam-server clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ run: venv ## the bridge with a simulated machine, for your own publishers (ARGS=
 
 # The build of viam-server takes one core for some minutes the first time: the rest has the other.
 test: ## everything that CI runs
-	@$(MAKE) --no-print-directory -j 2 viam-server lint types model-checker test-oldest
+	@$(MAKE) --no-print-directory -j 2 viam-server lint types model-checker test-pythons
 	@$(MAKE) --no-print-directory unit
 
 lint: venv ## ruff: style and likely mistakes
@@ -60,10 +60,11 @@ ifeq ($(origin UNIT),file)
 	$(BIN)/python -m pytest test/campaigns/differential $(PYTEST_ARGS) || test $$? = 5  # none chosen
 endif
 
-test-oldest: ## what speaks to the machine, with the oldest grpcio and protobuf
-	@PYTHON='$(PYTHON)' scripts/venv .venv-oldest
-	$(ALONE) .venv-oldest/bin/python -m pytest -q test/unit/test_messages_of_viam.py test/unit/test_channel.py \
-		test/unit/test_grpc_internals.py
+test-pythons: test-oldest test-newest ## what needs no ROS, with the oldest and the newest Python and dependencies
+
+test-oldest test-newest: test-%:
+	@PYTHON='$(PYTHON)' scripts/venv .venv-$*
+	$(ALONE) .venv-$*/bin/python -m pytest -q test/rules test/unit
 
 test-jazzy: viam-server ## the tests on ROS 2 Jazzy, with the oldest grpcio and protobuf
 	@PYTHON='$(PYTHON)' scripts/venv .venv-jazzy
@@ -111,6 +112,6 @@ bench: viam-server ## what a command costs, stops, growth, start; goals (ARGS='-
 	$(BIN)/python -m bench $(ARGS)
 
 clean: ## remove environments, caches and what building left
-	rm -rf .venv .venv-jazzy .venv-oldest .venv-mutants .venv-lock .venv*.lock mutants build install log *.egg-info
+	rm -rf .venv .venv-jazzy .venv-oldest .venv-newest .venv-mutants .venv-lock .venv*.lock mutants build install log *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

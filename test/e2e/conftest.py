@@ -14,7 +14,7 @@ marked `fast_bases`, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 import time
@@ -154,7 +154,7 @@ def start_bridge(
     """
     Return what starts a bridge of the test's own, given the parameters of its bases.
 
-    `inside` is run in its process before the program.
+    `inside` is the command that it is run by.
     """
     bridges: list[BridgeProcess] = []
     with ExitStack() as processes:
@@ -164,7 +164,7 @@ def start_bridge(
             *,
             address: str | None = None,
             ready: bool = True,
-            inside: Callable[[], None] = lambda: None,
+            inside: Sequence[str] = (),
             **others: Any,
         ) -> BridgeProcess:
             others = {'call_timeout': patience(CALL_TIMEOUT, stop_takes), **others}

@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-import fcntl
+from collections.abc import Callable, Iterator, Sequence
 import os
 import signal
-import termios
 import time
 from typing import TYPE_CHECKING
 
@@ -45,7 +43,7 @@ def driving(
     start_bridge: StartBridge,
     start_publisher: StartPublisher,
     drive: Drives,
-    inside: Callable[[], None] = lambda: None,
+    inside: Sequence[str] = (),
 ) -> tuple[BridgeProcess, PublisherProcess, Drive]:
     """Start a bridge and a publisher that streams through it."""
     base = drive(name)
@@ -101,13 +99,11 @@ class Terminal:
     def __init__(self) -> None:
         self._ends = [os.fdopen(end, 'rb', 0) for end in os.openpty()]
 
-    def enter(self) -> None:
-        """Make it this process's own terminal, as a shell's is."""
-        os.setsid()
-        terminal = self._ends[1].fileno()
-        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
-        for number in (0, 1, 2):
-            os.dup2(terminal, number)
+    @property
+    def inside(self) -> list[str]:
+        """The command that makes it a process's own terminal, as a shell's is."""
+        own = 'exec setsid --ctty "$@" <"$0" >"$0" 2>&1'
+        return ['sh', '-c', own, os.ttyname(self._ends[1].fileno())]
 
     def close(self) -> None:
         """Close it; nothing happens if it is closed already."""
@@ -118,7 +114,7 @@ class Terminal:
 def test_terminal_that_is_closed_ends_the_bridge_in_order(
     terminal: Terminal, drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
-    bridge, _, base = driving('terminal', start_bridge, start_publisher, drive, terminal.enter)
+    bridge, _, base = driving('terminal', start_bridge, start_publisher, drive, terminal.inside)
     began = base.motions()[0].t
     closed = time.monotonic()
     terminal.close()
@@ -134,10 +130,7 @@ def test_terminal_that_is_closed_ends_the_bridge_in_order(
 def test_bridge_under_nohup_outlives_its_terminal(
     drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
-    def nohup() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    bridge, _, base = driving('nohup', start_bridge, start_publisher, drive, nohup)
+    bridge, _, base = driving('nohup', start_bridge, start_publisher, drive, ['nohup'])
     closed = time.monotonic()
     bridge.send_signal(signal.SIGHUP)
     base.keeps_moving(closed, WINDOW)

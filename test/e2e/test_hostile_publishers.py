@@ -255,7 +255,10 @@ def test_a_flood_that_takes_the_base_over_ends_nobody_elses_session_sooner_or_la
         base.not_stopped(watched.began, ended['at'])
 
     flood.kill()
-    stop = base.stopped_one_window_after((flood.last_sent, flood.last_sent))
+    last = flood.last_sent, flood.last_sent
+    ended = bridge.wait_event('session_ended', since=last[0], node='/flood', cause='lapse')
+    watched.ended_in_time(last, ended, lost=LOST)
+    stop = base.stopped_one_window_after((ended['sign'], last[1]))
     base.stands_still(stop.t)
     watch.ended(lines=LINES_AT_ONCE)
 

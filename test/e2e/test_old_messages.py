@@ -92,7 +92,7 @@ def apart(own_ros_domain: int, tmp_path: Path) -> Iterator[Apart]:
     with ExitStack() as stack:
         hosts = stack.enter_context(two_hosts(tmp_path))
         load = stack.enter_context(Load())
-        machine = SimulatedMachineProcess(tmp_path).inside(hosts.enter_robot)
+        machine = SimulatedMachineProcess(tmp_path).inside(hosts.robot)
         stack.enter_context(machine)
         settings = parameters(
             machine.address,
@@ -105,7 +105,7 @@ def apart(own_ros_domain: int, tmp_path: Path) -> Iterator[Apart]:
             settings,
             environment=_profiles(tmp_path, 'robot', hosts.machine_address),
         )
-        stack.enter_context(bridge.inside(hosts.enter_robot))
+        stack.enter_context(bridge.inside(hosts.robot))
         publisher = PublisherProcess(
             tmp_path,
             'operator',

@@ -40,7 +40,7 @@ def hosts(tmp_path: Path) -> Iterator[TwoHosts]:
 def test_a_process_on_the_robot_sees_the_link_alone(hosts: TwoHosts, tmp_path: Path) -> None:
     with _server('127.0.0.1') as local, _server(hosts.machine_address) as there:
         targets = [local.getsockname(), ('192.0.2.1', 9), there.getsockname()]
-        with _Program(tmp_path, _LOOKS, json.dumps(targets)).inside(hosts.enter_robot) as program:
+        with _Program(tmp_path, _LOOKS, json.dumps(targets)).inside(hosts.robot) as program:
             assert program.wait_exit() == 0, program.log_end()
     interfaces, *results = program.output().splitlines()
     assert interfaces == f'{hosts.device} lo'
@@ -51,7 +51,7 @@ def test_grpc_gets_through_loss_and_delay(hosts: TwoHosts, tmp_path: Path) -> No
     hosts.link.become(delay=0.05, loss=0.2)
     address = f'{hosts.machine_address}:{free_port()}'
     with SimulatedMachine(address, window=60.0) as machine:
-        with _Program(tmp_path, _DRIVES, address).inside(hosts.enter_robot) as program:
+        with _Program(tmp_path, _DRIVES, address).inside(hosts.robot) as program:
             assert program.wait_exit(100.0) == 0, program.log_end()
         assert machine.state('base').linear == (0.0, 123.0, 0.0)
     assert float(program.output()) >= 0.1, 'a round trip, in s'
@@ -152,7 +152,7 @@ class Sleeper(ProcessUnderTest):
         return ['sleep', '1000']
 directory = pathlib.Path(sys.argv[1])
 with two_hosts(directory) as hosts:
-    with Sleeper(directory, 'sleeper', {}).inside(hosts.enter_robot) as sleeper:
+    with Sleeper(directory, 'sleeper', {}).inside(hosts.robot) as sleeper:
         print(hosts.device, os.readlink(f'/proc/{sleeper.pid}/ns/net'), flush=True)
         time.sleep(1000)
 """

@@ -105,10 +105,10 @@ class TwoHosts:
         self.link = link
         self._namespace = namespace
 
-    def enter_robot(self) -> None:
-        """Move this thread to the robot's host: for :meth:`ProcessUnderTest.inside`."""
-        if _libc.setns(self._namespace, _CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), 'setns')
+    @property
+    def robot(self) -> tuple[str, ...]:
+        """The command that enters the robot's host: for :meth:`ProcessUnderTest.inside`."""
+        return ('nsenter', f'--net=/proc/{os.getpid()}/fd/{self._namespace}')
 
     def on_robot(self, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """
@@ -118,7 +118,8 @@ class TwoHosts:
         """
 
         def inside() -> _R:
-            self.enter_robot()
+            if _libc.setns(self._namespace, _CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), 'setns')
             return function(*args, **kwargs)
 
         return _in_thread(inside)

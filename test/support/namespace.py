@@ -10,11 +10,9 @@ such a namespace nothing of that leaves the test.
 from __future__ import annotations
 
 from collections.abc import Callable
-import ctypes
 import fcntl
 import functools
 import os
-import signal
 import socket
 import struct
 import subprocess
@@ -22,13 +20,10 @@ import sys
 
 import pytest
 
-from support.process import ROOT
+from support.process import DIES_WITH_TESTS, ROOT
 
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1
-_PR_SET_PDEATHSIG = 1
 _INSIDE = 'VIAM_SESSION_BRIDGE_TEST_NAMESPACE'
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def in_namespace(test: Callable[..., None]) -> Callable[..., None]:
@@ -41,6 +36,7 @@ def in_namespace(test: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(test)
     def inside_or_outside(**arguments: object) -> None:
         if os.environ.get(_INSIDE):
+            _bring_loopback_up()
             test(**arguments)
             return
         reason = _refusal()
@@ -63,35 +59,27 @@ def _run_inside(test: str) -> None:
 @functools.lru_cache(maxsize=1)
 def _refusal() -> str:
     """Return why there can be no namespace; '' where there can."""
-    try:
-        _run([sys.executable, '-c', ''], os.environ)
-    except (OSError, subprocess.SubprocessError) as error:
-        return str(error)
-    return ''
+    tried = _run(['true'], os.environ)
+    return tried.stdout if tried.returncode else ''
 
 
 def _run(command: list[str], environment: os._Environ[str] | dict[str, str]) -> _Ended:
+    own_users = [] if os.geteuid() == 0 else ['--map-root-user']
     return subprocess.run(
-        command,
+        [*DIES_WITH_TESTS, 'unshare', '--net', *own_users, *command],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=_enter,
     )
 
 
 _Ended = subprocess.CompletedProcess[str]
 
 
-def _enter() -> None:
-    """Move this process, which has one thread, into a new namespace, and bring its loopback up."""
-    flags = _CLONE_NEWNET if os.geteuid() == 0 else _CLONE_NEWNET | _CLONE_NEWUSER
-    if _libc.unshare(flags):
-        raise OSError(ctypes.get_errno(), 'unshare')
+def _bring_loopback_up() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         loopback_up = struct.pack('16sh14x', b'lo', _IFF_UP)
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, loopback_up)
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -184,7 +184,7 @@ def stage(
     bases = [f'base{number}' for number in range(count)]
     machines = {**dict.fromkeys(bases, 'main'), **dict.fromkeys(others, 'other')}
     where: dict[str, Any] = (
-        {'host': hosts.robot_address, 'inside': hosts.enter_robot} if hosts else {}
+        {'host': hosts.robot_address, 'inside': hosts.robot} if hosts else {}
     )
     names = [*bases, *([beside] if beside else [])]
     with ViamServer(directory, names, machine_window, **where) as server:

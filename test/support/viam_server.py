@@ -43,7 +43,7 @@ class ViamServer:
     `connect` gives the channel that readiness and `control` use, where `extra` brings TLS or API
     keys. `newest`: with the newest rdk. `late`: s that it serves before there are bases, as a
     stock one does when it boots; it may be changed before a start. `stop_takes`: how long a Stop
-    takes at the bases from each start on, in s. `inside` is run in its process before the program.
+    takes at the bases from each start on, in s. `inside` is the command that enters its host.
     The server dies with the thread that started it, so that no crash of the tests leaves one
     behind.
     """
@@ -62,7 +62,7 @@ class ViamServer:
         late: float = 0.0,
         newest: bool = False,
         stop_takes: float = 0.0,
-        inside: Callable[[], None] | None = None,
+        inside: Sequence[str] = (),
         connect: Callable[[str], grpc.Channel] = insecure_channel,
     ) -> None:
         self.address = f'{host}:{port or free_port()}'
@@ -112,12 +112,11 @@ class ViamServer:
         with self.log.open('ab') as log:
             before = log.tell()
             self._process = subprocess.Popen(
-                command,
+                [*self._inside, *command],
                 env={**os.environ, **places},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=self._inside,
             )
         try:
             self._await_serving(before)

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 import re
 from typing import get_args, get_type_hints
+
+import pytest
 
 from viam_session_bridge.core.actions import Cause, Forward, SessionStarted, Stop
 from viam_session_bridge.core.bridge import Event
@@ -96,3 +99,46 @@ def test_of_a_machine_sessions_id_the_beginning_is_written(tmp_path: Path) -> No
     _, line = lines_of(tmp_path / 'events.jsonl')
     log.close()
     assert line['sid'] == '0123456789abcdef'[:SID_SHOWN]
+
+
+# Files that are none
+
+
+def test_a_pipe_gets_the_lines(tmp_path: Path) -> None:
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), encoding='utf-8') as reader:
+        log = EventLog(str(pipe))
+        assert log.write(STOP) == ''
+        log.close()
+        names = [json.loads(line)['event'] for line in reader]
+    assert names == ['log_opened', 'stop', 'log_closed']
+
+
+def test_a_pipe_that_nobody_reads_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match=r'No such device or address.*pipe'):
+        EventLog(str(pipe))
+
+
+def test_what_a_full_disk_does_not_take_is_counted_with_the_reason() -> None:
+    log = EventLog('/dev/full')
+    assert 'No space left on device' in log.write(STOP, STOP)
+    assert log.unwritten == 3, 'the opening line, too'
+    assert log.write() == ''
+
+
+def test_a_reader_that_went_away_costs_lines_until_another_comes(tmp_path: Path) -> None:
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    log = EventLog(str(pipe))
+    os.close(reader)
+    assert 'Broken pipe' in log.write(STOP)
+    with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), encoding='utf-8') as another:
+        assert log.write(STOP) == ''
+        log.close()
+        names = [json.loads(line)['event'] for line in another]
+    assert log.unwritten == 1
+    assert names[-2:] == ['stop', 'log_closed']

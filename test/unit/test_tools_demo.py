@@ -20,6 +20,7 @@ pytest.importorskip('rclpy')
 
 
 ROOT = Path(__file__).resolve().parents[2]
+DEMO = 'viam_session_bridge.tools.demo'
 SVG = '{http://www.w3.org/2000/svg}'
 STORY = [
     'the teleop drives the base',
@@ -35,15 +36,14 @@ STORY = [
 
 def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, '-m', 'viam_session_bridge.tools.demo', *arguments],
+        # As from a terminal, whatever this process ignores.
+        ['env', '--default-signal=INT', sys.executable, '-m', DEMO, *arguments],
         cwd=ROOT,
         # Where it keeps its files, and how its processes are recognised.
         env={**os.environ, 'TMPDIR': str(directory)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        # As from a terminal, whatever this process ignores.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import TextIOWrapper
 import json
 import logging
 from logging.handlers import RotatingFileHandler
+import os
+import sys
 import time
 
 from viam_session_bridge.core import actions, events
@@ -81,7 +84,7 @@ class EventLog:
     Each line has ``event`` (the kind, ``session_ended``), ``wall`` (s since the epoch when it was
     written) and the event's own fields; their times are s on the steady clock (CLOCK_MONOTONIC).
     A line about a client has the ``node`` and ``topic`` of its publisher, '' where not known.
-    A disk that is full loses lines, never the bridge.
+    A disk that is full loses lines, never the bridge. A pipe or a terminal is not rotated.
     """
 
     def __init__(
@@ -93,20 +96,37 @@ class EventLog:
         :param describe: a client's node and topic
         """
         self._describe = describe
-        self._handler = RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=FILES_KEPT)
-        self._handler.handleError = lambda record: None  # type: ignore[method-assign]
+        self.unwritten = 0
+        self._handler: logging.Handler
+        if os.path.exists(path) and not os.path.isfile(path):
+            self._handler = _StreamHandler(path)
+        else:
+            self._handler = RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=FILES_KEPT)
+        self._failure = ''
+        self._handler.handleError = self._note_failure  # type: ignore[method-assign]
         self.write(LogOpened(time.monotonic()))
 
-    def write(self, *logged: Logged) -> None:
-        """Write events, all at once: what the file costs is paid once."""
+    def write(self, *logged: Logged) -> str:
+        """
+        Write events, all at once: what the file costs is paid once.
+
+        :return: why they could not be written, '' where they were; ``unwritten`` counts them
+        """
+        self._failure = ''
         if logged:
             lines = '\n'.join(map(self._line, logged))
             self._handler.emit(logging.makeLogRecord({'msg': lines}))
+        if self._failure:
+            self.unwritten += len(logged)
+        return self._failure
 
     def close(self) -> None:
         """Close the file."""
         self.write(LogClosed(time.monotonic()))
         self._handler.close()
+
+    def _note_failure(self, record: logging.LogRecord) -> None:
+        self._failure = str(sys.exc_info()[1])
 
     def _line(self, event: Logged) -> str:
         line = {'event': EVENT_NAMES[type(event)], 'wall': time.time(), **vars(event)}
@@ -115,3 +135,12 @@ class EventLog:
         if line.get('client') and self._describe is not None:
             line['node'], line['topic'] = self._describe(line['client'])
         return json.dumps(line, default=vars)  # an event may hold another, such as a stop
+
+
+class _StreamHandler(logging.FileHandler):
+    """Of a pipe or a terminal. A pipe that nobody reads is refused (OSError), not waited for."""
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+        os.set_blocking(descriptor, True)
+        return open(descriptor, 'a', encoding='utf-8')

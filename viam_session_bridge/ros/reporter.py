@@ -130,7 +130,11 @@ class Reporter:
         if events:
             self._rest()
         if self._log is not None:
-            self._log.write(*events)
+            failure = self._log.write(*events)
+            if failure:
+                path = self._configuration.event_log
+                lost = f'event_log {path}: {failure}: events are lost until it can be written'
+                self._write(True, lost, 'event log', monotonic())
         for event in events:
             self._note(event)
             if isinstance(event, (SessionStarted, SessionEnded, TakenOver)):
@@ -196,6 +200,8 @@ class Reporter:
         if not self._diagnostics.get_subscription_count():
             return  # messages of this size are what an idle bridge costs most
         shown: dict[str, int | str] = {**counts}
+        if self._log is not None and self._log.unwritten:
+            shown['unwritten_events'] = self._log.unwritten
         if self._clients is not None and not self._clients.publishers.number_messages:
             shown['lost_messages'] = 'not counted'
         self._diagnostics.publish(

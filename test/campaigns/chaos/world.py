@@ -112,7 +112,7 @@ class World:
         # Its disk is a small one.
         disk = self.directory / 'disk'
         self.bridge = BridgeProcess(disk, self.domain, settings, environment=self.environment)
-        self.bridge.inside(self.hosts.enter_robot)
+        self.bridge.inside(self.hosts.robot)
         self.bridge.start()
         self.processes.enter_context(self.bridge)
         self.load.watch(lambda: self.bridge.pid)
@@ -136,7 +136,7 @@ class World:
             TOPICS[name],
             SLOWEST + STEP * number,
         )
-        life.process.inside(self.hosts.enter_robot)
+        life.process.inside(self.hosts.robot)
         life.process.start()
         self.processes.enter_context(life.process)
         self.load.watch(lambda: life.process.pid)
