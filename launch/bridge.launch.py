@@ -16,6 +16,8 @@ in a group of its own, or both get what is said to one of them:
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
@@ -78,7 +80,10 @@ def _arguments() -> list[DeclareLaunchArgument]:
 
 
 def _bridge(context: LaunchContext) -> list[Node]:
-    parameters: list[object] = [LaunchConfiguration('params_file')]
+    params_file = Path(LaunchConfiguration('params_file').perform(context)).expanduser()
+    if not params_file.is_file():  # launch would start the bridge without it
+        raise FileNotFoundError(f'params_file: there is no file {params_file}')
+    parameters: list[object] = [str(params_file)]
     # Only what was asked for: a file's `autostart: false` is an operator's lock.
     if LaunchConfiguration('autostart').perform(context):
         autostart = ParameterValue(LaunchConfiguration('autostart'), value_type=bool)

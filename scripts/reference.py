@@ -35,8 +35,10 @@ PARAMETERS = f"""\
 
 {WRITTEN.format(source='viam_session_bridge/configuration/table.py')}
 
-Settable until the node is configured, then read-only. A file or command line that names a
-parameter which does not exist is refused, so that a typing mistake is not a missing safety limit.
+Settable until the node is configured, then read-only. A typing mistake must not become a missing
+safety limit: what was set and reaches nothing is refused, with a line that names it
+([R23](../rules.md)), and a line at each start says what holds. Names that belong to other nodes of
+the robot, in a section for all of them, are ignored with a warning.
 `ros2 param describe` says the same as this page. Files to start from are in
 [`config/`](../../config); `qos_overrides` are ROS 2's own, see
 [topics and services](interface.md#quality-of-service).

@@ -38,6 +38,18 @@ def safe_words(detail: str) -> str:
     return printable(shorten(' '.join(detail[: 2 * WORDS_SHOWN].split()), WORDS_SHOWN))
 
 
+def is_slip(name: str, meant: str) -> bool:
+    """Return whether one letter makes the one of the other: too many, missing, wrong, swapped."""
+    if abs(len(name) - len(meant)) > 1 or name == meant:
+        return False
+    at = 0
+    while at < min(len(name), len(meant)) and name[at] == meant[at]:
+        at += 1
+    rest, wanted = name[at:], meant[at:]
+    swapped = rest[1::-1] + rest[2:] if len(rest) > 1 else rest
+    return rest[1:] == wanted or rest == wanted[1:] or rest[1:] == wanted[1:] or swapped == wanted
+
+
 def did_you_mean(name: str, known: Iterable[str], prefix: str = '') -> str:
     """
     Name up to three known names like this one, '; did you mean X or Y?', or say nothing.

@@ -119,7 +119,11 @@ def no_resource(choice: Choice) -> Spoiling:
 
 def unknown_name(choice: Choice) -> Spoiling:
     name = choice.one([*all_rows(choice), 'machine_names'])
-    typo = choice.one([f'{name}x', name[:-1], f'x{name}', name.upper(), f'{name}.{name}'])
+    section, _, last = name.rpartition('.')
+    typos = [f'{name}.{name}']
+    if section:  # others may be other nodes' (R23)
+        typos += [f'{name}x', name[:-1], f'{section}.x{last}', f'{section}.{last.upper()}']
+    typo = choice.one(typos)
     value = choice.one([1, 'x', True, math.nan, ['a'], 'x' * HUGE])
     return Spoiling({typo: value}, (typo, 'is not'))
 

@@ -25,7 +25,8 @@ LEVELS = {
 # As the reporter counts; the names are put together there.
 COUNTS = {
     'lost_messages': 0, 'old_messages': 0, 'replaced_messages': 0, 'discarded_messages': 0,
-    'discarded_times': 0, 'refused_heartbeats_unknown': 0, 'refused_heartbeats_ambiguous': 0,
+    'discarded_times': 0, 'unwritten_events': 0,
+    'refused_heartbeats_unknown': 0, 'refused_heartbeats_ambiguous': 0,
 }  # fmt: skip
 SESSION = SessionRow(7, '01', '/teleop', '/cmd_vel', 'active', {}, ['base'], 1.0, 0.4, 9, {})
 IDLE = BaseRow('base', 'main', 0, False, {})

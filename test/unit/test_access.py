@@ -15,6 +15,8 @@ import time
 
 import pytest
 
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
 from support.bounds import AT_ONCE, EARLY, LATE, Load
 from support.certificates import Authority
 from support.drive import Drive, wait_for

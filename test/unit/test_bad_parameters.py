@@ -174,7 +174,8 @@ def test_a_long_value_is_one_line_that_begins_with_its_parameter_and_ends_with_t
 
 def test_what_cannot_be_printed_in_a_name_does_not_reach_the_log(resolving: Node) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        read_by(resolving, {'machines.main.insecure': True, 'a\n[INFO]: all is well\x1b[2J': 1})
+        wrong = 'bases.a\n[INFO]: all is well\x1b[2J'
+        read_by(resolving, {'machines.main.insecure': True, wrong: 1})
     assert caught.value.problems == (
-        r'a\n[INFO]: all is well\x1b[2J is not a parameter of this node',
+        r'bases.a\n[INFO]: all is well\x1b[2J is not a parameter of this node',
     )

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator
 import threading
 import time
 
-from geometry_msgs.msg import Twist
 import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from geometry_msgs.msg import Twist
 import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node

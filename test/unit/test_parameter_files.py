@@ -22,6 +22,7 @@ from viam_session_bridge.configuration.model import (
     StopPolicy,
     Transport,
 )
+from viam_session_bridge.configuration.parameter_files import sections
 from viam_session_bridge.ros.node_parameters import Parameters
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config'
@@ -210,3 +211,23 @@ def test_slips_in_a_file(make_node: MakeNode, tmp_path: Path) -> None:
     assert len(problems) == len(starts)
     for problem, start in zip(problems, starts, strict=True):
         assert problem.startswith(start)
+
+
+@pytest.mark.parametrize('namespace', ['', '/robot', '/robot/one'])
+@pytest.mark.parametrize(
+    'section',
+    [
+        'viam_session_bridge', '/viam_session_bridge', 'robot/viam_session_bridge',
+        '/robot/viam_session_bridge', '/**', '/*', '/**/viam_session_bridge',
+        '/*/viam_session_bridge', '/robot/*', '/robot/**', '/*/*', '/robot/*/viam_session_bridge',
+    ],
+)  # fmt: skip
+def test_a_section_reaches_the_node_by_our_reading_as_by_that_of_ros(
+    make_node: MakeNode, tmp_path: Path, section: str, namespace: str
+) -> None:
+    text = f"'{section}': {{ros__parameters: {{heartbeat_window: 0.3}}}}"
+    file = tmp_path / 'robot.yaml'
+    file.write_text(text)
+    node = make_node({}, '--params-file', str(file), namespace=namespace)
+    ((ours,), theirs) = sections(str(file), text), node._parameter_overrides
+    assert ours.reaches(node.get_fully_qualified_name()) is ('heartbeat_window' in theirs)

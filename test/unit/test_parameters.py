@@ -112,7 +112,6 @@ def test_a_number_out_of_range_is_no_matter_for_construction(
         ('machines.main.ca_file', 'ca.pem', 'machines.main.insecure is true, which is without'),
         ('machines.main.allow_plaintxt', True, 'did you mean machines.main.allow_plaintext'),
         ('machines.main.api_key', 'x', 'is not a parameter of this node'),
-        ('diagnostic_updater.perod', 2.0, 'is not a parameter of this node'),
         ('machines.main.parent', 'a', "is 'a', but machine_names has only main"),
         ('machines.main.parent', 'main', 'closes a circle (main -> main)'),
     ],

@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
 from support.notifications import ENDS, LIVES, Notifications, READY
 from viam_session_bridge.ros import systemd
 from viam_session_bridge.ros.systemd import Supervisor

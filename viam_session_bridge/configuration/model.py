@@ -104,6 +104,11 @@ class BaseConfiguration:
     max_stamp_age: float
     mirrored_reverse: bool = True
 
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All topics that command it."""
+        return self.command_topics + self.stamped_command_topics
+
 
 @dataclass(frozen=True)
 class Configuration:

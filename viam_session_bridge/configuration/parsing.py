@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 import re
 from typing import Any
@@ -24,11 +24,14 @@ from viam_session_bridge.configuration.model import (
 )
 from viam_session_bridge.configuration.table import BASE, Kind, MACHINE, NODE, Row, Value
 from viam_session_bridge.configuration.validation import find_problems, Problem
-from viam_session_bridge.text import did_you_mean
+from viam_session_bridge.text import did_you_mean, is_slip
 
 Names = tuple[str, ...]
 
+OVERRIDES = 'qos_overrides.'
+POLICIES = ('history', 'depth', 'reliability')
 _OWNERS = ('machine_names', 'base_names')
+_FIRSTS = {OVERRIDES[:-1], 'machines', 'bases', *(row.name for row in NODE)}
 _NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_-]*')
 
 
@@ -158,6 +161,36 @@ def read(given: Mapping[str, object], resolve: Callable[[str], str]) -> Configur
     if texts:
         raise ConfigurationError(texts)
     return configuration
+
+
+def find_foreign(given: Collection[str], known: Iterable[str]) -> list[str]:
+    """
+    Find names that are other nodes' and not a slip of a known one that is not set (R23).
+
+    A robot's one file may hold a section for all of its nodes.
+    """
+    unset = [name for name in known if name not in given]
+    return [
+        name
+        for name in given
+        if name.partition('.')[0] not in _FIRSTS and not any(is_slip(name, one) for one in unset)
+    ]
+
+
+def find_unused_overrides(given: Iterable[str], topics: Iterable[str]) -> Iterator[str]:
+    """
+    Say of each QoS override that it is for nothing that this node subscribes to (R23).
+
+    :param topics: resolved names
+    """
+    known = [f'{OVERRIDES}{topic}.subscription.{one}' for topic in topics for one in POLICIES]
+    for name in given:
+        if name.startswith(OVERRIDES) and name not in known:
+            near = did_you_mean(name, known)
+            yield (
+                f'{name} overrides nothing: of {", ".join(topics)} it can be subscription.'
+                f'{", subscription.".join(POLICIES)}{near}'
+            )
 
 
 def _convert_all(

@@ -81,7 +81,7 @@ class Bridge:
         self._bases = {base.name: base for base in configuration.bases}
         self._by_topic: dict[str, list[BaseConfiguration]] = {}
         for base in configuration.bases:
-            for topic in (*base.command_topics, *base.stamped_command_topics):
+            for topic in base.topics:
                 self._by_topic.setdefault(topic, []).append(base)
         self.machines = {
             machine.name: MachineControl(machine, configuration, random)

@@ -7,7 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable
 import math
 
-from viam_session_bridge.configuration.model import Configuration, StopPolicy
+from viam_session_bridge.configuration.model import (
+    BaseConfiguration,
+    Configuration,
+    MachineConfiguration,
+    StopPolicy,
+)
 from viam_session_bridge.configuration.table import CALL_TIMEOUT
 from viam_session_bridge.core import actions, events
 from viam_session_bridge.core.bridge import Event
@@ -26,6 +31,32 @@ REMEDIES = {
     'inactive': 'the node is not active',
     'old': 'older than heartbeat_window, or from before a freeze; see to the network and the load',
 }
+
+
+def what_holds(node: str, configuration: Configuration) -> str:
+    """Return the line that says what the bridge does from its activation on (R23)."""
+    machines = {machine.name: machine for machine in configuration.machines}
+    bases = [_what_drives(base, machines[base.machine]) for base in configuration.bases]
+    stops = 'the bridge' if configuration.stop_policy is StopPolicy.BRIDGE else 'the machine'
+    return (
+        f'{node} is active: {"; ".join(bases)}; heartbeat_window '
+        f'{configuration.heartbeat_window:g} s, then {stops} stops the base'
+    )
+
+
+def _what_drives(base: BaseConfiguration, machine: MachineConfiguration) -> str:
+    topics = [f'{topic} (Twist)' for topic in base.command_topics]
+    topics += [f'{topic} (TwistStamped)' for topic in base.stamped_command_topics]
+    limits = [
+        f'at most {limit:g} {unit}'
+        for limit, unit in ((base.max_linear_speed, 'm/s'), (base.max_angular_speed, 'rad/s'))
+        if limit
+    ]
+    return (
+        f'{base.name} ({base.resource} of {machine.name} at {machine.address}) follows '
+        f'{", ".join(topics)}, {", ".join(limits) or "no speed limit"}, '
+        f'sessions {base.sessions.value}'
+    )
 
 
 # What each kind of event means for its machine or base, and what can be done about it: ``who`` is

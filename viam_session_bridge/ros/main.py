@@ -9,7 +9,7 @@ acknowledged (R19), or the bridge failed.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 import contextlib
 import gc
 import os
@@ -24,8 +24,17 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import get_rmw_implementation_identifier
+from rclpy.utilities import get_rmw_implementation_identifier, remove_ros_args
+from yaml import YAMLError
 
+from viam_session_bridge.configuration.parameter_files import (
+    find_unreached,
+    find_wrong_arguments,
+    read_arguments,
+    Section,
+    sections,
+    SEE_HELP,
+)
 from viam_session_bridge.ros.node import BridgeNode
 from viam_session_bridge.ros.publisher_gids import rclpy_has_gids
 from viam_session_bridge.ros.systemd import ENDS, READY, Supervisor, watch
@@ -96,15 +105,59 @@ def avoid_shared_memory(
         environment[JAZZYS_PROFILES if jazzy else PROFILES] = str(LOCALHOST)
 
 
-def main(args: list[str] | None = None) -> int:
+HELP = """\
+usage: ros2 run viam_session_bridge bridge [--help] [--ros-args ...]
+
+Forwards velocity commands to Viam bases; every publisher is a session client, and the bases it
+was the last to use are stopped when its heartbeats lapse.
+
+  --ros-args --params-file FILE    parameters, under 'viam_session_bridge:' and 'ros__parameters:'
+  --ros-args -p NAME:=VALUE        one parameter
+  --ros-args -r __ns:=/NAMESPACE   the node's namespace
+  --ros-args -r cmd_vel:=TOPIC     another command topic
+  --ros-args --log-level viam_session_bridge:=debug
+
+Without parameters it drives the base 'base' of the machine at localhost:8080, by /cmd_vel.
+Exit status: 0 after an orderly end, 1 where something is wrong with the parameters or arguments,
+where a base's stop was never acknowledged, or after a failure.
+"""
+
+
+def find_unreached_settings(
+    arguments: Sequence[str], foreign: Sequence[str], node: str
+) -> list[str]:
+    """
+    Find what was given on the command line and reaches nothing (R23).
+
+    :param foreign: those of the arguments that are not ROS's
+    :param node: the node's full name
+    """
+    given = read_arguments(arguments)
+    found: list[Section] = []
+    for file in given.files:
+        try:
+            text = Path(file).read_text(encoding='utf-8')
+            found += sections(file, text)
+        except (OSError, UnicodeError, YAMLError) as error:
+            return [f'{file} cannot be read: {" ".join(str(error).split())}']
+    wrong = find_wrong_arguments(given, foreign, node)
+    return wrong + find_unreached(given.files, found, node)
+
+
+def main() -> int:
     """Run the node until a signal, the shutdown transition or a failure ends it."""
     jazzy = not rclpy_has_gids()
     avoid_shared_memory(get_rmw_implementation_identifier(), os.environ, jazzy)
-    # rclpy's own handlers would shut the context down at once, and with it the way to say so.
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:  # rcl's parser refuses a parameter file as a whole
-        print(f'viam_session_bridge: {error}', file=sys.stderr)
+        foreign = remove_ros_args(sys.argv)[1:]
+        if not {'-h', '--help'}.isdisjoint(foreign):
+            print(HELP, end='')
+            return 0
+        # rclpy's own handlers would shut the context down at once, and with it the way to say so.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # rcl's parser refuses an argument, or a parameter file
+        words = ' '.join(str(error).partition(', at /')[0].split())
+        print(f'viam_session_bridge: ROS arguments: {words}; {SEE_HELP}', file=sys.stderr)
         return 1
     # Not before: it may block for ever in native code (Zenoh without its router), where a signal
     # is to end the process as the system does. From here on the end is an orderly one.
@@ -113,6 +166,13 @@ def main(args: list[str] | None = None) -> int:
         node = BridgeNode(finished=shutdown.request)
     except ParameterException as error:  # of a parameter of rclpy's own, such as use_sim_time
         print(f'viam_session_bridge: {error}', file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
+    name = node.get_fully_qualified_name()
+    if unreached := find_unreached_settings(sys.argv, foreign, name):
+        for line in unreached:
+            node.get_logger().error(line)
+        node.destroy_node()
         rclpy.try_shutdown()
         return 1
     supervisor = Supervisor(os.environ, os.getpid(), node.get_logger().warning)

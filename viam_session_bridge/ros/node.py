@@ -20,15 +20,17 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from std_srvs.srv import Trigger
 
 from viam_session_bridge.configuration.model import Configuration, ConfigurationError, SessionsMode
+from viam_session_bridge.reporting.log_text import what_holds
 from viam_session_bridge.ros.clients import Clients
-from viam_session_bridge.ros.node_parameters import Parameters
+from viam_session_bridge.ros.node_parameters import HEARTBEAT_TOPIC, Parameters
 from viam_session_bridge.ros.publishers import Publishers
 from viam_session_bridge.ros.receiver import Receiver
 from viam_session_bridge.ros.reporter import Reporter
 from viam_session_bridge.runtime import Runtime
+from viam_session_bridge.text import safe_name
 from viam_session_bridge.viam.credentials import complete
 
-HEARTBEAT_TOPIC = '~/heartbeat'
+FOREIGN_NAMED = 8
 
 
 class BridgeNode(Node):
@@ -62,6 +64,10 @@ class BridgeNode(Node):
             for problem in getattr(error, 'problems', (f'event_log: {error}',)):
                 self.get_logger().error(problem)
             return TransitionCallbackReturn.FAILURE
+        if foreign := self._settings.foreign():
+            names = ', '.join(map(safe_name, foreign[:FOREIGN_NAMED]))
+            more = f' and {len(foreign) - FOREIGN_NAMED} more' * (len(foreign) > FOREIGN_NAMED)
+            self.get_logger().warning(f'parameters of other nodes, ignored: {names}{more}')
         self._settings.locked = True
         self._configuration = configuration
         self._runtime = Runtime(configuration, self._reporter.wake, self.fail)
@@ -94,6 +100,7 @@ class BridgeNode(Node):
             self.get_logger().error(f'cannot subscribe: {error}')
             return TransitionCallbackReturn.FAILURE
         self._reporter.observe(self._runtime, clients)
+        self.get_logger().info(what_holds(self.get_fully_qualified_name(), self._configuration))
         self._runtime.activate()
         self._receiver.start()
         return super().on_activate(state)

@@ -25,8 +25,17 @@ from rcl_interfaces.msg import (
 from rclpy.lifecycle import Node
 from rclpy.parameter import Parameter
 
-from viam_session_bridge.configuration.model import Configuration
-from viam_session_bridge.configuration.parsing import check_names, convert, lay_out, Names, read
+from viam_session_bridge.configuration.model import Configuration, ConfigurationError
+from viam_session_bridge.configuration.parsing import (
+    check_names,
+    convert,
+    find_foreign,
+    find_unused_overrides,
+    lay_out,
+    Names,
+    OVERRIDES,
+    read,
+)
 from viam_session_bridge.configuration.table import Kind, Row
 
 # Given by ROS or by everyone's tools, and declared by them at a time of their own.
@@ -37,7 +46,7 @@ _NOT_OURS = (
     'diagnostic_updater.period',
     'diagnostic_updater.use_fqn',
 )
-_NOT_OUR_SECTIONS = ('qos_overrides.',)
+HEARTBEAT_TOPIC = '~/heartbeat'
 
 
 def describe(row: Row) -> ParameterDescriptor:
@@ -80,17 +89,23 @@ class Parameters:
 
     def read(self) -> Configuration:
         """Make a configuration of them, or raise a ConfigurationError with all that is wrong."""
-        return read(
-            {name: value for name, value in self._given.items() if not self._is_foreign(name)},
-            self._resolve,
-        )
+        overrides = [name for name in self._given if name.startswith(OVERRIDES)]
+        others = {*overrides, *self.foreign(), *filter(self._is_ros, self._given)}
+        ours = {name: value for name, value in self._given.items() if name not in others}
+        configuration = read(ours, self._resolve)
+        topics = {topic: None for base in configuration.bases for topic in base.topics}
+        heard = [*topics, self._resolve(HEARTBEAT_TOPIC)]
+        if unused := list(find_unused_overrides(overrides, heard)):
+            raise ConfigurationError(unused)
+        return configuration
 
-    def _is_foreign(self, name: str) -> bool:
-        return name not in self._rows and (
-            name in _NOT_OURS
-            or name.startswith(_NOT_OUR_SECTIONS)
-            or self._node.has_parameter(name)
-        )
+    def foreign(self) -> list[str]:
+        """Return the names that reached this node and are none of its own (R23)."""
+        found = find_foreign(self._given, self._rows)
+        return [name for name in found if not self._is_ros(name)]
+
+    def _is_ros(self, name: str) -> bool:
+        return name in _NOT_OURS or (name not in self._rows and self._node.has_parameter(name))
 
     def _resolve(self, topic: str) -> str:
         try:
