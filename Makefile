@@ -7,6 +7,7 @@ PYTHON ?=
 ARGS ?=
 RUN_ARGS ?= --run
 PYTEST_ARGS ?=
+IN_THREES := -n 3 --dist loadfile --no-loadscope-reorder
 UNIT := test/e2e test/campaigns/chaos test/integration test/unit test/rules
 
 # Absolute for programs that change their directory.
@@ -55,7 +56,7 @@ viam-server: venv
 # Most tests wait most of the time, so three files run at once, those that wait longest first;
 # differential ones want no company.
 unit: viam-server ## the tests, with the real viam-server (PYTEST_ARGS='-k lapse')
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(UNIT) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(IN_THREES) $(UNIT) $(PYTEST_ARGS)
 ifeq ($(origin UNIT),file)
 	$(BIN)/python -m pytest test/campaigns/differential $(PYTEST_ARGS) || test $$? = 5  # none chosen
 endif
@@ -70,7 +71,7 @@ test-oldest test-newest: test-%:
 test-jazzy: viam-server ## the tests on ROS 2 Jazzy, with the oldest grpcio and protobuf
 	@PYTHON='$(PYTHON)' scripts/venv .venv-jazzy
 	$(ALONE) RMW_IMPLEMENTATION=rmw_fastrtps_cpp \
-	  .venv-jazzy/bin/python -m pytest $(PYTEST_ARGS)
+	  $(CURDIR)/.venv-jazzy/bin/python -m pytest $(IN_THREES) $(UNIT) $(PYTEST_ARGS)
 
 model-checker:
 	@{ command -v spin && command -v gcc; } >/dev/null || { test "$$(id -u)" = 0 \

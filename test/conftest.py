@@ -48,6 +48,23 @@ def pytest_runtest_makereport(
     yield
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run say how many tests there are to be: one that finds none is green otherwise."""
+    parser.addoption('--at-least', type=int, default=0, help='fewer passed tests are a failure')
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a run of too few tests."""
+    reporter = session.config.pluginmanager.get_plugin('terminalreporter')
+    wanted: int = session.config.getoption('--at-least')
+    passed = len(reporter.getreports('passed')) if reporter else wanted
+    if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) and passed < wanted:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter.ensure_newline()
+        reporter.write_line(f'{passed} passed, --at-least {wanted}: too few were run', red=True)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name the tests that passed for their bounds were widened."""
     tests = {

@@ -26,17 +26,18 @@ from viam.gen.common.v1 import common_pb2
 
 from support.bounds import Load
 from support.caller import Caller, NIL, UNKNOWN_ID
+from support.do_command import BASE_METHOD
 from support.drive import observe, wait_for
 from support.machines import KINDS, Machine
 from support.record import Entry
-from support.viam_server import DO_COMMAND, ViamServer
+from support.viam_server import ViamServer
 from viam_session_bridge.viam import messages as wire
 
 WINDOW = 1.0  # s
 BEAT = WINDOW / 5  # s, as Viam's SDKs do
 ON_TIME = 0.020  # s that a stop may be late, on an idle computer
 COMMANDS = (wire.SET_VELOCITY, wire.SET_POWER)
-DO = wire.Method(DO_COMMAND, common_pb2.DoCommandRequest, common_pb2.DoCommandResponse)
+DO = wire.Method(BASE_METHOD, common_pb2.DoCommandRequest, common_pb2.DoCommandResponse)
 FAILS = replace(wire.SET_VELOCITY)  # one whose handler fails
 
 Step = tuple[wire.Method, str]  # with the ids to send, separated by spaces: a, b, any other text

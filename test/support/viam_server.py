@@ -15,16 +15,14 @@ import tempfile
 import time
 from typing import Any
 
-from google.protobuf.json_format import MessageToDict
 import grpc
-import pytest
 
+from support.do_command import BASE_METHOD, do_command
 from support.go_build import binary, GO_MOD, NEWEST
 from support.ports import free_port
 from support.record import Record
 
 MODEL = 'viamsessionbridge:base:recorder'
-DO_COMMAND = '/viam.component.base.v1.BaseService/DoCommand'
 _START = 30.0  # s
 _END = 10.0  # s
 _CALL = 5.0  # s
@@ -186,24 +184,11 @@ class ViamServer:
         return self.do(base, {'set': faults, 'release': release, 'get': get})
 
     def do(
-        self, component: str, command: Mapping[str, Any], method: str = DO_COMMAND
+        self, component: str, command: Mapping[str, Any], method: str = BASE_METHOD
     ) -> dict[str, Any]:
         """Send a component a command of its own; `method` is the DoCommand of its API."""
-        common_pb2 = pytest.importorskip(
-            'viam.gen.common.v1.common_pb2', reason='viam-sdk is an extra'
-        )
-
-        request = common_pb2.DoCommandRequest(name=component)
-        request.command.update(command)
         with self._connect(self.address) as channel:
-            call = channel.unary_unary(
-                method,
-                common_pb2.DoCommandRequest.SerializeToString,
-                common_pb2.DoCommandResponse.FromString,
-            )
-            response = call(request, timeout=_CALL, wait_for_ready=True)
-        result: dict[str, Any] = MessageToDict(response.result)
-        return result
+            return do_command(channel, component, command, method, _CALL)
 
     def _await_serving(self, log_start: int) -> None:
         serving = f'serving {self.address}'.encode()
