@@ -153,6 +153,8 @@ class Sleeper(ProcessUnderTest):
 directory = pathlib.Path(sys.argv[1])
 with two_hosts(directory) as hosts:
     with Sleeper(directory, 'sleeper', {}).inside(hosts.robot) as sleeper:
+        comm = pathlib.Path(f'/proc/{sleeper.pid}/comm')
+        sleeper.wait_until(lambda: comm.read_text() == 'sleep\\n', 'it does not sleep')
         print(hosts.device, os.readlink(f'/proc/{sleeper.pid}/ns/net'), flush=True)
         time.sleep(1000)
 """
