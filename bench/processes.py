@@ -67,6 +67,7 @@ class Workbench(processes.Processes):
             **processes.free_domain(),
             'ROS_LOG_DIR': str(self.path / 'ros'),
             'PYTHONUNBUFFERED': '1',
+            'PYTHONDONTWRITEBYTECODE': '',  # compiled once, as where it is installed
         }
         if domain is not None:
             environment['ROS_DOMAIN_ID'] = str(domain)

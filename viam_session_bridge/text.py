@@ -10,7 +10,6 @@ Neither may fill a log, break a line in two or send a terminal its control chara
 from __future__ import annotations
 
 from collections.abc import Iterable
-import difflib
 
 NAME_SHOWN = 128  # characters
 WORDS_SHOWN = 300  # characters
@@ -56,5 +55,7 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = '') -> str:
 
     ``prefix`` is put before each of them and takes no part in the comparison.
     """
+    import difflib  # most bridges never need it
+
     near = difflib.get_close_matches(name, list(known), n=3)
     return f'; did you mean {" or ".join(prefix + one for one in near)}?' if near else ''

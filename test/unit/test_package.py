@@ -180,6 +180,24 @@ def test_extras_are_imported_where_they_are_needed() -> None:
     assert not wrong
 
 
+def test_the_bridge_loads_nothing_at_its_start_that_it_seldom_needs() -> None:
+    pytest.importorskip('rclpy', reason='needs ROS 2')
+    # What its dependencies load by themselves differs from one distribution to another.
+    dependencies = 'rclpy.lifecycle, grpc, google.protobuf.message_factory, yaml, ssl, subprocess'
+    program = (
+        f'import sys, {dependencies}; theirs = set(sys.modules); '
+        f'import {NAME}.ros.main; print(*set(sys.modules) - theirs)'
+    )
+    ran = subprocess.run(
+        [sys.executable, '-c', program], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr
+    loaded = set(ran.stdout.split())
+    assert f'{NAME}.core.bridge' in loaded
+    ours = {f'{NAME}.{folder}' for folder in ('client', 'simulation', 'tools')}
+    assert not loaded & {*OPTIONAL, *ours, 'difflib', 'logging.handlers', 'statistics', 'decimal'}
+
+
 @pytest.mark.parametrize('script', console_scripts())
 def test_console_scripts_lead_somewhere(script: str) -> None:
     path, function = target(script)

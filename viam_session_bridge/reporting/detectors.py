@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 import math
-from statistics import fmean
 
 from viam_session_bridge.bounds import BoundedDict, Throttle
 from viam_session_bridge.configuration.model import Configuration, StopPolicy
@@ -240,7 +239,7 @@ class SlowPublishers:
         lengths = silences.lengths = [*silences.lengths[1 - IN_A_ROW :], silence]
         if len(lengths) < IN_A_ROW or max(lengths) > EVEN * min(lengths):
             return None
-        return fmean(lengths)
+        return sum(lengths) / len(lengths)
 
 
 # Clients that take turns on one base

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 import json
 import logging
-from logging.handlers import RotatingFileHandler
 import os
 import sys
 import time
@@ -101,6 +100,8 @@ class EventLog:
         if os.path.exists(path) and not os.path.isfile(path):
             self._handler = _StreamHandler(path)
         else:
+            from logging.handlers import RotatingFileHandler  # needed with an event log only
+
             self._handler = RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=FILES_KEPT)
         self._failure = ''
         self._handler.handleError = self._note_failure  # type: ignore[method-assign]
