@@ -6,7 +6,7 @@ How soon a node drives after its start, and what memory it takes.
 The machine is up and a publisher of 50 Hz streams already; from right before the process is
 started to the begin of the first SetVelocity at the base of a real viam-server. The bridge beside
 the floor, in turns, each killed after a while of driving. The first start of each is not counted:
-it reads the programs from the disk.
+it reads the programs from the disk and compiles them.
 """
 
 from __future__ import annotations
