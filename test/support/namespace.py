@@ -1,10 +1,10 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Tests in a network namespace of their own, which has the loopback alone.
+Tests in a network namespace of their own, which has the loopback alone, and among files of theirs.
 
 WebRTC asks whom it can reach on every network, and servers on the internet for its own address. In
-such a namespace nothing of that leaves the test.
+such a namespace nothing of that leaves the test. What is mounted there is seen by the test alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 import fcntl
 import functools
 import os
+from pathlib import Path
 import socket
 import struct
 import subprocess
@@ -28,7 +29,7 @@ _INSIDE = 'VIAM_SESSION_BRIDGE_TEST_NAMESPACE'
 
 def in_namespace(test: Callable[..., None]) -> Callable[..., None]:
     """
-    Run a test, by a pytest of its own, in a network namespace of its own.
+    Run a test, by a pytest of its own, in a network and a mount namespace of its own.
 
     It is skipped where the system allows none. Not for tests with parameters.
     """
@@ -45,6 +46,12 @@ def in_namespace(test: Callable[..., None]) -> Callable[..., None]:
         _run_inside(f'{test.__code__.co_filename}::{test.__name__}')
 
     return inside_or_outside
+
+
+def replace_file(path: str, by: Path) -> None:
+    """Have another file in the place of one, for the test that is inside."""
+    by.touch()
+    subprocess.run(['mount', '--bind', str(by), path], check=True)
 
 
 def _run_inside(test: str) -> None:
@@ -66,7 +73,7 @@ def _refusal() -> str:
 def _run(command: list[str], environment: os._Environ[str] | dict[str, str]) -> _Ended:
     own_users = [] if os.geteuid() == 0 else ['--map-root-user']
     return subprocess.run(
-        [*DIES_WITH_TESTS, 'unshare', '--net', *own_users, *command],
+        [*DIES_WITH_TESTS, 'unshare', '--net', '--mount', *own_users, *command],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,
