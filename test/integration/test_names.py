@@ -9,6 +9,7 @@ Each test has a network of its own, too. What it takes is measured from when the
 from __future__ import annotations
 
 from collections.abc import Iterator
+import contextlib
 from contextlib import contextmanager, ExitStack
 from dataclasses import replace
 import fcntl
@@ -24,7 +25,8 @@ import pytest
 
 from support.certificates import Authority
 from support.channel_driver import BOUND, Driver, machine_at
-from support.namespace import in_namespace, replace_file
+from support.dialed import wait_for
+from support.namespace import in_namespace, replace_file, with_own_files
 from support.secured import SecuredMachine
 from viam_session_bridge.configuration.address import parse_address
 from viam_session_bridge.configuration.model import MachineConfiguration
@@ -35,6 +37,7 @@ from viam_session_bridge.viam.name_lookup import look_up, target
 from viam_session_bridge.viam.transport import DirectTransport
 
 WITHIN = 5.0  # s from when the name is right
+LONGEST_BACKOFF = 1.0  # s, from one try of gRPC's to the next
 LATE = 10.0  # s, after which gRPC itself would look up a name every 6 s at most
 PORT = 8080
 ADDRESS = f'robot.test:{PORT}'
@@ -85,6 +88,10 @@ def wait_connected(driver: Driver, since: float) -> None:
     assert driver.ask(StopBase('base')).outcome is Outcome.OK
 
 
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate()]
+
+
 @contextmanager
 def silent(address: str) -> Iterator[None]:
     """Have a port that takes no connection and refuses none: its queue is full."""
@@ -99,7 +106,7 @@ def silent(address: str) -> Iterator[None]:
         yield
 
 
-@in_namespace
+@with_own_files
 def test_a_name_that_becomes_known_late(tmp_path: Path) -> None:
     hosts = Hosts(tmp_path)
     with serving('127.0.0.1'), connecting() as driver:
@@ -107,7 +114,7 @@ def test_a_name_that_becomes_known_late(tmp_path: Path) -> None:
         wait_connected(driver, hosts.are('127.0.0.1'))
 
 
-@in_namespace
+@with_own_files
 def test_a_machine_that_comes_back_at_another_address(tmp_path: Path) -> None:
     hosts = Hosts(tmp_path)
     hosts.are('127.0.0.1')
@@ -122,7 +129,7 @@ def test_a_machine_that_comes_back_at_another_address(tmp_path: Path) -> None:
             wait_connected(driver, hosts.are('127.0.0.1'))
 
 
-@in_namespace
+@with_own_files
 def test_a_machine_whose_address_before_says_nothing_any_more(tmp_path: Path) -> None:
     hosts = Hosts(tmp_path)
     hosts.are('127.0.0.1')
@@ -137,27 +144,37 @@ def test_a_machine_whose_address_before_says_nothing_any_more(tmp_path: Path) ->
             assert given_up.get(timeout=BOUND).outcome is Outcome.CUT
 
 
-@in_namespace
-def test_a_machine_that_moved_and_is_dialled_anew(tmp_path: Path) -> None:
+@with_own_files
+def test_a_machine_that_moved_is_not_dialled_any_more_where_it_was(tmp_path: Path) -> None:
     hosts = Hosts(tmp_path)
     hosts.are('127.0.0.1')
-    with serving('127.0.0.1'), serving('127.0.0.2'), connecting() as driver:
-        driver.wait_ready()
-        for address in ('127.0.0.2', '127.0.0.1'):
-            since = hosts.are(address)
+    with connecting() as driver:
+        with serving('127.0.0.1'):
+            driver.wait_ready()
             assert driver.ask(Redial()).outcome is Outcome.OK
             driver.wait_ready(False)
-            wait_connected(driver, since)
+            driver.wait_ready()
+        driver.wait_ready(False)
+        with serving('127.0.0.2'), socket.create_server(('127.0.0.1', PORT)) as before:
+            wait_connected(driver, hosts.are('127.0.0.2'))
+            before.settimeout(0.0)
+            with contextlib.suppress(BlockingIOError):
+                while True:  # those that waited
+                    before.accept()[0].close()
+            before.settimeout(2 * LONGEST_BACKOFF)
+            with pytest.raises(TimeoutError):
+                before.accept()
+            assert threads().count('connection to main') == 1
 
 
-@in_namespace
+@with_own_files
 def test_a_first_address_that_refuses(tmp_path: Path) -> None:
     hosts = Hosts(tmp_path)
     with serving('127.0.0.9'), connecting() as driver:
         wait_connected(driver, hosts.are('127.0.0.1', '127.0.0.9'))
 
 
-@in_namespace
+@with_own_files
 def test_a_first_address_that_is_silent(tmp_path: Path) -> None:
     since = Hosts(tmp_path).are('127.0.0.1', '127.0.0.9')
     assert look_up(parse_address(ADDRESS))[0][1] == ('127.0.0.1', PORT)
@@ -166,7 +183,7 @@ def test_a_first_address_that_is_silent(tmp_path: Path) -> None:
         print(f'grpcio {grpc.__version__}: connected after {time.monotonic() - since:.2f} s')
 
 
-@in_namespace
+@with_own_files
 def test_addresses_of_both_families_and_a_machine_at_either(tmp_path: Path) -> None:
     hosts = Hosts(tmp_path)
     since = hosts.are('::1', '127.0.0.1')
@@ -201,7 +218,7 @@ def test_an_address_of_a_link_with_its_interface() -> None:
     assert nowhere == 'this computer has no network interface eth9: see machines.main.address'
 
 
-@in_namespace
+@with_own_files
 def test_a_name_server_that_became_silent_holds_up_neither_a_reconnect_nor_the_end(
     tmp_path: Path,
 ) -> None:
@@ -223,13 +240,10 @@ def test_a_name_server_that_became_silent_holds_up_neither_a_reconnect_nor_the_e
                 wait_connected(driver, time.monotonic())
             since = time.monotonic()
         assert time.monotonic() - since < 1.0
-        following = [one for one in threading.enumerate() if one.name == 'connection to main']
-        for thread in following:
-            thread.join(BOUND)
-            assert not thread.is_alive()
+        wait_for(lambda: 'connection to main' not in threads())
 
 
-@in_namespace
+@with_own_files
 def test_a_certificate_is_held_against_the_name_and_not_the_address(tmp_path: Path) -> None:
     hosts = Hosts(tmp_path)
     hosts.are('127.0.0.1')
@@ -255,7 +269,7 @@ def test_a_certificate_is_held_against_the_name_and_not_the_address(tmp_path: Pa
         )
 
 
-@in_namespace
+@with_own_files
 def test_localhost_is_this_computer_whatever_a_name_server_says(tmp_path: Path) -> None:
     Hosts(tmp_path)
     (tmp_path / 'hosts').write_text('192.0.2.7 localhost\n127.0.0.1 localhost\n')
@@ -275,7 +289,7 @@ def test_a_network_that_has_no_way_to_the_machine_is_said_to_have_none() -> None
     )
 
 
-@in_namespace
+@with_own_files
 def test_a_name_that_is_unknown_says_what_looks_it_up(tmp_path: Path) -> None:
     Hosts(tmp_path)
     replace_file('/etc/resolv.conf', tmp_path / 'resolv.conf')
@@ -285,8 +299,8 @@ def test_a_name_that_is_unknown_says_what_looks_it_up(tmp_path: Path) -> None:
     )
     assert diagnose(machine_at('robot.local:8080')) == (
         'its name cannot be resolved (Temporary failure in name resolution): see '
-        'machines.main.address (names in .local need mDNS: the package libnss-mdns, or '
-        'systemd-resolved)'
+        'machines.main.address, and that the machine is on; a name in .local needs mDNS, here by '
+        'libnss-mdns or systemd-resolved'
     )
 
 

@@ -71,7 +71,10 @@ def _unresolved(error: socket.gaierror, address: Address, see: str) -> str:
         return f'this computer has no network interface {interface}: {see}'
     also = ''
     if address.host.rstrip('.').lower().endswith('.local'):
-        also = ' (names in .local need mDNS: the package libnss-mdns, or systemd-resolved)'
+        also = (
+            ', and that the machine is on; a name in .local needs mDNS, here by libnss-mdns or '
+            'systemd-resolved'
+        )
     elif error.errno == socket.EAI_AGAIN:
         also = " and this computer's name server"
     return f'its name cannot be resolved ({error.strerror}): {see}{also}'

@@ -122,7 +122,7 @@ class DirectTransport(MachineTransport):
         self._address = parse_address(machine.address)
         self._lookup: name_lookup.NameLookup | None = None
         self._dialled: list[name_lookup.Found] = []
-        self._dialling = threading.Lock()  # for `_dialled` to be the addresses of `channel`
+        self._dialling = threading.Lock()  # so that a channel has one thread, and its addresses
         if name_lookup.is_name(self._address) and not os.environ.get(GRPCS_OWN_RESOLVER):
             self._lookup = name_lookup.NameLookup(self._address, machine.name)
         else:
@@ -135,10 +135,8 @@ class DirectTransport(MachineTransport):
         # The present connection ends as at `close`, once its calls have ended.
         self._connected, self._ready_at = False, float('-inf')
         with self._dialling:
-            if self.channel is None:
-                return
-            self.channel = self._open_channel()
-        self.start()
+            if self.channel is not None:
+                self._dial()
 
     def is_resting(self, stop: bool) -> bool:
         # gRPC would connect again for each call, without pause to a machine that always hangs up.
@@ -154,18 +152,23 @@ class DirectTransport(MachineTransport):
         self._closed = True
 
     def _follow(self, channel: grpc.Channel | None) -> None:
-        while not self._closed and self.channel is channel:
-            if channel is not None:
-                self._watch(channel)
-            elif self._lookup is not None:
+        if channel is not None:
+            self._watch(channel)
+        elif self._lookup is not None:
+            while not self._closed and not self._lookup.found:
                 self._lookup.begin()
                 self._lookup.wait(LOOKUP_CHECK_INTERVAL)
-            with self._dialling:
-                if self.channel is channel and self._found_others():
-                    self.channel = channel = self._open_channel()
+        with self._dialling:
+            if not self._closed and self.channel is channel:
+                self._dial()
+
+    def _dial(self) -> None:
+        """Take a new channel, and a thread for it: this one's frames would keep the old one."""
+        self.channel = self._open_channel()
+        self.start()
 
     def _watch(self, channel: grpc.Channel) -> None:
-        """Connect and report, until another channel is to take its place."""
+        """Connect and report, until closed or another channel is to take its place."""
         seen = None
         with closing(connectivity_of(channel)) as connectivity:
             while not self._closed and self.channel is channel:
