@@ -75,26 +75,26 @@ class NameLookup:
         self._address = address
         self._machine = machine
         self._begun_at = float('-inf')
-        self._ended = threading.Event()
-        self._ended.set()
+        self._is_under_way = False
+        self._has_found = threading.Event()
 
     def begin(self) -> None:
         """Look the name up, unless a lookup is under way or began a moment ago; on one thread."""
         now = time.monotonic()
-        if self._ended.is_set() and now >= self._begun_at + INTERVAL:
-            self._begun_at = now
-            self._ended.clear()
+        if not self._is_under_way and now >= self._begun_at + INTERVAL:
+            self._begun_at, self._is_under_way = now, True
             name = f'lookup of {self._machine}'
             threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def wait(self, seconds: float) -> None:
-        """Wait until no lookup is under way, for ``seconds`` at most."""
-        self._ended.wait(seconds)
+        """Wait until a lookup found an address, for ``seconds`` at most."""
+        self._has_found.wait(seconds)
 
     def _run(self) -> None:
         try:
             self.found = look_up(self._address)
+            self._has_found.set()
         except OSError:  # the addresses of before may be right still
             pass
         finally:
-            self._ended.set()
+            self._is_under_way = False
