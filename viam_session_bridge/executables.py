@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import NoReturn
 
 from viam_session_bridge import signals
@@ -12,6 +13,7 @@ from viam_session_bridge import signals
 def bridge() -> NoReturn:
     """Run the bridge."""
     signals.end_at_once()
+    gc.disable()  # until all that stays is there
     from viam_session_bridge.ros.main import main
 
     signals.run(main)

@@ -198,6 +198,26 @@ def test_the_bridge_loads_nothing_at_its_start_that_it_seldom_needs() -> None:
     assert not loaded & {*OPTIONAL, *ours, 'difflib', 'logging.handlers', 'statistics', 'decimal'}
 
 
+def test_the_bridge_collects_garbage_once_it_has_started() -> None:
+    pytest.importorskip('rclpy', reason='needs ROS 2')
+    program = f"""
+import gc, os, signal, threading, time
+def watch():
+    while not (gc.get_freeze_count() and gc.isenabled()):
+        time.sleep(0.02)
+    print('collects', flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=watch, daemon=True).start()
+from {NAME}.executables import bridge
+bridge()
+"""
+    ran = subprocess.run(
+        [sys.executable, '-c', program, '--ros-args', '-p', 'autostart:=false'],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (0, 'collects\n'), ran.stderr
+
+
 @pytest.mark.parametrize('script', console_scripts())
 def test_console_scripts_lead_somewhere(script: str) -> None:
     path, function = target(script)

@@ -184,9 +184,10 @@ def main() -> int:
         target=_spin, args=(executor, node), name='executor', daemon=True
     )
     # What is there now stays. For the collector to look at all of it takes some 40 ms, in which
-    # no other thread runs, the lapse clock's included.
-    gc.collect()
+    # no other thread runs, the lapse clock's included. The garbage of the start stays too, for a
+    # start that is quicker by that: it is a third of a megabyte.
     gc.freeze()
+    gc.enable()
     try:
         # True where the value that was given is no bool: configuring then reports it.
         if node.get_parameter('autostart').value and not _bring_up(node, shutdown):
