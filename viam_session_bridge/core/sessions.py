@@ -278,6 +278,7 @@ class SessionTable:
                 commands=session.commands,
                 refusals=dict(session.refusals),
                 at=now,
+                heartbeat=session.heartbeat if session.mode is SessionsMode.MANUAL else None,
             )
         ]
         for base in bases:

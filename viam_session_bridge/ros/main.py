@@ -189,7 +189,12 @@ def main() -> int:
     gc.freeze()
     try:
         # True where the value that was given is no bool: configuring then reports it.
-        if node.get_parameter('autostart').value and not _bring_up(node, shutdown):
+        if not node.get_parameter('autostart').value:
+            node.get_logger().info(
+                f'{name} waits to be configured and activated, for autostart is false: ros2 '
+                f'lifecycle set {name} configure, then activate'
+            )
+        elif not _bring_up(node, shutdown):
             _bring_down(node)
             return 1
         spinning.start()
