@@ -111,7 +111,7 @@ def test_a_file_that_another_bridge_writes_is_refused_also_after_it_was_rotated(
     path = str(tmp_path / 'events.jsonl')
     log = EventLog(path)
     for at in range(20):
-        with pytest.raises(OSError, match='events.jsonl is written by another process: give each'):
+        with pytest.raises(OSError, match='is written by another process: give each bridge'):
             EventLog(path)
         assert log.write(SessionStarted('A', 1, float(at))) == ''
     log.close()

@@ -102,7 +102,7 @@ def test_who_drives_while_the_node_is_inactive_is_told_so(
 
     def refused() -> int:
         response = bridge._get_sessions(Trigger.Request(), Trigger.Response())
-        return json.loads(response.message)['bases'][0]['refusals'].get('inactive', 0)
+        return int(json.loads(response.message)['bases'][0]['refusals'].get('inactive', 0))
 
     assert bridge.trigger_configure() == SUCCESS
     wait_for(lambda: refused() > 0, meanwhile=teleop.publish)

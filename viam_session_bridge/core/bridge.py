@@ -351,5 +351,6 @@ class Bridge:
 
 def _with_age(action: Action, stamp_age: float | None) -> Action:
     """Return an action, with the age of the stamp where that was refused."""
-    refused = isinstance(action, Refused) and action.reason is Refusal.STAMP
-    return replace(action, stamp_age=stamp_age) if refused else action
+    if isinstance(action, Refused) and action.reason is Refusal.STAMP:
+        return replace(action, stamp_age=stamp_age)
+    return action
