@@ -183,9 +183,9 @@ class Clients:
         self.counts['discarded_times', ''] += 1
         if count:
             self.report(
-                f'the receiving loop was {late:.3f} s late and discarded the '
-                f'{counted(count, "message")} that waited (R2): was the process stopped, or is '
-                'this computer overloaded?'
+                f'the receiving loop was {late:.3f} s late and discarded what waited, '
+                f'{counted(count, "message")} (R2): was the process stopped, or is this computer '
+                'overloaded?'
             )
 
     def count(self, what: str, topic: str, number: int = 1) -> None:
