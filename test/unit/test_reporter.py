@@ -204,6 +204,27 @@ def test_where_there_are_several_topics_a_client_is_called_by_its_topic_too(
     assert log.lines() == ['session 1 of /teleop on /cmd_vel started']
 
 
+def test_a_second_node_of_the_same_name_is_told_once_and_is_a_problem_while_it_is_there(
+    node: LifecycleNode, log: Log
+) -> None:
+    runtime: Any = FakeRuntime()
+    clients: Any = FakeClients()
+    reporter = Reporter(node, pure.configuration())
+    statuses: list[str] = []
+    node.create_subscription(
+        DiagnosticArray, '/diagnostics', lambda array: statuses.append(array.status[0].message), 10
+    )
+    reporter.observe(runtime, clients)
+    wait_for(lambda: 'active' in statuses, 'it is alone')
+    other = rclpy.create_node('bridge')
+    wait_for(lambda: 'another node is called /bridge too' in statuses[-1], 'it is told')
+    seen = len(statuses)
+    wait_for(lambda: len(statuses) > seen + 1, 'it goes on')
+    other.destroy_node()
+    wait_for(lambda: statuses[-1] == 'active', 'it is alone again')
+    assert len([line for line in log.lines() if 'another node is called' in line]) == 1
+
+
 def test_changes_without_end_leave_the_time_to_the_commands(
     node: LifecycleNode, reporter: Reporter
 ) -> None:

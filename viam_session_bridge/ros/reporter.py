@@ -31,6 +31,7 @@ from viam_session_bridge.core.actions import (
 )
 from viam_session_bridge.core.bridge import Event
 from viam_session_bridge.core.events import StopAcknowledged
+from viam_session_bridge.reporting.active_problems import BRIDGE
 from viam_session_bridge.reporting.detectors import Detectors, EmptySessions, status_name_of
 from viam_session_bridge.reporting.diagnostics import (
     diagnostic_statuses,
@@ -216,6 +217,7 @@ class Reporter:
         overview = self._publish_sessions() if wanted else self.overview()
         for line in self._detectors.unnamed_clients.find(overview.sessions, now):
             self._write(True, line, 'unnamed client', now)
+        self._look_for_namesakes(now)
         problems = [self._detectors.problems]
         counts = {'discarded_messages': overview.discarded}
         warning = ''
@@ -247,6 +249,23 @@ class Reporter:
                 )
             )
         )  # fmt: skip
+
+    def _look_for_namesakes(self, now: float) -> None:
+        """Report once, and in diagnostics, that the graph has the node's name twice."""
+        own, problems = self._node.get_fully_qualified_name(), self._detectors.problems
+        name = self._node.get_name(), self._node.get_namespace()
+        if self._node.get_node_names_and_namespaces().count(name) < 2:
+            problems.resolve(BRIDGE, 'namesake')
+            return
+        line = (
+            f'another node is called {own} too: a second bridge, or one that was killed less than '
+            'half a minute ago. Two bridges forward each command twice: end one, or give it '
+            'another name or namespace'
+        )
+        is_new = not problems.is_active(BRIDGE, 'namesake', now)
+        problems.report(BRIDGE, 'namesake', line, now)
+        if is_new:
+            self._write(True, line, 'namesake', now)
 
     def _publish_sessions(self) -> Overview:
         began, overview = monotonic(), self.overview()
