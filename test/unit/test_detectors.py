@@ -655,14 +655,14 @@ class HeldSwitch:
         self.rig = Rig(base(sessions=SessionsMode.MANUAL))
         self._sessions = EmptySessions()
 
-    def hold(self, seconds: float) -> list[Event]:
+    def hold(self, seconds: float) -> list[SessionStarted | SessionEnded]:
         """Send ten heartbeats a second and return what is told of sessions."""
         for _ in range(round(10 * seconds)):
             self.rig.until(self.rig.now + 0.1)
             self.rig.heartbeat('A', own=False)
         return self.told()
 
-    def told(self) -> list[Event]:
+    def told(self) -> list[SessionStarted | SessionEnded]:
         """Return what is told of sessions since the last time."""
         taken, self.rig.events = self.rig.events, []
         told = self._sessions.without_repeats(taken)
