@@ -336,6 +336,17 @@ def test_of_many_clocks_that_were_set_a_few_are_reported(rig: Rig) -> None:
 # What is reported
 
 
+@pytest.mark.parametrize(('count', 'what'), [(1, '1 message (R2)'), (2, '2 messages (R2)')])
+def test_what_a_late_wake_up_cost_is_reported(rig: Rig, count: int, what: str) -> None:
+    rig.clients.discarded(count, 0.4)
+    (line,) = rig.lines
+    assert f'was 0.400 s late and discarded what waited, {what}' in line
+
+
+def test_one_that_cost_nothing_is_not(rig: Rig) -> None:
+    rig.clients.discarded(0, 0.4)
+    assert rig.lines == []
+
 def test_a_refused_heartbeat_is_counted_each_time_and_reported_once(rig: Rig) -> None:
     for _ in range(100):
         rig.beat(gid(TELEOP, 1), '/nobody')
