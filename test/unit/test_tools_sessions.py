@@ -111,6 +111,15 @@ def test_the_table_is_never_wider_than_the_terminal_and_is_ascii(width: int) -> 
     assert shown.isascii()
 
 
+def test_two_topics_of_one_node_are_told_apart_on_a_narrow_terminal_and_in_lines() -> None:
+    both = [session(1, '/teleop', topic='/slow'), session(2, '/teleop', topic='/fast')]
+    overview = replace(OVERVIEW, sessions=both)
+    assert [row.split()[-1] for row in text(80, overview).splitlines()[-2:]] == ['/slow', '/fast']
+    assert {'session 1 of /teleop on /slow started', 'session 2 of /teleop on /fast started'} <= {
+        *changes(None, overview)
+    }
+
+
 def test_an_inactive_bridge_without_sessions() -> None:
     assert text(80, NOTHING).splitlines() == [
         f'{NODE}: INACTIVE, commands are refused',

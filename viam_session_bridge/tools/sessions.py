@@ -175,7 +175,7 @@ def table(node: str, overview: Overview, width: int, age: float = 0.0) -> Group:
     if not overview.sessions and not overview.refused:
         return Group(head, Text(_why_none(overview)))
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style='bold')
-    for name in COLUMNS if width >= WIDE else COLUMNS[:-1]:
+    for name in COLUMNS if width >= WIDE or _has_topics(overview) else COLUMNS[:-1]:
         # What is too long goes on in the next line.
         rows.add_column(name, overflow='fold', no_wrap=name == 'to lapse',
                         justify='right' if name in ('id', 'commands') else 'left')  # fmt: skip
@@ -212,7 +212,8 @@ def _states(overview: Overview, history: bool = True) -> Iterator[str]:
     yield _mode(overview, 'the bridge')
     yield from map(_machine, overview.machines)
     for row in sorted(overview.sessions, key=lambda row: row.id):
-        session = f'session {row.id} of {publisher(row)}'
+        topic = f' on {row.topic}' if _has_topics(overview) else ''
+        session = f'session {row.id} of {publisher(row)}{topic}'
         if row.state == ACTIVE:
             yield f'{session} started'
         elif history:
@@ -257,6 +258,12 @@ def _base(row: BaseRow, overview: Overview) -> str:
     user = next((publisher(one) for one in overview.sessions if one.id == row.session), '')
     last = f'{user} (session {row.session})' if row.session else 'nobody'
     return f'base {row.base}: {"STOPPING, " if row.stopping else ""}last user {last}'
+
+
+def _has_topics(overview: Overview) -> bool:
+    """Return whether a node has several topics, which then tell its sessions apart."""
+    clients = {(row.node, row.topic) for row in (*overview.sessions, *overview.refused)}
+    return len(clients) > len({node for node, _ in clients})
 
 
 def _why_none(overview: Overview) -> str:
