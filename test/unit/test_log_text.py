@@ -119,13 +119,13 @@ def test_a_lapse_says_whether_the_client_or_the_permission_fell_silent(
     assert log_line(ended, str, configuration()) == (False, line)
 
 
-def test_a_session_without_a_command_says_that_further_ones_are_not_told() -> None:
+def test_a_session_without_a_command_says_when_the_next_ones_are_told() -> None:
     ended = SessionEnded('/a', 3, Cause.LAPSE, (), 1.0, 1.0, 0, {}, 1.5, 1.4)
     assert log_line(ended, str, configuration()) == (
         False,
         'session 3 of /a ended (lapse) 0.500 s after its last sign of life, 0.100 s after the '
-        'last heartbeat for it: it had no command; further ones of it without a command are not '
-        'told',
+        'last heartbeat for it: the client sent no command; its sessions are told again once it '
+        'does',
     )
 
 

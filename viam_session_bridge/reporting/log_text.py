@@ -165,7 +165,7 @@ def _more(event: Event, configuration: Configuration | None) -> str:
             bases = ', '.join(event.bases)
             what = f'it was the last user of {bases}' if bases else 'it was no last user'
             if not event.commands and event.cause is actions.Cause.LAPSE:  # see EmptySessions
-                what = 'it had no command; further ones of it without a command are not told'
+                what = 'the client sent no command; its sessions are told again once it does'
             return f'{_silence(event)}: {what}'
         case actions.Refused(reason=actions.Refusal.STAMP):
             return _wrong_stamp(event, configuration)

@@ -199,7 +199,7 @@ def main() -> int:
         # True where the value that was given is no bool: configuring then reports it.
         if not node.get_parameter('autostart').value:
             node.get_logger().info(
-                f'{name} waits to be configured and activated, for autostart is false: ros2 '
+                f'{name} waits to be configured and activated, as autostart is false: ros2 '
                 f'lifecycle set {name} configure, then activate'
             )
         elif not _bring_up(node, shutdown):
