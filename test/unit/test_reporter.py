@@ -96,6 +96,12 @@ class Log:
         return [line.partition('[bridge]: ')[2] for line in self._text.splitlines()]
 
 
+def observe(reporter: Reporter, runtime: Any, clients: Any) -> None:
+    """Observe, and wait until the executor has the reporter, which another thread made here."""
+    reporter.observe(runtime, clients)
+    wait_for(lambda: runtime.looks, 'the reporter reports')
+
+
 @pytest.fixture
 def log(capfd: pytest.CaptureFixture[str]) -> Log:
     return Log(capfd)
@@ -152,7 +158,7 @@ def test_a_session_is_called_by_its_node_from_its_first_line_on(
 ) -> None:
     runtime: Any = FakeRuntime()
     clients: Any = FakeClients()
-    reporter.observe(runtime, clients)
+    observe(reporter, runtime, clients)
     runtime.waiting.append(SessionStarted('a', 1, time.monotonic()))
     reporter.wake()
     assert runtime.some_taken.wait(BOUND)
@@ -166,7 +172,7 @@ def test_one_whose_node_is_named_late_keeps_the_name_that_it_was_told_by(
 ) -> None:
     runtime: Any = FakeRuntime()
     clients: Any = FakeClients()
-    reporter.observe(runtime, clients)
+    observe(reporter, runtime, clients)
     began = time.monotonic()
     runtime.waiting.append(SessionStarted('a', 1, began))
     reporter.wake()
@@ -197,7 +203,7 @@ def test_where_there_are_several_topics_a_client_is_called_by_its_topic_too(
     clients.nodes['a'] = '/teleop'
     settings = pure.configuration(pure.base('base', '/cmd_vel', '/cmd_vel_slow'))
     reporter = Reporter(node, settings)
-    reporter.observe(runtime, clients)
+    observe(reporter, runtime, clients)
     runtime.waiting.append(SessionStarted('a', 1, 0.0))
     reporter.wake()
     wait_for(log.lines, 'the session is told')

@@ -262,7 +262,8 @@ def _base(row: BaseRow, overview: Overview) -> str:
 
 def _has_topics(overview: Overview) -> bool:
     """Return whether a node has several topics, which then tell its sessions apart."""
-    clients = {(row.node, row.topic) for row in (*overview.sessions, *overview.refused)}
+    rows: list[SessionRow | RefusedRow] = [*overview.sessions, *overview.refused]
+    clients = {(row.node, row.topic) for row in rows}
     return len(clients) > len({node for node, _ in clients})
 
 
