@@ -195,7 +195,7 @@ def test_the_bridge_loads_nothing_at_its_start_that_it_seldom_needs() -> None:
     loaded = set(ran.stdout.split())
     assert f'{NAME}.core.bridge' in loaded
     ours = {f'{NAME}.{folder}' for folder in ('client', 'simulation', 'tools')}
-    assert not loaded & {*OPTIONAL, *ours, 'difflib', 'logging.handlers', 'statistics', 'decimal'}
+    assert not loaded & {*OPTIONAL, *ours, 'difflib', 'statistics', 'decimal'}
 
 
 def test_the_bridge_collects_garbage_once_it_has_started() -> None:
