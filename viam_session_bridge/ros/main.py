@@ -192,8 +192,8 @@ def main() -> int:
         target=_spin, args=(executor, node), name='executor', daemon=True
     )
     # What is there now stays. For the collector to look at all of it takes some 40 ms, in which
-    # no other thread runs, the lapse clock's included. The garbage of the start stays too, for a
-    # start that is quicker by that: it is a third of a megabyte.
+    # no other thread runs, the lapse clock's included. The garbage of the start, a third of a
+    # megabyte, stays too: to collect it would delay the start.
     gc.freeze()
     gc.enable()
     try:
