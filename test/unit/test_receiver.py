@@ -32,7 +32,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo  # noqa: E402
 from rclpy.utilities import get_rmw_implementation_identifier  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
-from support.domains import publishers_environment  # noqa: E402
+from support.domains import publishers_environment, ZENOH  # noqa: E402
 from viam_session_bridge.core.old_messages import MessageAge, StallDetector  # noqa: E402
 from viam_session_bridge.ros import publisher_gids  # noqa: E402
 from viam_session_bridge.ros.clients import Clients  # noqa: E402
@@ -298,7 +298,8 @@ def test_commands_carry_the_gid_that_the_graph_shows(ros: Ros) -> None:
     (one, two) = ros.clients.publishers.named('/teleop')
     infos = ros.node.get_publishers_info_by_topic('/cmd_vel')
     assert {one.gid, two.gid} == {bytes(info.endpoint_gid).hex() for info in infos}
-    assert one.participant == two.participant != ''
+    assert one.participant == two.participant
+    assert bool(one.participant) is not ZENOH
     gids = {gid for _, gid, _, _ in ros.clients.commands}
     assert gids == {one.gid, two.gid}
     assert {topic for topic, _, _, _ in ros.clients.commands} == {'/cmd_vel'}
@@ -777,6 +778,7 @@ def test_a_publisher_of_another_type_is_reported(ros: Ros) -> None:
         context.try_shutdown()
 
 
+@pytest.mark.skipif(ZENOH, reason='with Zenoh every QoS fits')
 def test_qos_can_be_overridden_and_what_does_not_fit_is_reported(ros: Ros) -> None:
     ros.override('reliability', 'reliable')
     ros.receive()
@@ -785,6 +787,15 @@ def test_qos_can_be_overridden_and_what_does_not_fit_is_reported(ros: Ros) -> No
     topic, there, why = ros.clients.incompatibles[0]
     assert (topic, there) == ('/cmd_vel', 'geometry_msgs/msg/Twist')
     assert 'Best effort publisher and reliable subscription' in why
+
+
+@pytest.mark.skipif(not ZENOH, reason='with DDS it is not heard')
+def test_best_effort_is_heard_by_a_reliable_subscription_over_zenoh(ros: Ros) -> None:
+    ros.override('reliability', 'reliable')
+    ros.receive()
+    ros.publish(reliability='BEST_EFFORT')
+    ros.clients.wait_for(ros.clients.commands, 20)
+    assert not ros.clients.incompatibles
 
 
 def test_one_topic_cannot_have_two_types(ros: Ros) -> None:
