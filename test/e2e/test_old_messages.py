@@ -123,7 +123,9 @@ def apart(own_ros_domain: int, tmp_path: Path) -> Iterator[Apart]:
             listens = {'ZENOH_CONFIG_OVERRIDE': f'listen/endpoints={router}'}
             routed = ZenohRouter(tmp_path, 'router', listens).inside(hosts.robot)
             stack.enter_context(routed)
-            at_robot = at_operator = {'ZENOH_CONFIG_OVERRIDE': f'connect/endpoints={router}'}
+            joins = f'connect/endpoints={router}'
+            at_robot = {'ZENOH_CONFIG_OVERRIDE': joins}
+            at_operator = {'ZENOH_CONFIG_OVERRIDE': f'mode="client";{joins}'}
         else:
             at_robot = _profiles(tmp_path, 'robot', hosts.machine_address)
             at_operator = _profiles(tmp_path, 'operator', hosts.robot_address)
