@@ -83,4 +83,5 @@ def _environment(domain: int, discovery: str, profiles: str) -> dict[str, str]:
         'RMW_IMPLEMENTATION': rmw,
         'FASTDDS_DEFAULT_PROFILES_FILE': str(_DIRECTORY / profiles),
         'FASTRTPS_DEFAULT_PROFILES_FILE': str(_DIRECTORY / profiles),  # its name with Jazzy
+        'RUST_LOG': 'error',  # Zenoh's log goes to stdout, by which some processes answer
     }
