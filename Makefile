@@ -8,6 +8,8 @@ ARGS ?=
 RUN_ARGS ?= --run
 PYTEST_ARGS ?=
 IN_THREES := -n 3 --dist loadfile --no-loadscope-reorder
+# A run of all tests that finds few of them fails.
+at-least = $(if $(PYTEST_ARGS),,$(if $(filter file,$(origin UNIT)),--at-least $(1)))
 UNIT := test/e2e test/campaigns/chaos test/integration test/unit test/rules
 
 # Absolute for programs that change their directory.
@@ -56,7 +58,7 @@ viam-server: venv
 # Most tests wait most of the time, so three files run at once, those that wait longest first;
 # differential ones want no company.
 unit: viam-server ## the tests, with the real viam-server (PYTEST_ARGS='-k lapse')
-	$(BIN)/python -m pytest $(IN_THREES) $(UNIT) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(IN_THREES) $(UNIT) $(call at-least,2400) $(PYTEST_ARGS)
 ifeq ($(origin UNIT),file)
 	$(BIN)/python -m pytest test/campaigns/differential $(PYTEST_ARGS) || test $$? = 5  # none chosen
 endif
@@ -66,12 +68,12 @@ test-pythons: test-oldest test-newest ## what needs no ROS, with the oldest and 
 test-oldest test-newest: test-%:
 	@PYTHON='$(PYTHON)' scripts/venv .venv-$*
 	$(ALONE) .venv-$*/bin/python -m pytest -q test/rules test/unit --ignore-glob='*_model.py' \
-	  --ignore=test/rules/test_r09_takeover_points.py $(PYTEST_ARGS)
+	  --ignore=test/rules/test_r09_takeover_points.py $(call at-least,2000) $(PYTEST_ARGS)
 
 test-jazzy: viam-server ## the tests on ROS 2 Jazzy, with the oldest grpcio and protobuf
 	@PYTHON='$(PYTHON)' scripts/venv .venv-jazzy
 	$(ALONE) RMW_IMPLEMENTATION=rmw_fastrtps_cpp \
-	  $(CURDIR)/.venv-jazzy/bin/python -m pytest $(IN_THREES) $(UNIT) $(PYTEST_ARGS)
+	  $(CURDIR)/.venv-jazzy/bin/python -m pytest $(IN_THREES) $(UNIT) $(call at-least,2800) $(PYTEST_ARGS)
 
 model-checker:
 	@{ command -v spin && command -v gcc; } >/dev/null || { test "$$(id -u)" = 0 \

@@ -5,11 +5,11 @@ The bridge, with the parameters of a file.
 
     ros2 launch viam_session_bridge bridge.launch.py params_file:=/path/to/my_base.yaml
 
-Ctrl-C is an orderly end: launch sends SIGINT, the bridge stops its bases within its
-``shutdown_timeout`` (2 s), and SIGTERM would follow after 5 s only.
+Ctrl-C is an orderly end: launch sends SIGINT, and the bridge stops its bases within its
+``shutdown_timeout`` (2 s). SIGTERM would follow only after 5 s.
 
-Included beside descriptions with arguments of the same names, such as Nav2's bringup, it belongs
-in a group of its own, or both get what is said to one of them:
+Other launch files, such as Nav2's bringup, have arguments of the same names. Include this one in a
+group of its own, or theirs reach it (docs/howto/running.md):
 
     GroupAction([IncludeLaunchDescription(..., launch_arguments={...}.items())], forwarding=False)
 """

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 import os
+import threading
 
 # Read when grpc is imported: its handlers of fork() abort a child now and then, and here children
 # are but started, by a process that has channels of its own.
@@ -37,6 +38,13 @@ def own_ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         yield domain
 
 
+@pytest.fixture
+def own_threads() -> Callable[[], list[str]]:
+    """Return what names the threads that a test started itself, whatever others left behind."""
+    before = set(threading.enumerate())
+    return lambda: sorted(thread.name for thread in set(threading.enumerate()) - before)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -57,8 +65,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run of too few tests."""
     reporter = session.config.pluginmanager.get_plugin('terminalreporter')
+    if reporter is None:  # a worker of pytest-xdist
+        return
     wanted: int = session.config.getoption('--at-least')
-    passed = len(reporter.getreports('passed')) if reporter else wanted
+    passed = len(reporter.getreports('passed'))
     if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) and passed < wanted:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter.ensure_newline()

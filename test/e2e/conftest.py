@@ -68,7 +68,6 @@ def make_machine(
     if kind == 'simulated':
         options = ['--stop-time', str(stop_takes)]
         return SimulatedMachineProcess(directory, bases, window, options=options)
-    pytest.importorskip('viam', reason='viam-sdk is an extra')
     from support.viam_server import ViamServer
 
     return ViamServer(directory, bases, window, stop_takes=stop_takes)

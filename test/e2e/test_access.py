@@ -14,7 +14,6 @@ from lifecycle_msgs.msg import Transition
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
-pytest.importorskip('viam', reason='viam-sdk is an extra')
 
 from diagnostic_msgs.msg import DiagnosticStatus
 import grpc

@@ -15,8 +15,6 @@ import time
 import grpc
 import pytest
 
-pytest.importorskip('viam', reason='viam-sdk is an extra')
-
 from e2e.conftest import StartBridge, StartPublisher, wait_named
 from support.bounds import EARLY, Load, RECOVERY
 from support.bridge_process import BridgeProcess, WINDOW

@@ -11,8 +11,6 @@ import time
 
 import pytest
 
-pytest.importorskip('viam', reason='viam-sdk is an extra')
-
 from e2e.conftest import StartBridge, StartPublisher
 from support.bounds import EXIT, LATE, Load
 from support.bridge_process import BridgeProcess

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip('viam', reason='viam-sdk is an extra')
+pytest.importorskip('viam', reason='a module is written with viam-sdk')
 
 from e2e.conftest import StartPublisher
 from support import real_bases

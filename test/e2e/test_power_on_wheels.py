@@ -8,8 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip('viam', reason='viam-sdk is an extra')
-
 from support import real_bases
 from support.bounds import PATIENCE
 from support.bridge_process import BridgeProcess, parameters

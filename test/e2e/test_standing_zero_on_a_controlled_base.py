@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip('viam', reason='viam-sdk is an extra')
-
 from e2e.conftest import StartPublisher
 from support import real_bases
 from support.bounds import Load

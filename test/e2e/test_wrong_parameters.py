@@ -32,8 +32,8 @@ ADDRESS = 'localhost:8080'
             ['bases.base.machine', 'mian', 'main'],
         ),
         (
-            parameters(ADDRESS, {'base': BASE}, heartbeat_windw=0.5),
-            ['heartbeat_windw', 'heartbeat_window'],
+            parameters(ADDRESS, {'base': BASE}, stop_timeot=0.5),
+            ['stop_timeot', 'stop_timeout'],
         ),
         (
             parameters('robot.example.com:8080', {'base': BASE}),

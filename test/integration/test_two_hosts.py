@@ -105,7 +105,7 @@ def test_nothing_is_left_of_the_hosts_when_the_tests_are_killed(tmp_path: Path) 
 @pytest.mark.parametrize(
     'lacks, reason',
     [
-        ('setpriv --reuid=65534 --regid=65534 --clear-groups', '[Errno 1] unshare'),
+        ('setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin', '[Errno 1] unshare'),
         ('unshare --mount sh -c \'mount -t tmpfs none /dev/net && exec "$@"\' sh', 'No such file'),
     ],
 )
@@ -153,6 +153,8 @@ class Sleeper(ProcessUnderTest):
 directory = pathlib.Path(sys.argv[1])
 with two_hosts(directory) as hosts:
     with Sleeper(directory, 'sleeper', {}).inside(hosts.robot) as sleeper:
+        comm = pathlib.Path(f'/proc/{sleeper.pid}/comm')
+        sleeper.wait_until(lambda: comm.read_text() == 'sleep\\n', 'it does not sleep')
         print(hosts.device, os.readlink(f'/proc/{sleeper.pid}/ns/net'), flush=True)
         time.sleep(1000)
 """

@@ -29,14 +29,18 @@ _PROGRESS = 10.0  # s between signs of life
 
 
 def binary(modules: Path = GO_MOD) -> Path:
-    """Return the path of the program built with these modules, building it if there is none."""
+    """Return the path of the program that is built with these modules; it may not be there yet."""
     cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-    directory = cache / 'viam_session_bridge'
-    directory.mkdir(parents=True, exist_ok=True)
-    built = directory / f'viam_server-{_digest(modules)}'
+    return cache / 'viam_session_bridge' / f'viam_server-{_digest(modules)}'
+
+
+def build(modules: Path) -> Path:
+    """Build the program, unless it is there, and return its path."""
+    built = binary(modules)
     if built.exists():
         return built
-    with (directory / 'build.lock').open('w') as lock:
+    built.parent.mkdir(parents=True, exist_ok=True)
+    with (built.parent / 'build.lock').open('w') as lock:
         _say('waiting for another build, if there is one')
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not built.exists():
@@ -140,4 +144,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == '__main__':
-    print(binary(), binary(NEWEST), sep='\n')
+    print(build(GO_MOD), build(NEWEST), sep='\n')

@@ -66,7 +66,7 @@ def _refusal() -> str:
 def _run(command: list[str], environment: os._Environ[str] | dict[str, str]) -> _Ended:
     own_users = [] if os.geteuid() == 0 else ['--map-root-user']
     return subprocess.run(
-        [*DIES_WITH_TESTS, 'unshare', '--net', *own_users, *command],
+        ['unshare', '--net', *own_users, *DIES_WITH_TESTS, *command],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 ROOT = Path(__file__).resolve().parents[2]
-# Before a command: it dies with the thread that started it. No `preexec_fn`, for with gRPC in this
-# process what runs in Python between fork() and exec() may hang.
+# Before a command: it dies with the thread that started it. No `preexec_fn`, for beside gRPC what
+# Python runs between fork() and exec() may hang.
 DIES_WITH_TESTS = ('setpriv', '--pdeathsig', 'KILL')
 
 
@@ -54,7 +54,7 @@ class ProcessUnderTest(Process):
 
     def start(self, ready: bool = True) -> None:
         """Start it; `ready` waits until it does its work."""
-        command = [*DIES_WITH_TESTS, *self._inside, *self.command()]
+        command = [*self._inside, *DIES_WITH_TESTS, *self.command()]
         self.launch(command, **self._pipes())
         if ready:
             try:

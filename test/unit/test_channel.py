@@ -8,7 +8,7 @@ Runs with the oldest grpcio and protobuf that are supported as well as with the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from dataclasses import replace
 import queue
@@ -264,7 +264,9 @@ def test_a_closed_channel_answers_that_it_is_cut(machine: SimulatedMachine) -> N
 
 
 @pytest.mark.usefixtures('way')
-def test_a_closed_channel_that_was_let_go_of_disconnects() -> None:
+def test_a_closed_channel_that_was_let_go_of_disconnects(
+    own_threads: Callable[[], list[str]],
+) -> None:
     with socket.create_server(('127.0.0.1', 0)) as listening:
         driver = Driver(f'127.0.0.1:{listening.getsockname()[1]}')
         connection, _ = listening.accept()
@@ -274,7 +276,7 @@ def test_a_closed_channel_that_was_let_go_of_disconnects() -> None:
         while connection.recv(1024):
             pass
         connection.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == 'connection to main']
+    assert 'connection to main' not in own_threads()
 
 
 @pytest.mark.usefixtures('way')
@@ -303,7 +305,7 @@ def test_redialled_it_cuts_what_is_under_way_and_goes_on_over_a_new_connection(
 
 
 def test_one_that_is_redialled_again_and_again_keeps_no_thread_of_before(
-    machine: SimulatedMachine,
+    machine: SimulatedMachine, own_threads: Callable[[], list[str]]
 ) -> None:
     driver = Driver(machine.address)
     driver.wait_ready()
@@ -313,17 +315,11 @@ def test_one_that_is_redialled_again_and_again_keeps_no_thread_of_before(
         driver.wait_ready()
         assert driver.ask(StopBase('base')).outcome is Outcome.OK
     deadline = time.monotonic() + BOUND
-    while len(threads := threads_of_main()) > 2:
+    while len(threads := [name for name in own_threads() if name.endswith(' main')]) > 2:
         assert time.monotonic() < deadline, threads
         time.sleep(0.02)
     assert threads == ['answers of main', 'connection to main']
     driver.channel.close()
-
-
-def threads_of_main() -> list[str]:
-    """Return the names of a channel's threads."""
-    names = ('answers of main', 'connection to main')
-    return sorted(one.name for one in threading.enumerate() if one.name in names)
 
 
 def test_a_closed_channel_is_not_redialled(machine: SimulatedMachine) -> None:

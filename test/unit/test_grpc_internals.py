@@ -8,7 +8,7 @@ Against a real gRPC server, with the oldest grpcio and with the pinned one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from queue import SimpleQueue
 import threading
@@ -278,11 +278,12 @@ def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grpc_internals, 'are_known', lambda: False)
 
 
-def test_the_private_parts_of_this_grpcio_are_known_and_their_trial_leaves_no_thread() -> None:
-    before = set(threading.enumerate())
+def test_the_private_parts_of_this_grpcio_are_known_and_their_trial_leaves_no_thread(
+    own_threads: Callable[[], list[str]],
+) -> None:
     for _ in range(20):
         assert are_known.__wrapped__()
-    assert set(threading.enumerate()) <= before
+    assert own_threads() == []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-import threading
 import time
 
 import pytest
@@ -70,11 +69,14 @@ def bridge(ros: None) -> Iterator[BridgeNode]:
     node.destroy_node()
 
 
-def bridge_threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate()} & {'receiver', 'lapse clock'}
+@pytest.fixture
+def bridge_threads(own_threads: Callable[[], list[str]]) -> Callable[[], set[str]]:
+    return lambda: set(own_threads()) & {'receiver', 'lapse clock'}
 
 
-def test_every_state_can_be_entered_again(bridge: BridgeNode, machine: SimulatedMachine) -> None:
+def test_every_state_can_be_entered_again(
+    bridge: BridgeNode, machine: SimulatedMachine, bridge_threads: Callable[[], set[str]]
+) -> None:
     teleop = Teleop()
 
     def moving() -> bool:
@@ -94,7 +96,7 @@ def test_every_state_can_be_entered_again(bridge: BridgeNode, machine: Simulated
 
 
 def test_shutdown_while_active_stops_the_base_and_ends_the_threads(
-    bridge: BridgeNode, machine: SimulatedMachine
+    bridge: BridgeNode, machine: SimulatedMachine, bridge_threads: Callable[[], set[str]]
 ) -> None:
     teleop = Teleop()
     assert bridge.trigger_configure() == SUCCESS

@@ -701,13 +701,15 @@ def test_a_command_that_cannot_be_read_is_discarded(ros: Ros) -> None:
     assert ros.clients.failures == []
 
 
-def test_stop_ends_the_thread_and_a_new_receiver_may_follow(ros: Ros) -> None:
+def test_stop_ends_the_thread_and_a_new_receiver_may_follow(
+    ros: Ros, own_threads: Callable[[], list[str]]
+) -> None:
     first = ros.receive(window=60.0)
     publisher = ros.publish()
     ros.clients.wait(lambda: ros.clients.commands)
     assert first.stop(1.0)
     assert first.stop(1.0)
-    assert 'receiver' not in [thread.name for thread in threading.enumerate()]
+    assert 'receiver' not in own_threads()
     assert list(ros.node.subscriptions) == []
     stopped = time.monotonic()
     ros.receive()

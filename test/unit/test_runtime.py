@@ -251,11 +251,12 @@ def test_deactivation_stops_what_was_commanded_and_refuses_what_follows(
     assert not record.moving('base')
 
 
-def test_closing_ends_every_thread_of_ours(machine: tuple[str, Record]) -> None:
-    before = set(threading.enumerate())
+def test_closing_ends_every_thread_of_ours(
+    machine: tuple[str, Record], own_threads: Callable[[], list[str]]
+) -> None:
     with Running(machine[0]) as running:
         running.drive(0)
-    assert not [t for t in threading.enumerate() if t not in before and t.name == 'lapse clock']
+    assert 'lapse clock' not in own_threads()
 
 
 def test_an_exception_in_a_feed_is_reported_whatever_thread_it_comes_up_on(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import json
 import math
 from pathlib import Path
-import threading
 import time
 from typing import Any
 
@@ -327,18 +326,18 @@ def test_calls_of_many_threads_leave_whole_lines_in_order(client: Client, record
     assert times == sorted(times)
 
 
-def test_a_stopped_machine_leaves_no_thread_and_its_port_is_free(record: Path) -> None:
-    before = set(threading.enumerate())
+def test_a_stopped_machine_leaves_no_thread_and_its_port_is_free(
+    record: Path, own_threads: Callable[[], list[str]]
+) -> None:
     machine = SimulatedMachine(record=record, driver=Driver(drive_time=math.inf))
     client = Client(machine.address)
     move = client.start(wire.SET_VELOCITY, name='base', linear=FORWARD)
     wait_for(lambda: lines(record))
-    assert 'simulated-machine-expiry' in [thread.name for thread in threading.enumerate()]
+    assert 'simulated-machine-expiry' in own_threads()
     machine.stop()
     machine.stop()
     assert move.exception() is not None
-    left = {thread.name for thread in set(threading.enumerate()) - before}
-    assert not [name for name in left if 'simulated-machine' in name]
+    assert not [name for name in own_threads() if 'simulated-machine' in name]
     with SimulatedMachine(machine.address) as again:
         assert again.port == machine.port
         assert client.session()

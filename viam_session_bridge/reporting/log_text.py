@@ -48,14 +48,14 @@ def _what_drives(base: BaseConfiguration, machine: MachineConfiguration) -> str:
     topics = [f'{topic} (Twist)' for topic in base.command_topics]
     topics += [f'{topic} (TwistStamped)' for topic in base.stamped_command_topics]
     limits = [
-        f'at most {limit:g} {unit}'
+        f'{limit:g} {unit}'
         for limit, unit in ((base.max_linear_speed, 'm/s'), (base.max_angular_speed, 'rad/s'))
         if limit
     ]
+    most = f'at most {" and ".join(limits)}' if limits else 'no speed limit'
     return (
         f'{base.name} ({base.resource} of {machine.name} at {machine.address}) follows '
-        f'{", ".join(topics)}, {", ".join(limits) or "no speed limit"}, '
-        f'sessions {base.sessions.value}'
+        f'{", ".join(topics)}, {most}, sessions {base.sessions.value}'
     )
 
 

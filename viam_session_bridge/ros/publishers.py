@@ -172,6 +172,9 @@ class Looks:
     """Seconds between two looks, at least."""
     SHARE = 0.1
     """Share of the time that looks may take, which spaces them under thousands of publishers."""
+    BURST, EVERY = 5, 0.1
+    """Looks that may follow each other so soon, and s for each further one, where publishers come
+    and go without end."""
     SLOWEST = 2.0
     """Seconds between two looks, at most (but for ``SHARE``)."""
 
@@ -179,17 +182,23 @@ class Looks:
         self.next_at = now
         """When the next look is due, on the caller's clock."""
         self._looking = DutyCycle(self.SHARE, self.PAUSE)
+        self._due_at = now  # the next look, if they came evenly; a burst runs ahead of that
         self._backoff = Backoff(self.PAUSE, self.SLOWEST)
 
     def changed(self, now: float) -> None:
         """Note that publishers came or went: look as soon as the pause allows."""
-        self.next_at = max(now, self._looking.free_at)
+        self.next_at = max(now, self._free_at)
         self._backoff.reset()
 
     def looked(self, began: float, now: float) -> None:
         """Note a look that lasted from ``began`` to ``now``."""
         self._looking.worked(began, now)
-        self.next_at = max(self._looking.free_at, now + self._backoff.take())
+        self._due_at = max(self._due_at, now) + self.EVERY
+        self.next_at = max(self._free_at, now + self._backoff.take())
+
+    @property
+    def _free_at(self) -> float:
+        return max(self._looking.free_at, self._due_at - self.BURST * self.EVERY)
 
 
 def wrong_type(there: str, wanted: str) -> str:

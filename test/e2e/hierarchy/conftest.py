@@ -38,8 +38,6 @@ Tree = dict[str, ViamServer]
 @pytest.fixture(scope='module')
 def tree(stop_takes: float, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
     """Return the three machines."""
-    # Not at the top: pytest 7, which Ubuntu 24.04 has, would skip all tests for it.
-    pytest.importorskip('viam', reason='viam-sdk is an extra')
     directory = tmp_path_factory.mktemp('tree')
     with ExitStack() as machines:
         yield {
