@@ -118,7 +118,7 @@ def test_session_that_lapses_while_its_command_hangs_stops_the_base_at_once_and_
     base.wait_driven()
     machine.control('hangs', set_velocity_hang=True, ignore_cancel=True)
     base.wait_hanging()
-    stop = base.stopped_one_window_after(kill(teleop, '/hangs/cmd_vel'))
+    stop = base.stopped_after_kill(teleop, '/hangs/cmd_vel')
     assert not [e for e in base.calls(base.motions()[-1].t) if e.is_motion and e.phase == 'end']
 
     released = time.monotonic()
