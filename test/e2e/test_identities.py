@@ -18,7 +18,7 @@ from e2e.conftest import MACHINE_WINDOW, StartPublisher
 from support.bounds import LATE, LEFT, Load
 from support.bridge_process import BridgeProcess, WINDOW
 from support.domains import ZENOH
-from support.drive import Drive, wait_for
+from support.drive import Drive, freeze, wait_for
 from support.observer import Observer
 from support.publisher import HEARTBEATS
 from support.publisher_process import PublisherProcess
@@ -123,8 +123,7 @@ def test_one_that_had_the_name_before_keeps_nobody_else_of_it_alive(
     mine = client_of(observer, 'second', '/teleop')
     assert mine != its
 
-    teleop.pause()
-    stop = base.stopped_one_window_after(teleop.last_sent(topic_of('second')))
+    stop = base.stopped_one_window_after(freeze(teleop, topic_of('second')))
     assert bridge.wait_event('session_ended', bases=['second'])['client'] == mine
     base.stands_still(stop.t)
     other.not_stopped(began)
@@ -223,8 +222,7 @@ def test_heartbeats_of_a_copy_are_permissions_and_move_no_silent_clients_base(
     began = base.wait_driven(times=25)[0].t
     if base_name == 'watched_manual':  # there the permission is what the session lives on
         base.keeps_moving(began, 2 * WINDOW)
-    teleop.pause()
-    stop = base.stopped_one_window_after(teleop.last_sent(topic_of(base_name)))
+    stop = base.stopped_one_window_after(freeze(teleop, topic_of(base_name)))
     base.not_stopped(began, base.motions()[-1].t)
     base.stands_still(stop.t, 2 * WINDOW)
     assert all(beats(copy, stop.t, time.monotonic()) > 20 for copy in copies)

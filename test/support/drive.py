@@ -208,6 +208,12 @@ def wait_for(condition: Callable[[], Any], what: str, timeout: float = PATIENCE)
     return held
 
 
+def freeze(publisher: PublisherProcess, topic: str) -> tuple[float, float]:
+    """Freeze a publisher, so that it lapses, and return when its last message left, as bounds."""
+    publisher.pause()
+    return publisher.last_sent(topic)
+
+
 def kill(publisher: PublisherProcess, topic: str) -> tuple[float, float]:
     """Kill a publisher and return when its last message left, as bounds."""
     publisher.kill()
