@@ -61,7 +61,8 @@ def _arguments() -> list[DeclareLaunchArgument]:
         DeclareLaunchArgument(
             'log_level',
             default_value='info',
-            description='debug, info, warn, error, fatal, or LOGGER:=LEVEL',
+            description='of all loggers: debug, info, warn, error or fatal; of the bridge alone, '
+            f'without the flood of the middleware: {PACKAGE}:=debug',
         ),
         DeclareLaunchArgument(
             'respawn',

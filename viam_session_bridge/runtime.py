@@ -14,12 +14,13 @@ The lapse clock is the thread that ticks the bridge when its next deadline has c
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from math import inf
 from random import random
 import threading
 import time
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from viam_session_bridge.configuration.model import Configuration
@@ -42,6 +43,7 @@ class Runtime:
         configuration: Configuration,
         wake: Callable[[], None],
         failed: Callable[[BaseException], None],
+        earlier: Mapping[str, Iterable[str]] = MappingProxyType({}),
     ) -> None:
         """
         Prepare; nothing runs before :meth:`start`.
@@ -49,6 +51,7 @@ class Runtime:
         :param wake: called, on whichever thread, when :meth:`events` has something; must be quick
         :param failed: called with an unexpected exception, on any thread; the bridge is then
             not to be trusted any more
+        :param earlier: machine sessions of the runtimes before, see :meth:`Bridge.remember`
         """
         self._configuration = configuration
         self._wake = wake
@@ -56,6 +59,7 @@ class Runtime:
         self._lock = threading.Lock()
         self._closed = threading.Condition(self._lock)
         self._bridge = Bridge(configuration, random)
+        self._bridge.remember(earlier)
         self._channels: dict[str, Channel] = {}
         self._answers: deque[tuple[Call, Answer]] = deque()
         self._this_thread = _ThisThread()

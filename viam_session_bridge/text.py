@@ -50,6 +50,11 @@ def is_slip(name: str, meant: str) -> bool:
     return rest[1:] == wanted or rest == wanted[1:] or rest[1:] == wanted[1:] or swapped == wanted
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, '1 session' or '2 sessions'."""
+    return f'{number} {noun}' if number == 1 else f'{number} {noun}s'
+
+
 def did_you_mean(name: str, known: Iterable[str], prefix: str = '') -> str:
     """
     Name up to three known names like this one, '; did you mean X or Y?', or say nothing.

@@ -198,6 +198,9 @@ def test_deactivated_bridge_stops_its_base_and_refuses_commands_until_activated(
     assert not observer.overview()['active']
     base.stands_still(stop.t, 3 * WINDOW)
     assert teleop.running
+    assert '/viam_session_bridge is inactive: ' in bridge.output()
+    told = 'deactivated: refused a command of /teleop (inactive): the bridge is not active'
+    bridge.wait_until(lambda: told in bridge.output(), 'the driver is not told')
 
     unlocked = time.monotonic()
     assert observer.change_state(Transition.TRANSITION_ACTIVATE)
@@ -215,6 +218,7 @@ def test_without_autostart_the_bridge_waits_to_be_configured(
     base = drive('unconfigured')
     bridge = start_bridge({'unconfigured': BASES['unconfigured']}, ready=False, autostart=False)
     assert observer.state() == 'unconfigured'
+    assert '/viam_session_bridge waits to be configured and activated' in bridge.output()
     assert not bridge.events()
     assert observer.change_state(Transition.TRANSITION_CONFIGURE)
     assert observer.state() == 'inactive'

@@ -15,6 +15,7 @@ from e2e.conftest import patience, StartPublisher
 from support.bounds import AT_ONCE, EARLY, Load
 from support.bridge_process import BridgeProcess, CALL_TIMEOUT, WINDOW
 from support.drive import Drive, wait_for
+from support.record import Entry
 
 if TYPE_CHECKING:
     from support.viam_server import ViamServer
@@ -71,9 +72,14 @@ def test_command_that_hangs_is_stopped_at_its_deadline_and_motion_waits_for_the_
     teleop.stream('/hangs/cmd_vel', forward=0.2)
     began = base.wait_driven()[0].t
     faulty.control('hangs', set_velocity_hang=True)
+
+    def stopped_motions() -> list[Entry]:
+        begun = [one for one in base.calls() if one.phase == 'begin']
+        return [one for one, after in pairwise(begun) if one.is_motion and after.call == 'stop']
+
     wait_for(lambda: bridge.events('command_failed', base='hangs'), 'it times out')
-    begun = [one for one in base.calls() if one.phase == 'begin']
-    hanging = next(one for one, after in pairwise(begun) if one.is_motion and after.call == 'stop')
+    wait_for(stopped_motions, 'it is stopped')
+    hanging = stopped_motions()[0]
     timeout = patience(CALL_TIMEOUT, base.stop_takes)
     stop = base.stopped_within(hanging.t, timeout + AT_ONCE)
     assert stop.t - hanging.t >= timeout + base.stop_takes - EARLY - 0.02

@@ -106,7 +106,7 @@ def _wrong_key(stage: Stage, name: str, port: int) -> Any:
 
 CERTIFICATE = r'its certificate is not accepted \({}.*\): see .*ca_file, .*server_name and .*clock'
 NOT_CONNECTED = r'not connected to 127.0.0.1:\d+, commands are refused: '
-NO_SESSION = r'no machine session for \S+, no motion: '
+NO_SESSION = r'no machine session for .+, no motion: '
 CASES = {
     'silent': Case(
         _peer(bad_peers.Silent), NOT_CONNECTED + 'it takes connections and says nothing: see '
@@ -146,7 +146,7 @@ CASES = {
         _peer(bad_peers.GoesAway), NO_SESSION + '(UNAVAILABLE|the connection was lost)'),
     'resets': Case(_peer(bad_peers.Resets), NO_SESSION + '.*RST_STREAM'),
     'resets_after_start': Case(
-        _peer(bad_peers.ResetsAfterStart), r'a command of \S+ failed, stopping: .*RST_STREAM'),
+        _peer(bad_peers.ResetsAfterStart), r'a command of .+ failed, stopping: .*RST_STREAM'),
     'empty_answers': Case(
         _peer(bad_peers.Http2), NO_SESSION + "it started a session with id '' and a window of 0"),
     'no_window': Case(

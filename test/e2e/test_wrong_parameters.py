@@ -70,3 +70,19 @@ def test_topic_that_a_remapping_makes_impossible_is_named(
     output = bridge.output()
     check_output(output)
     assert 'cannot subscribe: topic /viam_session_bridge/heartbeat' in output
+
+
+@pytest.mark.parametrize('folder', ['/dev/null/log', '/proc'])
+def test_a_log_folder_of_ros_that_cannot_be_used_is_named_with_the_remedy(
+    folder: str, own_ros_domain: int, tmp_path: Path
+) -> None:
+    settings = parameters(ADDRESS, {'base': BASE})
+    environment = {'ROS_LOG_DIR': folder}
+    bridge = BridgeProcess(tmp_path, own_ros_domain, settings, environment=environment)
+    bridge.start(ready=False)
+    with bridge:
+        assert bridge.wait_exit() == 1
+    (line,) = bridge.output().splitlines()
+    assert line.startswith('viam_session_bridge: ROS cannot write its log (')
+    assert folder in line
+    assert ': set ROS_LOG_DIR to a folder that can be written' in line

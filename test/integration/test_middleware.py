@@ -12,6 +12,8 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
+from rclpy.utilities import get_rmw_implementation_identifier
+
 from support.bridge_process import BridgeProcess, parameters
 from support.domains import FIRST_PORT, PORTS, udp_ports
 from support.ports import free_port
@@ -71,6 +73,9 @@ def in_dds(process: ProcessUnderTest) -> bool:
     return 'udp' in sockets(process)
 
 
+@pytest.mark.skipif(
+    get_rmw_implementation_identifier() != FAST_DDS, reason='about the shared memory of Fast DDS'
+)
 @pytest.mark.parametrize('first', ['the bridge', 'the publisher'])
 def test_started_for_localhost_it_has_no_shared_memory_and_hears_who_has(
     own_ros_domain: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str

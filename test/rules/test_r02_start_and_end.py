@@ -77,6 +77,21 @@ def test_manual_a_heartbeat_of_anyones_starts_one(table: SessionTable, own: bool
     assert is_forwarded(table.command('A', 'manual', GO, 1.1))
 
 
+def test_a_client_that_is_refused_is_remembered_until_it_has_a_session(
+    table: SessionTable,
+) -> None:
+    table.command('A', 'manual', GO, 1.0)
+    table.command('B', 'free', GO, 1.0, Refusal.NOT_READY)
+    assert table.refused == {
+        'A': (Refusal.NO_SESSION, 1.0),
+        'B': (Refusal.NOT_READY, 1.0),
+    }
+    table.heartbeat('A', MANUAL, False, 1.1)
+    table.command('A', 'manual', INVALID, 1.2)
+    table.command('B', 'free', GO, 1.2)
+    assert table.refused == {}
+
+
 def test_manual_commands_are_refused_while_there_is_none(table: SessionTable) -> None:
     assert refusals(table.command('A', 'manual', GO, 1.0)) == [Refusal.NO_SESSION]
     assert list(table.active) == []

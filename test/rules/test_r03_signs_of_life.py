@@ -17,7 +17,7 @@ from support.session_table import (
     stops,
     WINDOW,
 )
-from viam_session_bridge.core.actions import Cause, Refusal
+from viam_session_bridge.core.actions import Cause, Refusal, SessionEnded
 from viam_session_bridge.core.sessions import SessionTable
 from viam_session_bridge.core.velocity import ZERO
 
@@ -90,3 +90,14 @@ def test_manual_a_heartbeat_of_its_own_is_both(table: SessionTable) -> None:
 def test_disabled_no_lapse_stops_what_was_forwarded(table: SessionTable) -> None:
     table.command('A', 'free', GO, 1.0)
     assert table.expire(1000.0) == []
+
+
+@pytest.mark.parametrize(('name', 'heartbeat'), [('base', None), ('manual', 1.1)])
+def test_the_end_of_a_session_tells_the_last_heartbeat_where_it_needed_some(
+    table: SessionTable, name: str, heartbeat: float | None
+) -> None:
+    table.heartbeat('A', MODES[name], False, 1.0)
+    table.command('A', name, GO, 1.05)
+    table.heartbeat('A', MODES[name], False, 1.1)
+    ended = next(one for one in lapse(table) if isinstance(one, SessionEnded))
+    assert (ended.sign, ended.heartbeat) == (1.05, heartbeat)

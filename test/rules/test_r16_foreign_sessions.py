@@ -32,6 +32,19 @@ def test_without_foreign_sessions_nothing_is_reported() -> None:
     assert reported(StopPolicy.BRIDGE, ()) == []
 
 
+def test_sessions_of_a_bridge_that_this_node_had_before_are_its_own() -> None:
+    before, rig = Rig(), Rig()
+    before.drive('A')
+    (sid,) = before.bridge.started_sids()['main']
+    rig.bridge.remember({'main': [sid], 'gone': ['of a machine that is configured no more']})
+    rig.deactivate()
+    rig.feed(lambda: rig.bridge.activate(rig.now))
+    rig.channel(True)
+    rig.answer(GetSessions, sids=(sid, 'of the app'))
+    assert [one.count for one in rig.events_of(ForeignSessions)] == [1]
+    assert rig.bridge.started_sids() == {'main': [sid]}
+
+
 def test_without_an_answer_it_is_asked_again() -> None:
     rig = Rig()
     rig.deactivate()

@@ -88,8 +88,15 @@ def test_a_stamp_that_is_older_or_newer_than_it_may_be_is_refused(
 ) -> None:
     rig = Rig(base(max_stamp_age=most))
     rig.feed(lambda: rig.bridge.command('A', '/base', GO, age, 0.0))
-    assert [one.reason for one in rig.events_of(Refused)] == [Refusal.STAMP] * refused
+    refusals = [Refused('base', 'A', Refusal.STAMP, 0.0, age)] * refused
+    assert rig.events_of(Refused) == refusals
     assert bool(rig.events_of(SessionStarted)) is not refused
+
+
+def test_a_command_without_a_stamp_is_refused_where_stamps_count() -> None:
+    rig = Rig(base(max_stamp_age=0.5))
+    rig.feed(lambda: rig.bridge.command('A', '/base', GO, math.inf, 0.0))
+    assert rig.events_of(Refused) == [Refused('base', 'A', Refusal.STAMP, 0.0, None)]
 
 
 def test_one_whose_session_is_due_is_looked_at_as_if_it_had_none() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import fcntl
 import functools
 import os
+from pathlib import Path
 import socket
 import struct
 import subprocess
@@ -26,7 +27,9 @@ _SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1
 _INSIDE = 'VIAM_SESSION_BRIDGE_TEST_NAMESPACE'
 
 
-def in_namespace(test: Callable[..., None]) -> Callable[..., None]:
+def in_namespace(
+    test: Callable[..., None], kinds: tuple[str, ...] = ('--net',)
+) -> Callable[..., None]:
     """
     Run a test, by a pytest of its own, in a network namespace of its own.
 
@@ -39,34 +42,48 @@ def in_namespace(test: Callable[..., None]) -> Callable[..., None]:
             _bring_loopback_up()
             test(**arguments)
             return
-        reason = _refusal()
+        reason = _refusal(kinds)
         if reason:
             pytest.skip(f'no network namespace: {reason}')
-        _run_inside(f'{test.__code__.co_filename}::{test.__name__}')
+        _run_inside(f'{test.__code__.co_filename}::{test.__name__}', kinds)
 
     return inside_or_outside
 
 
-def _run_inside(test: str) -> None:
+with_own_files = functools.partial(in_namespace, kinds=('--net', '--mount'))
+"""As :func:`in_namespace`, and what the test mounts is seen by it alone."""
+
+
+def replace_file(path: str, by: Path) -> None:
+    """Have another file in the place of one, in a test with its own files."""
+    by.touch()
+    subprocess.run(['mount', '--bind', str(by), path], check=True)
+
+
+def _run_inside(test: str, kinds: tuple[str, ...]) -> None:
     command = [sys.executable, '-m', 'pytest', '-q', '-rsP', '-p', 'no:cacheprovider', test]
-    ended = _run(command, {**os.environ, _INSIDE: '1'})
+    ended = _run(kinds, command, {**os.environ, _INSIDE: '1'})
     print(ended.stdout)
     assert ended.returncode == 0, f'it failed in its namespace:\n{ended.stdout}'
     if '1 passed' not in ended.stdout:
         pytest.skip(ended.stdout)
 
 
-@functools.lru_cache(maxsize=1)
-def _refusal() -> str:
+@functools.lru_cache
+def _refusal(kinds: tuple[str, ...]) -> str:
     """Return why there can be no namespace; '' where there can."""
-    tried = _run(['true'], os.environ)
+    tried = _run(kinds, ['true'], os.environ)
     return tried.stdout if tried.returncode else ''
 
 
-def _run(command: list[str], environment: os._Environ[str] | dict[str, str]) -> _Ended:
+def _run(
+    kinds: tuple[str, ...],
+    command: list[str],
+    environment: os._Environ[str] | dict[str, str],
+) -> _Ended:
     own_users = [] if os.geteuid() == 0 else ['--map-root-user']
     return subprocess.run(
-        ['unshare', '--net', *own_users, *DIES_WITH_TESTS, *command],
+        ['unshare', *kinds, *own_users, *DIES_WITH_TESTS, *command],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -248,17 +248,24 @@ def test_a_command_is_fed_in_the_plane_without_an_age(rig: Rig) -> None:
         (Time(sec=90, nanosec=500_000_000), 9.5),
         (Time(sec=101), -1.0),
         (Time(sec=-1, nanosec=999_999_999), pytest.approx(100.0)),
-        (Time(sec=100, nanosec=1_000_000_000), -math.inf),
-        (Time(sec=100, nanosec=2**32 - 1), -math.inf),
+        (Time(sec=100, nanosec=1_000_000_000), math.inf),
+        (Time(sec=100, nanosec=2**32 - 1), math.inf),
+        (Time(), math.inf),
     ],
 )
-def test_a_stamp_gives_an_age_and_one_that_is_no_time_is_out_of_every_range(
+def test_a_stamp_gives_an_age_and_one_that_is_zero_or_no_time_is_out_of_every_range(
     rig: Rig, stamp: Time, age: float
 ) -> None:
     rig.ros_time = 100.0
     rig.clients.command(TOPIC, gid(TELEOP), TwistStamped(header=Header(stamp=stamp), twist=DRIVE),
                         0.0)
     assert rig.fed == [('command', gid(TELEOP), Velocity(0.3, 0.0, 0.1), age)]
+
+
+def test_a_stamp_of_zero_is_one_while_time_stands_at_zero(rig: Rig) -> None:
+    rig.ros_time = 0.0
+    rig.clients.command(TOPIC, gid(TELEOP), TwistStamped(twist=DRIVE), 0.0)
+    assert rig.fed == [('command', gid(TELEOP), Velocity(0.3, 0.0, 0.1), 0.0)]
 
 
 @pytest.mark.parametrize('number', [math.nan, math.inf, -math.inf])
@@ -328,6 +335,17 @@ def test_of_many_clocks_that_were_set_a_few_are_reported(rig: Rig) -> None:
 
 # What is reported
 
+
+@pytest.mark.parametrize(('count', 'what'), [(1, '1 message (R2)'), (2, '2 messages (R2)')])
+def test_what_a_late_wake_up_cost_is_reported(rig: Rig, count: int, what: str) -> None:
+    rig.clients.discarded(count, 0.4)
+    (line,) = rig.lines
+    assert f'was 0.400 s late and discarded what waited, {what}' in line
+
+
+def test_one_that_cost_nothing_is_not(rig: Rig) -> None:
+    rig.clients.discarded(0, 0.4)
+    assert rig.lines == []
 
 def test_a_refused_heartbeat_is_counted_each_time_and_reported_once(rig: Rig) -> None:
     for _ in range(100):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+import errno
 import socket
 import ssl
 import threading
@@ -17,7 +18,7 @@ from support.certificates import Authority
 from support.ports import free_port
 from viam_session_bridge.configuration.model import MachineConfiguration
 from viam_session_bridge.simulation.server import SimulatedMachine
-from viam_session_bridge.viam import connection_check
+from viam_session_bridge.viam import connection_check, name_lookup
 from viam_session_bridge.viam.connection_check import diagnose
 
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # how an HTTP/2 server begins
@@ -95,13 +96,51 @@ def speaking_tls(
 def test_a_name_that_does_not_resolve() -> None:
     found = diagnose(machine('no-such-host.invalid:8080', True))
     assert found.startswith('its name cannot be resolved (')
-    assert found.endswith('): see machines.m.address')
+    assert 'see machines.m.address' in found
 
 
-@pytest.mark.parametrize('address', ['127.0.0.1:{}', 'unix:/nowhere/{}'])
-def test_an_address_where_nothing_listens(address: str) -> None:
-    found = diagnose(machine(address.format(free_port()), True))
-    assert found.endswith(': nothing listens there; see machines.m.address and viam-server')
+def test_an_address_where_nothing_listens() -> None:
+    assert diagnose(machine(f'127.0.0.1:{free_port()}', True)) == (
+        'Connection refused: nothing listens there; see machines.m.address and viam-server'
+    )
+
+
+def test_a_socket_that_nobody_made() -> None:
+    assert diagnose(machine('unix:/nowhere/here', True)) == (
+        'No such file or directory: there is no such socket; see machines.m.address and what is '
+        'to create it'
+    )
+
+
+class Denied(socket.socket):
+    """A socket that this user, or a firewall, denies to connect."""
+
+    def connect(self, address: Any) -> None:
+        raise PermissionError(errno.EACCES, 'Permission denied')
+
+
+@pytest.mark.parametrize(
+    'address, remedy',
+    [
+        ('unix:/here', 'the permissions of that socket and of the folders it is in'),
+        ('127.0.0.1:1', "this computer's firewall or routes forbid it; see machines.m.address"),
+    ],
+)
+def test_what_is_denied_is_not_said_to_be_absent(
+    monkeypatch: pytest.MonkeyPatch, address: str, remedy: str
+) -> None:
+    monkeypatch.setattr(socket, 'socket', Denied)
+    found = diagnose(machine(address, True))
+    assert found.startswith('Permission denied: ')
+    assert found.endswith(remedy)
+
+
+def test_of_several_addresses_the_best_one_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    where = [('127.0.0.1', port), ('255.255.255.255', port)]
+    found: list[name_lookup.Found] = [(socket.AF_INET, one) for one in where]
+    monkeypatch.setattr(connection_check, 'look_up', lambda _: found)
+    assert diagnose(machine('robot:1', True)).startswith('Connection refused: ')
 
 
 @pytest.mark.parametrize('insecure', [True, False])

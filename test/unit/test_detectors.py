@@ -13,11 +13,17 @@ from typing import Any
 import pytest
 
 from support.pure import base, configuration, Rig, WINDOW
-from viam_session_bridge.configuration.model import BaseConfiguration, Configuration, StopPolicy
+from viam_session_bridge.configuration.model import (
+    BaseConfiguration,
+    Configuration,
+    SessionsMode,
+    StopPolicy,
+)
 from viam_session_bridge.core.actions import (
     Cause,
     Refusal,
     Refused,
+    SessionEnded,
     SessionStarted,
     Stop,
     TakenOver,
@@ -57,6 +63,7 @@ from viam_session_bridge.reporting.detectors import (
     CLIENTS_KEPT,
     Contention,
     Detectors,
+    EmptySessions,
     FAILURE_LASTS,
     LASTS,
     NAMED_AFTER,
@@ -636,3 +643,60 @@ def test_one_whose_name_comes_late_is_not_reported() -> None:
     names = iter(['', '', '', '', *['/teleop'] * 3, ''])
     detectors = Detectors(configuration(), lambda client: (next(names), '/cmd_vel'))
     assert found(refusals(8), detectors) == []
+
+
+# Sessions without a command
+
+
+class HeldSwitch:
+    """A base under `sessions: manual` whose operator holds the switch, with what is told."""
+
+    def __init__(self) -> None:
+        self.rig = Rig(base(sessions=SessionsMode.MANUAL))
+        self._sessions = EmptySessions()
+
+    def hold(self, seconds: float) -> list[SessionStarted | SessionEnded]:
+        """Send ten heartbeats a second and return what is told of sessions."""
+        for _ in range(round(10 * seconds)):
+            self.rig.until(self.rig.now + 0.1)
+            self.rig.heartbeat('A', own=False)
+        return self.told()
+
+    def told(self) -> list[SessionStarted | SessionEnded]:
+        """Return what is told of sessions since the last time."""
+        taken, self.rig.events = self.rig.events, []
+        told = self._sessions.without_repeats(taken)
+        return [one for one in told if isinstance(one, (SessionStarted, SessionEnded))]
+
+
+def test_sessions_of_a_client_that_publishes_nothing_under_a_held_switch_are_told_once() -> None:
+    switch = HeldSwitch()
+    started, ended = switch.hold(600.0)
+    assert isinstance(started, SessionStarted)
+    assert isinstance(ended, SessionEnded)
+    assert (started.session, ended.session, ended.commands) == (1, 1, 0)
+
+
+def test_the_one_in_which_it_commands_is_told_from_its_start_and_so_are_the_next() -> None:
+    switch = HeldSwitch()
+    switch.hold(60.0)
+    switch.rig.drive('A')
+    (started,) = switch.told()
+    assert isinstance(started, SessionStarted)
+    assert started.session > 20
+    ended, *later = switch.hold(60.0)
+    assert isinstance(ended, SessionEnded)
+    assert (ended.session, ended.commands) == (started.session, 1)
+    assert [type(one) for one in later] == [SessionStarted, SessionEnded]
+
+
+def test_one_that_ends_for_another_reason_than_a_lapse_is_told() -> None:
+    switch = HeldSwitch()
+    switch.hold(60.1)
+    while not switch.rig.bridge.table.active:
+        switch.hold(0.1)
+    switch.rig.left('A')
+    started, ended = switch.told()
+    assert isinstance(ended, SessionEnded)
+    assert ended.cause is Cause.LEFT
+    assert started.session == ended.session

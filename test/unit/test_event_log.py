@@ -104,6 +104,21 @@ def test_of_a_machine_sessions_id_the_beginning_is_written(tmp_path: Path) -> No
 # Files that are none
 
 
+def test_a_file_that_another_bridge_writes_is_refused_also_after_it_was_rotated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('viam_session_bridge.reporting.event_log.MAX_BYTES', 500)
+    path = str(tmp_path / 'events.jsonl')
+    log = EventLog(path)
+    for at in range(20):
+        with pytest.raises(OSError, match='is written by another process: give each bridge'):
+            EventLog(path)
+        assert log.write(SessionStarted('A', 1, float(at))) == ''
+    log.close()
+    assert (tmp_path / 'events.jsonl.1').exists()
+    EventLog(path).close()
+
+
 def test_a_pipe_gets_the_lines(tmp_path: Path) -> None:
     pipe = tmp_path / 'pipe'
     os.mkfifo(pipe)

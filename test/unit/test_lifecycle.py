@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import json
 import time
 
 import pytest
@@ -15,6 +16,7 @@ from geometry_msgs.msg import Twist
 import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
+from std_srvs.srv import Trigger
 
 from viam_session_bridge.ros.node import BridgeNode
 from viam_session_bridge.simulation.server import SimulatedMachine
@@ -89,9 +91,48 @@ def test_every_state_can_be_entered_again(
             wait_for(moving, meanwhile=teleop.publish)
             assert bridge.trigger_deactivate() == SUCCESS
             wait_for(lambda: not moving())
-            assert bridge_threads() == {'lapse clock'}
+            assert bridge_threads() == {'lapse clock', 'receiver'}
         assert bridge.trigger_cleanup() == SUCCESS
         assert bridge_threads() == set()
+    teleop.node.destroy_node()
+
+
+def test_who_drives_while_the_node_is_inactive_is_told_so(
+    bridge: BridgeNode, machine: SimulatedMachine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    teleop = Teleop()
+
+    def refused() -> int:
+        response = bridge._get_sessions(Trigger.Request(), Trigger.Response())
+        return int(json.loads(response.message)['bases'][0]['refusals'].get('inactive', 0))
+
+    assert bridge.trigger_configure() == SUCCESS
+    wait_for(lambda: refused() > 0, meanwhile=teleop.publish)
+    assert bridge.trigger_activate() == SUCCESS
+    wait_for(lambda: machine.state('base').moving, meanwhile=teleop.publish)
+    assert bridge.trigger_deactivate() == SUCCESS
+    wait_for(lambda: not machine.state('base').moving)
+    before = refused()
+    wait_for(lambda: refused() > before + 5, meanwhile=teleop.publish)
+    assert not machine.state('base').moving
+    assert bridge.trigger_cleanup() == SUCCESS
+    log = capfd.readouterr().err
+    assert log.count('refused a command of /teleop (inactive): the bridge is not active') == 1
+    assert '/viam_session_bridge is inactive: its sessions have ended' in log
+    teleop.node.destroy_node()
+
+
+def test_after_a_cleanup_its_own_machine_sessions_are_not_those_of_others(
+    bridge: BridgeNode, machine: SimulatedMachine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    teleop = Teleop()
+    for _ in range(2):
+        assert bridge.trigger_configure() == SUCCESS
+        assert bridge.trigger_activate() == SUCCESS
+        wait_for(lambda: machine.state('base').moving, meanwhile=teleop.publish)
+        assert bridge.trigger_deactivate() == SUCCESS
+        assert bridge.trigger_cleanup() == SUCCESS
+    assert 'of others' not in capfd.readouterr().err
     teleop.node.destroy_node()
 
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from support.pure import configuration
+from support.pure import base, configuration
 from viam_session_bridge.configuration.model import Configuration, StopPolicy
-from viam_session_bridge.core.actions import Cause, Refusal, Stop
+from viam_session_bridge.core.actions import Cause, Refusal, Refused, SessionEnded, Stop
 from viam_session_bridge.core.bridge import Event
 from viam_session_bridge.core.events import (
     AccessRefused,
@@ -20,6 +20,8 @@ from viam_session_bridge.core.events import (
     CommandDropped,
     CommandFailed,
     CommandsSucceed,
+    CommandsTimeOut,
+    ForeignSessions,
     MachineAbsent,
     MachineSessionFailed,
     MotionUnknown,
@@ -71,6 +73,12 @@ STOP = Stop('base', Cause.LAPSE, 'a', 0.0)
         (StillMoving('base', 2, False, 1.0),
          'base: it still moves; another Viam client drives it (see stop_policy), or it does not '
          'obey'),
+        (CommandsTimeOut('base', 3, 1.0),
+         'base: 3 commands in a row timed out; if the base is slow and the machine well, raise '
+         'call_timeout'),
+        (ForeignSessions('main', 1, 1.0),
+         'main: it has 1 session of others (or of a bridge that ran here a moment ago). If they '
+         'drive the same bases, a lapse here stops those under them: set stop_policy to machine'),
     ],
 )  # fmt: skip
 def test_a_warning_says_what_it_means_and_what_to_do(event: Event, line: str) -> None:
@@ -92,6 +100,58 @@ def test_a_warning_says_what_it_means_and_what_to_do(event: Event, line: str) ->
 )  # fmt: skip
 def test_what_is_no_fault_is_no_warning(event: Event, line: str) -> None:
     assert log_line(event, str, configuration()) == (False, line)
+
+
+@pytest.mark.parametrize(
+    ('sign', 'heartbeat', 'silence'),
+    [
+        (1.5, None, '0.500 s after its last sign of life'),  # sessions: auto
+        (1.5, 1.9, '0.500 s after its last sign of life, 0.100 s after the last heartbeat for it'),
+        (1.9, 1.5, '0.500 s after the last heartbeat for it, 0.100 s after its last sign of life'),
+        (1.5, 1.5, '0.500 s after its last sign of life'),  # a heartbeat of its own
+    ],
+)
+def test_a_lapse_says_whether_the_client_or_the_permission_fell_silent(
+    sign: float, heartbeat: float | None, silence: str
+) -> None:
+    ended = SessionEnded('/a', 3, Cause.LAPSE, ('base',), 1.0, sign, 9, {}, 2.0, heartbeat)
+    line = f'session 3 of /a ended (lapse) {silence}: it was the last user of base'
+    assert log_line(ended, str, configuration()) == (False, line)
+
+
+def test_a_session_without_a_command_says_when_the_next_ones_are_told() -> None:
+    ended = SessionEnded('/a', 3, Cause.LAPSE, (), 1.0, 1.0, 0, {}, 1.5, 1.4)
+    assert log_line(ended, str, configuration()) == (
+        False,
+        'session 3 of /a ended (lapse) 0.500 s after its last sign of life, 0.100 s after the '
+        'last heartbeat for it: the client sent no command; its sessions are told again once it '
+        'does',
+    )
+
+
+@pytest.mark.parametrize(
+    ('age', 'why'),
+    [
+        (None,
+         'it has no stamp, and bases.base.max_stamp_age (0.5 s) is set: let its publisher stamp '
+         'its commands, or set that to 0'),
+        (3.2,
+         'its stamp is 3.20 s old, more than bases.base.max_stamp_age (0.5 s): let its publisher '
+         "stamp what it repeats anew (Nav2's velocity_smoother does not), synchronise the clocks, "
+         'or raise that'),
+        (-3.2,
+         'its stamp is 3.20 s in the future, further than bases.base.max_stamp_age (0.5 s): '
+         'synchronise the clocks, or raise that'),
+        *((years * 3e8,
+           'its stamp and the clock of this node are years apart: use_sim_time is true at one of '
+           'the two alone, or nothing publishes /clock') for years in (-6, 6)),
+    ],
+)  # fmt: skip
+def test_a_stamp_that_is_refused_says_what_is_wrong_with_it(age: float | None, why: str) -> None:
+    settings = configuration(base(max_stamp_age=0.5))
+    refused = Refused('base', '/a', Refusal.STAMP, 1.0, age)
+    line = f'base: refused a command of /a (stamp): {why}'
+    assert log_line(refused, str, settings) == (True, line)
 
 
 @pytest.mark.parametrize('settings', [configuration(stop_policy=StopPolicy.MACHINE), None])

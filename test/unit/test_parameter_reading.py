@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, HealthCheck, settings
@@ -64,3 +65,25 @@ def test_rows_are_consistent() -> None:
         return row.description.endswith('.') and not (row.default and row.default_text)
 
     assert all(is_complete(row) for row in ROWS.values())
+
+
+def test_the_home_folder_in_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('HOME', '/home/robot')
+    configuration = read_plainly(
+        {
+            'event_log': '~/events.jsonl',
+            'machines.main.address': 'unix:~/viam.sock',
+            'machines.main.ca_file': '~root/ca.pem',
+            'machines.main.credentials_file': '~/key.json',
+        }
+    )
+    (machine,) = configuration.machines
+    assert configuration.event_log == '/home/robot/events.jsonl'
+    assert machine.address == 'unix:/home/robot/viam.sock'
+    assert machine.ca_file == f'{Path("~root").expanduser()}/ca.pem'
+    assert machine.credentials_file == '/home/robot/key.json'
+
+
+@pytest.mark.parametrize('path', ['', 'events~', './~/events', '/var/~'])
+def test_a_tilde_elsewhere_is_a_character(path: str) -> None:
+    assert read_plainly({**INSECURE, 'event_log': path}).event_log == path

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,10 +22,17 @@ from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 
 from support import pure  # noqa: E402
 from support.drive import wait_for  # noqa: E402
-from viam_session_bridge.core.actions import TakenOver  # noqa: E402
+from viam_session_bridge.core.actions import (  # noqa: E402
+    Cause,
+    SessionEnded,
+    SessionStarted,
+    TakenOver,
+)
+from viam_session_bridge.reporting.active_problems import ActiveProblems  # noqa: E402
 from viam_session_bridge.reporting.overview import Overview, SessionRow  # noqa: E402
 from viam_session_bridge.ros.reporter import (  # noqa: E402
     EVENTS_EVERY,
+    NAMED_WITHIN,
     PERIOD,
     PUBLISHING_SHARE,
     Reporter,
@@ -60,6 +68,43 @@ class FakeRuntime:
         time.sleep(self._look_takes)
         row = SessionRow(self.changes, 'a', '/a', '/a', 'active', {}, [], 0.0, 0.5, 0, {})
         return Overview(True, 0.5, 0, [row], [], [])
+
+
+class FakeClients:
+    """Clients on one topic, whose nodes the graph shows some time later."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, str] = {}
+        self.problems = ActiveProblems()
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.publishers = SimpleNamespace(number_messages=True)
+
+    def describe(self, client: str) -> tuple[str, str]:
+        return self.nodes.get(client, ''), '/cmd_vel'
+
+
+class Log:
+    """What the node's log says."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd = capfd
+        self._text = ''
+
+    def lines(self) -> list[str]:
+        """Return all lines so far, without their heads."""
+        self._text += self._capfd.readouterr().err
+        return [line.partition('[bridge]: ')[2] for line in self._text.splitlines()]
+
+
+def observe(reporter: Reporter, runtime: Any, clients: Any) -> None:
+    """Observe, and wait until the executor has the reporter, which another thread made here."""
+    reporter.observe(runtime, clients)
+    wait_for(lambda: runtime.looks, 'the reporter reports')
+
+
+@pytest.fixture
+def log(capfd: pytest.CaptureFixture[str]) -> Log:
+    return Log(capfd)
 
 
 @pytest.fixture
@@ -106,6 +151,84 @@ def test_events_during_a_rest_are_taken_after_it(reporter: Reporter) -> None:
         reporter.wake()
         assert runtime.some_taken.wait(BOUND)  # the others come during the rest after the first
     assert runtime.all_taken.wait(BOUND)
+
+
+def test_a_session_is_called_by_its_node_from_its_first_line_on(
+    reporter: Reporter, log: Log
+) -> None:
+    runtime: Any = FakeRuntime()
+    clients: Any = FakeClients()
+    observe(reporter, runtime, clients)
+    runtime.waiting.append(SessionStarted('a', 1, time.monotonic()))
+    reporter.wake()
+    assert runtime.some_taken.wait(BOUND)
+    clients.nodes['a'] = '/teleop'  # as the graph has it 20 to 100 ms after the first message
+    wait_for(log.lines, 'the session is told')
+    assert log.lines() == ['session 1 of /teleop started']
+
+
+def test_one_whose_node_is_named_late_keeps_the_name_that_it_was_told_by(
+    reporter: Reporter, log: Log
+) -> None:
+    runtime: Any = FakeRuntime()
+    clients: Any = FakeClients()
+    observe(reporter, runtime, clients)
+    began = time.monotonic()
+    runtime.waiting.append(SessionStarted('a', 1, began))
+    reporter.wake()
+    wait_for(log.lines, 'the session is told')
+    assert time.monotonic() >= began + NAMED_WITHIN
+    clients.nodes['a'] = '/teleop'
+    for session, end in ((1, Cause.LAPSE), (2, Cause.LEFT)):
+        if session == 2:
+            runtime.waiting.append(SessionStarted('a', 2, began + 1.0))
+        runtime.waiting.append(
+            SessionEnded('a', session, end, (), began, began, 1, {}, began + 0.5)
+        )
+    reporter.wake()
+    wait_for(lambda: len(log.lines()) == 4, 'the rest is told')
+    assert [line.partition(' 0.5')[0] for line in log.lines()] == [
+        'session 1 of a publisher on /cmd_vel started',
+        'session 1 of a publisher on /cmd_vel ended (lapse)',
+        'session 2 of /teleop started',
+        'session 2 of /teleop ended (left)',
+    ]
+
+
+def test_where_there_are_several_topics_a_client_is_called_by_its_topic_too(
+    node: LifecycleNode, log: Log
+) -> None:
+    runtime: Any = FakeRuntime()
+    clients: Any = FakeClients()
+    clients.nodes['a'] = '/teleop'
+    settings = pure.configuration(pure.base('base', '/cmd_vel', '/cmd_vel_slow'))
+    reporter = Reporter(node, settings)
+    observe(reporter, runtime, clients)
+    runtime.waiting.append(SessionStarted('a', 1, 0.0))
+    reporter.wake()
+    wait_for(log.lines, 'the session is told')
+    assert log.lines() == ['session 1 of /teleop on /cmd_vel started']
+
+
+def test_a_second_node_of_the_same_name_is_told_once_and_is_a_problem_while_it_is_there(
+    node: LifecycleNode, log: Log
+) -> None:
+    runtime: Any = FakeRuntime()
+    clients: Any = FakeClients()
+    reporter = Reporter(node, pure.configuration())
+    statuses: list[str] = []
+    node.create_subscription(
+        DiagnosticArray, '/diagnostics', lambda array: statuses.append(array.status[0].message), 10
+    )
+    reporter.observe(runtime, clients)
+    wait_for(lambda: 'active' in statuses, 'it is alone')
+    other = rclpy.create_node('bridge')
+    wait_for(lambda: 'another node is called /bridge too' in statuses[-1], 'it is told')
+    seen = len(statuses)
+    wait_for(lambda: len(statuses) > seen + 1, 'it goes on')
+    other.destroy_node()
+    wait_for(lambda: statuses[-1] == 'active', 'it is alone again')
+    assert len([line for line in log.lines() if 'another node is called' in line]) == 1
 
 
 def test_changes_without_end_leave_the_time_to_the_commands(

@@ -13,11 +13,13 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
+from viam_session_bridge.reporting.log_text import REMEDIES
 from viam_session_bridge.reporting.overview import (
     BaseRow,
     MachineRow,
     Overview,
     overview_of,
+    RefusedRow,
     SessionRow,
 )
 from viam_session_bridge.tools.sessions import (
@@ -109,12 +111,54 @@ def test_the_table_is_never_wider_than_the_terminal_and_is_ascii(width: int) -> 
     assert shown.isascii()
 
 
+def test_two_topics_of_one_node_are_told_apart_on_a_narrow_terminal_and_in_lines() -> None:
+    both = [session(1, '/teleop', topic='/slow'), session(2, '/teleop', topic='/fast')]
+    overview = replace(OVERVIEW, sessions=both)
+    assert [row.split()[-1] for row in text(80, overview).splitlines()[-2:]] == ['/slow', '/fast']
+    assert {'session 1 of /teleop on /slow started', 'session 2 of /teleop on /fast started'} <= {
+        *changes(None, overview)
+    }
+
+
 def test_an_inactive_bridge_without_sessions() -> None:
     assert text(80, NOTHING).splitlines() == [
         f'{NODE}: INACTIVE, commands are refused',
         '',
-        'no sessions yet: nobody has published a command',
+        'no sessions, as the bridge is inactive',
     ]
+
+
+def test_a_publisher_that_is_refused_is_shown_with_what_it_lacks() -> None:
+    refused = [
+        RefusedRow('01', '/teleop', '/cmd_vel', 'no_session', 0.1),
+        RefusedRow('02', '', '/cmd_vel', 'no_session', 0.1),
+    ]
+    overview = replace(OVERVIEW, sessions=[], refused=refused)
+    rows = text(110, overview).splitlines()[-4:]
+    assert [row.split() for row in rows[:2]] == [
+        ['-', '/teleop', '-', 'refused', '(no_session)', '-', '-', '/cmd_vel'],
+        ['-', '/cmd_vel', '-', 'refused', '(no_session)', '-', '-', '/cmd_vel'],
+    ]
+    lacks = 'no_session: sessions is manual and there is no heartbeat for it on ~/heartbeat'
+    assert rows[2:] == ['', lacks]
+    assert list(changes(replace(overview, refused=[]), overview)) == [
+        f'{who} on /cmd_vel is refused (no_session): {REMEDIES["no_session"]}'
+        for who in ('/teleop', 'a publisher')
+    ]
+
+
+@pytest.mark.parametrize(
+    ('refusals', 'why'),
+    [
+        ({}, 'no sessions yet: nobody has published a command'),
+        ({'no_session': 12}, 'no sessions: nobody publishes a command at present'),
+    ],
+)
+def test_without_sessions_it_says_whether_anybody_has_published(
+    refusals: dict[str, int], why: str
+) -> None:
+    bases = [BaseRow('base', 'main', 0, False, refusals)]
+    assert text(80, replace(OVERVIEW, sessions=[], bases=bases)).splitlines()[-1] == why
 
 
 def test_a_machine_without_sessions_is_unsupervised() -> None:

@@ -15,6 +15,7 @@ import re
 
 WEBRTC_FORMS = "NAME.viam.cloud, or host:port such as 'robot.local:8080'"
 FORMS = "host:port such as 'localhost:8080', '[::1]:8080' with IPv6, or unix:PATH"
+UNIX = 'unix:'
 
 _LABEL = r'[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?'
 _NAME = re.compile(rf'{_LABEL}(?:\.{_LABEL})*\.?')
@@ -55,8 +56,8 @@ def parse_address(text: str, port_needed: bool = True) -> Address:
     """
     if any(character.isspace() or not character.isprintable() for character in text):
         raise ValueError('it holds a blank or an unprintable character')
-    if text.startswith('unix:'):
-        return _parse_socket(text[len('unix:') :])
+    if text.startswith(UNIX):
+        return _parse_socket(text[len(UNIX) :])
     if '://' in text:
         raise ValueError('it has a scheme, which an address is written without')
     if not port_needed and ':' not in text:

@@ -13,9 +13,11 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from os.path import expanduser
 import re
 from typing import Any
 
+from viam_session_bridge.configuration.address import UNIX
 from viam_session_bridge.configuration.model import (
     BaseConfiguration,
     Configuration,
@@ -32,6 +34,7 @@ OVERRIDES = 'qos_overrides.'
 POLICIES = ('history', 'depth', 'reliability')
 _OWNERS = ('machine_names', 'base_names')
 _FIRSTS = {OVERRIDES[:-1], 'machines', 'bases', *(row.name for row in NODE)}
+_PATHS = ('event_log', 'ca_file', 'credentials_file')
 _NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_-]*')
 
 
@@ -208,6 +211,10 @@ def _convert_all(
                 problems.append(Problem(str(error), (name,)))
         if row.choices is not None:
             value = row.choices(value)
+        elif row.name in _PATHS:
+            value = expanduser(value)
+        elif row.name == 'address' and value.startswith(UNIX):
+            value = UNIX + expanduser(value[len(UNIX) :])
         elif row.name in ('command_topics', 'stamped_command_topics'):
             topics = []
             for topic in value:

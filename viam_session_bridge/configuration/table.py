@@ -125,7 +125,8 @@ NODE = (
         's', Range(0.0, 3600.0),
     ),
     Row(
-        'event_log', '', 'Path of an event log in JSON Lines, rotated.', constraints='empty: none',
+        'event_log', '', 'Path of an event log in JSON Lines, rotated.',
+        constraints='empty: none; ~ is the home folder',
     ),
     Row(
         'machine_names', ('main',), 'The Viam machines, by names of your own.',
@@ -155,7 +156,7 @@ MACHINE = (
     ),
     Row(
         'ca_file', '', 'Path of the certificates to trust, PEM.',
-        constraints="empty: the system's",
+        constraints="empty: the system's; ~ is the home folder",
     ),
     Row(
         'server_name', '', "The name in the machine's certificate.",
@@ -164,7 +165,8 @@ MACHINE = (
     Row(
         'credentials_file', '',
         'Path of a JSON or YAML file with api_key_id and api_key, which only its user may read.',
-        constraints='empty: VIAM_API_KEY_ID and VIAM_API_KEY of the environment, if set',
+        constraints='empty: VIAM_API_KEY_ID and VIAM_API_KEY of the environment, if set; ~ is the '
+        'home folder',
     ),
     Row(
         'parent', '', 'The machine that this one is a sub-part of.',

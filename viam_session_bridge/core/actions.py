@@ -94,6 +94,7 @@ class SessionEnded:
     A session ended; ``bases`` are those it was the last user of.
 
     ``sign``: its last sign of life. ``commands`` and ``refusals``: how many it had of each.
+    ``heartbeat``: the last one for it, where ``sessions`` is ``manual``.
     """
 
     client: str
@@ -105,6 +106,7 @@ class SessionEnded:
     commands: int
     refusals: dict[str, int]
     at: float
+    heartbeat: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,18 @@ class TakenOver:
 
 @dataclass(frozen=True)
 class Refused:
-    """A command was refused."""
+    """
+    A command was refused.
+
+    ``stamp_age``: of one refused for its stamp, its age in s, negative in the future; None where
+    it has no stamp.
+    """
 
     base: str
     client: str
     reason: Refusal
     at: float
+    stamp_age: float | None = None
 
 
 Action = Forward | Stop | SessionStarted | SessionEnded | TakenOver | Refused

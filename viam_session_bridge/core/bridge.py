@@ -18,8 +18,9 @@ outside it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+import math
 
 from viam_session_bridge.configuration.model import (
     BaseConfiguration,
@@ -114,8 +115,8 @@ class Bridge:
         """
         Accept or refuse a command for every base that listens to the topic.
 
-        :param stamp_age: s since the message's stamp, negative for one in the future; None where
-            the message has none
+        :param stamp_age: s since the message's stamp, negative for one in the future, infinite
+            for one that is zero; None where such messages have none
         :param taken_at: when the message was taken from ROS: a process that was frozen between
             there and here must not act on it (R2)
         """
@@ -139,7 +140,10 @@ class Bridge:
                 machine = self.machines[base.machine]
                 supervised = base.sessions is not SessionsMode.DISABLED
                 refusal = machine.refusal(client, number, supervised, now)
-            self._carry_out(self.table.command(client, base.name, limited, now, refusal))
+            actions = self.table.command(client, base.name, limited, now, refusal)
+            if refusal is Refusal.STAMP and stamp_age != math.inf:
+                actions = [_with_age(one, stamp_age) for one in actions]
+            self._carry_out(actions)
         if self._machines_stop:
             self._signed(client, now)
 
@@ -275,6 +279,15 @@ class Bridge:
         """Whether every machine has closed (R18)."""
         return not self._shutdown_order.open
 
+    def started_sids(self) -> dict[str, list[str]]:
+        """Return by machine the ids of the machine sessions that were started, for `remember`."""
+        return {name: list(one.sessions.started) for name, one in self.machines.items()}
+
+    def remember(self, sids: Mapping[str, Iterable[str]]) -> None:
+        """Count the machine sessions of a bridge that this node had before as its own (R16)."""
+        for name, machine in self.machines.items():
+            machine.sessions.started.update(dict.fromkeys(sids.get(name, ())))
+
     def not_final(self) -> dict[str, bool]:
         """Return the bases whose stop is not final, and whether one was acknowledged (R19)."""
         return {
@@ -334,3 +347,10 @@ class Bridge:
             return False
         self._refusal_reported_at[key] = refused.at
         return True
+
+
+def _with_age(action: Action, stamp_age: float | None) -> Action:
+    """Return an action, with the age of the stamp where that was refused."""
+    if isinstance(action, Refused) and action.reason is Refusal.STAMP:
+        return replace(action, stamp_age=stamp_age)
+    return action

@@ -76,7 +76,7 @@ class MachineSessions:
         self.live: dict[int, MachineSession] = {}  # by client session, of those that live
         self._resting: list[MachineSession] = []  # ended, and not lapsed as far as we know
         self._by_sid: dict[str, MachineSession] = {}
-        self._started: BoundedDict[str, None] = BoundedDict(STARTED_REMEMBERED)  # ids of ours
+        self.started: BoundedDict[str, None] = BoundedDict(STARTED_REMEMBERED)  # ids of ours
         self._by_call: dict[int, MachineSession] = {}  # starts and heartbeats in flight
         self._lost_starts: list[float] = []  # when those lapse that may have been started
         # (due, call, id) of heartbeats: an entry is put right when it comes up.
@@ -137,7 +137,7 @@ class MachineSessions:
             machine_session.sid, machine_session.resume = answer.sid, ''
             machine_session.used = max(machine_session.used, now - self._call_timeout)
             self._by_sid[answer.sid] = machine_session
-            self._started[answer.sid] = None
+            self.started[answer.sid] = None
             self.window = answer.window
             self._push_beat(machine_session, number)
             self._events.append(
@@ -244,7 +244,7 @@ class MachineSessions:
             return 0
         # A start may have made one whose id is not known yet, or never will be.
         starting = sum(one.starting for one in (*self.live.values(), *self._resting))
-        foreign = sum(sid not in self._started for sid in answer.sids)
+        foreign = sum(sid not in self.started for sid in answer.sids)
         lost = sum(at > now for at in self._lost_starts)
         return max(foreign - lost - starting, 0)
 

@@ -43,6 +43,7 @@ from viam_session_bridge.core.velocity import Velocity
 # How many clients that left are remembered, so that a message of theirs still on its way does
 # not start a session. Bounded, for a hostile publisher may come and go as often as it likes.
 LEFT_CLIENTS_REMEMBERED = 1024
+REFUSED_REMEMBERED = 64
 LEAST_LATE = 0.02  # s
 
 
@@ -103,6 +104,8 @@ class SessionTable:
         self._last_users: dict[str, Session] = {}
         self._commanders: dict[str, str] = {}
         self._left: BoundedDict[str, None] = BoundedDict(LEFT_CLIENTS_REMEMBERED)
+        # Clients without a session whose last command was refused: why, and when.
+        self.refused: BoundedDict[str, tuple[Refusal, float]] = BoundedDict(REFUSED_REMEMBERED)
         self._numbers = 0
         # (deadline at the time of the push, number, session): a sign of life only moves the
         # session's own deadline, the entry is put right when it comes up.
@@ -147,6 +150,7 @@ class SessionTable:
         previous = self._last_users.get(base)
         if mode is SessionsMode.DISABLED:
             session = None
+            self.refused.pop(client, None)
         elif session is None:
             session = self._start(client, mode, now)
             actions.append(SessionStarted(client, session.number, now))
@@ -242,6 +246,8 @@ class SessionTable:
             return [Stop(base, Cause.ZERO, client, now)]
         if client in self.active:
             self.active[client].refusals[reason.value] += 1
+        else:
+            self.refused[client] = reason, now
         actions: list[Action] = [Refused(base, client, reason, now)]
         if commanded_last:
             actions.append(Stop(base, Cause.REFUSED, client, now))
@@ -251,6 +257,7 @@ class SessionTable:
         self._numbers += 1
         session = Session(self._numbers, client, mode, started=now, sign=now, heartbeat=now)
         self.active[client] = session
+        self.refused.pop(client, None)
         heapq.heappush(self._due, (session.deadline(self.window), session.number, session))
         self.due_at = self._due[0][0]
         return session
@@ -278,6 +285,7 @@ class SessionTable:
                 commands=session.commands,
                 refusals=dict(session.refusals),
                 at=now,
+                heartbeat=session.heartbeat if session.mode is SessionsMode.MANUAL else None,
             )
         ]
         for base in bases:

@@ -9,7 +9,7 @@ Pure: events in, lines for the log out, and the active problems for ``/diagnosti
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 import math
 from statistics import fmean
@@ -281,6 +281,46 @@ class Contention:
         if event.at - since < LASTS or rate <= OFTEN:
             return None
         return sorted({client for _, client in newest}), rate
+
+
+# Sessions without a command
+
+
+class EmptySessions:
+    """
+    Sessions that lapse without a command: of those that follow each other the first is told.
+
+    Under ``sessions: manual`` each heartbeat for a client that has no session starts one (R2). As
+    long as the operator holds the switch and the client publishes nothing, it lapses one window
+    later, again and again: thousands in an hour.
+    """
+
+    def __init__(self) -> None:
+        # Clients whose last session was one, and the start of their next, which is not told yet.
+        self._clients: BoundedDict[str, actions.SessionStarted | None] = BoundedDict(CLIENTS_KEPT)
+
+    def without_repeats(self, told: Iterable[Event]) -> Iterator[Event]:
+        """Yield the events that are to be told; a start that was kept back, once it matters."""
+        for event in told:
+            client = getattr(event, 'client', '')
+            is_empty = (
+                isinstance(event, actions.SessionEnded)
+                and event.cause is actions.Cause.LAPSE
+                and not event.commands
+            )
+            if client in self._clients:
+                if isinstance(event, actions.SessionStarted):
+                    self._clients[client] = event
+                    continue
+                started = self._clients.pop(client)
+                if is_empty:
+                    self._clients[client] = None
+                    continue
+                if started is not None:
+                    yield started
+            elif is_empty:
+                self._clients[client] = None
+            yield event
 
 
 # Clients whose node the graph does not name

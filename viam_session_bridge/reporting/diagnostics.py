@@ -89,7 +89,10 @@ def diagnostic_statuses(
     machines = {machine.name: machine for machine in configuration.machines}
     statuses = [
         _bridge_status(node, overview, counts, warning),
-        *(_machine_status(row, machines[row.machine]) for row in overview.machines),
+        *(
+            _machine_status(row, machines[row.machine], overview.active)
+            for row in overview.machines
+        ),
         *(
             _base_status(row, bases[row.base], latencies.get(row.base, StopLatency()))
             for row in overview.bases
@@ -115,10 +118,14 @@ def _bridge_status(
     return _status(WARN if warning else OK, BRIDGE, message, node, values)
 
 
-def _machine_status(row: MachineRow, machine: MachineConfiguration) -> DiagnosticStatus:
+def _machine_status(
+    row: MachineRow, machine: MachineConfiguration, active: bool
+) -> DiagnosticStatus:
     plaintext = machine.is_plaintext_to_network
     level, message = OK, 'connected'
-    if not row.ready:
+    if not row.ready and not active:
+        message = 'not connected, as the bridge is inactive'
+    elif not row.ready:
         level, message = ERROR, 'not connected'
     elif not row.supervised:
         level, message = WARN, 'UNSUPERVISED: the machine has no sessions'

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import fcntl
 from io import TextIOWrapper
 import json
 import logging
@@ -91,7 +92,7 @@ class EventLog:
         self, path: str, describe: Callable[[str], tuple[str, str]] | None = None
     ) -> None:
         """
-        Open the file for appending, with OSError where that cannot be done.
+        Open the file for appending, with OSError where that cannot be done, or another has it.
 
         :param describe: a client's node and topic
         """
@@ -101,7 +102,7 @@ class EventLog:
         if os.path.exists(path) and not os.path.isfile(path):
             self._handler = _StreamHandler(path)
         else:
-            self._handler = RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=FILES_KEPT)
+            self._handler = _LockedFileHandler(path, maxBytes=MAX_BYTES, backupCount=FILES_KEPT)
         self._failure = ''
         self._handler.handleError = self._note_failure  # type: ignore[method-assign]
         self.write(LogOpened(time.monotonic()))
@@ -135,6 +136,24 @@ class EventLog:
         if line.get('client') and self._describe is not None:
             line['node'], line['topic'] = self._describe(line['client'])
         return json.dumps(line, default=vars)  # an event may hold another, such as a stop
+
+
+class _LockedFileHandler(RotatingFileHandler):
+    """Rotates a file that it alone writes; OSError where another process does so already."""
+
+    def _open(self) -> TextIOWrapper:
+        stream = super()._open()
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            raise BlockingIOError(
+                f'{self.baseFilename} is written by another process: give each bridge an '
+                'event_log of its own'
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        return stream
 
 
 class _StreamHandler(logging.FileHandler):

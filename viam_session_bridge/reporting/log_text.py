@@ -17,18 +17,20 @@ from viam_session_bridge.configuration.table import CALL_TIMEOUT
 from viam_session_bridge.core import actions, events
 from viam_session_bridge.core.bridge import Event
 from viam_session_bridge.core.round_trip import ANSWERED_WITHIN
-from viam_session_bridge.text import did_you_mean, safe_name, safe_words
+from viam_session_bridge.text import counted, did_you_mean, safe_name, safe_words
 
 BASES_SHOWN = 8
 AMPLE = 1.5  # round trips make a `call_timeout` that holds
+CLOCKS_DIFFER = 365 * 86400.0  # s: no clock that runs in real time is off by so much and not seen
 REMEDIES = {
     'non_finite': 'a number is NaN or infinite; mend the publisher',
-    'stamp': 'its stamp is out of max_stamp_age; synchronise the clocks, or raise it',
+    'stamp': 'it has no stamp, or one that is older or further ahead than max_stamp_age; the log '
+    'says which',
     'not_ready': 'the machine is not connected; see its address and the machine itself',
     'too_many_sessions': 'max_sessions of the machine is reached; publishers come and go too fast',
     'no_session': 'sessions is manual and there is no heartbeat for it on ~/heartbeat',
     'left': 'its publisher has left the graph',
-    'inactive': 'the node is not active',
+    'inactive': 'the bridge is not active',
     'old': 'older than heartbeat_window, or from before a freeze; see to the network and the load',
 }
 
@@ -84,7 +86,7 @@ _WARNINGS: dict[type[Event], str] = {
     actions.Refused: 'refused a command of {who} ({event.reason.value}): {more}',
     events.CommandFailed: 'a command of {who} failed, stopping: {why}',
     events.CommandsTimeOut:
-        '{event.count} commands in a row timed out; if the base is slow and the machine well, '
+        '{more} in a row timed out; if the base is slow and the machine well, '
         'raise call_timeout',
     events.CallsTakeLonger: 'calls take {more}',
     events.MachineSessionExpired: 'the machine session of {who} expired',
@@ -106,7 +108,7 @@ _WARNINGS: dict[type[Event], str] = {
     events.StillMoving: 'it still moves; {more}',
     events.MotionUnknown: 'whether it stands still is not known, for IsMoving failed: {why}',
     events.ForeignSessions:
-        'it has {event.count} sessions of others (or of a bridge that ran here a moment ago). If '
+        'it has {more} of others (or of a bridge that ran here a moment ago). If '
         'they drive the same bases, a lapse here stops those under them: set stop_policy to '
         'machine',
     events.MachineAbsent: 'not connected to {more}, commands are refused: {why}',
@@ -162,9 +164,17 @@ def _more(event: Event, configuration: Configuration | None) -> str:
         case actions.SessionEnded():
             bases = ', '.join(event.bases)
             what = f'it was the last user of {bases}' if bases else 'it was no last user'
-            return f'{event.at - event.sign:.3f} s after its last sign of life: {what}'
+            if not event.commands and event.cause is actions.Cause.LAPSE:  # see EmptySessions
+                what = 'the client sent no command; its sessions are told again once it does'
+            return f'{_silence(event)}: {what}'
+        case actions.Refused(reason=actions.Refusal.STAMP):
+            return _wrong_stamp(event, configuration)
         case actions.Refused():
             return REMEDIES[event.reason.value]
+        case events.CommandsTimeOut():
+            return counted(event.count, 'command')
+        case events.ForeignSessions():
+            return counted(event.count, 'session')
         case events.CallsTakeLonger():
             return _how_long(event)
         case events.StopAcknowledged():
@@ -187,12 +197,48 @@ def _more(event: Event, configuration: Configuration | None) -> str:
             return f'another Viam client drives it{see}, or it does not obey'
         case events.LeftToMachine():
             others = event.foreign
-            return '' if others is None else f'it has {others} sessions of others, and '
+            return '' if others is None else f'it has {counted(others, "session")} of others, and '
         case events.MachineAbsent():
             machines = configuration.machines if configuration is not None else ()
             known_as = {machine.name: machine.address for machine in machines}
             return known_as.get(event.machine, 'its address')
     return ''
+
+
+def _silence(event: actions.SessionEnded) -> str:
+    """Say for how long a session had no sign of life: its own, or a heartbeat for it (R3)."""
+    own = f'{event.at - event.sign:.3f} s after its last sign of life'
+    if event.heartbeat is None or event.heartbeat == event.sign:
+        return own
+    permission = f'{event.at - event.heartbeat:.3f} s after the last heartbeat for it'
+    first, second = (own, permission) if event.sign < event.heartbeat else (permission, own)
+    return f'{first}, {second}'
+
+
+def _wrong_stamp(event: actions.Refused, configuration: Configuration | None) -> str:
+    bases = configuration.bases if configuration is not None else ()
+    limit = f'bases.{event.base}.max_stamp_age'
+    limit += ''.join(f' ({one.max_stamp_age:g} s)' for one in bases if one.name == event.base)
+    if event.stamp_age is None:
+        return (
+            f'it has no stamp, and {limit} is set: let its publisher stamp its commands, or set '
+            'that to 0'
+        )
+    if abs(event.stamp_age) > CLOCKS_DIFFER:
+        return (
+            'its stamp and the clock of this node are years apart: use_sim_time is true at one of '
+            'the two alone, or nothing publishes /clock'
+        )
+    if event.stamp_age < 0.0:
+        return (
+            f'its stamp is {-event.stamp_age:.2f} s in the future, further than {limit}: '
+            'synchronise the clocks, or raise that'
+        )
+    return (
+        f'its stamp is {event.stamp_age:.2f} s old, more than {limit}: let its publisher stamp '
+        "what it repeats anew (Nav2's velocity_smoother does not), synchronise the clocks, or "
+        'raise that'
+    )
 
 
 def _how_long(event: events.CallsTakeLonger) -> str:

@@ -10,7 +10,7 @@ so too, and therefore this module imports nothing that runs the bridge.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 import json
 from typing import Any, TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from viam_session_bridge.core.bridge import Bridge
 
 ENDED_KEPT = 16  # sessions that ended last stay in a bridge's overview
+REFUSED_SHOWN = 10.0  # s, after the last command that was refused
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,17 @@ class MachineRow:
 
 
 @dataclass(frozen=True)
+class RefusedRow:
+    """A client without a session whose commands are refused; ``age``: s since the last one."""
+
+    client: str
+    node: str
+    topic: str
+    reason: str
+    age: float
+
+
+@dataclass(frozen=True)
 class Overview:
     """``window`` is the bridge's, in s; ``discarded`` counts messages that came too late (R2)."""
 
@@ -71,6 +83,7 @@ class Overview:
     sessions: list[SessionRow]
     bases: list[BaseRow]
     machines: list[MachineRow]
+    refused: list[RefusedRow] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON-ready values, for ``~/get_sessions``."""
@@ -118,7 +131,14 @@ def snapshot(bridge: Bridge, now: float, describe: Callable[[str], tuple[str, st
             }
             stopping = control.stops.pending is not None
             bases.append(BaseRow(base, name, user.number if user else 0, stopping, refused))
-    return Overview(bridge.active, window, bridge.discarded, sessions, bases, machines)
+    refused_rows = [
+        RefusedRow(client, *describe(client), reason.value, round(now - at, 3))
+        for client, (reason, at) in bridge.table.refused.items()
+        if now - at < REFUSED_SHOWN
+    ]
+    return Overview(
+        bridge.active, window, bridge.discarded, sessions, bases, machines, refused_rows
+    )
 
 
 def ended_row(ended: SessionEnded, node: str, topic: str) -> SessionRow:
@@ -141,7 +161,10 @@ def overview_of(success: bool, message: str) -> Overview:
         return NOTHING
     try:
         values: dict[str, Any] = json.loads(message)
-        kinds = {'sessions': SessionRow, 'bases': BaseRow, 'machines': MachineRow}
+        kinds = {
+            'sessions': SessionRow, 'bases': BaseRow, 'machines': MachineRow,
+            'refused': RefusedRow,
+        }  # fmt: skip
         rows = {name: [kind(**row) for row in values[name]] for name, kind in kinds.items()}
         return Overview(**{**values, **rows})
     except (KeyError, TypeError, ValueError) as error:

@@ -20,7 +20,7 @@ from viam_session_bridge.bounds import BoundedDict, Throttle
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.reporting.active_problems import ActiveProblems, BRIDGE
 from viam_session_bridge.ros.publishers import node_of, Publisher, Publishers, same_node
-from viam_session_bridge.text import safe_name, shorten
+from viam_session_bridge.text import counted, safe_name, shorten
 
 if TYPE_CHECKING:
     from rclpy.topic_endpoint_info import TopicEndpointInfo
@@ -56,6 +56,18 @@ def read_twist(twist: Twist) -> tuple[Velocity, tuple[float, float, float]]:
     # Zero where all three are finite, NaN otherwise. Their sum would not do: it may overflow.
     spoiler = unused[0] * 0.0 + unused[1] * 0.0 + unused[2] * 0.0
     return Velocity(linear.x + spoiler, linear.y, angular.z), unused
+
+
+def stamp_age_of(seconds: int, nanoseconds: int, now: float) -> float:
+    """
+    Return the age of a stamp in s, negative in the future; infinite where it is none (R17).
+
+    That is one of zero, unless time itself stands at zero, as simulated time does before its
+    first ``/clock``, and one with more nanoseconds than a second has.
+    """
+    if nanoseconds >= NANOSECONDS or (now and not seconds and not nanoseconds):
+        return math.inf
+    return now - (seconds + nanoseconds * 1e-9)
 
 
 class Clients:
@@ -108,9 +120,7 @@ class Clients:
         stamp_age = None
         if isinstance(message, TwistStamped):
             stamp = message.header.stamp
-            # More nanoseconds than a second has: out of every range.
-            seconds = stamp.sec + stamp.nanosec * 1e-9 if stamp.nanosec < NANOSECONDS else math.inf
-            stamp_age = self._ros_time() - seconds
+            stamp_age = stamp_age_of(stamp.sec, stamp.nanosec, self._ros_time())
             message = message.twist
         velocity, unused = read_twist(message)
         self._runtime.command(gid, topic, velocity, stamp_age, now)
@@ -168,13 +178,15 @@ class Clients:
             self._runtime.left(publisher.gid)
 
     def discarded(self, count: int, late: float) -> None:
-        """Count the messages that a late wake-up cost (R2)."""
+        """Count the messages that a late wake-up cost, and report it where there were any (R2)."""
         self.counts['discarded_messages', ''] += count
         self.counts['discarded_times', ''] += 1
-        self.report(
-            f'the receiving loop was {late:.3f} s late and discarded the {count} messages that '
-            'waited (R2): was the process stopped, or is the machine overloaded?'
-        )
+        if count:
+            self.report(
+                f'the receiving loop was {late:.3f} s late and discarded what waited, '
+                f'{counted(count, "message")} (R2): was the process stopped, or is this computer '
+                'overloaded?'
+            )
 
     def count(self, what: str, topic: str, number: int = 1) -> None:
         """Count messages that led to nothing; diagnostics show if that goes on."""

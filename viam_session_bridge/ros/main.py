@@ -41,6 +41,7 @@ from viam_session_bridge.ros.systemd import ENDS, READY, Supervisor, watch
 from viam_session_bridge.signals import ending
 
 EXECUTOR_ENDS_IN = 1.0  # s
+NO_LOG = 'Failed to create log directory', 'Failed opening file'  # words of rcl_logging_spdlog
 
 TRANSPORTS = 'FASTDDS_BUILTIN_TRANSPORTS'
 RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
@@ -155,9 +156,16 @@ def main() -> int:
             return 0
         # rclpy's own handlers would shut the context down at once, and with it the way to say so.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:  # rcl's parser refuses an argument, or a parameter file
+    except RuntimeError as error:
         words = ' '.join(str(error).partition(', at /')[0].split())
-        print(f'viam_session_bridge: ROS arguments: {words}; {SEE_HELP}', file=sys.stderr)
+        if any(what in words for what in NO_LOG):
+            line = (
+                f'ROS cannot write its log ({words}): set ROS_LOG_DIR to a folder that can be '
+                'written, or ROS_HOME to one in which it makes the folder log'
+            )
+        else:  # rcl's parser refuses an argument, or a parameter file
+            line = f'ROS arguments: {words}; {SEE_HELP}'
+        print(f'viam_session_bridge: {line}', file=sys.stderr)
         return 1
     # Not before: it may block for ever in native code (Zenoh without its router), where a signal
     # is to end the process as the system does. From here on the end is an orderly one.
@@ -189,7 +197,12 @@ def main() -> int:
     gc.freeze()
     try:
         # True where the value that was given is no bool: configuring then reports it.
-        if node.get_parameter('autostart').value and not _bring_up(node, shutdown):
+        if not node.get_parameter('autostart').value:
+            node.get_logger().info(
+                f'{name} waits to be configured and activated, as autostart is false: ros2 '
+                f'lifecycle set {name} configure, then activate'
+            )
+        elif not _bring_up(node, shutdown):
             _bring_down(node)
             return 1
         spinning.start()

@@ -3,9 +3,9 @@
 """
 The lifecycle node: parameters in, a running bridge, overview and log out.
 
-Configure reads and checks the parameters; activate connects and accepts commands; deactivate ends
-all sessions and stops their bases, going on until the stops are final (R19); shutdown does the
-same and waits for that.
+Configure reads and checks the parameters and subscribes; activate connects and accepts commands,
+which are refused before; deactivate ends all sessions and stops their bases, going on until the
+stops are final (R19); shutdown does the same and waits for that.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class BridgeNode(Node):
         self._runtime: Runtime | None = None
         self._receiver: Receiver | None = None
         self._reporter: Reporter | None = None
+        self._earlier: dict[str, list[str]] = {}  # machine sessions, which may live on for a while
         self.failure: BaseException | None = None
         self.never_stopped: list[str] = []
         self.finalized = False
@@ -70,18 +71,42 @@ class BridgeNode(Node):
             self.get_logger().warning(f'parameters of other nodes, ignored: {names}{more}')
         self._settings.locked = True
         self._configuration = configuration
-        self._runtime = Runtime(configuration, self._reporter.wake, self.fail)
+        self._runtime = Runtime(configuration, self._reporter.wake, self.fail, self._earlier)
         self._runtime.start()
+        if not self._receive(configuration, self._runtime, self._reporter):
+            self._disconnect()
+            self._settings.locked = False
+            return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
+
+    def _receive(self, configuration: Configuration, runtime: Runtime, reporter: Reporter) -> bool:
+        """
+        Receive from now on, though commands are refused until the node is active.
+
+        Somebody who drives meanwhile is told so.
+        """
+        types: dict[str, type] = {}
+        for base in configuration.bases:
+            types.update(dict.fromkeys(base.command_topics, Twist))
+            types.update(dict.fromkeys(base.stamped_command_topics, TwistStamped))
+        publishers = Publishers(types, get_rmw_implementation_identifier())
+        nodes, warn = self.get_node_names_and_namespaces, self.get_logger().warning
+        clients = Clients(runtime, publishers, self._ros_time, nodes, warn)
+        window = configuration.heartbeat_window
+        try:
+            self._receiver = Receiver(self, types, HEARTBEAT_TOPIC, window, clients, self.fail)
+        except Exception as error:  # rclpy and the middleware have many
+            self.get_logger().error(f'cannot subscribe: {error}')
+            return False
+        reporter.observe(runtime, clients)
+        self._receiver.start()
+        return True
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Accept commands."""
-        assert self._configuration and self._runtime and self._reporter
+        assert self._configuration and self._runtime
         warn = self.get_logger().warning
-        types: dict[str, type] = {}
         for base in self._configuration.bases:
-            types.update(dict.fromkeys(base.command_topics, Twist))
-            types.update(dict.fromkeys(base.stamped_command_topics, TwistStamped))
             if base.sessions is SessionsMode.DISABLED:
                 warn(f'bases.{base.name}.sessions is disabled: no lapse stops this base')
         for machine in self._configuration.machines:
@@ -90,24 +115,17 @@ class BridgeNode(Node):
                     f'machines.{machine.name}: PLAINTEXT to {machine.address} (allow_plaintext): '
                     'anyone on that network can drive its bases'
                 )
-        publishers = Publishers(types, get_rmw_implementation_identifier())
-        nodes = self.get_node_names_and_namespaces
-        clients = Clients(self._runtime, publishers, self._ros_time, nodes, warn)
-        window = self._configuration.heartbeat_window
-        try:
-            self._receiver = Receiver(self, types, HEARTBEAT_TOPIC, window, clients, self.fail)
-        except Exception as error:  # rclpy and the middleware have many
-            self.get_logger().error(f'cannot subscribe: {error}')
-            return TransitionCallbackReturn.FAILURE
-        self._reporter.observe(self._runtime, clients)
         self.get_logger().info(what_holds(self.get_fully_qualified_name(), self._configuration))
         self._runtime.activate()
-        self._receiver.start()
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End all sessions and stop their bases."""
-        self._stop_driving()
+        self.end_driving()
+        self.get_logger().info(
+            f'{self.get_fully_qualified_name()} is inactive: its sessions have ended, what it '
+            'moved is stopped, and commands are refused until it is activated'
+        )
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -118,7 +136,7 @@ class BridgeNode(Node):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop as in deactivate, wait for it, and let the process end."""
-        self._stop_driving()
+        self.end_driving()
         self._disconnect()
         self.finalized = True
         self._finished()
@@ -126,7 +144,7 @@ class BridgeNode(Node):
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and give up: what could not be foreseen is not worked around."""
-        self._stop_driving()
+        self.end_driving()
         self._disconnect()
         self.fail(self.failure or RuntimeError('a transition failed'))
         return TransitionCallbackReturn.FAILURE
@@ -152,19 +170,17 @@ class BridgeNode(Node):
     def _ros_time(self) -> float:
         return self.get_clock().now().nanoseconds * 1e-9
 
-    def _stop_driving(self) -> None:
-        self.end_driving()
+    def _disconnect(self) -> None:
         if self._receiver is not None:
             self._receiver.stop()
             self._receiver = None
-
-    def _disconnect(self) -> None:
         if self._runtime is None:
             return
         assert self._configuration and self._reporter
         timeout = self._configuration.shutdown_timeout
         not_final = self._runtime.wait_closed(timeout)
         self._runtime.close()
+        self._earlier = self._runtime.look(lambda bridge, now: bridge.started_sids())
         self._reporter.close()
         self.never_stopped = []
         for base, acknowledged in not_final.items():

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Hashable
 from dataclasses import replace
+from math import inf
 from time import monotonic
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -19,12 +20,19 @@ from rclpy.clock_type import ClockType
 from rclpy.lifecycle import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from viam_session_bridge.bounds import DutyCycle, Throttle
+from viam_session_bridge.bounds import BoundedDict, DutyCycle, Throttle
 from viam_session_bridge.configuration.model import Configuration
-from viam_session_bridge.core.actions import SessionEnded, SessionStarted, TakenOver
+from viam_session_bridge.core.actions import (
+    Refusal,
+    Refused,
+    SessionEnded,
+    SessionStarted,
+    TakenOver,
+)
 from viam_session_bridge.core.bridge import Event
 from viam_session_bridge.core.events import StopAcknowledged
-from viam_session_bridge.reporting.detectors import Detectors, status_name_of
+from viam_session_bridge.reporting.active_problems import BRIDGE
+from viam_session_bridge.reporting.detectors import Detectors, EmptySessions, status_name_of
 from viam_session_bridge.reporting.diagnostics import (
     diagnostic_statuses,
     message_warning,
@@ -41,10 +49,12 @@ from viam_session_bridge.reporting.overview import (
     SessionRow,
     snapshot,
 )
-from viam_session_bridge.ros.clients import Clients
+from viam_session_bridge.ros.clients import Clients, NAMES_KEPT
 from viam_session_bridge.runtime import Runtime
 
 PERIOD = 1.0  # s
+NAMED_WITHIN = 0.25  # s, which a line waits for the graph to name a client
+SELDOM = 60.0  # s: commands to an inactive bridge go on for as long as their publisher likes
 EVENTS_EVERY = 0.05  # s: each time costs the executor a millisecond, as much as a command in all
 COUNTED = ('lost_messages', 'replaced_messages', 'old_messages', 'discarded_times')
 REPLACED = 10  # messages a second of one topic from which on that is worth a warning
@@ -70,7 +80,13 @@ class Reporter:
         self._runtime: Runtime | None = None
         self._clients: Clients | None = None
         self._ended: deque[SessionRow] = deque(maxlen=ENDED_KEPT)
+        self._untold: deque[Event] = deque()  # their lines wait for a client's name
+        topics = {topic for base in configuration.bases for topic in base.topics}
+        self._has_topics = len(topics) > 1
+        self._called: BoundedDict[str, str] = BoundedDict(NAMES_KEPT)  # clients with a session
         self._throttle = Throttle()
+        self._seldom = Throttle(burst=1, every=SELDOM)
+        self._empty_sessions = EmptySessions()
         self._detectors = Detectors(configuration, self._describe)
         self._latencies: defaultdict[str, StopLatency] = defaultdict(StopLatency)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -108,6 +124,7 @@ class Reporter:
     def close(self) -> None:
         """Report what is left, and let go of everything."""
         self._take_events()
+        self._tell(inf)
         self._publish_all()
         self._node.destroy_timer(self._timer)
         self._node.destroy_timer(self._rested)
@@ -126,9 +143,10 @@ class Reporter:
     def _take_events(self) -> None:
         if self._runtime is None:
             return
-        events = list(self._runtime.events())
-        if events:
+        taken = list(self._runtime.events())
+        if taken:
             self._rest()
+        events = list(self._empty_sessions.without_repeats(taken))
         if self._log is not None:
             failure = self._log.write(*events)
             if failure:
@@ -136,9 +154,14 @@ class Reporter:
                 lost = f'event_log {path}: {failure}: events are lost until it can be written'
                 self._write(True, lost, 'event log', monotonic())
         for event in events:
-            self._note(event)
+            if isinstance(event, StopAcknowledged):
+                self._latencies[event.stop.base].add(event.at - event.stop.at)
+            elif isinstance(event, SessionEnded):
+                self._ended.append(ended_row(event, *self._describe(event.client)))
             if isinstance(event, (SessionStarted, SessionEnded, TakenOver)):
                 self._changed = True
+        self._untold.extend(events)
+        self._tell(monotonic() - NAMED_WITHIN)
         if not self._changed or not self._sessions.get_subscription_count():
             return  # once a second will do for who comes later
         if self._publishing.wait(monotonic()):
@@ -151,19 +174,32 @@ class Reporter:
             self._resting = True
             self._rested.reset()
 
+    def _tell(self, named_by: float) -> None:
+        """Tell events in order; one of a client without a name waits if it came after that."""
+        while self._untold:
+            client = getattr(self._untold[0], 'client', '')
+            if client and self._untold[0].at > named_by and not self._describe(client)[0]:
+                self._rest()  # and look again after it
+                return
+            self._note(self._untold.popleft())
+
     def _note(self, event: Event) -> None:
-        if isinstance(event, StopAcknowledged):
-            self._latencies[event.stop.base].add(event.at - event.stop.at)
-        elif isinstance(event, SessionEnded):
-            self._ended.append(ended_row(event, *self._describe(event.client)))
+        if isinstance(event, SessionStarted):
+            self._called[event.client] = self._name(event.client)
         warning, line = False, None
         if not self._detectors.covers(event):
             warning, line = log_line(event, self._name, self._configuration) or (False, None)
         if line is not None:
-            self._write(warning, line, (type(event), status_name_of(event)), event.at)
+            kind = type(event), status_name_of(event)
+            if isinstance(event, Refused) and event.reason is Refusal.INACTIVE:
+                line = self._seldom.line(kind, line, event.at)
+        if line is not None:
+            self._write(warning, line, kind, event.at)
         found = self._detectors.note(event, line if warning else None)
         if found is not None:
             self._write(True, found, ('found', type(event)), event.at)
+        if isinstance(event, SessionEnded):
+            self._called.pop(event.client, None)
 
     def _write(self, warning: bool, text: str, kind: Hashable, now: float) -> None:
         """Write a line to the log, but not many of a kind at once."""
@@ -181,6 +217,7 @@ class Reporter:
         overview = self._publish_sessions() if wanted else self.overview()
         for line in self._detectors.unnamed_clients.find(overview.sessions, now):
             self._write(True, line, 'unnamed client', now)
+        self._look_for_namesakes(now)
         problems = [self._detectors.problems]
         counts = {'discarded_messages': overview.discarded}
         warning = ''
@@ -213,6 +250,23 @@ class Reporter:
             )
         )  # fmt: skip
 
+    def _look_for_namesakes(self, now: float) -> None:
+        """Report once, and in diagnostics, that the graph has the node's name twice."""
+        own, problems = self._node.get_fully_qualified_name(), self._detectors.problems
+        name = self._node.get_name(), self._node.get_namespace()
+        if self._node.get_node_names_and_namespaces().count(name) < 2:
+            problems.resolve(BRIDGE, 'namesake')
+            return
+        line = (
+            f'another node is called {own} too: a second bridge, or one that was killed less than '
+            'half a minute ago. Two bridges forward each command twice: end one, or give it '
+            'another name or namespace'
+        )
+        is_new = not problems.is_active(BRIDGE, 'namesake', now)
+        problems.report(BRIDGE, 'namesake', line, now)
+        if is_new:
+            self._write(True, line, 'namesake', now)
+
     def _publish_sessions(self) -> Overview:
         began, overview = monotonic(), self.overview()
         name = self._node.get_fully_qualified_name()
@@ -230,8 +284,13 @@ class Reporter:
         return self._clients.describe(client) if self._clients is not None else ('', '')
 
     def _name(self, client: str) -> str:
+        """Return how to call a client; one that has a session as when that began."""
+        if client in self._called:
+            return self._called[client]
         node, topic = self._describe(client)
-        return node or topic or client or 'nobody'
+        if node:
+            return f'{node} on {topic}' if self._has_topics else node
+        return f'a publisher on {topic}' if topic else client or 'nobody'
 
 
 def _topics(counts: Counter[tuple[str, str]], what: str, least: int = 1) -> list[str]:

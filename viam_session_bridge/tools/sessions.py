@@ -20,11 +20,13 @@ from rclpy.utilities import remove_ros_args
 from std_srvs.srv import Trigger
 
 from viam_session_bridge import signals
+from viam_session_bridge.reporting.log_text import REMEDIES
 from viam_session_bridge.reporting.overview import (
     BaseRow,
     MachineRow,
     Overview,
     overview_of,
+    RefusedRow,
     SessionRow,
 )
 
@@ -170,10 +172,10 @@ def table(node: str, overview: Overview, width: int, age: float = 0.0) -> Group:
         lines.append(f'NO ANSWER for {age:.0f} s: this is what was')
     head = Text('\n'.join(lines) + '\n')
     head.highlight_words(ALARMS, 'bold red')
-    if not overview.sessions:
-        return Group(head, Text('no sessions yet: nobody has published a command'))
+    if not overview.sessions and not overview.refused:
+        return Group(head, Text(_why_none(overview)))
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style='bold')
-    for name in COLUMNS if width >= WIDE else COLUMNS[:-1]:
+    for name in COLUMNS if width >= WIDE or _has_topics(overview) else COLUMNS[:-1]:
         # What is too long goes on in the next line.
         rows.add_column(name, overflow='fold', no_wrap=name == 'to lapse',
                         justify='right' if name in ('id', 'commands') else 'left')  # fmt: skip
@@ -190,7 +192,11 @@ def table(node: str, overview: Overview, width: int, age: float = 0.0) -> Group:
             str(row.commands), _refusals(row.refusals), row.topic,
         )  # fmt: skip
         rows.add_row(*map(Text, cells[:len(rows.columns)]), style='' if is_active else 'dim')
-    return Group(head, rows)
+    for one in overview.refused:
+        cells = '-', publisher(one), '-', f'refused ({one.reason})', '-', '-', one.topic
+        rows.add_row(*map(Text, cells[:len(rows.columns)]), style='red')
+    lacking = sorted({f'{one.reason}: {REMEDIES[one.reason]}' for one in overview.refused})
+    return Group(head, rows, *map(Text, ['', *lacking] if lacking else []))
 
 
 def changes(before: Overview | None, after: Overview) -> Iterator[str]:
@@ -206,17 +212,23 @@ def _states(overview: Overview, history: bool = True) -> Iterator[str]:
     yield _mode(overview, 'the bridge')
     yield from map(_machine, overview.machines)
     for row in sorted(overview.sessions, key=lambda row: row.id):
-        session = f'session {row.id} of {publisher(row)}'
+        topic = f' on {row.topic}' if _has_topics(overview) else ''
+        session = f'session {row.id} of {publisher(row)}{topic}'
         if row.state == ACTIVE:
             yield f'{session} started'
         elif history:
             stopped = f'stopping {", ".join(row.bases)}' if row.bases else 'it stops no base'
             yield f'{session} ended ({row.state}): {stopped}'
+    for one in overview.refused:
+        yield (
+            f'{one.node or "a publisher"} on {one.topic} is refused ({one.reason}): '
+            f'{REMEDIES[one.reason]}'
+        )
     yield from (_base(row, overview) for row in overview.bases)
 
 
-def publisher(row: SessionRow) -> str:
-    """Return the name of a session's client: its node, or what else is known."""
+def publisher(row: SessionRow | RefusedRow) -> str:
+    """Return the name of a client: its node, or what else is known."""
     return row.node or row.topic or row.client
 
 
@@ -246,6 +258,21 @@ def _base(row: BaseRow, overview: Overview) -> str:
     user = next((publisher(one) for one in overview.sessions if one.id == row.session), '')
     last = f'{user} (session {row.session})' if row.session else 'nobody'
     return f'base {row.base}: {"STOPPING, " if row.stopping else ""}last user {last}'
+
+
+def _has_topics(overview: Overview) -> bool:
+    """Return whether a node has several topics, which then tell its sessions apart."""
+    rows: list[SessionRow | RefusedRow] = [*overview.sessions, *overview.refused]
+    clients = {(row.node, row.topic) for row in rows}
+    return len(clients) > len({node for node, _ in clients})
+
+
+def _why_none(overview: Overview) -> str:
+    if not overview.active:
+        return 'no sessions, as the bridge is inactive'
+    if any(row.refusals for row in overview.bases):
+        return 'no sessions: nobody publishes a command at present'
+    return 'no sessions yet: nobody has published a command'
 
 
 def _refusals(refusals: dict[str, int]) -> str:

@@ -63,16 +63,24 @@ Done = Callable[[Call, Answer], None]
 class _Connection:
     """One gRPC channel of the transport's, and the calls under way there."""
 
+    channel: grpc.Channel
     methods: Mapping[str, Any]  # grpcio's callables, by path
     answers: AnswerThread | None
     under_way: set[Any] = field(default_factory=set)  # grpcio's futures
     given_up: bool = False
 
-    def give_up(self) -> None:
-        """End the calls under way, and those that are just being handed over."""
-        self.given_up = True
-        for future in list(self.under_way):
-            future.cancel()
+    def let_go(self, give_up: bool) -> None:
+        """
+        End the thread that takes the answers with the last call under way.
+
+        :param give_up: end these calls now, and those that are just being handed over
+        """
+        if self.answers is not None:
+            self.answers.close()
+        if give_up:
+            self.given_up = True
+            for future in list(self.under_way):
+                future.cancel()
 
 
 class Channel:
@@ -126,7 +134,7 @@ class Channel:
             return
         if isinstance(request, requests.Redial):
             if not self._closed:
-                self._unbind(redial=True)
+                self._redial()
             done(call, Answer(Outcome.OK))
             return
         connection = self._connection
@@ -163,7 +171,7 @@ class Channel:
         """Take no more calls and report no more; let go of this object then."""
         self._closed = True
         self._transport.close()
-        self._unbind()
+        self._bind()
 
     def _changed(self, connected: bool) -> None:
         if self._closed:
@@ -175,25 +183,26 @@ class Channel:
         """Use the transport's present channel: each dial makes a new one."""
         with self._binding:
             channel = None if self._closed else self._transport.channel
-            if channel is not None:
-                if self._connection is None:
-                    methods = {one.path: one.on(channel) for one in messages.METHODS}
-                    answers = answer_thread(channel, self._machine.name, self._failed)
-                    self._connection = _Connection(methods, answers)
+            bound = self._connection
+            if bound is None or channel is not bound.channel:
+                self._connection = None if channel is None else self._connect(channel)
+            else:
                 return
-        self._unbind()
+        if bound is not None:
+            bound.let_go(give_up=channel is not None)
 
-    def _unbind(self, redial: bool = False) -> None:
-        """Let go of a channel; calls under way there are answered still, or end at a redial."""
-        with self._binding:
-            if redial:  # under the lock, so that the channel let go of is not bound again
-                self._transport.redial()
-            connection, self._connection = self._connection, None
-        if connection is not None:
-            if connection.answers is not None:
-                connection.answers.close()
-            if redial:
-                connection.give_up()
+    def _connect(self, channel: grpc.Channel) -> _Connection:
+        methods = {one.path: one.on(channel) for one in messages.METHODS}
+        answers = answer_thread(channel, self._machine.name, self._failed)
+        return _Connection(channel, methods, answers)
+
+    def _redial(self) -> None:
+        """Let go of the channel and have the transport make another one."""
+        with self._binding:  # so that the channel let go of is not bound again
+            self._transport.redial()
+            bound, self._connection = self._connection, None
+        if bound is not None:
+            bound.let_go(give_up=True)
 
     def _compose(self, request: Request) -> tuple[messages.Method, Any, Metadata]:
         if isinstance(request, requests.Authenticate):

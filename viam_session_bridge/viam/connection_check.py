@@ -5,21 +5,22 @@ Why a machine cannot be connected to, in words and with a remedy.
 
 gRPC reports the last error of the last of a name's addresses, in words that differ from version to
 version. So when gRPC does not connect, the bridge checks by itself: name, address, TLS, HTTP/2.
-Blocking, for a thread of its own; bounded by :data:`TIMEOUT` for each step.
+Blocking, for a thread of its own; bounded by :data:`TIMEOUT` for each step, but for the lookup of
+a name, which takes as long as the system's resolver waits.
 """
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
-from typing import Any
 
 from viam_session_bridge.configuration.address import Address, parse_address
 from viam_session_bridge.configuration.model import MachineConfiguration
+from viam_session_bridge.viam.name_lookup import Found, look_up
 
 INSTALL_VIAM_SDK = 'pip install viam-sdk'
 TIMEOUT = 1.0  # s
-_ADDRESSES_TRIED = 4
 # What an HTTP/2 client begins with: the preface and an empty frame of settings (RFC 9113, 3.4).
 _PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _FRAME_HEADER = 9  # bytes
@@ -35,11 +36,11 @@ def diagnose(machine: MachineConfiguration) -> str:
     try:
         connection = _connect(address)
     except socket.gaierror as error:
-        return f'its name cannot be resolved ({error.strerror}): {see}'
+        return _unresolved(error, address, see)
     except TimeoutError:
         return f'no answer at all: {see}, the network and its firewalls'
     except OSError as error:
-        return f'{error.strerror}: nothing listens there; {see} and viam-server'
+        return _unconnected(error, address, see)
     failed = f'it hangs up, maybe for want of TLS: set {parameter}.insecure to false'
     try:
         if machine.insecure:
@@ -65,24 +66,59 @@ def diagnose(machine: MachineConfiguration) -> str:
         connection.close()
 
 
+def _unresolved(error: socket.gaierror, address: Address, see: str) -> str:
+    if (interface := address.host.partition('%')[2]) and ':' in address.host:
+        return f'this computer has no network interface {interface}: {see}'
+    also = ''
+    if address.host.rstrip('.').lower().endswith('.local'):
+        also = (
+            ', and that the machine is on; a name in .local needs mDNS, here by libnss-mdns or '
+            'systemd-resolved'
+        )
+    elif error.errno == socket.EAI_AGAIN:
+        also = " and this computer's name server"
+    return f'its name cannot be resolved ({error.strerror}): {see}{also}'
+
+
+def _unconnected(error: OSError, address: Address, see: str) -> str:
+    match error.errno:
+        case errno.ECONNREFUSED:
+            means = f'nothing listens there; {see} and viam-server'
+        case errno.ENOENT:
+            means = f'there is no such socket; {see} and what is to create it'
+        case errno.EACCES | errno.EPERM if address.path:
+            means = f'{see} and the permissions of that socket and of the folders it is in'
+        case errno.EACCES | errno.EPERM:
+            means = f"this computer's firewall or routes forbid it; {see}"
+        case errno.ENETUNREACH | errno.EHOSTUNREACH | errno.ENETDOWN | errno.EADDRNOTAVAIL:
+            means = f"there is no way to it; {see}, this computer's network and the machine's"
+        case errno.EINVAL if address.host.lower().startswith('fe80:'):
+            means = f"its interface is missing; {see}, and write it as '[fe80::1%eth0]:8080'"
+        case _:
+            means = see
+    return f'{error.strerror}: {means}'
+
+
 def _connect(address: Address) -> socket.socket:
-    """Return a connection to the first of a name's addresses that takes one."""
-    if address.path:
-        where: list[tuple[int, Any]] = [(socket.AF_UNIX, address.path)]
-    else:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        where = [(family, one) for family, *_, one in found[:_ADDRESSES_TRIED]]
-    failure: OSError = OSError(0, 'it has no address')
+    """
+    Return a connection to the first of a name's addresses that takes one.
+
+    :raises OSError: the first of the failures, for the system has the best address first
+    """
+    where: list[Found] = [(socket.AF_UNIX, address.path)] if address.path else look_up(address)
+    failures = []
     for family, one in where:
-        connection = socket.socket(family, socket.SOCK_STREAM)
-        connection.settimeout(TIMEOUT)
+        connection = None
         try:
+            connection = socket.socket(family, socket.SOCK_STREAM)
+            connection.settimeout(TIMEOUT)
             connection.connect(one)
             return connection
         except OSError as error:
-            connection.close()
-            failure = error
-    raise failure
+            failures.append(error)
+            if connection is not None:
+                connection.close()
+    raise failures[0]
 
 
 def _context(pem: bytes | None) -> ssl.SSLContext:

@@ -7,19 +7,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import closing
+import os
 import threading
 import time
 
 import grpc
 
+from viam_session_bridge.configuration.address import parse_address
 from viam_session_bridge.configuration.model import MachineConfiguration
+from viam_session_bridge.viam import name_lookup
 from viam_session_bridge.viam.connection_check import diagnose
 from viam_session_bridge.viam.grpc_internals import connectivity_of
 
 LARGEST_ANSWER = 1024 * 1024  # bytes: a thousand sessions take a tenth of it
 CLOSE_CHECK_INTERVAL = 2.0  # s, at most, after which a connection that nobody wants is noticed
+LOOKUP_CHECK_INTERVAL = 0.2  # s, while not connected
 RECONNECT_PAUSE = 1.0  # s after the last connection was made, at least
 RECONNECT_PAUSE_FOR_STOP = 0.2  # s
+GRPCS_OWN_RESOLVER = 'GRPC_DNS_RESOLVER'
 
 CHANNEL_LIMITS = [
     ('grpc.max_receive_message_length', LARGEST_ANSWER),
@@ -99,7 +104,13 @@ class MachineTransport(ABC):
 
 
 class DirectTransport(MachineTransport):
-    """The connection by gRPC."""
+    """
+    The connection by gRPC.
+
+    While there is none, the machine's name is looked up, and gRPC connects to the addresses found
+    last. An address that is no name is given to gRPC as it is, and so is everything where
+    ``GRPC_DNS_RESOLVER`` in the environment names a resolver of gRPC's own.
+    """
 
     def __init__(
         self,
@@ -108,7 +119,14 @@ class DirectTransport(MachineTransport):
         failed: Callable[[BaseException], None],
     ) -> None:
         super().__init__(machine, changed, failed)
-        self.channel = _open_channel(machine)
+        self._address = parse_address(machine.address)
+        self._lookup: name_lookup.NameLookup | None = None
+        self._dialled: list[name_lookup.Found] = []
+        self._dialling = threading.Lock()  # so that a channel has one thread, and its addresses
+        if name_lookup.is_name(self._address) and not os.environ.get(GRPCS_OWN_RESOLVER):
+            self._lookup = name_lookup.NameLookup(self._address, machine.name)
+        else:
+            self.channel = self._open_channel()
         self._closed = False
         self._connected = False
         self._ready_at = float('-inf')
@@ -116,8 +134,9 @@ class DirectTransport(MachineTransport):
     def redial(self) -> None:
         # The present connection ends as at `close`, once its calls have ended.
         self._connected, self._ready_at = False, float('-inf')
-        self.channel = _open_channel(self._machine)
-        self.start()
+        with self._dialling:
+            if self.channel is not None:
+                self._dial()
 
     def is_resting(self, stop: bool) -> bool:
         # gRPC would connect again for each call, without pause to a machine that always hangs up.
@@ -133,7 +152,23 @@ class DirectTransport(MachineTransport):
         self._closed = True
 
     def _follow(self, channel: grpc.Channel | None) -> None:
-        assert channel is not None
+        if channel is not None:
+            self._watch(channel)
+        elif self._lookup is not None:
+            while not self._closed and not self._lookup.found:
+                self._lookup.begin()
+                self._lookup.wait(LOOKUP_CHECK_INTERVAL)
+        with self._dialling:
+            if not self._closed and self.channel is channel:
+                self._dial()
+
+    def _dial(self) -> None:
+        """Take a new channel, and a thread for it: this one's frames would keep the old one."""
+        self.channel = self._open_channel()
+        self.start()
+
+    def _watch(self, channel: grpc.Channel) -> None:
+        """Connect and report, until closed or another channel is to take its place."""
         seen = None
         with closing(connectivity_of(channel)) as connectivity:
             while not self._closed and self.channel is channel:
@@ -148,14 +183,33 @@ class DirectTransport(MachineTransport):
                         self._ready_at = time.monotonic()
                     self._changed(self._connected)
                 idle = state is grpc.ChannelConnectivity.IDLE
-                connectivity.wait(state, rest if idle and rest > 0.0 else CLOSE_CHECK_INTERVAL)
+                wait = rest if idle and rest > 0.0 else CLOSE_CHECK_INTERVAL
+                if self._lookup is not None and not self._connected:
+                    if self._found_others():
+                        return
+                    self._lookup.begin()
+                    wait = min(wait, LOOKUP_CHECK_INTERVAL)
+                connectivity.wait(state, wait)
 
+    def _found_others(self) -> bool:
+        """Return whether the name has addresses that gRPC does not try."""
+        found = self._lookup.found if self._lookup is not None else []
+        return any(one not in self._dialled for one in found)
 
-def _open_channel(machine: MachineConfiguration) -> grpc.Channel:
-    if machine.insecure:
-        return grpc.insecure_channel(machine.address, options=_OPTIONS)
-    options: list[tuple[str, int | str]] = [*_OPTIONS]
-    if machine.server_name:
-        options.append(('grpc.ssl_target_name_override', machine.server_name))
-    tls = grpc.ssl_channel_credentials(root_certificates=machine.trusted)
-    return grpc.secure_channel(machine.address, tls, options=options)
+    def _open_channel(self) -> grpc.Channel:
+        machine, address = self._machine, self._address
+        options: list[tuple[str, int | str]] = [*_OPTIONS]
+        target, server_name = machine.address, machine.server_name
+        if self._lookup is not None:
+            self._dialled = self._lookup.found
+            target = name_lookup.target(self._dialled)
+            # What gRPC itself makes of a name.
+            authority = server_name or f'{address.host}:{address.port}'
+            options.append(('grpc.default_authority', authority))
+            server_name = server_name or address.host
+        if machine.insecure:
+            return grpc.insecure_channel(target, options=options)
+        if server_name:
+            options.append(('grpc.ssl_target_name_override', server_name))
+        tls = grpc.ssl_channel_credentials(root_certificates=machine.trusted)
+        return grpc.secure_channel(target, tls, options=options)

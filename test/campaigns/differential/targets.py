@@ -15,7 +15,7 @@ from campaigns.differential.raw import RawPlayer
 from campaigns.differential.script import Kind, Script
 from support.bridge_process import BridgeProcess
 
-_DISCARDED = 'messages that waited (R2)'  # in the bridge's log
+_DISCARDED = 'discarded what waited'  # in the bridge's log
 _NO_ANSWER = ('DEADLINE_EXCEEDED', 'it waited a whole window', 'its session ended')
 
 Player = RawPlayer | PublishingPlayer

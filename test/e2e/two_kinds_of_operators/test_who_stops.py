@@ -187,7 +187,7 @@ def test_a_bridge_that_goes_leaves_its_base_to_viam_server_where_an_sdk_program_
         assert observer.change_state(Transition.TRANSITION_DEACTIVATE)
     left = bridge.wait_event('left_to_machine', base=name)
     assert left['foreign'] == 1
-    says(bridge, f'{name}: left to its machine to stop, for it has 1 sessions of others')
+    says(bridge, f'{name}: left to its machine to stop, for it has 1 session of others')
     last = base.motions()[-1].t
     stop = base.wait_stopped(began)
     due = MACHINE_WINDOW + base.stop_takes
@@ -240,7 +240,7 @@ def test_the_bridges_own_policy_stops_a_base_under_an_sdk_program_and_says_so_be
         call_timeout=CALL_TIMEOUT,
     )
     assert bridge.wait_event('foreign_sessions', machine='main')['count'] == 1
-    says(bridge, 'main: it has 1 sessions of others')
+    says(bridge, 'main: it has 1 session of others')
     says(bridge, 'set stop_policy to machine')
 
     teleop = start_publisher('teleop')
