@@ -113,7 +113,7 @@ def test_ctrl_c_while_it_imports_ends_an_executable_without_a_traceback(
     code = IMPORT_BLOCKS.format(module=EXECUTABLES[name])
     process = Executable(tmp_path, name, before(tmp_path, code))
     with process:
-        says(process, 'blocks')
+        says(process, 'blocks\n')
         process.send_signal(signal.SIGINT)
         assert process.wait_exit() == -signal.SIGINT
     assert process.output() == 'blocks\n'
@@ -126,7 +126,7 @@ def test_a_signal_ends_a_bridge_whose_middleware_blocks(
     bridge = starting(tmp_path, own_ros_domain, before(tmp_path, INIT_BLOCKS))
     bridge.start(ready=False)
     with bridge:
-        says(bridge, 'blocks')
+        says(bridge, 'blocks\n')
         bridge.send_signal(number)
         assert bridge.wait_exit() == -number
     assert bridge.output() == 'blocks\n'
