@@ -97,7 +97,7 @@ def drive_and_die(base: Drive, start_publisher: StartPublisher) -> None:
     teleop.stream('/cmd_vel', forward=0.2)
     began = base.wait_driven()[0].t
     base.keeps_moving(began, WINDOW)
-    stop = base.stopped_one_window_after(kill(teleop, '/cmd_vel'))
+    stop = base.stopped_after_kill(teleop, '/cmd_vel')
     base.stands_still(stop.t)
 
 

@@ -28,7 +28,7 @@ from support.bad_messages import (
 )
 from support.bounds import AT_ONCE, Load, PATIENCE
 from support.bridge_process import BridgeProcess, WINDOW
-from support.drive import Drive, kill, wait_for
+from support.drive import Drive, wait_for
 from support.observer import Observer
 from support.own_node import OwnNode
 from support.publisher import HEARTBEATS
@@ -178,6 +178,6 @@ def test_any_message_over_dds_harms_neither_the_bridge_nor_the_bases_nor_other_c
     # What waited for so long is discarded (R2): only then may its session have lapsed.
     if load.worst(began, ended) <= tolerated_lateness(WINDOW):
         other.not_stopped(began, ended)
-    stop = other.stopped_one_window_after(kill(healthy, OTHERS))
+    stop = other.stopped_after_kill(healthy, OTHERS)
     other.stands_still(stop.t, WINDOW / 2)
     fuzzed.stands_still(ended + WINDOW + AT_ONCE + load.between(ended, stop.t), 0.0)

@@ -14,7 +14,7 @@ import pytest
 from e2e.conftest import patience, StartPublisher
 from support.bounds import AT_ONCE, EARLY, Load
 from support.bridge_process import BridgeProcess, CALL_TIMEOUT, WINDOW
-from support.drive import Drive, kill, wait_for
+from support.drive import Drive, wait_for
 from support.record import Entry
 
 if TYPE_CHECKING:
@@ -91,5 +91,5 @@ def test_command_that_hangs_is_stopped_at_its_deadline_and_motion_waits_for_the_
     stopped = base.stops()[-1].t
     assert stopped < motions[-1].t
     base.keeps_moving(motions[-1].t, WINDOW)
-    last = base.stopped_one_window_after(kill(teleop, '/hangs/cmd_vel'))
+    last = base.stopped_after_kill(teleop, '/hangs/cmd_vel')
     base.stands_still(last.t, 1.5)

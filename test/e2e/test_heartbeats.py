@@ -10,7 +10,7 @@ from typing import Any
 
 from e2e.conftest import MACHINE_WINDOW, StartPublisher, wait_named
 from support.bridge_process import BridgeProcess, WINDOW
-from support.drive import Drive, kill, wait_for
+from support.drive import Drive, freeze, wait_for
 from support.observer import Observer
 from support.publisher import HEARTBEATS
 
@@ -62,7 +62,7 @@ def test_heartbeats_of_another_node_do_not_keep_a_publisher_alive(
     operator.heartbeat('/driver')
     teleop.stream(topic_of('permitted'), forward=0.2)
     began = base.wait_driven(times=25)[0].t
-    stop = base.stopped_one_window_after(kill(teleop, topic_of('permitted')))
+    stop = base.stopped_one_window_after(freeze(teleop, topic_of('permitted')))
     base.not_stopped(began, base.motions()[-1].t)
     base.stands_still(stop.t, 2 * WINDOW)
 
@@ -118,7 +118,7 @@ def test_manual_stops_when_the_commands_end_though_heartbeats_go_on(
     teleop.stream(topic_of('commands_end'), forward=0.2)
     operator.heartbeat('/commands_end')
     began = base.wait_driven(times=20)[0].t
-    stop = base.stopped_one_window_after(kill(teleop, topic_of('commands_end')))
+    stop = base.stopped_one_window_after(freeze(teleop, topic_of('commands_end')))
     base.not_stopped(began, base.motions()[-1].t)
     base.stands_still(stop.t, 2 * WINDOW)
 

@@ -23,7 +23,8 @@ from e2e.conftest import StartBridge, StartPublisher
 from support.bounds import EARLY, LATE, Load
 from support.bridge_process import BridgeProcess, Event, WINDOW
 from support.caller import Caller
-from support.drive import Drive, kill, wait_for
+from support.domains import ZENOH
+from support.drive import Drive, freeze, wait_for
 from support.hostile_process import HostileProcess
 from support.observer import Observer
 from support.publisher import HEARTBEATS
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 FLOOD = 5000.0  # Hz
 FLOODED = 7500  # messages, for as long as a victim is watched
 GROWTH = 6.0  # MB
+KEPT_BY_ZENOH = 0.005  # MB of each publisher that was there, in a bare node too
 VALID, BAD = '0.1', 'nan,inf,-inf,1e307'
 BASES: dict[str, dict[str, Any]] = {
     name: {'command_topics': [f'/{name}/cmd_vel']}
@@ -89,9 +91,9 @@ class Victim:
         self._publisher.stream(self.topic, forward=0.2)
         self.began = base.wait_driven(self._since, forward=0.2)[0].t
 
-    def killed(self) -> tuple[float, float]:
-        """Kill it; return when its last command left, as bounds."""
-        return kill(self._publisher, self.topic)
+    def frozen(self) -> tuple[float, float]:
+        """Freeze it; return when its last command left, as bounds."""
+        return freeze(self._publisher, self.topic)
 
     def one_session(self, last: tuple[float, float], shared: bool = False) -> Event:
         """
@@ -110,7 +112,7 @@ class Victim:
         assert len(sessions) == 1 or self.discarded
         taken = sum(session['commands'] for session in sessions)
         print(f'{taken} of {len(sent)} commands were taken, stalled for {stalled:.3f} s')
-        # At its beginning one may not be heard yet, and it was killed in the middle of one.
+        # At its beginning one may not be heard yet, and it was frozen in the middle of one.
         waited = self._load.between(self._since, last[1]) if shared else stalled
         assert taken >= len(sent) - 2 - len(sessions) * int(waited * RATE)
         assert taken >= len(sent) * LEAST_TAKEN
@@ -201,7 +203,7 @@ def test_a_flood_for_another_base_delays_nobodys_stop(
     flood = start_hostile('flood', 'flood', '/flooded/cmd_vel', FLOOD, speeds)
     watch = Watch(bridge)
     flooded(flood)
-    last = watched.killed()
+    last = watched.frozen()
     watched.stopped_in_time(last, watched.one_session(last))
     watch.ended(lines=LINES_AT_ONCE)
 
@@ -228,7 +230,7 @@ def test_a_flood_of_bad_numbers_on_its_own_topic_delays_nobodys_stop(
     flood = start_hostile('flood', 'flood', watched.topic, FLOOD, BAD)
     watch = Watch(bridge)
     flooded(flood)
-    last = watched.killed()
+    last = watched.frozen()
     watched.stopped_in_time(last, watched.one_session(last, shared=True), lost=LOST)
     watch.ended(lines=LINES_AT_ONCE)
     assert {motion.linear for motion in drive('mixed').motions()} == {(0.0, 200.0, 0.0)}
@@ -247,14 +249,14 @@ def test_a_flood_that_takes_the_base_over_ends_nobody_elses_session_sooner_or_la
     flood = start_hostile('flood', 'flood', watched.topic, FLOOD, VALID)
     watch = Watch(bridge)
     flooded(flood)
-    last = watched.killed()
+    last = watched.frozen()
     ended = watched.one_session(last, shared=True)
     watched.ended_in_time(last, ended, lost=LOST)
     assert ended['bases'] == []
     if not watched.discarded:
         base.not_stopped(watched.began, ended['at'])
 
-    flood.kill()
+    flood.pause()
     last = flood.last_sent, flood.last_sent
     ended = bridge.wait_event('session_ended', since=last[0], node='/flood', cause='lapse')
     watched.ended_in_time(last, ended, lost=LOST)
@@ -274,7 +276,7 @@ def test_a_flood_of_heartbeats_with_names_of_nobody_delays_nobodys_stop(
     flood = start_hostile('beats', 'flood', HEARTBEATS, FLOOD, 100)
     watch = Watch(bridge)
     flooded(flood)
-    last = watched.killed()
+    last = watched.frozen()
     watched.stopped_in_time(last, watched.one_session(last))
     watch.ended(lines=LINES_AT_ONCE)
     observer.wait_status(
@@ -328,7 +330,7 @@ def test_thousands_of_publishers_that_come_and_go_use_up_nothing(
         before = len(bridge.output().splitlines())
         wait_for(watch, 'they come', timeout=60.0)
         overview = observer.overview()
-        last = watched.killed()
+        last = watched.frozen()
     watched.stopped_in_time(last, watched.one_session(last))
     lines = bridge.output().splitlines()[before:]
     for count, usage in curve:
@@ -338,8 +340,9 @@ def test_thousands_of_publishers_that_come_and_go_use_up_nothing(
 
     # Once a tenth of them came and went, the others cost nothing more.
     first = curve[1][1]
+    growth = GROWTH + (KEPT_BY_ZENOH * CROWD if ZENOH else 0.0)
     for _, usage in curve[1:]:
-        assert usage.memory <= first.memory + GROWTH
+        assert usage.memory <= first.memory + growth
         assert usage.threads <= first.threads + 2
         assert usage.files <= first.files + 2
     took = curve[-1][1].at - curve[0][1].at

@@ -20,7 +20,7 @@ import pytest
 from e2e.conftest import StartBridge, StartPublisher
 from support.bounds import EARLY, LATE, Load
 from support.bridge_process import BridgeProcess, WINDOW
-from support.drive import Drive, kill, wait_for
+from support.drive import Drive, freeze, kill, wait_for
 from support.invariant import pending, violations
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def test_stop_that_fails_is_repeated_until_it_is_acknowledged(
         teleop.stream(f'/{name}/cmd_vel', forward=0.2)
         drive(name).wait_driven()
         machine.control(name, stop_failures=failures)
-        lasts[name] = kill(teleop, f'/{name}/cmd_vel')[0]
+        lasts[name] = freeze(teleop, f'/{name}/cmd_vel')[0]
     for name, failures in cases.items():
         base, last = drive(name), lasts[name]
         stop = base.wait_stopped(last, failures * (LONGEST + stop_takes) + 5.0)
@@ -118,7 +118,7 @@ def test_session_that_lapses_while_its_command_hangs_stops_the_base_at_once_and_
     base.wait_driven()
     machine.control('hangs', set_velocity_hang=True, ignore_cancel=True)
     base.wait_hanging()
-    stop = base.stopped_one_window_after(kill(teleop, '/hangs/cmd_vel'))
+    stop = base.stopped_after_kill(teleop, '/hangs/cmd_vel')
     assert not [e for e in base.calls(base.motions()[-1].t) if e.is_motion and e.phase == 'end']
 
     released = time.monotonic()
@@ -168,7 +168,7 @@ def test_frozen_machine_delays_no_stop_on_another(
         other.wait_driven()
         frozen.pause()
         wait_for(lambda: bridge.events('command_failed', base='other'), 'a command timed out')
-        last = kill(teleop, '/beside/cmd_vel')
+        last = freeze(teleop, '/beside/cmd_vel')
         stop = base.wait_stopped(last[0])
         due = WINDOW + stop_takes
         assert stop.t - last[0] >= due - EARLY

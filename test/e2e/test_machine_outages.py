@@ -97,7 +97,7 @@ def test_machine_that_arrives_late_gets_nothing_of_before(
     began = base.wait_driven()[0].t
     base.keeps_moving(began, WINDOW)
     assert all(motion.linear == (0.0, 200.0, 0.0) for motion in base.motions())
-    stop = base.stopped_one_window_after(kill(late, '/cmd_vel'))
+    stop = base.stopped_after_kill(late, '/cmd_vel')
     base.stands_still(stop.t)
 
 
@@ -154,7 +154,7 @@ def test_hung_machine_delays_no_stop_on_another(
         hung.pause()
         wait_for(lambda: bridge.events('command_failed', base='other'), 'a command timed out')
         base.keeps_moving(began, WINDOW)
-        stop = base.stopped_one_window_after(kill(teleop, '/cmd_vel'))
+        stop = base.stopped_after_kill(teleop, '/cmd_vel')
         base.stands_still(stop.t)
 
         # What was on its way into the freeze may still run at the thaw, beside the stop.

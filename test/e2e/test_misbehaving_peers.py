@@ -30,7 +30,7 @@ from support.bad_peers import Peer
 from support.bounds import EARLY, LATE, Load, PATIENCE, RECOVERY
 from support.bridge_process import BridgeProcess, WINDOW
 from support.certificates import Authority
-from support.drive import Drive, kill, observe
+from support.drive import Drive, freeze, kill, observe
 from support.publisher_process import PublisherProcess, RATE
 from support.record import Entry, Record
 from support.secured import SecuredMachine
@@ -299,7 +299,7 @@ def watch(bench: Bench) -> Seen:
     seen.widened['lost'] = load.between(began, ended)
     stops = [stop.t for stop in good.stops(began) if stop.t <= ended]
     seen.halted = {at: load.between(at - WINDOW, at) for at in stops}
-    first, last = kill(teleop, GOOD)
+    first, last = freeze(teleop, GOOD)
     seen.stop_late = good.wait_stopped(first).t - last - WINDOW
     seen.widened['stop'] = load.since(first)
 

@@ -12,7 +12,7 @@ import pytest
 from e2e.conftest import MACHINE_WINDOW, StartPublisher
 from support.bounds import EARLY, LEFT, Load
 from support.bridge_process import BridgeProcess, WINDOW
-from support.drive import Drive, kill
+from support.drive import DEATH, Drive, kill
 
 pytestmark = pytest.mark.slow_bases
 
@@ -31,11 +31,11 @@ def test_killed_publisher_stops_its_base_after_the_window(
     teleop = start_publisher('teleop')
     teleop.stream('/killed/cmd_vel', forward=0.2)
     began = base.wait_driven()[0].t
-    stop = base.stopped_one_window_after(kill(teleop, '/killed/cmd_vel'))
+    stop = base.stopped_after_kill(teleop, '/killed/cmd_vel')
     base.not_stopped(began, base.motions()[-1].t)
     base.stands_still(stop.t)
     ended = bridge.wait_event('session_ended', bases=['killed'])
-    assert ended['cause'] == 'lapse'
+    assert ended['cause'] == DEATH
 
 
 def test_frozen_publisher_stops_its_base_and_drives_again_in_a_new_session(
@@ -74,10 +74,10 @@ def test_last_user_alone_stops_the_base(
     # Long enough for the machine session of one to lapse as well.
     base.keeps_moving(began, WINDOW + MACHINE_WINDOW + 0.3)
     ended = bridge.wait_event('session_ended', since=last)
-    assert (ended['cause'], ended['bases']) == ('lapse', [])
+    assert (ended['cause'], ended['bases']) == (DEATH, [])
     assert all(motion.linear == (0.0, 200.0, 0.0) for motion in base.motions(after))
 
-    stop = base.stopped_one_window_after(kill(two, '/handed_over/cmd_vel'))
+    stop = base.stopped_after_kill(two, '/handed_over/cmd_vel')
     base.not_stopped(began, base.motions()[-1].t)
     base.stands_still(stop.t)
 
@@ -91,10 +91,10 @@ def test_each_of_two_publishers_stops_its_own_base(
     two.stream('/second/cmd_vel', forward=0.2)
     began = second.wait_driven()[0].t
     first.wait_driven()
-    stop = first.stopped_one_window_after(kill(one, '/first/cmd_vel'))
+    stop = first.stopped_after_kill(one, '/first/cmd_vel')
     first.stands_still(stop.t)
     second.keeps_moving(began, MACHINE_WINDOW)
-    stop = second.stopped_one_window_after(kill(two, '/second/cmd_vel'))
+    stop = second.stopped_after_kill(two, '/second/cmd_vel')
     second.stands_still(stop.t)
     first.stands_still(stop.t)
 
@@ -109,15 +109,15 @@ def test_publisher_of_two_bases_stops_only_the_one_that_nobody_took_over(
     east.wait_driven(forward=0.1)
     taker.stream('/east/cmd_vel', forward=0.2)
     east.wait_driven(forward=0.2)
-    last = kill(both, '/both/cmd_vel')
-    stop = west.stopped_one_window_after(last)
-    ended = bridge.wait_event('session_ended', since=last[0])
-    assert (ended['cause'], ended['bases']) == ('lapse', ['west'])
+    killed = time.monotonic()
+    stop = west.stopped_after_kill(both, '/both/cmd_vel')
+    ended = bridge.wait_event('session_ended', since=killed)
+    assert (ended['cause'], ended['bases']) == (DEATH, ['west'])
     east.keeps_moving(began, MACHINE_WINDOW + 0.3)
     west.stands_still(stop.t)
-    west.not_stopped(began, stop.t - west.stop_takes - WINDOW)
+    west.not_stopped(began, killed)
 
-    stop = east.stopped_one_window_after(kill(taker, '/east/cmd_vel'))
+    stop = east.stopped_after_kill(taker, '/east/cmd_vel')
     east.stands_still(stop.t)
     west.stands_still(stop.t)
 

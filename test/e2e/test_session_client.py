@@ -129,8 +129,7 @@ def test_killed_node_is_stopped(
 ) -> None:
     base, client = drive('killed'), start_client('killed')
     keep_speed(client, base, observer)
-    client.kill()
-    stop = base.stopped_one_window_after(client.last_sent(HEARTBEATS), WINDOW)
+    stop = base.stopped_after_kill(client, HEARTBEATS, WINDOW)
     base.stands_still(stop.t, WINDOW)
 
 

@@ -20,7 +20,7 @@ from rosgraph_msgs.msg import Clock
 
 from e2e.conftest import StartPublisher
 from support.bridge_process import BridgeProcess, parameters, WINDOW
-from support.drive import Drive, kill
+from support.drive import Drive
 from support.own_node import OwnNode
 from support.simulated import SimulatedMachineProcess
 
@@ -126,7 +126,7 @@ def test_a_clock_that_jumps_or_stands_changes_nothing_for_a_session(
     else:
         simulation.pause()
     base.keeps_moving(began, 2 * WINDOW)
-    stop = base.stopped_one_window_after(kill(teleop, '/plain/cmd_vel'))
+    stop = base.stopped_after_kill(teleop, '/plain/cmd_vel')
     base.stands_still(stop.t)
 
 

@@ -29,7 +29,7 @@ from support.bridge_process import BridgeProcess, parameters
 from support.certificates import Authority
 from support.dialed import children, DIAL_TIMEOUT, Dialed, ended, write_key
 from support.domains import own_domain
-from support.drive import Drive, kill
+from support.drive import Drive
 from support.namespace import in_namespace
 from support.publisher_process import PublisherProcess
 from support.viam_server import ViamServer
@@ -270,7 +270,7 @@ def test_the_bridge_drives_a_base_over_webrtc_and_is_back_after_the_machine_was(
         lost = bridge.wait_event('channel_changed', ready=False)['at']
         back = bridge.wait_event('channel_changed', since=lost, ready=True, timeout=2 * DIALED)
         base.wait_driven(back['at'])
-        stop = base.stopped_one_window_after(kill(teleop, '/cmd_vel'))
+        stop = base.stopped_after_kill(teleop, '/cmd_vel')
         base.stands_still(stop.t)
         (dialing,) = children(bridge.pid)
         assert bridge.terminate() == 0

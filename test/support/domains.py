@@ -14,6 +14,12 @@ import tempfile
 
 DOMAINS = range(1, 90)  # those up to 101, the last that DDS has ports for, are of the benchmarks
 FAST_DDS = 'rmw_fastrtps_cpp'
+ZENOH = os.environ.get('RMW_IMPLEMENTATION') == 'rmw_zenoh_cpp'
+"""
+Whether the tests run over Zenoh, whose router has to be started before them.
+
+There a killed publisher leaves the graph at once, and a GID does not tell its process.
+"""
 _DIRECTORY = Path(__file__).parent
 FIRST_PORT, PORTS = 7400, 250  # of DDS: domain 0's multicast port, and how many a domain has
 
@@ -77,4 +83,5 @@ def _environment(domain: int, discovery: str, profiles: str) -> dict[str, str]:
         'RMW_IMPLEMENTATION': rmw,
         'FASTDDS_DEFAULT_PROFILES_FILE': str(_DIRECTORY / profiles),
         'FASTRTPS_DEFAULT_PROFILES_FILE': str(_DIRECTORY / profiles),  # its name with Jazzy
+        'RUST_LOG': 'error',  # Zenoh's log goes to stdout, by which some processes answer
     }

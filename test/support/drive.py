@@ -10,8 +10,9 @@ import math
 import time
 from typing import Any
 
-from support.bounds import AT_ONCE, EARLY, LATE, Load, PATIENCE
+from support.bounds import AT_ONCE, EARLY, LATE, LEFT, Load, PATIENCE
 from support.bridge_process import WINDOW
+from support.domains import ZENOH
 from support.publisher_process import PublisherProcess
 from support.record import Entry, Record
 
@@ -19,6 +20,9 @@ _POLL = 0.005  # s
 _OVERTAKING = 0.005  # s, between the beginnings of two that changed places
 _CANCELLED = 'context canceled'  # how the real viam-server's recording base ends such a call
 _HANGS = 0.1  # s that a call of a base takes at most, unless it hangs
+
+DEATH = 'left' if ZENOH else 'lapse'
+"""Why the session of a publisher that was killed ends: DDS shows it much later."""
 
 
 class Drive:
@@ -120,6 +124,16 @@ class Drive:
         )
         return stop
 
+    def stopped_after_kill(
+        self, publisher: PublisherProcess, topic: str, window: float = WINDOW
+    ) -> Entry:
+        """Kill a publisher, and hold the stop to a window; with Zenoh it comes at once (R2)."""
+        killed = time.monotonic()
+        sent = kill(publisher, topic)
+        if ZENOH:
+            return self.stopped_within(killed, LEFT)
+        return self.stopped_one_window_after(sent, window)
+
     def stopped_within(self, since: float, seconds: float = AT_ONCE) -> Entry:
         """Wait for the stop and hold it to so many seconds after `since`."""
         stop = self.wait_stopped(since)
@@ -192,6 +206,12 @@ def wait_for(condition: Callable[[], Any], what: str, timeout: float = PATIENCE)
         assert time.monotonic() < deadline, f'not within {timeout:.3f} s: {what}'
         time.sleep(_POLL)
     return held
+
+
+def freeze(publisher: PublisherProcess, topic: str) -> tuple[float, float]:
+    """Freeze a publisher, so that it lapses, and return when its last message left, as bounds."""
+    publisher.pause()
+    return publisher.last_sent(topic)
 
 
 def kill(publisher: PublisherProcess, topic: str) -> tuple[float, float]:

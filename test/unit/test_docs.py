@@ -28,7 +28,9 @@ PAGES = [
     *sorted((ROOT / 'docs').rglob('*.md')),
 ]
 # Said by ROS, not by the bridge.
-NOT_OURS = {"Couldn't parse params file", 'Permission denied'}
+NOT_OURS = {
+    "Couldn't parse params file", 'Permission denied', 'Unable to connect to a Zenoh router'
+}
 # What the log puts in: a value in brackets, the name of a parameter, a number, anything.
 PUT_IN = re.compile(r'(?<=\()\w+(?=\))|\b(?:machines|bases)\.[\w.]+|\bN\b|\.\.\.')
 

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from support.bridge_process import BridgeProcess, parameters
-from support.domains import ros_environment
+from support.domains import ros_environment, ZENOH
 from support.ports import free_port
 from support.process import ProcessUnderTest, ROOT
 
@@ -100,10 +100,10 @@ def says(process: ProcessUnderTest, text: str) -> None:
     process.wait_until(lambda: text in process.output(), f'does not say {text!r}')
 
 
-def starting(directory: Path, domain: int, code: str) -> BridgeProcess:
-    """Return a bridge without a machine, before which some code runs."""
+def starting(directory: Path, domain: int, environment: dict[str, str]) -> BridgeProcess:
+    """Return a bridge without a machine."""
     settings = parameters(f'127.0.0.1:{free_port()}', {'base': {'resource': 'base'}})
-    return BridgeProcess(directory, domain, settings, environment=before(directory, code))
+    return BridgeProcess(directory, domain, settings, environment=environment)
 
 
 @pytest.mark.parametrize('name', EXECUTABLES)
@@ -113,7 +113,7 @@ def test_ctrl_c_while_it_imports_ends_an_executable_without_a_traceback(
     code = IMPORT_BLOCKS.format(module=EXECUTABLES[name])
     process = Executable(tmp_path, name, before(tmp_path, code))
     with process:
-        says(process, 'blocks')
+        says(process, 'blocks\n')
         process.send_signal(signal.SIGINT)
         assert process.wait_exit() == -signal.SIGINT
     assert process.output() == 'blocks\n'
@@ -123,13 +123,28 @@ def test_ctrl_c_while_it_imports_ends_an_executable_without_a_traceback(
 def test_a_signal_ends_a_bridge_whose_middleware_blocks(
     number: signal.Signals, tmp_path: Path, own_ros_domain: int
 ) -> None:
-    bridge = starting(tmp_path, own_ros_domain, INIT_BLOCKS)
+    bridge = starting(tmp_path, own_ros_domain, before(tmp_path, INIT_BLOCKS))
     bridge.start(ready=False)
     with bridge:
-        says(bridge, 'blocks')
+        says(bridge, 'blocks\n')
         bridge.send_signal(number)
         assert bridge.wait_exit() == -number
     assert bridge.output() == 'blocks\n'
+
+
+@pytest.mark.skipif(not ZENOH, reason='it has no router to wait for')
+@pytest.mark.parametrize('number', END_SIGNALS, ids=lambda number: number.name)
+def test_a_signal_ends_a_bridge_that_waits_for_the_router_of_zenoh(
+    number: signal.Signals, tmp_path: Path, own_ros_domain: int
+) -> None:
+    nobody_there = f'connect/endpoints=["tcp/127.0.0.1:{free_port()}"]'
+    for_ever = {'ZENOH_CONFIG_OVERRIDE': nobody_there, 'ZENOH_ROUTER_CHECK_ATTEMPTS': '0'}
+    bridge = starting(tmp_path, own_ros_domain, for_ever)
+    bridge.start(ready=False)
+    with bridge:
+        says(bridge, 'Have you started a router with `ros2 run rmw_zenoh_cpp rmw_zenohd`?')
+        bridge.send_signal(number)
+        assert bridge.wait_exit() == -number
 
 
 @pytest.mark.parametrize('number', END_SIGNALS, ids=lambda number: number.name)
@@ -137,7 +152,7 @@ def test_a_bridge_that_is_told_to_end_while_it_configures_is_not_activated(
     number: signal.Signals, tmp_path: Path, own_ros_domain: int
 ) -> None:
     code = SIGNAL_IN_CONFIGURE.format(number=int(number))
-    bridge = starting(tmp_path, own_ros_domain, code)
+    bridge = starting(tmp_path, own_ros_domain, before(tmp_path, code))
     bridge.start(ready=False)
     with bridge:
         assert bridge.wait_exit() == 0

@@ -244,7 +244,7 @@ class RclTaker:
             code = self._rcl_take(handle.pointer, self._buffer_at, self._info_at, None)
         if code and code != TAKE_FAILED:
             self._reset_error()
-            raise RuntimeError(f'rcl_take_serialized_message returned {code}')
+            raise _rclpy.RCLError(f'rcl_take_serialized_message returned {code}')
         return not code
 
 

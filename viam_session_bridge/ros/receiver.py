@@ -233,8 +233,8 @@ class Receiver:
             return None
 
     def _discard(self, subscription: Subscription, gid: str, message: Any) -> None:
-        """Hand on that a command is discarded; a discarded heartbeat is nothing (R2)."""
-        if subscription is not self._heartbeats:
+        """Hand on that a client's command is discarded; a discarded heartbeat is nothing (R2)."""
+        if gid and subscription is not self._heartbeats:
             self._call(self._clients.discard, subscription.topic, gid, message)
 
     # Stalls (R2)

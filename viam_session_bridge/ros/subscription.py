@@ -36,7 +36,7 @@ from rclpy.serialization import deserialize_message
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from viam_session_bridge.bounds import BoundedDict
-from viam_session_bridge.ros.publisher_gids import cyclone_gids, taker
+from viam_session_bridge.ros.publisher_gids import cyclone_gids, Received, Take, taker
 from viam_session_bridge.ros.publishers import wrong_qos, wrong_type
 
 if TYPE_CHECKING:
@@ -54,7 +54,11 @@ in 100 ms: for so long the receiving loop may lack a core, or Python's lock, and
 PUBLISHERS_KEPT = 1024  # they come and go as often as they like
 
 Taken = tuple[bytes, str, float]
-"""A serialized message, its publisher's GID, and when it was sent (s by its publisher's clock)."""
+"""
+A serialized message, its publisher's GID, and when it was sent (s by its publisher's clock).
+
+The GID of an empty one may be ''.
+"""
 
 
 def name_of(message_type: type) -> str:
@@ -132,7 +136,10 @@ class Subscription:
                 self._handle, QoSSubscriptionEventType.RCL_SUBSCRIPTION_MATCHED)
         try:
             self._take = taker(self._handle, self._own_gids)
-            if get_rmw_implementation_identifier() == 'rmw_cyclonedds_cpp':
+            middleware = get_rmw_implementation_identifier()
+            if middleware == 'rmw_zenoh_cpp':
+                self._take = partial(take_from_zenoh, self._take)
+            elif middleware == 'rmw_cyclonedds_cpp':
                 gids = cyclone_gids(node.context.get_domain_id(), self._own_gids)
                 self._take = gids.translated(self._take)
         except BaseException:
@@ -199,6 +206,14 @@ class Subscription:
         """Unsubscribe, once; while a wait set is entered, at the end of that."""
         if self._node.destroy_subscription(self._subscription) and self._matches is not None:
             self._matches.destroy_when_not_in_use()
+
+
+def take_from_zenoh(take: Take, handle: Any, message_type: type) -> Received | None:
+    """Take a message, an empty one too: Zenoh drops it, fails, and does not say whose it was."""
+    try:
+        return take(handle, message_type)
+    except _rclpy.RCLError:
+        return b'', b'', None, 0
 
 
 def subscribe(node: Node, wanted: Iterable[tuple[str, type]]) -> list[Subscription]:
