@@ -122,7 +122,7 @@ def test_bridge_whose_executor_waits_for_a_hung_disk_tells_nothing(
             while True:
                 os.write(pipe, bytes(1))
         with PublisherProcess(tmp_path, 'teleop', own_ros_domain) as teleop:
-            teleop.once('/cmd_vel', forward=0.2)
+            teleop.stream('/cmd_vel', forward=0.2)
             notifications.wait_end_of_life(time.monotonic(), WATCHDOG)
         assert bridge.running
     os.close(pipe)
