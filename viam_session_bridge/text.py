@@ -9,7 +9,7 @@ Neither may fill a log, break a line in two or send a terminal its control chara
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 NAME_SHOWN = 128  # characters
 WORDS_SHOWN = 300  # characters
@@ -47,6 +47,12 @@ def is_slip(name: str, meant: str) -> bool:
     rest, wanted = name[at:], meant[at:]
     swapped = rest[1::-1] + rest[2:] if len(rest) > 1 else rest
     return rest[1:] == wanted or rest == wanted[1:] or rest[1:] == wanted[1:] or swapped == wanted
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """Return up to ``most`` of the names, separated by commas, and how many more there are."""
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more
 
 
 def counted(number: int, noun: str) -> str:

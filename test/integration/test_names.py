@@ -106,6 +106,17 @@ def silent(address: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def left_behind(hosts: Hosts) -> Iterator[Driver]:
+    """Have a connection whose machine has ended; it was at 127.0.0.1."""
+    hosts.are('127.0.0.1')
+    with connecting() as driver:
+        with serving('127.0.0.1'):
+            driver.wait_ready()
+        driver.wait_ready(False)
+        yield driver
+
+
 @with_own_files
 def test_a_name_that_becomes_known_late(tmp_path: Path) -> None:
     hosts = Hosts(tmp_path)
@@ -119,11 +130,7 @@ def test_a_name_that_becomes_known_late(tmp_path: Path) -> None:
 @with_own_files
 def test_a_machine_that_comes_back_at_another_address(tmp_path: Path) -> None:
     hosts = Hosts(tmp_path)
-    hosts.are('127.0.0.1')
-    with connecting() as driver:
-        with serving('127.0.0.1'):
-            driver.wait_ready()
-        driver.wait_ready(False)
+    with left_behind(hosts) as driver:
         with serving('127.0.0.2'):
             wait_connected(driver, hosts.are('127.0.0.2'))
         driver.wait_ready(False)
@@ -134,16 +141,11 @@ def test_a_machine_that_comes_back_at_another_address(tmp_path: Path) -> None:
 @with_own_files
 def test_a_machine_whose_address_before_says_nothing_any_more(tmp_path: Path) -> None:
     hosts = Hosts(tmp_path)
-    hosts.are('127.0.0.1')
-    with connecting() as driver:
-        with serving('127.0.0.1'):
-            driver.wait_ready()
-        driver.wait_ready(False)
-        with silent('127.0.0.1'), serving('127.0.0.2'):
-            # A stop waits for the address that is silent, and must not hold up the one after it.
-            given_up = driver.hand_over(StopBase('base'), timeout=60.0)
-            wait_connected(driver, hosts.are('127.0.0.2'))
-            assert given_up.get(timeout=BOUND).outcome is Outcome.CUT
+    with left_behind(hosts) as driver, silent('127.0.0.1'), serving('127.0.0.2'):
+        # A stop waits for the address that is silent, and must not hold up the one after it.
+        given_up = driver.hand_over(StopBase('base'), timeout=60.0)
+        wait_connected(driver, hosts.are('127.0.0.2'))
+        assert given_up.get(timeout=BOUND).outcome is Outcome.CUT
 
 
 @with_own_files

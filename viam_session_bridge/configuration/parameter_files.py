@@ -17,6 +17,7 @@ import re
 import yaml
 
 from viam_session_bridge.configuration.table import NODE
+from viam_session_bridge.text import some
 
 SETTINGS = frozenset({'machines', 'machine_names', 'bases', 'base_names', 'heartbeat_window'})
 """Without these a file says nothing about driving; by their names up to the first dot."""
@@ -100,16 +101,11 @@ def find_unreached(files: Sequence[str], found: Sequence[Section], node: str) ->
         return []  # and the rest is for other robots
     reached = frozenset().union(*(one.settings for one in reaching))
     return [
-        f"{one.file}: section '{one.node}' holds {_some(missed)}, but this node is {node}: name "
-        f"the section '{node}', or start the node with that name and namespace"
+        f"{one.file}: section '{one.node}' holds {some(sorted(missed), 1)}, but this node is "
+        f"{node}: name the section '{node}', or start the node with that name and namespace"
         for one in found
         if not one.reaches(node) and (missed := one.settings - reached)
     ]
-
-
-def _some(names: Iterable[str]) -> str:
-    first, *more = sorted(names)
-    return f'{first} and {len(more)} more' if more else first
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from viam_session_bridge.reporting.overview import (
     session_values,
     SessionRow,
 )
+from viam_session_bridge.text import some
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 TOPICS_NAMED = 3
@@ -54,10 +55,12 @@ def message_warning(
 ) -> str:
     """Return what is wrong with the messages of these topics; '' where there are none."""
     if lost:
-        return f'messages are lost on their way: {_some(lost)}'
+        return f'messages are lost on their way: {some(lost, TOPICS_NAMED)}'
     if late:
-        return f'messages come too late and are discarded: {_some(late)}'
-    return f'commands come faster than they are handled: {_some(replaced)}' if replaced else ''
+        return f'messages come too late and are discarded: {some(late, TOPICS_NAMED)}'
+    if replaced:
+        return f'commands come faster than they are handled: {some(replaced, TOPICS_NAMED)}'
+    return ''
 
 
 def session_statuses(node: str, rows: Iterable[SessionRow]) -> list[DiagnosticStatus]:
@@ -162,8 +165,3 @@ def _status(
     return DiagnosticStatus(
         level=level, name=name, message=message, hardware_id=hardware_id, values=pairs
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f' and {len(names) - TOPICS_NAMED} more' if len(names) > TOPICS_NAMED else ''
-    return ', '.join(names[:TOPICS_NAMED]) + more

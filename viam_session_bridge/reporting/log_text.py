@@ -17,7 +17,7 @@ from viam_session_bridge.configuration.table import CALL_TIMEOUT
 from viam_session_bridge.core import actions, events
 from viam_session_bridge.core.bridge import Event
 from viam_session_bridge.core.round_trip import ANSWERED_WITHIN
-from viam_session_bridge.text import counted, did_you_mean, safe_name, safe_words
+from viam_session_bridge.text import counted, did_you_mean, safe_name, safe_words, some
 
 BASES_SHOWN = 8
 AMPLE = 1.5  # round trips make a `call_timeout` that holds
@@ -270,8 +270,7 @@ def _which_bases(event: events.BaseUnknown, configuration: Configuration | None)
             'start, or starts still; see the log of its machine'
         )
     there = [repr(safe_name(name)) for name in sorted(event.bases)]
-    more = f' and {len(there) - BASES_SHOWN} more' if len(there) > BASES_SHOWN else ''
-    has = f'its bases are {", ".join(there[:BASES_SHOWN])}{more}' if there else 'it has no base'
+    has = f'its bases are {some(there, BASES_SHOWN)}' if there else 'it has no base'
     return (
         f'{base.machine} has no base {base.resource!r}, {has}: see bases.{base.name}.resource'
         f'{did_you_mean(base.resource, map(safe_name, event.bases))}'

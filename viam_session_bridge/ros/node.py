@@ -27,7 +27,7 @@ from viam_session_bridge.ros.publishers import Publishers
 from viam_session_bridge.ros.receiver import Receiver
 from viam_session_bridge.ros.reporter import Reporter
 from viam_session_bridge.runtime import Runtime
-from viam_session_bridge.text import safe_name
+from viam_session_bridge.text import safe_name, some
 from viam_session_bridge.viam.credentials import complete
 
 FOREIGN_NAMED = 8
@@ -66,9 +66,8 @@ class BridgeNode(Node):
                 self.get_logger().error(problem)
             return TransitionCallbackReturn.FAILURE
         if foreign := self._settings.foreign():
-            names = ', '.join(map(safe_name, foreign[:FOREIGN_NAMED]))
-            more = f' and {len(foreign) - FOREIGN_NAMED} more' * (len(foreign) > FOREIGN_NAMED)
-            self.get_logger().warning(f'parameters of other nodes, ignored: {names}{more}')
+            names = some([safe_name(name) for name in foreign], FOREIGN_NAMED)
+            self.get_logger().warning(f'parameters of other nodes, ignored: {names}')
         self._settings.locked = True
         self._configuration = configuration
         self._runtime = Runtime(configuration, self._reporter.wake, self.fail, self._earlier)
