@@ -16,7 +16,7 @@ import grpc
 import pytest
 
 from e2e.conftest import StartBridge, StartPublisher, wait_named
-from support.bounds import EARLY, Load, RECOVERY
+from support.bounds import Load, RECOVERY
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, kill, wait_for
 from support.observer import Observer
@@ -58,7 +58,7 @@ def machine(
 @pytest.fixture
 def near(machine: ViamServer, load: Load) -> Iterator[Drive]:
     """Return the main part's own base."""
-    yield Drive(machine.record, 'near', load)
+    yield Drive(machine.record, 'near', load, late=ON_TIME)
     machine.control('near', ignore_cancel=False)
 
 
@@ -66,34 +66,23 @@ def near(machine: ViamServer, load: Load) -> Iterator[Drive]:
 def far(sub_part: ViamServer, load: Load) -> Iterator[Drive]:
     """Return the sub-part's base; the sub-part goes on afterwards."""
     load.watch(lambda: sub_part.pid)
-    yield Drive(sub_part.record, 'far', load)
+    yield Drive(sub_part.record, 'far', load, late=ON_TIME)
     sub_part.resume()
 
 
-def stopped_on_time(
-    base: Drive, load: Load, sent: tuple[float, float], after: float = WINDOW
-) -> Entry:
-    """Hold a stop to a time after the last sign of life (its two bounds)."""
-    stop = base.wait_stopped(sent[0])
-    assert stop.t >= sent[0] + after - EARLY
-    load.hold(stop.t - sent[1], after + ON_TIME, sent[0], stop.t, f'the stop of {base.base}')
-    return stop
-
-
 def test_killed_publisher_stops_the_sub_parts_base_after_the_window(
-    bridge: BridgeProcess, far: Drive, load: Load, start_publisher: StartPublisher
+    bridge: BridgeProcess, far: Drive, start_publisher: StartPublisher
 ) -> None:
     teleop = start_publisher('teleop')
     began = teleop.stream('/far/cmd_vel', forward=0.2)
     far.wait_driven(began)
-    sent = kill(teleop, '/far/cmd_vel')
-    stop = stopped_on_time(far, load, sent)
+    stop = far.stopped_after_kill(teleop, '/far/cmd_vel')
     far.not_stopped(began, far.motions()[-1].t)
     far.stands_still(stop.t)
 
 
 def test_last_user_alone_stops_the_sub_parts_base(
-    bridge: BridgeProcess, far: Drive, load: Load, start_publisher: StartPublisher
+    bridge: BridgeProcess, far: Drive, start_publisher: StartPublisher
 ) -> None:
     one, two = start_publisher('one'), start_publisher('two')
     began = one.stream('/far/cmd_vel', forward=0.1)
@@ -105,12 +94,12 @@ def test_last_user_alone_stops_the_sub_parts_base(
     kill(one, '/far/cmd_vel')
     # Long enough for one's machine session to lapse on the main part.
     far.keeps_moving(began, WINDOW + MACHINE_WINDOW + 0.3)
-    stop = stopped_on_time(far, load, kill(two, '/far/cmd_vel'))
+    stop = far.stopped_after_kill(two, '/far/cmd_vel')
     far.stands_still(stop.t)
 
 
 def test_killed_bridge_leaves_the_stop_to_the_main_parts_window(
-    far: Drive, load: Load, start_bridge: StartBridge, start_publisher: StartPublisher
+    far: Drive, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
     bridge = start_bridge(BASES)
     teleop = start_publisher('teleop')
@@ -119,7 +108,7 @@ def test_killed_bridge_leaves_the_stop_to_the_main_parts_window(
     bridge.kill()
     far.wait_stopped(began)
     last = far.motions()[-1].t
-    stop = stopped_on_time(far, load, (last, last), MACHINE_WINDOW)
+    stop = far.stopped_one_window_after((last, last), MACHINE_WINDOW)
     # Nobody else asked the sub-part to.
     assert stop.session is None
     far.stands_still(stop.t)
@@ -139,13 +128,13 @@ def test_killed_main_part_leaves_the_stop_to_the_sub_parts_window_and_drives_aga
     stop = far.wait_stopped(began)
     last = far.motions()[-1].t
     # What the main part sent last, a command or the heartbeat behind it, came then.
-    stopped_on_time(far, load, (last, last), SUB_PART_WINDOW)
+    far.stopped_one_window_after((last, last), SUB_PART_WINDOW)
     far.stands_still(stop.t, 0.2)
 
     machine.start()
     bridge.wait_event('channel_changed', ready=True, since=stop.t)
     far.wait_driven(stop.t, timeout=RECOVERY + load.since(stop.t))
-    stop = stopped_on_time(far, load, kill(teleop, '/far/cmd_vel'))
+    stop = far.stopped_after_kill(teleop, '/far/cmd_vel')
     far.stands_still(stop.t)
 
 
@@ -153,7 +142,7 @@ def hold_sessions(
     machine: ViamServer, sub_part: ViamServer, near: Drive, navigator: PublisherProcess
 ) -> None:
     """
-    Freeze the sub-part and let the session lapse that used its base last.
+    Freeze the sub-part and end the session that used its base last.
 
     The main part then waits for the sub-part's answer to a Stop, and lets no command and no
     heartbeat of any session through meanwhile.
@@ -178,7 +167,6 @@ def hold_sessions(
 def test_stop_of_the_main_parts_own_base_is_on_time_while_a_frozen_sub_part_holds_its_sessions(
     bridge: BridgeProcess,
     far: Drive,
-    load: Load,
     machine: ViamServer,
     near: Drive,
     observer: Observer,
@@ -196,11 +184,11 @@ def test_stop_of_the_main_parts_own_base_is_on_time_while_a_frozen_sub_part_hold
     hold_sessions(machine, sub_part, near, navigator)
     near.keeps_moving(began, 2 * WINDOW)
 
-    sent = kill(teleop, HEARTBEATS)
-    stop = stopped_on_time(near, load, sent)
-    assert not far.stops(sent[0]), 'the sub-part was to be frozen'
+    killed = time.monotonic()
+    stop = near.stopped_after_kill(teleop, HEARTBEATS)
+    assert not far.stops(killed), 'the sub-part was to be frozen'
     sub_part.resume()
-    far.wait_stopped(sent[0])
+    far.wait_stopped(killed)
     for base in (near, far):
         base.stands_still(stop.t, 1.0)
 

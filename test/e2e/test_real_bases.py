@@ -23,7 +23,7 @@ from e2e.conftest import StartPublisher
 from support import real_bases
 from support.bounds import AT_ONCE, EARLY, LATE, Load
 from support.bridge_process import BridgeProcess, WINDOW
-from support.drive import kill, wait_for
+from support.drive import freeze, wait_for
 from support.viam_server import merged, ViamServer
 from support.wheels import Wheels
 
@@ -82,7 +82,7 @@ def test_it_is_driven_for_as_long_as_its_publisher_lives_and_stopped_when_that_l
     teleop = start_publisher('teleop')
     teleop.stream(wheels.topic, forward=0.2)
     wheels.keeps_moving(wheels.wait_moving(), 4 * WINDOW)
-    lapsed(wheels, kill(teleop, wheels.topic))
+    lapsed(wheels, freeze(teleop, wheels.topic))
 
 
 def test_a_taker_drives_on_when_the_one_before_lapses_and_its_own_lapse_stops_it(
@@ -92,9 +92,9 @@ def test_a_taker_drives_on_when_the_one_before_lapses_and_its_own_lapse_stops_it
     first.stream(wheels.topic, forward=0.2)
     wheels.wait_moving()
     taken = taker.stream(wheels.topic, forward=0.3)
-    kill(first, wheels.topic)
+    freeze(first, wheels.topic)
     wheels.keeps_moving(taken, 3 * WINDOW)
-    lapsed(wheels, kill(taker, wheels.topic))
+    lapsed(wheels, freeze(taker, wheels.topic))
 
 
 def test_a_refused_command_stops_it_and_the_next_good_one_drives_it(

@@ -30,13 +30,22 @@ class Drive:
     One base, as its machine recorded it; it is stopped when its Stop has taken effect.
 
     :param stop_takes: s that a Stop takes at the base: all that a stop may come later for
+    :param late: s after a window's end that a stop may come, on an idle computer
     """
 
-    def __init__(self, record: Record, base: str, load: Load, stop_takes: float = 0.0) -> None:
+    def __init__(
+        self,
+        record: Record,
+        base: str,
+        load: Load,
+        stop_takes: float = 0.0,
+        late: float = LATE,
+    ) -> None:
         self.base = base
         self.stop_takes = stop_takes
         self._record = record
         self._load = load
+        self._late = late
 
     def calls(self, since: float = 0.0) -> list[Entry]:
         """Return what reached the base, both ends of each call."""
@@ -120,19 +129,16 @@ class Drive:
             f'{self.base} was stopped {stop.t - sent[0]:.4f} s after the last sign of life'
         )
         self._load.hold(
-            stop.t - sent[1], window + LATE, sent[0], stop.t, f'the stop of {self.base}'
+            stop.t - sent[1], window + self._late, sent[0], stop.t, f'the stop of {self.base}'
         )
         return stop
 
     def stopped_after_kill(
         self, publisher: PublisherProcess, topic: str, window: float = WINDOW
     ) -> Entry:
-        """Kill a publisher, and hold the stop to a window; with Zenoh it comes at once (R2)."""
-        killed = time.monotonic()
-        sent = kill(publisher, topic)
-        if ZENOH:
-            return self.stopped_within(killed, LEFT)
-        return self.stopped_one_window_after(sent, window)
+        """Kill a publisher, and hold the stop to when it is due, see `stops_after_kill`."""
+        (stop,) = stops_after_kill(publisher, topic, self, window=window)
+        return stop
 
     def stopped_within(self, since: float, seconds: float = AT_ONCE) -> Entry:
         """Wait for the stop and hold it to so many seconds after `since`."""
@@ -212,6 +218,17 @@ def freeze(publisher: PublisherProcess, topic: str) -> tuple[float, float]:
     """Freeze a publisher, so that it lapses, and return when its last message left, as bounds."""
     publisher.pause()
     return publisher.last_sent(topic)
+
+
+def stops_after_kill(
+    publisher: PublisherProcess, topic: str, *bases: Drive, window: float = WINDOW
+) -> list[Entry]:
+    """Kill a publisher, and hold the bases' stops to a window; Zenoh's come at once (R2)."""
+    killed = time.monotonic()
+    sent = kill(publisher, topic)
+    if ZENOH:
+        return [base.stopped_within(killed, LEFT) for base in bases]
+    return [base.stopped_one_window_after(sent, window) for base in bases]
 
 
 def kill(publisher: PublisherProcess, topic: str) -> tuple[float, float]:

@@ -86,7 +86,7 @@ def shared_bridge(
 @pytest.fixture
 def drive(tree: Tree, load: Load, stop_takes: float) -> Drives:
     """Return what reads the record of a machine's base."""
-    return lambda part: Drive(tree[part].record, part, load, stop_takes)
+    return lambda part: Drive(tree[part].record, part, load, stop_takes, ON_TIME)
 
 
 @pytest.fixture

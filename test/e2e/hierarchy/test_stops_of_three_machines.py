@@ -20,33 +20,23 @@ from e2e.hierarchy.conftest import (
     Tree,
     wait_final,
 )
-from support.bounds import EARLY, Load, RECOVERY
+from support.bounds import Load, RECOVERY
 from support.bridge_process import BridgeProcess, WINDOW
-from support.drive import kill
-from support.record import Entry
+from support.drive import DEATH, stops_after_kill
 from support.viam_server import ViamServer
 
 pytestmark = pytest.mark.slow_bases
 
 
-def stopped_on_time(drive: Drives, part: str, sent: tuple[float, float], load: Load) -> Entry:
-    """Hold a base's stop to a window after the last sign of life (its two bounds)."""
-    base = drive(part)
-    stop = base.wait_stopped(sent[0])
-    due = WINDOW + base.stop_takes
-    assert sent[0] + due - EARLY <= stop.t
-    load.hold(stop.t - sent[1], due + ON_TIME, sent[0], stop.t, f'the stop of {part}')
-    return stop
-
-
 def test_death_of_their_publisher_stops_the_bases_of_all_machines_in_the_same_instant(
     bridge: BridgeProcess, drive: Drives, drive_all: DriveAll, load: Load
 ) -> None:
-    sent = kill(drive_all(), ALL)
-    times = [stopped_on_time(drive, part, sent, load).t for part in PARENTS]
-    load.hold(max(times) - min(times), ON_TIME, sent[0] + WINDOW, max(times))
-    ended = bridge.wait_event('session_ended', since=sent[0])
-    assert (ended['cause'], sorted(ended['bases'])) == ('lapse', sorted(PARENTS))
+    teleop = drive_all()
+    killed = time.monotonic()
+    times = [stop.t for stop in stops_after_kill(teleop, ALL, *map(drive, PARENTS))]
+    load.hold(max(times) - min(times), ON_TIME, min(times), max(times))
+    ended = bridge.wait_event('session_ended', since=killed)
+    assert (ended['cause'], sorted(ended['bases'])) == (DEATH, sorted(PARENTS))
     for part in PARENTS:
         drive(part).stands_still(max(times), WINDOW / 2)
 
@@ -58,7 +48,6 @@ def test_hung_sub_part_delays_no_stop_of_the_parts_above_it(
     drive: Drives,
     drive_all: DriveAll,
     hand: ViamServer,
-    load: Load,
 ) -> None:
     teleop = drive_all()
     began = time.monotonic()
@@ -68,13 +57,13 @@ def test_hung_sub_part_delays_no_stop_of_the_parts_above_it(
         hand.control('hand', stop_hang=True)
     for part in ('arm', 'main'):
         drive(part).keeps_moving(began, WINDOW / 2)
-    sent = kill(teleop, ALL)
+    killed = time.monotonic()
+    stops_after_kill(teleop, ALL, drive('arm'), drive('main'))
     for part in ('arm', 'main'):
-        stopped_on_time(drive, part, sent, load)
-        wait_final(bridge, part, sent[0])
+        wait_final(bridge, part, killed)
     assert not finals(bridge, 'hand', began)
     let_go(hand)
-    wait_final(bridge, 'hand', sent[0])
+    wait_final(bridge, 'hand', killed)
     for part in PARENTS:
         drive(part).stands_still(time.monotonic(), WINDOW / 2)
 
@@ -95,6 +84,4 @@ def test_killed_sub_part_is_driven_again_when_it_is_back_and_none_above_or_below
     assert again.session not in (None, before)
     for part in ('hand', 'main'):
         drive(part).keeps_moving(began, WINDOW)
-    sent = kill(teleop, ALL)
-    for part in PARENTS:
-        stopped_on_time(drive, part, sent, load)
+    stops_after_kill(teleop, ALL, *map(drive, PARENTS))

@@ -31,7 +31,7 @@ from e2e.two_kinds_of_operators.conftest import (
 )
 from support.bounds import AT_ONCE, EARLY, LATE, Load
 from support.bridge_process import BridgeProcess
-from support.drive import Drive, kill, wait_for
+from support.drive import DEATH, Drive, freeze, kill, wait_for
 from support.observer import Observer
 from support.publisher import HEARTBEATS
 from support.publisher_process import number_of, PublisherProcess
@@ -83,7 +83,7 @@ def test_viam_server_stops_the_base_of_a_dead_publisher(
     base.keeps_moving(began, WHILE)
     stop = viam_server_stops(base, load, kill(teleop, '/streamed'))
     ended = bridge.wait_event('session_ended', bases=['streamed'])
-    assert ended['cause'] == 'lapse'
+    assert ended['cause'] == DEATH
     left_alone(bridge, base, began, stop)
 
 
@@ -248,7 +248,7 @@ def test_the_bridges_own_policy_stops_a_base_under_an_sdk_program_and_says_so_be
     base.wait_driven()
     took_over = fall_silent(teleop, '/under', base)
     operator.drive('under', 0.2)
-    stop = base.stopped_one_window_after(kill(teleop, '/under'), window)
+    stop = base.stopped_one_window_after(freeze(teleop, '/under'), window)
     assert sdks_motion(base, took_over).t < stop.t
     assert operator.running
     bridge.wait_event('stop_final')
