@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 import time
 
-from ament_index_python.packages import get_package_prefix
 import pytest
 
 from e2e.conftest import StartBridge, StartPublisher
@@ -19,9 +18,9 @@ from support.bridge_process import BridgeProcess, parameters
 from support.domains import ZENOH
 from support.drive import Drive, observe, wait_for
 from support.link import two_hosts, TwoHosts
-from support.process import ProcessUnderTest
 from support.publisher_process import PublisherProcess
 from support.simulated import SimulatedMachineProcess
+from support.zenoh_router import routed
 
 TOPIC = '/cmd_vel'
 RATE = 20.0  # Hz: what is said in half a second fits a publisher's queue of ten
@@ -74,22 +73,6 @@ PEERS = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-ROUTER_PORT = 7447  # on a host of its own
-
-
-class ZenohRouter(ProcessUnderTest):
-    """The router that nodes on both hosts find each other by."""
-
-    def command(self) -> list[str]:
-        """Return what to run."""
-        prefix = get_package_prefix('rmw_zenoh_cpp')
-        return [f'{prefix}/lib/rmw_zenoh_cpp/rmw_zenohd']
-
-    def wait_ready(self) -> None:
-        """Wait until it routes."""
-        self.wait_until(lambda: 'Started Zenoh router' in self.output(), 'it does not start')
-
-
 @dataclass
 class Apart:
     """
@@ -119,13 +102,8 @@ def apart(own_ros_domain: int, tmp_path: Path) -> Iterator[Apart]:
             qos_overrides={TOPIC: {'subscription': {'reliability': 'reliable'}}},
         )
         if ZENOH:
-            router = f'["tcp/{hosts.robot_address}:{ROUTER_PORT}"]'
-            listens = {'ZENOH_CONFIG_OVERRIDE': f'listen/endpoints={router}'}
-            routed = ZenohRouter(tmp_path, 'router', listens).inside(hosts.robot)
-            stack.enter_context(routed)
-            joins = f'connect/endpoints={router}'
-            at_robot = {'ZENOH_CONFIG_OVERRIDE': joins}
-            at_operator = {'ZENOH_CONFIG_OVERRIDE': f'mode="client";{joins}'}
+            at_robot = stack.enter_context(routed(tmp_path, hosts.robot_address, hosts.robot))
+            at_operator = {name: f'mode="client";{what}' for name, what in at_robot.items()}
         else:
             at_robot = _profiles(tmp_path, 'robot', hosts.machine_address)
             at_operator = _profiles(tmp_path, 'operator', hosts.robot_address)

@@ -33,6 +33,7 @@ from support.drive import Drive
 from support.namespace import in_namespace
 from support.publisher_process import PublisherProcess
 from support.viam_server import ViamServer
+from support.zenoh_router import routed
 from viam_session_bridge.viam import messages as wire
 from viam_session_bridge.viam.credentials import Credentials
 from viam_session_bridge.viam.webrtc import (
@@ -256,8 +257,9 @@ def test_the_bridge_drives_a_base_over_webrtc_and_is_back_after_the_machine_was(
     with (
         own_domain() as domain,
         machine.server,
-        BridgeProcess(tmp_path, domain, settings) as bridge,
-        PublisherProcess(tmp_path, 'teleop', domain) as teleop,
+        routed(tmp_path, '127.0.0.1') as joins,
+        BridgeProcess(tmp_path, domain, settings, environment=joins) as bridge,
+        PublisherProcess(tmp_path, 'teleop', domain, environment=joins) as teleop,
         Load() as load,
     ):
         for process in (machine.server, bridge, teleop):

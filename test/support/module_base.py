@@ -115,7 +115,12 @@ class ModuleBase(Base):
         handler = asyncio.ensure_future(self._handle(call, motion, line))
         self._running.add(handler)
         handler.add_done_callback(self._running.discard)
-        await (asyncio.shield(handler) if self._ignore_cancel else handler)
+        try:
+            await asyncio.shield(handler)
+        except asyncio.CancelledError:
+            if not self._ignore_cancel:
+                handler.cancel()
+            raise
 
     async def _handle(self, call: str, motion: Any, line: dict[str, Any]) -> None:
         error: str | None = 'cancelled'
