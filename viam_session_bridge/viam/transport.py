@@ -76,6 +76,7 @@ class MachineTransport(ABC):
         self._thread = threading.Thread(target=target, args=(channel,), name=name, daemon=True)
         self._thread.start()
 
+    @abstractmethod
     def doubt(self) -> None:
         """Look whether the connection is still there; a call ended as if it were not."""
 
