@@ -67,9 +67,9 @@ class Supervisor:
 
 def watch(node: BridgeNode, supervisor: Supervisor) -> None:
     """
-    Notify the supervisor that the bridge lives, as long as its executor and its lapse clock do.
+    Notify the supervisor that the bridge lives: its executor, its lapse clock and its reporter.
 
-    Whichever of the two hangs or died, no notification goes out any more.
+    Whichever of them hangs or died, no notification goes out any more.
     """
     if supervisor.watchdog is None:
         return
