@@ -510,7 +510,7 @@ def test_a_publisher_that_left_is_remembered_and_forgotten(
     monkeypatch.setattr(MessageAge, 'changed', note)
     ros.receive()
     publisher = ros.publish()
-    ros.clients.wait(lambda: ros.clients.commands)
+    ros.clients.wait(lambda: ros.clients.commands and ros.clients.appeared)
     enter(publisher)
     ros.clients.wait(lambda: ros.clients.left)
     gid = ros.clients.commands[0][1]
