@@ -71,6 +71,18 @@ PEERS = """<?xml version="1.0" encoding="UTF-8"?>
   </profiles>
 </dds>
 """
+CYCLONE = """
+<CycloneDDS><Domain>
+  <General>
+    <Interfaces><NetworkInterface address="{own}"/></Interfaces>
+    <AllowMulticast>false</AllowMulticast>
+  </General>
+  <Discovery>
+    <LeaseDuration>20s</LeaseDuration>
+    <Peers><Peer address="{peer}"/></Peers>
+  </Discovery>
+</Domain></CycloneDDS>
+"""
 
 
 @dataclass
@@ -105,8 +117,9 @@ def apart(own_ros_domain: int, tmp_path: Path) -> Iterator[Apart]:
             at_robot = stack.enter_context(routed(tmp_path, hosts.robot_address, hosts.robot))
             at_operator = {name: f'mode="client";{what}' for name, what in at_robot.items()}
         else:
-            at_robot = _profiles(tmp_path, 'robot', hosts.machine_address)
-            at_operator = _profiles(tmp_path, 'operator', hosts.robot_address)
+            robot, operator = hosts.robot_address, hosts.machine_address
+            at_robot = _peers(tmp_path, 'robot', robot, operator)
+            at_operator = _peers(tmp_path, 'operator', operator, robot)
         bridge = BridgeProcess(tmp_path, own_ros_domain, settings, environment=at_robot)
         stack.enter_context(bridge.inside(hosts.robot))
         publisher = PublisherProcess(
@@ -121,11 +134,16 @@ def apart(own_ros_domain: int, tmp_path: Path) -> Iterator[Apart]:
         yield Apart(hosts, bridge, publisher, drive)
 
 
-def _profiles(directory: Path, name: str, peer: str) -> dict[str, str]:
+def _peers(directory: Path, name: str, own: str, peer: str) -> dict[str, str]:
     file = directory / f'{name}.xml'
     file.write_text(PEERS.format(peer=peer))
     names = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-    return {**dict.fromkeys(names, str(file)), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SYSTEM_DEFAULT'}
+    cyclone = CYCLONE.format(own=own, peer=peer)
+    return {
+        **dict.fromkeys(names, str(file)),
+        'CYCLONEDDS_URI': cyclone,
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SYSTEM_DEFAULT',
+    }
 
 
 def _moved_nothing(drive: Drive, since: float) -> None:

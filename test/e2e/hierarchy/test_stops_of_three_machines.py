@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from e2e.conftest import patience
 from e2e.hierarchy.conftest import (
     ALL,
     DriveAll,
@@ -21,9 +22,10 @@ from e2e.hierarchy.conftest import (
     wait_final,
 )
 from support.bounds import Load, RECOVERY
-from support.bridge_process import BridgeProcess, WINDOW
+from support.bridge_process import BridgeProcess, CALL_TIMEOUT, WINDOW
 from support.drive import DEATH, stops_after_kill
 from support.viam_server import ViamServer
+from viam_session_bridge.core.unresolved_commands import SETTLED_AFTER_PROBE
 
 pytestmark = pytest.mark.slow_bases
 
@@ -82,6 +84,9 @@ def test_killed_sub_part_is_driven_again_when_it_is_back_and_none_above_or_below
     again = arm.wait_driven(back)[0]
     load.hold(again.t - back, RECOVERY, back)
     assert again.session not in (None, before)
+    # Until a command that the kill cut off counts as answered, a Stop may be sent once more (R7).
+    unanswered = patience(CALL_TIMEOUT, arm.stop_takes) + SETTLED_AFTER_PROBE
+    arm.keeps_moving(again.t, unanswered + WINDOW)
     for part in ('hand', 'main'):
         drive(part).keeps_moving(began, WINDOW)
     stops_after_kill(teleop, ALL, *map(drive, PARENTS))
