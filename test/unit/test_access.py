@@ -117,8 +117,9 @@ def make_machine(tmp_path: Path, authority: Authority) -> Iterator[MakeMachine]:
 
     def make(**settings: object) -> SecuredMachine:
         settings = {'keys': KEYS, 'name': f'machine{len(machines)}', **settings}
-        machines.append(SecuredMachine(tmp_path, certificate, **settings))  # type: ignore[arg-type]
-        return machines[-1]
+        machine = SecuredMachine(tmp_path, certificate, **settings)  # type: ignore[arg-type]
+        machines.append(machine)
+        return machine
 
     yield make
     for machine in machines:

@@ -347,6 +347,7 @@ def test_one_that_cost_nothing_is_not(rig: Rig) -> None:
     rig.clients.discarded(0, 0.4)
     assert rig.lines == []
 
+
 def test_a_refused_heartbeat_is_counted_each_time_and_reported_once(rig: Rig) -> None:
     for _ in range(100):
         rig.beat(gid(TELEOP, 1), '/nobody')

@@ -82,12 +82,12 @@ class Row:
 
     @property
     def kind(self) -> Kind:
-        """What a value is: the same as the default."""
+        """Return what a value is: the same as the default."""
         return _KINDS[type(self.default)]
 
     @property
     def must_be(self) -> str:
-        """What a value must be, to end a sentence: 'a number from 0.03 to 60 s'."""
+        """Return what a value must be, to end a sentence: 'a number from 0.03 to 60 s'."""
         if self.choices:
             return ' or '.join(choice.value for choice in self.choices)
         words = self.kind.value, str(self.allowed or ''), self.unit

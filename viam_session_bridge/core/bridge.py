@@ -223,7 +223,7 @@ class Bridge:
             self.machines[machine].stop_commanded(now)
 
     def exits(self, at: float, now: float) -> None:
-        """Begin no further Stop right before ``at``, when the process exits (R19)."""
+        """Begin no further Stop right before the process exits, at ``at`` (R19)."""
         self._end_stops_at = {
             machine: at - timeout for machine, timeout in self._call_timeouts.items()
         }
@@ -276,7 +276,7 @@ class Bridge:
 
     @property
     def closed(self) -> bool:
-        """Whether every machine has closed (R18)."""
+        """Whether no machine is open any more (R18)."""
         return not self._shutdown_order.open
 
     def started_sids(self) -> dict[str, list[str]]:

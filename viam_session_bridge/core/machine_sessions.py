@@ -181,7 +181,7 @@ class MachineSessions:
 
     @property
     def beats_every(self) -> float:
-        """The pause between two heartbeats, in s."""
+        """Return the pause between two heartbeats, in s."""
         return self.window / BEATS_PER_WINDOW
 
     def beat_at(self, machine_session: MachineSession) -> float:

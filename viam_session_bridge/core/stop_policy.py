@@ -153,7 +153,7 @@ class MachineStops:
 
     @property
     def undecided(self) -> frozenset[str]:
-        """The bases of which it is open whether they are to be stopped (R19)."""
+        """Return the bases that it has yet to decide whether to stop (R19)."""
         return frozenset((*self._undecided, *self._to_leave))
 
     def takes(self, stop: Stop) -> bool:

@@ -72,13 +72,13 @@ class Process:
 
     @property
     def process(self) -> subprocess.Popen[Any]:
-        """The process as Python has it, once it was launched."""
+        """Return the process as Python has it, once it was launched."""
         assert self._process is not None, f'{self.name} was not started'
         return self._process
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """Return the process id."""
         return self.process.pid
 
     @property
