@@ -89,7 +89,7 @@ def file(directory: Path, text: str) -> str:
         (
             '',
             '--ros-args -p qos_overrides./cmd_vel.subscription.reliabilty:=reliable',
-            'reliabilty overrides nothing: of /cmd_vel, /viam_session_bridge/heartbeat it can be '
+            'reliabilty overrides nothing: /cmd_vel, /viam_session_bridge/heartbeat can have '
             'subscription.history, subscription.depth, subscription.reliability; did you mean ',
         ),
         (

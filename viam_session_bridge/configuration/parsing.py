@@ -191,7 +191,7 @@ def find_unused_overrides(given: Iterable[str], topics: Iterable[str]) -> Iterat
         if name.startswith(OVERRIDES) and name not in known:
             near = did_you_mean(name, known)
             yield (
-                f'{name} overrides nothing: of {", ".join(topics)} it can be subscription.'
+                f'{name} overrides nothing: {", ".join(topics)} can have subscription.'
                 f'{", subscription.".join(POLICIES)}{near}'
             )
 

@@ -186,7 +186,7 @@ def _check_topics(bases: tuple[BaseConfiguration, ...]) -> Iterator[Problem]:
         if len({parameter.rpartition('.')[2] for parameter in lists}) > 1:
             yield Problem(
                 f'{topic} is in {" and in ".join(lists)}, but DDS allows one type per topic: '
-                'name it in lists of one kind, and set a list that has it only by default to []',
+                'name it in lists of one type; a list that has it only by default can be set to []',
                 lists,
             )
         modes = {f'bases.{base.name}.sessions': base.sessions for base in users.values()}

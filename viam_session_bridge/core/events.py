@@ -102,7 +102,7 @@ class LeftToMachine:
 
 @dataclass(frozen=True)
 class AtRest:
-    """A base that was left to its machine (R16), or told to move (R20), stands still."""
+    """A base that was left to its machine (R16), or reported as moving (R20), stands still."""
 
     base: str
     at: float
@@ -151,7 +151,7 @@ class BaseUnknown:
 
 @dataclass(frozen=True)
 class BaseKnown:
-    """The machine has a base that was told as unknown."""
+    """The machine has a base that was reported as unknown."""
 
     base: str
     at: float

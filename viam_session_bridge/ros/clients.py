@@ -201,8 +201,8 @@ class Clients:
         self._report_some(
             'clock set',
             f'{name}: the clock of its computer was set back by {by:.1f} s, or its messages take '
-            'so much longer; they were discarded until that was sure (R2). Let that computer set '
-            'its clock before it drives',
+            'that much longer; they were discarded until that was certain (R2). Let that computer '
+            'set its clock before it drives',
             now,
         )
 

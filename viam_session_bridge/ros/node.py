@@ -186,13 +186,13 @@ class BridgeNode(Node):
             if acknowledged:
                 self.get_logger().warning(
                     f'{base}: its stop was acknowledged, but is not final after shutdown_timeout '
-                    f'({timeout} s): if it takes the base long to stop, raise that'
+                    f'({timeout} s): if the base takes long to stop, raise that'
                 )
             else:
                 self.never_stopped.append(base)
                 self.get_logger().error(
                     f'{base}: its stop was never acknowledged within shutdown_timeout '
-                    f'({timeout} s): see to the base itself'
+                    f'({timeout} s): check the base itself'
                 )
         self._runtime = self._reporter = None
 

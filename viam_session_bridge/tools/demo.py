@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The executable ``demo``: see a base stop because its publisher died, and another death pass.
+The executable ``demo``: see a base stop because its publisher died, and another death stop none.
 
 With ``--run`` a simulated machine and the bridge run on, for publishers of one's own.
 """
@@ -202,7 +202,7 @@ class Story:
         teleop_killed = time.monotonic()
         self._teleop.kill()
         self._watch(client, WINDOW + SCENE)
-        self._print('kill -9 of the navigator: it is, and nobody is left to say stop')
+        self._print('kill -9 of the navigator: it is the last user, so nobody can say stop')
         navigator_killed = time.monotonic()
         self._navigator.kill()
         self._watch(client, LAST_SCENE)
@@ -293,7 +293,7 @@ def judge(record: Record) -> list[Finding]:
         ),
         Finding(
             navigators_end['cause'] == 'lapse' and bool(navigators_end['bases']),
-            "for its session's end",
+            'because its session ended',
             f'{navigators_end["cause"]} after {_ms(navigators_end["at"] - sent)}; '
             f'{_use(navigators_end)}',
         ),

@@ -279,7 +279,7 @@ def read(request: Request, response: Any, bases: Mapping[str, BaseConfiguration]
             return Answer(
                 Outcome.FAILED,
                 f'it started a session with id {response.id[:8]!r} and a window of {window} s, '
-                f'which must be {HEARTBEAT_WINDOW} s: see that it is a viam-server',
+                f'which must be {HEARTBEAT_WINDOW} s: check that it is a viam-server',
             )
         case requests.GetSessions():
             return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))
