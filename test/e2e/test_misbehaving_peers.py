@@ -104,12 +104,12 @@ def _wrong_key(stage: Stage, name: str, port: int) -> Any:
     return stage.secured(name, stage.authority.issue('127.0.0.1'), keys={'id': 'another'})
 
 
-CERTIFICATE = r'its certificate is not accepted \({}.*\): see .*ca_file, .*server_name and .*clock'
+CERTIFICATE = r'certificate is not accepted \({}.*\): check .*ca_file, .*server_name and .*clock'
 NOT_CONNECTED = r'not connected to 127.0.0.1:\d+, commands are refused: '
 NO_SESSION = r'no machine session for .+, no motion: '
 CASES = {
     'silent': Case(
-        _peer(bad_peers.Silent), NOT_CONNECTED + 'it takes connections and says nothing: see '
+        _peer(bad_peers.Silent), NOT_CONNECTED + 'it takes connections and says nothing: check '
         r'machines.silent.address'),
     'hangs_up': Case(
         _peer(bad_peers.HangsUp), NOT_CONNECTED + r'it hangs up, maybe for want of TLS: set '
@@ -119,7 +119,7 @@ CASES = {
     'noise': Case(
         _peer(bad_peers.Noise), NOT_CONNECTED + r'it (speaks no gRPC|hangs up)'),
     'silent_with_tls': Case(
-        _peer(bad_peers.Silent), NOT_CONNECTED + 'it takes connections and says nothing: see '
+        _peer(bad_peers.Silent), NOT_CONNECTED + 'it takes connections and says nothing: check '
         r'machines.silent_with_tls.address', tls=True),
     'no_tls': Case(
         _good, NOT_CONNECTED + 'it speaks no TLS: check machines.no_tls.address', tls=True),

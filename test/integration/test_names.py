@@ -303,11 +303,11 @@ def test_a_name_that_is_unknown_says_what_looks_it_up(tmp_path: Path) -> None:
     Hosts(tmp_path)
     replace_file('/etc/resolv.conf', tmp_path / 'resolv.conf')
     assert diagnose(machine_at('robot.test:8080')) == (
-        'its name cannot be resolved (Temporary failure in name resolution): see '
+        'its name cannot be resolved (Temporary failure in name resolution): check '
         "machines.main.address and this computer's name server"
     )
     assert diagnose(machine_at('robot.local:8080')) == (
-        'its name cannot be resolved (Temporary failure in name resolution): see '
+        'its name cannot be resolved (Temporary failure in name resolution): check '
         'machines.main.address, and that the machine is on; a name in .local needs mDNS, here by '
         'libnss-mdns or systemd-resolved'
     )

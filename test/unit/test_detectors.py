@@ -557,7 +557,7 @@ def test_of_many_a_few_are_shown_and_a_bounded_number_is_kept() -> None:
         (('bases',), "its bases are 'bases': check bases.base.resource; did you mean bases?"),
         ((), "main has no base 'base', it has no base: check bases.base.resource"),
         (('base',), "main lists a base 'base' that is not ready: it failed to start"),
-        (tuple(f'wheel{n}' for n in range(100)), "'wheel15' and 92 more: see"),
+        (tuple(f'wheel{n}' for n in range(100)), "'wheel15' and 92 more: check"),
         (('x' * 1000, 'a\nb'), f"'{'x' * NAME_SHOWN}...'"),
         (('a\nb',), "'a?b'"),
     ],

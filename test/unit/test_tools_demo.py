@@ -30,7 +30,7 @@ STORY = [
     'the teleop drove the base',
     "the navigator's death stopped it",
     'lapse after',
-    'the bridge ended in order',
+    'the bridge shut down',
 ]
 
 

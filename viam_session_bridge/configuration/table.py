@@ -107,7 +107,7 @@ NODE = (
         'Who stops a base when a session lapses: the bridge, or its machine, where other Viam '
         'clients drive it too.',
         choices=StopPolicy,
-        constraints='machine not with sessions: manual',
+        constraints='machine only without sessions: manual',
     ),
     Row(
         'shutdown_timeout', 2.0, 'How long the exit waits for stops to be acknowledged.',
@@ -121,7 +121,8 @@ NODE = (
     ),
     Row(
         'level_timeout', 1.0,
-        'How long a machine that is done waits for its sub-parts before it is disconnected.',
+        'How long a machine whose own stops are final waits for its sub-parts before it is '
+        'disconnected.',
         's', Range(0.0, 3600.0),
     ),
     Row(

@@ -186,7 +186,7 @@ class Bridge:
     # From the machines
 
     def channel(self, machine: str, ready: bool, now: float) -> None:
-        """Handle that the channel to a machine connected, or is so no longer."""
+        """Handle that the channel to a machine connected, or lost its connection."""
         self.machines[machine].channel(ready, now)
 
     def answered(self, call: Call, answer: Answer, now: float) -> None:
@@ -303,10 +303,9 @@ class Bridge:
 
     def exit_waits_until(self, now: float) -> float:
         """
-        Return until when the exit is to wait for open Stops, 0 where it need not (R19).
+        Return until when the exit has to wait for open Stops, 0 if it need not (R19).
 
-        It need not where a Stop was acknowledged before, or a valid machine session covers the
-        base.
+        It need not if a Stop was acknowledged before, or a valid machine session covers the base.
         """
         uncovered = [
             control.stops.exit_waits_until()

@@ -261,7 +261,7 @@ class MachineSessions:
         return None
 
     def _is_lapsed(self, machine_session: MachineSession, now: float) -> bool:
-        """Whether one is over that waits to lapse; one that is being started may yet begin."""
+        """Whether an ended one has lapsed by now; one that is being started may yet begin."""
         waits = machine_session.ended and not machine_session.starting
         return waits and self._lapses_at(machine_session.used) <= now
 

@@ -186,7 +186,7 @@ class MachineStops:
         self._events.append(LeftToMachine(base, None, now))
 
     def commanded(self, base: str) -> None:
-        """Leave nothing of a base that a client commands."""
+        """Leave to the machine no longer a base that a client commands."""
         self.left.pop(base, None)
         self._undecided.pop(base, None)
         self._to_leave.pop(base, None)
@@ -236,9 +236,9 @@ class MachineStops:
 
     def moving_answered(self, base: str, number: int, answer: Answer, now: float) -> None:
         """
-        Handle whether a base moves that was left to its machine.
+        Handle the answer whether a base that was left to its machine moves.
 
-        A machine that cannot tell counts as one whose base moves.
+        If the machine cannot tell, the base counts as moving.
         """
         left = self.left.get(base)
         if left is None or number != left.call:

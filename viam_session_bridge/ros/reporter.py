@@ -284,7 +284,7 @@ class Reporter:
         return self._clients.describe(client) if self._clients is not None else ('', '')
 
     def _name(self, client: str) -> str:
-        """Return how to call a client; one that has a session as when that began."""
+        """Return a client's name in the log; during a session it is that of the beginning."""
         if client in self._called:
             return self._called[client]
         node, topic = self._describe(client)

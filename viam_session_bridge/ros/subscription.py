@@ -47,8 +47,9 @@ DEPTH = 500
 """
 Messages that wait in a subscription, where ``qos_overrides`` say nothing else.
 
-DDS has one queue for all publishers of a topic, and the oldest go first. One of 5 kHz fills this
-in 100 ms: for so long the receiving loop may lack a core, or Python's lock, and lose nobody's.
+DDS has one queue for all publishers of a topic, and drops the oldest first. A publisher of 5 kHz
+fills this in 100 ms: the receiving loop may be without a core, or without Python's lock, for that
+long before a message is lost.
 """
 
 PUBLISHERS_KEPT = 1024  # they come and go as often as they like
@@ -196,7 +197,7 @@ class Subscription:
         """Return why no message of a publisher comes through, and the remedy; empty: they do."""
         if info.topic_type != self.type_name:
             return wrong_type(info.topic_type, self.type_name)
-        # As subscribed by default every QoS is heard, and thousands are not compared in vain.
+        # The default QoS hears every publisher: no need to compare thousands of them.
         if self._qos.reliability == ReliabilityPolicy.BEST_EFFORT:
             return ''
         compatibility, reason = qos_check_compatible(info.qos_profile, self._qos)
@@ -209,7 +210,7 @@ class Subscription:
 
 
 def take_from_zenoh(take: Take, handle: Any, message_type: type) -> Received | None:
-    """Take a message, an empty one too: Zenoh drops it, fails, and does not say whose it was."""
+    """Take a message. Zenoh fails at an empty one, whose publisher is then not known."""
     try:
         return take(handle, message_type)
     except _rclpy.RCLError:

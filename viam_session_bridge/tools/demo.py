@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The executable ``demo``: see a base stop because its publisher died, and another death stop none.
+The executable ``demo``: a publisher's death stops its base, and another's stops nothing.
 
 With ``--run`` a simulated machine and the bridge run on, for publishers of one's own.
 """
@@ -182,7 +182,7 @@ class Story:
             _lines(self.stage.events), _lines(self.stage.record),
             _lines(self._sent('navigator')), *times,
         ))  # fmt: skip
-        findings.append(Finding(status == 0, 'the bridge ended in order', f'exit status {status}'))
+        findings.append(Finding(status == 0, 'the bridge shut down', f'exit status {status}'))
         self._display.print()
         for one in findings:
             verdict = 'yes' if one.true else 'NO'

@@ -148,7 +148,7 @@ class Process:
                         pipe.close()
 
     def end(self, number: signal.Signals = signal.SIGINT, timeout: float = ORDERLY) -> int:
-        """End it in order, kill it where that takes too long, and return its exit status."""
+        """Have it shut down, kill it if that takes too long, and return its exit status."""
         self.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout)
