@@ -23,9 +23,9 @@ from viam_session_bridge.ros.clients import (
     Clients,
     LINES_KEPT,
     NAMES_KEPT,
-    read_twist,
     SHOWN_FOR,
 )
+from viam_session_bridge.ros.command_messages import command_of
 from viam_session_bridge.ros.publishers import Publishers, UNKNOWN
 from viam_session_bridge.runtime import Runtime
 
@@ -238,7 +238,7 @@ def test_who_has_a_name_is_asked_at_the_moment_of_the_heartbeat() -> None:
 
 
 def test_a_command_is_fed_in_the_plane_without_an_age(rig: Rig) -> None:
-    rig.clients.command(TOPIC, gid(TELEOP), DRIVE, 0.0)
+    rig.clients.command(TOPIC, gid(TELEOP), command_of(DRIVE), 0.0)
     assert rig.fed == [('command', gid(TELEOP), Velocity(0.3, 0.0, 0.1), None)]
 
 
@@ -257,14 +257,14 @@ def test_a_stamp_gives_an_age_and_one_that_is_zero_or_no_time_is_out_of_every_ra
     rig: Rig, stamp: Time, age: float
 ) -> None:
     rig.ros_time = 100.0
-    rig.clients.command(TOPIC, gid(TELEOP), TwistStamped(header=Header(stamp=stamp), twist=DRIVE),
-                        0.0)
+    message = TwistStamped(header=Header(stamp=stamp), twist=DRIVE)
+    rig.clients.command(TOPIC, gid(TELEOP), command_of(message), 0.0)
     assert rig.fed == [('command', gid(TELEOP), Velocity(0.3, 0.0, 0.1), age)]
 
 
 def test_a_stamp_of_zero_is_one_while_time_stands_at_zero(rig: Rig) -> None:
     rig.ros_time = 0.0
-    rig.clients.command(TOPIC, gid(TELEOP), TwistStamped(twist=DRIVE), 0.0)
+    rig.clients.command(TOPIC, gid(TELEOP), command_of(TwistStamped(twist=DRIVE)), 0.0)
     assert rig.fed == [('command', gid(TELEOP), Velocity(0.3, 0.0, 0.1), 0.0)]
 
 
@@ -274,13 +274,13 @@ def test_a_stamp_of_zero_is_one_while_time_stands_at_zero(rig: Rig) -> None:
 def test_a_number_that_is_not_finite_spoils_the_velocity_on_whichever_axis(
     axes: str, axis: str, number: float
 ) -> None:
-    assert not read_twist(Twist(**{axes: Vector3(**{axis: number})}))[0].is_finite
+    assert not command_of(Twist(**{axes: Vector3(**{axis: number})})).velocity.is_finite
 
 
 def test_axes_that_are_not_forwarded_are_reported_once_each(rig: Rig) -> None:
     message = Twist(linear=Vector3(z=1.0), angular=Vector3(x=0.1, y=0.2))
     for _ in range(100):
-        rig.clients.command(TOPIC, gid(TELEOP), message, 0.0)
+        rig.clients.command(TOPIC, gid(TELEOP), command_of(message), 0.0)
     assert [line.split()[1] for line in rig.lines] == ['linear.z', 'angular.x', 'angular.y']
 
 
@@ -299,7 +299,7 @@ def test_axes_that_are_not_forwarded_are_reported_once_each(rig: Rig) -> None:
 def test_a_discarded_command_is_fed_as_that(
     rig: Rig, message: Twist | TwistStamped | None, velocity: Velocity | None
 ) -> None:
-    rig.clients.discard(TOPIC, gid(TELEOP), message)
+    rig.clients.discard(TOPIC, gid(TELEOP), message and command_of(message))
     assert rig.fed == [('discard', gid(TELEOP), velocity)]
 
 
@@ -384,11 +384,11 @@ def test_of_a_long_name_only_the_beginning_is_kept_and_reported(rig: Rig) -> Non
 
 
 def test_one_that_is_there_keeps_its_name_however_many_come_and_go(rig: Rig) -> None:
-    rig.clients.command(TOPIC, gid(TELEOP), STILL, 0.0)
+    rig.clients.command(TOPIC, gid(TELEOP), command_of(STILL), 0.0)
     for number in range(2 * NAMES_KEPT):
-        rig.clients.command(TOPIC, gid(COPY, number), STILL, 0.0)
+        rig.clients.command(TOPIC, gid(COPY, number), command_of(STILL), 0.0)
     assert rig.clients.describe(gid(TELEOP)) == ('/teleop', TOPIC)
-    rig.clients.command(TOPIC, gid(TELEOP), STILL, 0.0)
+    rig.clients.command(TOPIC, gid(TELEOP), command_of(STILL), 0.0)
     assert rig.clients.describe(gid(TELEOP)) == ('/teleop', TOPIC)
 
 
@@ -396,7 +396,7 @@ def test_one_that_left_is_named_until_many_more_left(rig: Rig) -> None:
     rig.goes(gid(TELEOP))
     assert rig.clients.describe(gid(TELEOP)) == ('/teleop', TOPIC)
     for number in range(NAMES_KEPT):
-        rig.clients.command(TOPIC, gid(COPY, number), STILL, 0.0)
+        rig.clients.command(TOPIC, gid(COPY, number), command_of(STILL), 0.0)
     assert rig.clients.describe(gid(TELEOP)) == ('', '')
 
 

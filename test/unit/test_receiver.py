@@ -37,6 +37,7 @@ from support.domains import publishers_environment, ZENOH  # noqa: E402
 from viam_session_bridge.core.old_messages import MessageAge, StallDetector  # noqa: E402
 from viam_session_bridge.ros import publisher_gids, subscription  # noqa: E402
 from viam_session_bridge.ros.clients import Clients  # noqa: E402
+from viam_session_bridge.ros.command_messages import Command  # noqa: E402
 from viam_session_bridge.ros.publisher_gids import (  # noqa: E402
     RclTaker,
     Received,
@@ -101,11 +102,11 @@ def write(*what): print(json.dumps(what), flush=True)
 class Clients:
     publishers = Publishers(['/cmd_vel'], 'rmw_fastrtps_cpp')
     report = print
-    def command(self, topic, gid, message, now): write('command', message.linear.x)
+    def command(self, topic, gid, message, now): write('command', message.x)
     def heartbeat(self, gid, data, now): write('heartbeat', data)
     def publishers_changed(self, topic, appeared, left): pass
     def discarded(self, count, late): write('discarded', count, late)
-    def discard(self, topic, gid, message): write('discard', message.linear.x)
+    def discard(self, topic, gid, message): write('discard', message.x)
     def clock_set(self, publisher, by, now): pass
     def count(self, what, topic, number=1): pass
     def incompatible(self, topic, info, why, now): pass
@@ -141,11 +142,9 @@ class Recorder(Clients):
         self.incompatibles: list[tuple[str, str, str]] = []  # topic, type there, why
         self.on_command: Callable[[], None] = lambda: None
 
-    def command(
-        self, topic: str, gid: str, message: Twist | TwistStamped, now: float
-    ) -> None:
+    def command(self, topic: str, gid: str, command: Command, now: float) -> None:
         with self.changed:
-            self.commands.append((topic, gid, message.linear.x, now))
+            self.commands.append((topic, gid, command.x, now))
             self.changed.notify_all()
         self.on_command()
 
@@ -167,11 +166,9 @@ class Recorder(Clients):
             self.stalls.append((count, late))
             self.changed.notify_all()
 
-    def discard(
-        self, topic: str, gid: str, message: Twist | TwistStamped | None
-    ) -> None:
+    def discard(self, topic: str, gid: str, command: Command | None) -> None:
         with self.changed:
-            self.discarded_commands.append((topic, gid, message.linear.x if message else None))
+            self.discarded_commands.append((topic, gid, command.x if command else None))
             self.changed.notify_all()
 
     def count(self, what: str, topic: str, number: int = 1) -> None:
@@ -401,7 +398,7 @@ def test_a_freeze_right_after_a_take_is_noticed(
     def freeze(subscription: Subscription) -> Any:
         taken = take(subscription)
         if taken is not None and len(ros.clients.commands) >= 5 and not froze:
-            froze.append(subscription.read(taken[0]).linear.x)
+            froze.append(subscription.read(taken[0]).x)
             time.sleep(0.5)
         return taken
 

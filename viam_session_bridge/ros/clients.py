@@ -11,14 +11,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-import math
 from typing import TYPE_CHECKING
 
-from geometry_msgs.msg import Twist, TwistStamped
-
 from viam_session_bridge.bounds import BoundedDict, Throttle
-from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.reporting.active_problems import ActiveProblems, BRIDGE
+from viam_session_bridge.ros.command_messages import age_of, Command, UNUSED_AXES
 from viam_session_bridge.ros.publishers import node_of, Publisher, Publishers, same_node
 from viam_session_bridge.text import counted, safe_name, shorten
 
@@ -32,7 +29,6 @@ LINES_KEPT = 1024  # of those that are reported once
 SHOWN_FOR = 10.0
 """Seconds for which a look shows an incompatible publisher: longer than from one look to the next,
 also under thousands of publishers."""
-NANOSECONDS = 1_000_000_000  # in a second
 REPORTED_ONCE = {
     'old_messages': 'messages come too late and are discarded (R2), older than the window: the '
     'network, or this computer, holds them back',
@@ -40,34 +36,7 @@ REPORTED_ONCE = {
     'computer, or the network loses them',
 }
 """What is reported once for each topic, by what diagnostics call it."""
-UNUSED_AXES = ('linear.z', 'angular.x', 'angular.y')
 NO_MOTION = (0.0, 0.0, 0.0)
-
-
-def read_twist(twist: Twist) -> tuple[Velocity, tuple[float, float, float]]:
-    """
-    Return the planar velocity, and the numbers on the axes that no base on the ground follows.
-
-    A number that is not finite makes the whole velocity so, even on an axis that is not
-    forwarded: a publisher that sends NaN is not to be believed in any axis (R17).
-    """
-    linear, angular = twist.linear, twist.angular
-    unused = linear.z, angular.x, angular.y
-    # Zero where all three are finite, NaN otherwise. Their sum would not do: it may overflow.
-    spoiler = unused[0] * 0.0 + unused[1] * 0.0 + unused[2] * 0.0
-    return Velocity(linear.x + spoiler, linear.y, angular.z), unused
-
-
-def stamp_age_of(seconds: int, nanoseconds: int, now: float) -> float:
-    """
-    Return the age of a stamp in s, negative in the future; infinite where it is none (R17).
-
-    That is one of zero, unless time itself stands at zero, as simulated time does before its
-    first ``/clock``, and one with more nanoseconds than a second has.
-    """
-    if nanoseconds >= NANOSECONDS or (now and not seconds and not nanoseconds):
-        return math.inf
-    return now - (seconds + nanoseconds * 1e-9)
 
 
 class Clients:
@@ -111,32 +80,20 @@ class Clients:
 
     # From the receiving loop
 
-    def command(
-        self, topic: str, gid: str, message: Twist | TwistStamped, now: float
-    ) -> None:
+    def command(self, topic: str, gid: str, command: Command, now: float) -> None:
         """Feed a command of the publisher with that GID."""
         if gid not in self._names:
             self._names[gid] = '', topic
-        stamp_age = None
-        if isinstance(message, TwistStamped):
-            stamp = message.header.stamp
-            stamp_age = stamp_age_of(stamp.sec, stamp.nanosec, self._ros_time())
-            message = message.twist
-        velocity, unused = read_twist(message)
-        self._runtime.command(gid, topic, velocity, stamp_age, now)
-        if unused != NO_MOTION:
-            self._report_unused_axes(topic, unused)
+        age = None if command.stamp is None else age_of(command.stamp, self._ros_time())
+        self._runtime.command(gid, topic, command.velocity, age, now)
+        if command.unused != NO_MOTION:
+            self._report_unused_axes(topic, command.unused)
 
-    def discard(
-        self, topic: str, gid: str, message: Twist | TwistStamped | None
-    ) -> None:
+    def discard(self, topic: str, gid: str, command: Command | None) -> None:
         """Feed a command that was discarded (R2); None is one that could not be read."""
         if gid not in self._names:
             self._names[gid] = '', topic
-        if isinstance(message, TwistStamped):
-            message = message.twist
-        velocity = None if message is None else read_twist(message)[0]
-        self._runtime.discard(gid, topic, velocity)
+        self._runtime.discard(gid, topic, None if command is None else command.velocity)
 
     def heartbeat(self, gid: str, data: str, now: float) -> None:
         """Feed a heartbeat to the clients it names; its sender may not be in the graph yet."""

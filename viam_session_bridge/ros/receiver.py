@@ -43,10 +43,13 @@ too, and only now hand over what waits in their sockets. Later ones are recognis
 
 UNNOTICED = 0.15
 """
-Seconds for which a silent publisher's coming or going, or the context's end, goes unnoticed.
+Seconds for which a publisher's coming or going may go unnoticed, plus one wake-up.
 
-Longer than the pauses of a 10 Hz publisher, so that watching costs nothing beside it.
+Fast DDS wakes the loop for it; another middleware need not.
 """
+
+ALIVE_EVERY = 1.0
+"""Seconds after which the loop sees that the process did not forget it."""
 
 EMPTYING = 1.0
 """Seconds after which emptying the subscriptions gives up against a faster publisher."""
@@ -147,13 +150,13 @@ class Receiver:
             late = self._stalls.late(now)  # before anything is taken: R2 counts all that waited
             if late or now >= self._settled_at:
                 self._settle(late, now)
-            # None is ready: woken maybe by an event, which wakes again until it is taken.
-            if now >= self._watch_at or not ready:
+            # Woken early by none of them: maybe by an event, which wakes again until it is taken.
+            if now >= self._watch_at or not (ready or now >= wake_at):
                 self._watch(now)
             self._receive(ready)
             if self._wait_set.woken or now >= alive_at:
                 self._check_alive()
-                alive_at = now + UNNOTICED
+                alive_at = now + ALIVE_EVERY
 
     def _check_alive(self) -> None:
         if not self._wait_set.alive():
@@ -278,7 +281,7 @@ class Receiver:
             if now >= looks.next_at:
                 self._look(subscription, looks, now)
             self._look_at = min(self._look_at, looks.next_at)
-        self._watch_at = min(now + Looks.PAUSE, self._look_at)
+        self._watch_at = min(now + UNNOTICED, self._look_at)
 
     def _look(self, subscription: Subscription, looks: Looks, now: float) -> None:
         """Look at a topic's publishers in the graph, and hand on what changed."""

@@ -32,10 +32,10 @@ from rclpy.qos import (
     ReliabilityPolicy,
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.serialization import deserialize_message
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from viam_session_bridge.bounds import BoundedDict
+from viam_session_bridge.ros.command_messages import reader
 from viam_session_bridge.ros.publisher_gids import cyclone_gids, Received, Take, taker
 from viam_session_bridge.ros.publishers import wrong_qos, wrong_type
 
@@ -113,8 +113,8 @@ class Subscription:
         self.topic = node.resolve_topic_name(topic)
         self.message_type = message_type
         self.type_name = name_of(message_type)
-        self.read = partial(deserialize_message, message_type=message_type)
-        """Return a message that was taken; raises RCLError, or UnicodeDecodeError for a text."""
+        self.read = reader(message_type)
+        """Return what a message says that was taken; raises as :func:`reader` says."""
         self.lost = 0
         """Messages that were lost since the caller last set this to 0."""
         self._loss = MessageLoss()
