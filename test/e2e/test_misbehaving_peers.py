@@ -104,7 +104,7 @@ def _wrong_key(stage: Stage, name: str, port: int) -> Any:
     return stage.secured(name, stage.authority.issue('127.0.0.1'), keys={'id': 'another'})
 
 
-CERTIFICATE = r'certificate is not accepted \({}.*\): check .*ca_file, .*server_name and .*clock'
+CERTIFICATE = r'its certificate is not accepted \({}.*\): check .*ca_file, .*server_name and '
 NOT_CONNECTED = r'not connected to 127.0.0.1:\d+, commands are refused: '
 NO_SESSION = r'no machine session for .+, no motion: '
 CASES = {
