@@ -259,7 +259,7 @@ def test_a_token_that_cannot_be_one_is_reported_and_harms_nothing(
     with running(authority, machine.address, other.address) as bridge:
         (refusal,) = wait_for(lambda: bridge.events(AccessRefused), 'reported')
         assert (refusal.machine, refusal.detail) == (
-            'm0', 'it gives an access token that cannot be one',
+            'm0', 'it gives an access token that is not valid',
         )  # fmt: skip
         machine.compose = lambda token: token
         wait_for(lambda: bridge.ready, 'ready')

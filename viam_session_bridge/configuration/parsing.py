@@ -52,7 +52,7 @@ def lay_out(machines: Names, bases: Names) -> dict[str, Row]:
 
 
 def check_names(parameter: str, names: Sequence[str]) -> Iterator[str]:
-    """Find what is wrong with ``machine_names`` or ``base_names``, which all else hangs on."""
+    """Find what is wrong with ``machine_names`` or ``base_names``, on which all else depends."""
     if not names:
         yield f'{parameter} is empty: name at least one'
     for name, count in Counter(names).items():

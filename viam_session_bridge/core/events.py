@@ -169,7 +169,7 @@ class CommandFailed:
 
 @dataclass(frozen=True)
 class CommandDropped:
-    """A command waited a window for a stop of ours, and was dropped (R14)."""
+    """A command waited a whole window for a stop of the bridge, and was dropped (R14)."""
 
     base: str
     client: str
@@ -178,7 +178,7 @@ class CommandDropped:
 
 @dataclass(frozen=True)
 class CommandDisplaced:
-    """Another Viam client's call took the place of a command of ours (R16)."""
+    """Another Viam client's call took the place of a command of the bridge (R16)."""
 
     base: str
     client: str

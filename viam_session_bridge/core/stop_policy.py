@@ -7,17 +7,17 @@ The bridge cannot see what those did last; viam-server can. Under ``stop_policy:
 
 - the end of a client's session stops nothing: its machine session is heartbeated by the client's
   signs of life alone, so that viam-server's own stop comes 0.8 to 1 of its windows after the last.
-  The window is then the machine's, of several machines the shortest;
+  The window is then the machine's, with several machines the shortest;
 - a quarter second after that stop is due the base is asked whether it moves, unless it was
-  commanded since. One that does is stopped if the machine lists no sessions but ours, and else
+  commanded since. One that does is stopped if the machine lists no sessions but ours, otherwise
   reported;
 - at deactivation a base is stopped only if its machine lists no foreign sessions (R19), and so is
   one that does not stand under a zero (R22);
 - a command that another client's call cancelled was displaced there, not failed: no stop follows,
   and the base has no last user here.
 
-The machine knows nothing of a base that was last driven without a machine session: such a one is
-stopped as ever. Under ``stop_policy: bridge`` foreign sessions are reported, with this setting as
+The machine knows nothing of a base that was last driven without a machine session: the bridge
+stops it as usual. Under ``stop_policy: bridge`` foreign sessions are reported, with this setting as
 the remedy.
 """
 

@@ -165,7 +165,7 @@ class Clients:
 
     def incompatible(self, topic: str, info: TopicEndpointInfo, why: str, now: float) -> None:
         """
-        Report a publisher of which no message comes through, but not many at once.
+        Report a publisher whose messages do not come through, but not many at once.
 
         It gets no error either: without a line here nobody would know.
 

@@ -294,5 +294,5 @@ class Reporter:
 
 
 def _topics(counts: Counter[tuple[str, str]], what: str, least: int = 1) -> list[str]:
-    """Return the topics of which at least so many messages are counted as that, sorted."""
+    """Return, sorted, the topics with at least so many messages counted as ``what``."""
     return sorted(topic for (one, topic), n in counts.items() if one == what and n >= least)

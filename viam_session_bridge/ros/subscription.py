@@ -281,7 +281,7 @@ class WaitSet:
 
         A ROS context that shuts down wakes as well.
 
-        :return: those of which a message waits, in the order given
+        :return: those in which a message waits, in the order given
         """
         # rcl removes from the set what was not ready: it is filled anew, but not built anew.
         wait_set = self._wait_set

@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _isolated() -> dict[str, str]:
-    """Return what keeps the demo's ROS apart from everybody else's."""
+    """Return the settings that keep the demo's ROS apart from everybody else's."""
     environment = free_domain()
     # The middleware that was tried. The wheels have no other, and need not be asked for it.
     installed = 'share/ament_index/resource_index/packages/rmw_fastrtps_cpp'

@@ -207,7 +207,7 @@ def free_port(preferred: Iterable[int] = ()) -> int:
 
 
 def free_domain() -> dict[str, str]:
-    """Return what makes an environment's ROS meet nobody else's."""
+    """Return the settings that keep a process's ROS apart from everybody else's."""
     # The port that the first process of a domain listens on.
     ports = {7400 + 250 * domain + 10: domain for domain in random.sample(_DOMAINS, 100)}
     domain = ports[_free(ports, socket.SOCK_DGRAM)]

@@ -169,7 +169,7 @@ def table(node: str, overview: Overview, width: int, age: float = 0.0) -> Group:
         for row in overview.bases
     ]
     if age > SILENT_AFTER:
-        lines.append(f'NO ANSWER for {age:.0f} s: this was the last one')
+        lines.append(f'NO ANSWER for {age:.0f} s: this is the last known state')
     head = Text('\n'.join(lines) + '\n')
     head.highlight_words(ALARMS, 'bold red')
     if not overview.sessions and not overview.refused:

@@ -228,7 +228,7 @@ class Channel:
 
     def _authenticated(self, token: str) -> Answer:
         if not token or not token.isascii() or not token.isprintable():
-            return Answer(Outcome.FAILED, 'it gives an access token that cannot be one')
+            return Answer(Outcome.FAILED, 'it gives an access token that is not valid')
         self._secrets['token'] = token
         self._token = ((messages.TOKEN_KEY, f'Bearer {token}'),)
         return Answer(Outcome.OK, lifetime=token_lifetime(token))
