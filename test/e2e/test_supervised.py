@@ -108,7 +108,7 @@ def test_frozen_bridge_tells_nothing_until_it_is_thawed(
         notifications.wait(LIVES, time.monotonic())
 
 
-def test_bridge_whose_executor_waits_for_a_hung_disk_tells_nothing(
+def test_bridge_whose_reporter_waits_for_a_hung_disk_tells_nothing(
     tmp_path: Path, own_ros_domain: int, notifications: Notifications
 ) -> None:
     disk = tmp_path / 'disk'

@@ -24,7 +24,7 @@ from viam_session_bridge.core.actions import Refusal
 from viam_session_bridge.core.requests import Move, Request, StartSession
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.ros.clients import Clients
-from viam_session_bridge.ros.command_messages import Command, reader
+from viam_session_bridge.ros.command_messages import CommandMessage, reader
 from viam_session_bridge.ros.publishers import Publishers
 from viam_session_bridge.runtime import Runtime
 
@@ -36,9 +36,9 @@ ROS_TIME = float(STAMPED_AT)  # s
 A_BIT = 1.0 + 1e-9  # what rounding may add
 
 
-def as_received(message: Twist | TwistStamped) -> Command:
+def as_received(message: Twist | TwistStamped) -> CommandMessage:
     """Return what the bridge reads of a message that came through the middleware."""
-    read: Command = reader(type(message))(serialize_message(message))
+    read: CommandMessage = reader(type(message))(serialize_message(message))
     return read
 
 
@@ -71,7 +71,8 @@ class Rig:
 
     def teleop_drives(self) -> None:
         """Let the healthy client's command come, and see it served."""
-        self.clients.command(HEALTHY, TELEOP, Command(0.3, 0.0, 0.0, 0.0, 0.0, 0.0), self.pure.now)
+        forward = CommandMessage(0.3, 0.0, 0.0, 0.0, 0.0, 0.0)
+        self.clients.command(HEALTHY, TELEOP, forward, self.pure.now)
         if self.pure.pending(StartSession):
             self.pure.answer(StartSession)
         (move,) = self.pure.pending(Move)

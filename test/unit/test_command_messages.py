@@ -21,8 +21,8 @@ from support.bad_messages import Axes, stamped_twists, TEXTS, twist, twists
 from viam_session_bridge.ros import command_messages
 from viam_session_bridge.ros.command_messages import (
     age_of,
-    Command,
     command_of,
+    CommandMessage,
     read_twist,
     read_twist_stamped,
     reader,
@@ -31,7 +31,7 @@ from viam_session_bridge.ros.command_messages import (
 NUMBERS = (0.1, -0.2, 1e308, 5e-324, -0.0, 3.0)
 
 
-def bits(command: Command) -> tuple[bytes, tuple[int, int] | None]:
+def bits(command: CommandMessage) -> tuple[bytes, tuple[int, int] | None]:
     """Return the numbers bit by bit: NaN is not equal to itself, and zeros have signs."""
     return struct.pack('<6d', *command[:6]), command.stamp
 
@@ -65,21 +65,21 @@ def test_a_stamped_twist_is_read_as_by_rclpy_whatever_the_length_of_its_frame(
 
 @pytest.mark.usefixtures('without_rclpy')
 def test_the_usual_form_is_not_left_to_rclpy() -> None:
-    assert read_twist(serialize_message(twist(NUMBERS))) == Command(*NUMBERS)
+    assert read_twist(serialize_message(twist(NUMBERS))) == CommandMessage(*NUMBERS)
     for frame in ('', 'b', 'base_link', 'base_footprint', 'Fahrgestell äöü'):
         stamped = TwistStamped(twist=twist(NUMBERS))
         stamped.header.frame_id = frame
         stamped.header.stamp.sec, stamped.header.stamp.nanosec = -7, 2**32 - 1
-        assert read_twist_stamped(serialize_message(stamped)) == Command(
+        assert read_twist_stamped(serialize_message(stamped)) == CommandMessage(
             *NUMBERS, stamp=(-7, 2**32 - 1)
         )
 
 
 def test_the_other_byte_order_is_left_to_rclpy() -> None:
     big_endian = b'\0\0\0\0' + struct.pack('>6d', *NUMBERS)
-    assert read_twist(big_endian) == Command(*NUMBERS)
+    assert read_twist(big_endian) == CommandMessage(*NUMBERS)
     stamped = b'\0\0\0\0' + struct.pack('>iII4s6d', 5, 6, 4, b'map\0', *NUMBERS)
-    assert read_twist_stamped(stamped) == Command(*NUMBERS, stamp=(5, 6))
+    assert read_twist_stamped(stamped) == CommandMessage(*NUMBERS, stamp=(5, 6))
 
 
 def outcome_of(read: object, *arguments: object) -> object:
@@ -87,7 +87,7 @@ def outcome_of(read: object, *arguments: object) -> object:
         got = read(*arguments)  # type: ignore[operator]
     except Exception as error:
         return type(error)
-    return bits(got if isinstance(got, Command) else command_of(got))
+    return bits(got if isinstance(got, CommandMessage) else command_of(got))
 
 
 @settings(max_examples=500)

@@ -37,7 +37,7 @@ from support.domains import publishers_environment, ZENOH  # noqa: E402
 from viam_session_bridge.core.old_messages import MessageAge, StallDetector  # noqa: E402
 from viam_session_bridge.ros import publisher_gids, subscription  # noqa: E402
 from viam_session_bridge.ros.clients import Clients  # noqa: E402
-from viam_session_bridge.ros.command_messages import Command  # noqa: E402
+from viam_session_bridge.ros.command_messages import CommandMessage  # noqa: E402
 from viam_session_bridge.ros.publisher_gids import (  # noqa: E402
     RclTaker,
     Received,
@@ -142,7 +142,7 @@ class Recorder(Clients):
         self.incompatibles: list[tuple[str, str, str]] = []  # topic, type there, why
         self.on_command: Callable[[], None] = lambda: None
 
-    def command(self, topic: str, gid: str, command: Command, now: float) -> None:
+    def command(self, topic: str, gid: str, command: CommandMessage, now: float) -> None:
         with self.changed:
             self.commands.append((topic, gid, command.x, now))
             self.changed.notify_all()
@@ -166,7 +166,7 @@ class Recorder(Clients):
             self.stalls.append((count, late))
             self.changed.notify_all()
 
-    def discard(self, topic: str, gid: str, command: Command | None) -> None:
+    def discard(self, topic: str, gid: str, command: CommandMessage | None) -> None:
         with self.changed:
             self.discarded_commands.append((topic, gid, command.x if command else None))
             self.changed.notify_all()

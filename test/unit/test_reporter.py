@@ -1,11 +1,12 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
-"""The time that reporting takes from the executor, and so from commands and stops."""
+"""What is reported, and the time that reporting takes from commands and stops."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 import threading
 import time
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 
 from support import pure  # noqa: E402
 from support.drive import wait_for  # noqa: E402
+from viam_session_bridge.configuration.model import Configuration  # noqa: E402
 from viam_session_bridge.core.actions import (  # noqa: E402
     Cause,
     SessionEnded,
@@ -31,6 +33,7 @@ from viam_session_bridge.core.actions import (  # noqa: E402
 from viam_session_bridge.reporting.active_problems import ActiveProblems  # noqa: E402
 from viam_session_bridge.reporting.overview import Overview, SessionRow  # noqa: E402
 from viam_session_bridge.ros.reporter import (  # noqa: E402
+    CLOSES_WITHIN,
     EVENTS_EVERY,
     NAMED_WITHIN,
     PERIOD,
@@ -83,6 +86,9 @@ class FakeClients:
         return self.nodes.get(client, ''), '/cmd_vel'
 
 
+MakeReporter = Callable[..., Reporter]
+
+
 class Log:
     """What the node's log says."""
 
@@ -97,7 +103,7 @@ class Log:
 
 
 def observe(reporter: Reporter, runtime: Any, clients: Any) -> None:
-    """Observe, and wait until the executor has the reporter, which another thread made here."""
+    """Observe, and wait until the reporter reports."""
     reporter.observe(runtime, clients)
     wait_for(lambda: runtime.looks, 'the reporter reports')
 
@@ -124,8 +130,24 @@ def node(own_ros_domain: int) -> Iterator[LifecycleNode]:
 
 
 @pytest.fixture
-def reporter(node: LifecycleNode) -> Reporter:
-    return Reporter(node, pure.configuration())
+def make_reporter(node: LifecycleNode) -> Iterator[MakeReporter]:
+    """Return what makes a reporter, of one base unless told otherwise; they are closed."""
+    with ExitStack() as reporters:
+
+        def make(
+            configuration: Configuration | None = None,
+            failed: Callable[[BaseException], None] = print,
+        ) -> Reporter:
+            reporter = Reporter(node, configuration or pure.configuration(), failed)
+            reporters.callback(reporter.close)
+            return reporter
+
+        yield make
+
+
+@pytest.fixture
+def reporter(make_reporter: MakeReporter) -> Reporter:
+    return make_reporter()
 
 
 def test_a_flood_of_events_is_taken_twenty_times_a_second(reporter: Reporter) -> None:
@@ -196,13 +218,13 @@ def test_one_whose_node_is_named_late_keeps_the_name_that_it_was_told_by(
 
 
 def test_where_there_are_several_topics_a_client_is_called_by_its_topic_too(
-    node: LifecycleNode, log: Log
+    make_reporter: MakeReporter, log: Log
 ) -> None:
     runtime: Any = FakeRuntime()
     clients: Any = FakeClients()
     clients.nodes['a'] = '/teleop'
     settings = pure.configuration(pure.base('base', '/cmd_vel', '/cmd_vel_slow'))
-    reporter = Reporter(node, settings)
+    reporter = make_reporter(settings)
     observe(reporter, runtime, clients)
     runtime.waiting.append(SessionStarted('a', 1, 0.0))
     reporter.wake()
@@ -211,11 +233,10 @@ def test_where_there_are_several_topics_a_client_is_called_by_its_topic_too(
 
 
 def test_a_second_node_of_the_same_name_is_told_once_and_is_a_problem_while_it_is_there(
-    node: LifecycleNode, log: Log
+    node: LifecycleNode, reporter: Reporter, log: Log
 ) -> None:
     runtime: Any = FakeRuntime()
     clients: Any = FakeClients()
-    reporter = Reporter(node, pure.configuration())
     statuses: list[str] = []
     node.create_subscription(
         DiagnosticArray, '/diagnostics', lambda array: statuses.append(array.status[0].message), 10
@@ -255,3 +276,42 @@ def test_changes_without_end_leave_the_time_to_the_commands(
     # At changes, once a second, and the one that was due at the beginning.
     assert looks * 0.02 <= lasted * (PUBLISHING_SHARE + 0.02 / PERIOD) + 2 * 0.02
     wait_for(lambda: published[-1] == runtime.changes, 'the last change is published')
+
+
+def test_an_exception_of_its_thread_is_handed_on(make_reporter: MakeReporter) -> None:
+    failures: list[BaseException] = []
+    runtime: Any = FakeRuntime()
+    clients: Any = None
+    runtime.events = lambda: 1 / 0
+    reporter = make_reporter(failed=failures.append)
+    reporter.observe(runtime, clients)
+    reporter.wake()
+    wait_for(lambda: failures, 'it is handed on')
+    assert isinstance(failures[0], ZeroDivisionError)
+    runtime.events = list
+
+
+def test_one_that_hangs_comes_round_no_more_and_is_not_waited_for(
+    make_reporter: MakeReporter,
+) -> None:
+    hangs, go_on = threading.Event(), threading.Event()
+    runtime: Any = FakeRuntime()
+    clients: Any = None
+
+    def hang() -> list[Any]:
+        hangs.set()
+        assert go_on.wait(BOUND)
+        return []
+
+    reporter = make_reporter()
+    reporter.observe(runtime, clients)
+    wait_for(reporter.came_round, 'it comes round')
+    runtime.events = hang
+    reporter.wake()
+    assert hangs.wait(BOUND)
+    reporter.came_round()
+    assert not reporter.came_round()
+    began = time.monotonic()
+    reporter.close()
+    assert time.monotonic() - began < CLOSES_WITHIN + 0.5
+    go_on.set()

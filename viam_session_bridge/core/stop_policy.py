@@ -17,8 +17,8 @@ The bridge cannot see what those did last; viam-server can. Under ``stop_policy:
   and the base has no last user here.
 
 The machine knows nothing of a base that was last driven without a machine session: the bridge
-stops it as usual. Under ``stop_policy: bridge`` foreign sessions are reported, with this setting as
-the remedy.
+stops it as usual. Under ``stop_policy: bridge`` foreign sessions are reported, with this setting
+as the remedy.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from viam_session_bridge.bounds import BoundedDict, Throttle
 from viam_session_bridge.reporting.active_problems import ActiveProblems, BRIDGE
-from viam_session_bridge.ros.command_messages import age_of, Command, UNUSED_AXES
+from viam_session_bridge.ros.command_messages import age_of, CommandMessage, UNUSED_AXES
 from viam_session_bridge.ros.publishers import node_of, Publisher, Publishers, same_node
 from viam_session_bridge.text import counted, safe_name, shorten
 
@@ -80,7 +80,7 @@ class Clients:
 
     # From the receiving loop
 
-    def command(self, topic: str, gid: str, command: Command, now: float) -> None:
+    def command(self, topic: str, gid: str, command: CommandMessage, now: float) -> None:
         """Feed a command of the publisher with that GID."""
         if gid not in self._names:
             self._names[gid] = '', topic
@@ -89,7 +89,7 @@ class Clients:
         if command.unused != NO_MOTION:
             self._report_unused_axes(topic, command.unused)
 
-    def discard(self, topic: str, gid: str, command: Command | None) -> None:
+    def discard(self, topic: str, gid: str, command: CommandMessage | None) -> None:
         """Feed a command that was discarded (R2); None is one that could not be read."""
         if gid not in self._names:
             self._names[gid] = '', topic

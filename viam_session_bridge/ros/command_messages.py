@@ -31,7 +31,7 @@ _STAMP = Struct('<iII')  # and the length of the frame's name, with the zero byt
 _ALIGNMENT = 8  # bytes, of a number in what follows the header
 
 
-class Command(NamedTuple):
+class CommandMessage(NamedTuple):
     """The numbers of a Twist, m/s and rad/s, and the stamp of a TwistStamped, s and ns."""
 
     x: float
@@ -75,7 +75,7 @@ def age_of(stamp: tuple[int, int], now: float) -> float:
 
 def reader(message_type: type) -> Callable[[bytes], Any]:
     """
-    Return what reads serialized messages of a type: commands as a :class:`Command`.
+    Return what reads serialized messages of a type: commands as a :class:`CommandMessage`.
 
     It raises as ``deserialize_message`` does: RCLError, or UnicodeDecodeError for a text.
     """
@@ -86,14 +86,14 @@ def reader(message_type: type) -> Callable[[bytes], Any]:
     return lambda serialized: deserialize_message(serialized, message_type)
 
 
-def read_twist(serialized: bytes) -> Command:
+def read_twist(serialized: bytes) -> CommandMessage:
     """Return what a Twist says."""
     if serialized[:2] == CDR_LITTLE_ENDIAN and len(serialized) == _HEADER + _NUMBERS.size:
-        return Command(*_NUMBERS.unpack_from(serialized, _HEADER))
+        return CommandMessage(*_NUMBERS.unpack_from(serialized, _HEADER))
     return command_of(deserialize_message(serialized, Twist))
 
 
-def read_twist_stamped(serialized: bytes) -> Command:
+def read_twist_stamped(serialized: bytes) -> CommandMessage:
     """Return what a TwistStamped says."""
     text = _HEADER + _STAMP.size
     if serialized[:2] == CDR_LITTLE_ENDIAN and len(serialized) > text:
@@ -101,15 +101,15 @@ def read_twist_stamped(serialized: bytes) -> Command:
         numbers = text + length + -(_STAMP.size + length) % _ALIGNMENT
         if length and len(serialized) == numbers + _NUMBERS.size:
             stamp = seconds, nanoseconds
-            return Command(*_NUMBERS.unpack_from(serialized, numbers), stamp)
+            return CommandMessage._make((*_NUMBERS.unpack_from(serialized, numbers), stamp))
     return command_of(deserialize_message(serialized, TwistStamped))
 
 
-def command_of(message: Twist | TwistStamped) -> Command:
+def command_of(message: Twist | TwistStamped) -> CommandMessage:
     """Return what a message says that rclpy read."""
     stamp = None
     if isinstance(message, TwistStamped):
         stamp = message.header.stamp.sec, message.header.stamp.nanosec
         message = message.twist
     linear, angular = message.linear, message.angular
-    return Command(linear.x, linear.y, linear.z, angular.x, angular.y, angular.z, stamp)
+    return CommandMessage(linear.x, linear.y, linear.z, angular.x, angular.y, angular.z, stamp)

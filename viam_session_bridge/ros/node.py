@@ -60,7 +60,7 @@ class BridgeNode(Node):
         """Read and check the parameters; each problem is one line in the log."""
         try:
             configuration = complete(self._settings.read(), os.environ)
-            self._reporter = Reporter(self, configuration)
+            self._reporter = Reporter(self, configuration, self.fail)
         except (ConfigurationError, OSError) as error:
             for problem in getattr(error, 'problems', (f'event_log: {error}',)):
                 self.get_logger().error(problem)
@@ -155,9 +155,11 @@ class BridgeNode(Node):
             runtime.deactivate()
 
     def came_round(self) -> bool:
-        """Return whether the lapse clock, if there is one, ticked since this was last asked."""
-        runtime = self._runtime
-        return runtime is None or runtime.came_round()
+        """Return whether the lapse clock and the reporter came round since this was last asked."""
+        runtime, reporter = self._runtime, self._reporter
+        if runtime is None or reporter is None:  # not configured
+            return True
+        return all([runtime.came_round(), reporter.came_round()])
 
     def abandon(self) -> None:
         """End what threads there are after a shutdown that failed itself."""
@@ -165,6 +167,8 @@ class BridgeNode(Node):
             self._runtime.close()
         if self._receiver is not None:
             self._receiver.stop()
+        if self._reporter is not None:
+            self._reporter.close()
 
     def _ros_time(self) -> float:
         return self.get_clock().now().nanoseconds * 1e-9

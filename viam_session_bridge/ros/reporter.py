@@ -3,20 +3,20 @@
 """
 The reporter: log lines, the event log, ``~/sessions`` and ``/diagnostics``.
 
-It runs on the executor's thread, off the hot path; a busy executor delays nothing but reports.
+It has a thread of its own, off the hot path: rclpy's executor takes a millisecond each time it is
+woken, as much as a command in all. A disk that hangs delays nothing but reports.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from math import inf
+import threading
 from time import monotonic
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.lifecycle import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
@@ -55,7 +55,8 @@ from viam_session_bridge.runtime import Runtime
 PERIOD = 1.0  # s
 NAMED_WITHIN = 0.25  # s, which a line waits for the graph to name a client
 SELDOM = 60.0  # s: commands to an inactive bridge go on for as long as their publisher likes
-EVENTS_EVERY = 0.05  # s: each time costs the executor a millisecond, as much as a command in all
+EVENTS_EVERY = 0.05  # s, so that a flood of them costs no more than twenty reports
+CLOSES_WITHIN = 1.0  # s, after which a thread that hangs is given up
 COUNTED = ('lost_messages', 'replaced_messages', 'old_messages', 'discarded_times')
 REPLACED = 10  # messages a second of one topic from which on that is worth a warning
 
@@ -71,15 +72,22 @@ one base alternate every command is a change: the overview must not cost the com
 class Reporter:
     """Reports on a running bridge, from :meth:`observe` to :meth:`close`."""
 
-    def __init__(self, node: Node, configuration: Configuration) -> None:
-        """Open the event log (OSError where that cannot be done) and the publishers."""
+    def __init__(
+        self, node: Node, configuration: Configuration, failed: Callable[[BaseException], None]
+    ) -> None:
+        """
+        Open the event log (OSError where that cannot be done) and the publishers.
+
+        :param failed: called with an exception that ends its thread
+        """
         path = configuration.event_log
         self._log = EventLog(path, self._describe) if path else None
         self._node = node
         self._configuration = configuration
         self._runtime: Runtime | None = None
         self._clients: Clients | None = None
-        self._ended: deque[SessionRow] = deque(maxlen=ENDED_KEPT)
+        self._failed = failed
+        self._ended: tuple[SessionRow, ...] = ()  # never changed: any thread may read it
         self._untold: deque[Event] = deque()  # their lines wait for a client's name
         topics = {topic for base in configuration.bases for topic in base.topics}
         self._has_topics = len(topics) > 1
@@ -92,26 +100,29 @@ class Reporter:
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._sessions = node.create_publisher(DiagnosticArray, '~/sessions', latched)
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._woken = node.create_guard_condition(self._take_events)
-        self._resting = False
-        # The node's own clock may be simulated, and stand still.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(PERIOD, self._publish_all, clock=steady)
         self._publishing = DutyCycle(PUBLISHING_SHARE)
         self._changed = False  # since the sessions were published
         self._counted: Counter[tuple[str, str]] = Counter()  # as of the last time
-        self._rested = node.create_timer(EVENTS_EVERY, self._end_rest, clock=steady)
-        self._rested.cancel()
+        self._wanted, self._closing = threading.Event(), threading.Event()
+        self._look_at = inf  # when events that had to wait are looked at again
+        self._came_round = False
+        # A daemon: a disk that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name='reporter', daemon=True)
 
     def observe(self, runtime: Runtime, clients: Clients) -> None:
-        """Begin to report."""
+        """Begin to report; once."""
         self._runtime, self._clients = runtime, clients
-        self._counted.clear()
+        self._thread.start()
 
     def wake(self) -> None:
-        """Have the executor take the bridge's events, now or after its rest; from any thread."""
-        if not self._resting:
-            self._woken.trigger()
+        """Have the bridge's events taken, now or after a rest; from any thread."""
+        self._wanted.set()
+
+    def came_round(self) -> bool:
+        """Return whether it reported since this was last asked; see :meth:`LapseClock`."""
+        came, self._came_round = self._came_round, False
+        self._wanted.set()
+        return came
 
     def overview(self) -> Overview:
         """Return the overview, with the sessions that ended last."""
@@ -122,30 +133,43 @@ class Reporter:
         return replace(overview, sessions=[*overview.sessions, *self._ended])
 
     def close(self) -> None:
-        """Report what is left, and let go of everything."""
+        """Report what is left, and let go of everything; not if its thread hangs."""
+        self._closing.set()
+        self._wanted.set()
+        if self._thread.ident is not None:
+            self._thread.join(CLOSES_WITHIN)
+            if self._thread.is_alive():
+                return
         self._take_events()
         self._tell(inf)
         self._publish_all()
-        self._node.destroy_timer(self._timer)
-        self._node.destroy_timer(self._rested)
-        self._node.destroy_guard_condition(self._woken)
         self._node.destroy_publisher(self._sessions)
         self._node.destroy_publisher(self._diagnostics)
         if self._log is not None:
             self._log.close()
 
-    def _end_rest(self) -> None:
-        """Take the events that woke nobody, and publish changes that had to wait."""
-        self._rested.cancel()
-        self._resting = False
-        self._take_events()
+    def _run(self) -> None:
+        try:
+            publish_at = monotonic() + PERIOD
+            while not self._closing.is_set():
+                self._wanted.wait(max(min(publish_at, self._look_at) - monotonic(), 0.0))
+                self._wanted.clear()
+                self._look_at = inf
+                took = self._take_events()
+                if (now := monotonic()) >= publish_at:
+                    publish_at = now + PERIOD
+                    self._publish_all()
+                self._came_round = True
+                if took:
+                    self._closing.wait(EVENTS_EVERY)
+        except BaseException as error:
+            self._failed(error)
 
-    def _take_events(self) -> None:
+    def _take_events(self) -> bool:
+        """Take the bridge's events, and return whether there were any."""
         if self._runtime is None:
-            return
+            return False
         taken = list(self._runtime.events())
-        if taken:
-            self._rest()
         events = list(self._empty_sessions.without_repeats(taken))
         if self._log is not None:
             failure = self._log.write(*events)
@@ -157,29 +181,29 @@ class Reporter:
             if isinstance(event, StopAcknowledged):
                 self._latencies[event.stop.base].add(event.at - event.stop.at)
             elif isinstance(event, SessionEnded):
-                self._ended.append(ended_row(event, *self._describe(event.client)))
+                row = ended_row(event, *self._describe(event.client))
+                self._ended = (*self._ended, row)[-ENDED_KEPT:]
             if isinstance(event, (SessionStarted, SessionEnded, TakenOver)):
                 self._changed = True
         self._untold.extend(events)
         self._tell(monotonic() - NAMED_WITHIN)
-        if not self._changed or not self._sessions.get_subscription_count():
-            return  # once a second will do for who comes later
-        if self._publishing.wait(monotonic()):
-            self._rest()
-        else:
-            self._publish_sessions()
+        if self._changed and self._sessions.get_subscription_count():
+            # Once a second will do for who comes later.
+            if self._publishing.wait(monotonic()):
+                self._look_again()
+            else:
+                self._publish_sessions()
+        return bool(taken)
 
-    def _rest(self) -> None:
-        if not self._resting:
-            self._resting = True
-            self._rested.reset()
+    def _look_again(self) -> None:
+        self._look_at = monotonic() + EVENTS_EVERY
 
     def _tell(self, named_by: float) -> None:
         """Tell events in order; one of a client without a name waits if it came after that."""
         while self._untold:
             client = getattr(self._untold[0], 'client', '')
             if client and self._untold[0].at > named_by and not self._describe(client)[0]:
-                self._rest()  # and look again after it
+                self._look_again()
                 return
             self._note(self._untold.popleft())
 

@@ -67,9 +67,9 @@ class Supervisor:
 
 def watch(node: BridgeNode, supervisor: Supervisor) -> None:
     """
-    Notify the supervisor that the bridge lives, as long as its executor and its lapse clock do.
+    Notify the supervisor that the bridge lives: its executor, its lapse clock and its reporter.
 
-    If either hangs or has died, no further notification is sent.
+    If one of them hangs or has died, no further notification is sent.
     """
     if supervisor.watchdog is None:
         return

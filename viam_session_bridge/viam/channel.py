@@ -161,6 +161,8 @@ class Channel:
             except Exception as error:
                 # grpcio would log it and go on, and its base wait for an answer for ever.
                 answer = Answer(Outcome.CUT, f'its answer cannot be read: {error!r}')
+            if answer.outcome is Outcome.CUT:
+                self._transport.doubt()
             done(call, answer)
 
         future.add_done_callback(ended)

@@ -21,6 +21,7 @@ from viam_session_bridge.viam.grpc_internals import connectivity_of
 
 LARGEST_ANSWER = 1024 * 1024  # bytes: a thousand sessions take a tenth of it
 CLOSE_CHECK_INTERVAL = 2.0  # s, at most, after which a connection that nobody wants is noticed
+CONNECTED_CHECK_INTERVAL = 1.0  # s, after which a loss is noticed where no call notices it
 LOOKUP_CHECK_INTERVAL = 0.2  # s, while not connected
 RECONNECT_PAUSE = 1.0  # s after the last connection was made, at least
 RECONNECT_PAUSE_FOR_STOP = 0.2  # s
@@ -76,6 +77,10 @@ class MachineTransport(ABC):
         self._thread.start()
 
     @abstractmethod
+    def doubt(self) -> None:
+        """Look whether the connection is still there; a call ended as if it were not."""
+
+    @abstractmethod
     def redial(self) -> None:
         """Connect anew, whatever the state of the present connection, reported as a loss."""
 
@@ -129,7 +134,11 @@ class DirectTransport(MachineTransport):
             self.channel = self._open_channel()
         self._closed = False
         self._connected = False
+        self._doubted = threading.Event()
         self._ready_at = float('-inf')
+
+    def doubt(self) -> None:
+        self._doubted.set()
 
     def redial(self) -> None:
         # The present connection ends as at `close`, once its calls have ended.
@@ -137,6 +146,7 @@ class DirectTransport(MachineTransport):
         with self._dialling:
             if self.channel is not None:
                 self._dial()
+        self._doubted.set()
 
     def is_resting(self, stop: bool) -> bool:
         # gRPC would connect again for each call, without pause to a machine that always hangs up.
@@ -150,6 +160,7 @@ class DirectTransport(MachineTransport):
         # gRPC disconnects when its channel has gone, with the answer or deadline of the last call.
         # Its own `close` would cut those calls.
         self._closed = True
+        self._doubted.set()
 
     def _follow(self, channel: grpc.Channel | None) -> None:
         if channel is not None:
@@ -189,7 +200,10 @@ class DirectTransport(MachineTransport):
                         return
                     self._lookup.begin()
                     wait = min(wait, LOOKUP_CHECK_INTERVAL)
-                connectivity.wait(state, wait)
+                # gRPC's wait wakes five times a second: a good connection is spared that.
+                if not self._connected or self._doubted.wait(CONNECTED_CHECK_INTERVAL):
+                    self._doubted.clear()
+                    connectivity.wait(state, wait)
 
     def _found_others(self) -> bool:
         """Return whether the name has addresses that gRPC does not try."""

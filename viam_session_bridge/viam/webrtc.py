@@ -84,6 +84,9 @@ class WebRtcTransport(MachineTransport):
         self._closing = threading.Event()
         self._process: DialProcess | None = None
 
+    def doubt(self) -> None:
+        pass  # it watches the connection all the time
+
     def redial(self) -> None:
         # A dial under way goes on.
         with self._lock:
