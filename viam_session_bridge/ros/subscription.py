@@ -258,8 +258,6 @@ class WaitSet:
         self._guard = node.create_guard_condition(_never, OutsideExecutor())
         self._wait_set = _rclpy.WaitSet(len(subscriptions), 1, 0, 0, 0, 0, self._context.handle)
         self._context.on_shutdown(self.wake)
-        self.woken = False
-        """Whether the last ``wait`` was ended by ``wake``."""
         self._in_use = ExitStack()
 
     def __enter__(self) -> WaitSet:
@@ -290,7 +288,6 @@ class WaitSet:
         for subscription in self._subscriptions.values():
             wait_set.add_subscription(subscription._handle)
         wait_set.wait(int(max(timeout, 0.0) * 1e9))
-        self.woken = bool(wait_set.is_ready('guard_condition', 0))
         ready = wait_set.get_ready_entities('subscription')
         return list(map(self._subscriptions.__getitem__, ready))
 
