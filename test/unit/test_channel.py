@@ -32,7 +32,7 @@ from viam_session_bridge.core.requests import (
 )
 from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.simulation.server import SimulatedMachine
-from viam_session_bridge.viam import channel, grpc_internals, webrtc
+from viam_session_bridge.viam import channel, grpc_internals, transport, webrtc
 from viam_session_bridge.viam import messages as wire
 from viam_session_bridge.viam.channel import Channel
 
@@ -253,6 +253,19 @@ def test_a_machine_that_is_not_there_is_cut_at_once_and_found_when_it_comes() ->
     with SimulatedMachine(address=address, bases=('wheels',), window=1.5):
         driver.wait_ready()
         assert driver.ask(StopBase('base')).outcome is Outcome.OK
+    driver.channel.close()
+
+
+@pytest.mark.usefixtures('way')
+def test_a_loss_that_a_call_notices_is_known_before_the_next_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, 'CONNECTED_CHECK_INTERVAL', 6 * BOUND)
+    with SimulatedMachine(address='127.0.0.1:0', bases=('wheels',), window=1.5) as machine:
+        driver = Driver(machine.address)
+        driver.wait_ready()
+    assert driver.ask(StopBase('base')).outcome is Outcome.CUT
+    driver.wait_ready(False)
     driver.channel.close()
 
 
