@@ -357,6 +357,14 @@ def test_a_refused_heartbeat_is_counted_each_time_and_reported_once(rig: Rig) ->
     assert rig.lines[0].startswith("~/heartbeat for '/nobody' refused (unknown): ")
 
 
+def test_a_heartbeat_before_its_node_is_in_the_graph_is_told_to_be_early(rig: Rig) -> None:
+    rig.beat(gid(COPY, 1), '')
+    assert rig.lines == [
+        "~/heartbeat for '' refused (unknown): the graph does not show its node yet; the next "
+        'ones count'
+    ]
+
+
 def test_refused_heartbeats_of_many_names_are_reported_a_few_at_a_time(rig: Rig) -> None:
     for number in range(10_000):
         rig.beat(gid(TELEOP, 1), f'/nobody_{number}')

@@ -106,7 +106,8 @@ class Clients:
         if not named:
             self._refuse_heartbeat('unknown', name, now, 'no publisher of that node is on a '
                                    'command topic; heartbeats name a node as `ros2 node list` '
-                                   'does')
+                                   'does' if name else
+                                   'the graph does not show its node yet; the next ones count')
         elif any(not same_node(named[0], other) for other in named):
             self._refuse_heartbeat('ambiguous', name, now, 'several nodes have that name; '
                                    'give each its own, or let each send its own heartbeats')

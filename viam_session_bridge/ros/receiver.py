@@ -150,12 +150,11 @@ class Receiver:
             late = self._stalls.late(now)  # before anything is taken: R2 counts all that waited
             if late or now >= self._settled_at:
                 self._settle(late, now)
-            # By none of them: maybe by an event, which wakes again until it is taken.
-            woken = not ready and now < wake_at
-            if woken or now >= self._watch_at:
+            # Woken early by none of them: maybe by an event, which wakes again until it is taken.
+            if now >= self._watch_at or not (ready or now >= wake_at):
                 self._watch(now)
             self._receive(ready)
-            if woken or now >= alive_at:
+            if self._wait_set.woken or now >= alive_at:
                 self._check_alive()
                 alive_at = now + ALIVE_EVERY
 

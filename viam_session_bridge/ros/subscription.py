@@ -257,6 +257,8 @@ class WaitSet:
         self._subscriptions = {one._handle.pointer: one for one in subscriptions}
         self._guard = node.create_guard_condition(_never, OutsideExecutor())
         self._wait_set = _rclpy.WaitSet(len(subscriptions), 1, 0, 0, 0, 0, self._context.handle)
+        self.woken = False
+        """Whether ``wake`` was called; then the end is near, and it stays so."""
         self._context.on_shutdown(self.wake)
         self._in_use = ExitStack()
 
@@ -293,6 +295,7 @@ class WaitSet:
 
     def wake(self) -> None:
         """End the current or next ``wait``; from any thread, without effect after ``destroy``."""
+        self.woken = True
         with suppress(InvalidHandle):
             self._guard.trigger()
 
