@@ -39,6 +39,8 @@ TOPIC = 'cmd_vel'
 WINDOW = 0.5  # s
 VIAM_PORT = 8080
 PUBLISHER = 'viam_session_bridge.tools.scripted_publisher'
+TIMELINE = 'viam_session_bridge.tools.timeline'
+PREFIX = 'viam_session_bridge.'  # of directories
 # For a busy computer: all wait for what they need, none for this long otherwise.
 UP_WITHIN = 20.0  # s
 SCENE = 1.5  # s, for each to be seen
@@ -63,9 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     signals.interrupt_once()
     display = Display(indent=' ' * 10)
     try:
-        with tempfile.TemporaryDirectory(prefix='viam_session_bridge.') as directory:
-            if arguments.run:
-                _run(display, Path(directory))
+        if arguments.run:
+            _run(display)
+        with tempfile.TemporaryDirectory(prefix=PREFIX) as directory:
             os.environ.update(_isolated())
             with Processes(Path(directory)) as processes:
                 story = Story(display, processes)
@@ -94,7 +96,8 @@ def _isolated() -> dict[str, str]:
     return environment
 
 
-def _run(display: Display, directory: Path) -> NoReturn:
+def _run(display: Display) -> NoReturn:
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX))  # kept
     # Nobody else's publishers drive a toy by accident.
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     with Processes(directory) as processes:
@@ -108,8 +111,10 @@ def _run(display: Display, directory: Path) -> NoReturn:
             'or, where there is a ROS installation:',
             "  ros2 topic pub --rate 20 /cmd_vel geometry_msgs/msg/Twist '{linear: {x: 0.3}}'",
             '  ros2 run teleop_twist_keyboard teleop_twist_keyboard',
-            'End one with Ctrl-C or kill -9, and see what becomes of the base. Logs:',
+            'End one with Ctrl-C or kill -9, and see what becomes of the base. The logs are kept in',
             f'  {directory}',
+            'and this draws what happened so far:',
+            f'  {sys.executable} -m {TIMELINE} {stage.events} -o timeline.svg',
             '',
         ):
             display.print(line)

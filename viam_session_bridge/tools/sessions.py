@@ -321,3 +321,9 @@ def print_once(node: str, overview: Overview) -> None:
     else:
         console = Console(width=None if sys.stdout.isatty() else WIDE)
         console.print(table(node, overview, console.width))
+
+
+if __name__ == '__main__':
+    from viam_session_bridge.executables import sessions
+
+    sessions()
