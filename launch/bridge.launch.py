@@ -68,7 +68,7 @@ def _arguments() -> list[DeclareLaunchArgument]:
             'respawn',
             default_value='false',
             choices=BOOLEANS,
-            description='start the node anew whenever it ends, in order too; '
+            description='restart the node whenever it ends, even by a shutdown; '
             'the machine stops its bases meanwhile',
         ),
         DeclareLaunchArgument(

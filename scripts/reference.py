@@ -99,18 +99,21 @@ def parameters() -> str:
 
 
 def _table(rows: Iterable[Row], prefix: str) -> Iterator[str]:
-    yield '| parameter | type | default | allowed | what it is |'
-    yield '|---|---|---|---|---|'
+    # What is allowed has no column of its own: at GitHub's width five are too narrow to read.
+    yield '| parameter | default | what it is, and what is allowed |'
+    yield '|---|---|---|'
     for row in rows:
         default = row.default_text or f'`{_yaml(row.default)}`'
         name = f'`{prefix}{row.name}`'
         what = row.description + (f' In {row.unit}.' if row.unit else '')
-        yield f'| {name} | {TYPES[row.kind]} | {default} | {_allowed(row)} | {what} |'
+        yield f'| {name} | {default} | {what}<br>{_allowed(row)} |'
     yield ''
 
 
 def _allowed(row: Row) -> str:
-    parts = [', '.join(f'`{choice.value}`' for choice in row.choices)] if row.choices else []
+    parts = [TYPES[row.kind]]
+    if row.choices:
+        parts.append(', '.join(f'`{choice.value}`' for choice in row.choices))
     if row.allowed is not None:
         parts.append(str(row.allowed))
     if row.constraints:

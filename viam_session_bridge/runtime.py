@@ -4,8 +4,8 @@
 The shell around the core: feed, hand over, re-arm.
 
 One lock guards the bridge's state; nothing under it does I/O. Whoever feeds (the receiving loop,
-the lapse clock, gRPC's threads, the node) hands over the calls that follow, after the lock was
-released. Calls of two threads may so reach gRPC in another order than they were decided in; the
+the lapse clock, gRPC's threads, the node) hands over the calls that follow, once the lock is
+released. So calls of two threads may reach gRPC in another order than they were decided in. The
 protocol assumes no order between a stop and a command in flight, so nothing depends on it.
 
 The lapse clock is the thread that ticks the bridge when its next deadline has come (R4, R12).
@@ -31,7 +31,7 @@ from viam_session_bridge.viam.channel import Channel
 
 T = TypeVar('T')
 
-ANSWERED_WITHIN = 0.1  # s: so long after its deadline at most gRPC ends a call
+ANSWERED_WITHIN = 0.1  # s: gRPC ends a call this long after its deadline at the latest
 EVENTS_KEPT = 10_000  # should the node be too busy to take them; the oldest go first
 
 
@@ -126,7 +126,7 @@ class Runtime:
         """
         Wait after :meth:`deactivate` until every machine has closed, at most ``timeout`` seconds.
 
-        A Stop that nothing else stands in for is waited for to its own deadline (R19).
+        A Stop that alone would stop its base is waited for until its own deadline (R19).
 
         :return: the bases whose stop is not final, and whether one was acknowledged
         """
@@ -241,7 +241,7 @@ class _ThisThread(threading.local):
 
 
 def _nothing(now: float) -> None:
-    """Feed nothing: what is due, and the answers that are queued."""
+    """Feed nothing new: handle only what is due, and the answers that are queued."""
 
 
 class LapseClock:

@@ -38,7 +38,7 @@ def safe_words(detail: str) -> str:
 
 
 def is_slip(name: str, meant: str) -> bool:
-    """Return whether one letter makes the one of the other: too many, missing, wrong, swapped."""
+    """Return whether they differ by one letter: an extra, missing, wrong or swapped one."""
     if abs(len(name) - len(meant)) > 1 or name == meant:
         return False
     at = 0

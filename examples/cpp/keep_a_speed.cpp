@@ -28,7 +28,8 @@ private:
   void beat()
   {
     if (!driving_) {
-      if (commands_->get_subscription_count() == 0) {
+      // The bridge listens to both. Others, such as a recorder, may listen to the commands alone.
+      if (!commands_->get_subscription_count() || !heartbeats_->get_subscription_count()) {
         return;
       }
       geometry_msgs::msg::Twist command;

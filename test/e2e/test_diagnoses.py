@@ -111,7 +111,7 @@ def test_an_address_where_nobody_listens(
     bridge = start_bridge(BASES, address=address, ready=False)
     line = (
         f'main: not connected to {address}, commands are refused: Connection refused: '
-        'nothing listens there; see machines.main.address and viam-server'
+        'nothing listens there; check machines.main.address and viam-server'
     )
     wait_warned(bridge, observer, 'machine main', line)
 
@@ -123,7 +123,7 @@ def test_a_base_that_the_machine_does_not_have_before_anyone_commands_it(
     bridge = start_bridge(MISTYPED)
     line = (
         "base: main has no base 'wheel', its bases are 'tracks', 'wheels': "
-        'see bases.base.resource; did you mean wheels?'
+        'check bases.base.resource; did you mean wheels?'
     )
     wait_warned(bridge, observer, 'base base', line)
     assert status_of(observer, 'base base', line).level == DiagnosticStatus.ERROR
@@ -235,7 +235,7 @@ def test_a_machine_that_has_no_sessions(
         bridge = start_bridge(BASES, address=f'127.0.0.1:{port}')
         start_publisher('teleop').stream('/wheels', forward=0.1)
         remedy = (
-            'it has no sessions, so nothing would stop its bases if this bridge died: see that '
+            'it has no sessions, so nothing would stop its bases if this bridge died: check that '
             'machines.main.address is a viam-server that has them, or set '
             'machines.main.allow_unsupervised to true'
         )

@@ -101,7 +101,7 @@ class Terminal:
 
     @property
     def inside(self) -> list[str]:
-        """The command that makes it a process's own terminal, as a shell's is."""
+        """Return the command that makes it a process's own terminal, as a shell's is."""
         own = 'exec setsid --ctty "$@" <"$0" >"$0" 2>&1'
         return ['sh', '-c', own, os.ttyname(self._ends[1].fileno())]
 

@@ -104,25 +104,25 @@ def _wrong_key(stage: Stage, name: str, port: int) -> Any:
     return stage.secured(name, stage.authority.issue('127.0.0.1'), keys={'id': 'another'})
 
 
-CERTIFICATE = r'its certificate is not accepted \({}.*\): see .*ca_file, .*server_name and .*clock'
+CERTIFICATE = r'its certificate is not accepted \({}.*\): check .*ca_file, .*server_name and '
 NOT_CONNECTED = r'not connected to 127.0.0.1:\d+, commands are refused: '
 NO_SESSION = r'no machine session for .+, no motion: '
 CASES = {
     'silent': Case(
-        _peer(bad_peers.Silent), NOT_CONNECTED + 'it takes connections and says nothing: see '
+        _peer(bad_peers.Silent), NOT_CONNECTED + 'it takes connections and says nothing: check '
         r'machines.silent.address'),
     'hangs_up': Case(
         _peer(bad_peers.HangsUp), NOT_CONNECTED + r'it hangs up, maybe for want of TLS: set '
         r'machines.hangs_up.insecure to false'),
     'http1': Case(
-        _peer(bad_peers.Http1), NOT_CONNECTED + r'it speaks no gRPC: see machines.http1.address'),
+        _peer(bad_peers.Http1), NOT_CONNECTED + 'it speaks no gRPC: check machines.http1.address'),
     'noise': Case(
         _peer(bad_peers.Noise), NOT_CONNECTED + r'it (speaks no gRPC|hangs up)'),
     'silent_with_tls': Case(
-        _peer(bad_peers.Silent), NOT_CONNECTED + 'it takes connections and says nothing: see '
+        _peer(bad_peers.Silent), NOT_CONNECTED + 'it takes connections and says nothing: check '
         r'machines.silent_with_tls.address', tls=True),
     'no_tls': Case(
-        _good, NOT_CONNECTED + 'it speaks no TLS: see machines.no_tls.address', tls=True),
+        _good, NOT_CONNECTED + 'it speaks no TLS: check machines.no_tls.address', tls=True),
     'wrong_certificate': Case(
         lambda stage, name, port: stage.secured(name, stage.other.issue('127.0.0.1')),
         NOT_CONNECTED + CERTIFICATE.format('unable to get local issuer'), tls=True),
@@ -135,7 +135,7 @@ CASES = {
         NOT_CONNECTED + CERTIFICATE.format('IP address mismatch'), tls=True),
     'wrong_key': Case(
         _wrong_key, r'it does not let the bridge in, commands are refused \(UNAUTHENTICATED: '
-        r'invalid credentials\): see machines.wrong_key.credentials_file, or VIAM_API_KEY_ID',
+        r'invalid credentials\): check machines.wrong_key.credentials_file, or VIAM_API_KEY_ID',
         tls=True, recovery=KEY_TRIED_AGAIN),
     'huge': Case(_peer(bad_peers.Huge), NO_SESSION + '.*larger than max'),
     'endless': Case(_peer(bad_peers.Endless), NO_SESSION + 'DEADLINE_EXCEEDED'),
@@ -153,7 +153,7 @@ CASES = {
         _peer(bad_peers.NoWindow), NO_SESSION + r"it started a session with id '\w+' and a window "
         'of 0.0 s, which must be from 0.03 to 60 s'),
     'never_stops': Case(
-        _peer(bad_peers.NeverStops), r'none of \d+ stops was acknowledged \(.+\): see to the base',
+        _peer(bad_peers.NeverStops), r'none of \d+ stops was acknowledged \(.+\): check the base',
         topic=SILENCED),
 }  # fmt: skip
 

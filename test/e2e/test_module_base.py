@@ -33,7 +33,6 @@ HANGS = 0.2  # s: a command that has no end by then hangs
 BASES: dict[str, dict[str, Any]] = {BASE: {'command_topics': [f'/{BASE}/cmd_vel']}}
 
 
-
 @pytest.fixture(scope='module')
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ViamServer]:
     directory = tmp_path_factory.mktemp('viam_server')

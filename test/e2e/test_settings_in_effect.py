@@ -89,7 +89,7 @@ def file(directory: Path, text: str) -> str:
         (
             '',
             '--ros-args -p qos_overrides./cmd_vel.subscription.reliabilty:=reliable',
-            'reliabilty overrides nothing: of /cmd_vel, /viam_session_bridge/heartbeat it can be '
+            'reliabilty overrides nothing: /cmd_vel, /viam_session_bridge/heartbeat can have '
             'subscription.history, subscription.depth, subscription.reliability; did you mean ',
         ),
         (
@@ -125,7 +125,8 @@ def test_what_reaches_nothing_is_refused_in_one_line(
     ('text', 'namespace', 'limit'),
     [
         (
-            f'/**: {{ros__parameters: {{use_sim_time: false, frequency: 20.0, {SLOW[1:]}}}\n'
+            '/**: {ros__parameters: {use_sim_time: false, frequency: 20.0, max_stamp_age: 0.3, '
+            f'{SLOW[1:]}}}\n'
             'controller_server: {ros__parameters: {frequency: 10.0}}',
             '',
             '0.3 m/s',
@@ -156,7 +157,9 @@ def test_what_reaches_this_node_holds_and_a_line_says_so(
     ) in output
     foreign = [line for line in output.splitlines() if 'of other nodes' in line]
     assert [line.rpartition(': ')[2] for line in foreign] == (
-        ['frequency'] if 'frequency' in text else []
+        ['frequency, max_stamp_age (ours is bases.NAME.max_stamp_age)']
+        if 'frequency' in text
+        else []
     )
 
 

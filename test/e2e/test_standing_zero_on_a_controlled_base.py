@@ -28,7 +28,6 @@ CALL_TIMEOUT = 1.0  # s
 ROOM = 0.3  # s to rest on top of the window
 
 
-
 @pytest.fixture(scope='module')
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ViamServer]:
     directory = tmp_path_factory.mktemp('viam_server')

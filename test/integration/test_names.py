@@ -218,11 +218,11 @@ def test_an_address_of_a_link_with_its_interface() -> None:
             grpc.channel_ready_future(channel).result(BOUND)
         missing = diagnose(machine_at(f'[fe80::7]:{PORT}'))
         assert missing == (
-            'Invalid argument: its interface is missing; see machines.main.address, and write it '
-            "as '[fe80::1%eth0]:8080'"
+            'Invalid argument: its interface is missing; check machines.main.address, and write '
+            "it as '[fe80::1%eth0]:8080'"
         )
     nowhere = diagnose(machine_at(f'[fe80::7%eth9]:{PORT}'))
-    assert nowhere == 'this computer has no network interface eth9: see machines.main.address'
+    assert nowhere == 'this computer has no network interface eth9: check machines.main.address'
 
 
 @with_own_files
@@ -293,7 +293,7 @@ def test_localhost_is_this_computer_whatever_a_name_server_says(tmp_path: Path) 
 @in_namespace
 def test_a_network_that_has_no_way_to_the_machine_is_said_to_have_none() -> None:
     assert diagnose(machine_at('192.0.2.7:8080')) == (
-        'Network is unreachable: there is no way to it; see machines.main.address, this '
+        'Network is unreachable: there is no way to it; check machines.main.address, this '
         "computer's network and the machine's"
     )
 
@@ -303,11 +303,11 @@ def test_a_name_that_is_unknown_says_what_looks_it_up(tmp_path: Path) -> None:
     Hosts(tmp_path)
     replace_file('/etc/resolv.conf', tmp_path / 'resolv.conf')
     assert diagnose(machine_at('robot.test:8080')) == (
-        'its name cannot be resolved (Temporary failure in name resolution): see '
+        'its name cannot be resolved (Temporary failure in name resolution): check '
         "machines.main.address and this computer's name server"
     )
     assert diagnose(machine_at('robot.local:8080')) == (
-        'its name cannot be resolved (Temporary failure in name resolution): see '
+        'its name cannot be resolved (Temporary failure in name resolution): check '
         'machines.main.address, and that the machine is on; a name in .local needs mDNS, here by '
         'libnss-mdns or systemd-resolved'
     )

@@ -179,4 +179,4 @@ def test_a_slip_is_one_letter(name: str, slip: bool) -> None:
 def test_a_qos_override_of_nothing_here_is_refused(name: str) -> None:
     right = 'qos_overrides./cmd_vel.subscription.depth'
     (problem,) = find_unused_overrides([right, name], ['/cmd_vel'])
-    assert problem.startswith(f'{name} overrides nothing: of /cmd_vel it can be subscription.hist')
+    assert problem.startswith(f'{name} overrides nothing: /cmd_vel can have subscription.hist')

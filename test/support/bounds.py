@@ -130,11 +130,19 @@ class Load:
 
     def worst(self, start: float, end: float, pids: Collection[int] | None = None) -> float:
         """Return the most seconds that were lost at once between two times, both past."""
+        return max(self.stalls(start, end, 0.0, pids), default=0.0)
+
+    def stalls(
+        self, start: float, end: float, longer: float, pids: Collection[int] | None = None
+    ) -> list[float]:
+        """Return the stalls between two times, both past, that were longer than that; all in s."""
         with self._lock:
             samples = [sample for sample in self._samples if start <= sample[0] <= end]
             overslept = [late for when, late in self._overslept if start <= when <= end]
         lost = [_lost(*pair, pids) for pair in pairwise(samples)]
-        return 0.0 if _IDLE else max([0.0, *overslept, *lost])
+        # Two measures of the same stalls: the one that has them longer counts.
+        measured = [[one for one in each if one > longer] for each in (overslept, lost)]
+        return [] if _IDLE else max(measured, key=lambda stalls: max(stalls, default=0.0))
 
     def _run(self) -> None:
         before = time.monotonic()

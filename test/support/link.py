@@ -107,7 +107,7 @@ class TwoHosts:
 
     @property
     def robot(self) -> tuple[str, ...]:
-        """The command that enters the robot's host: for :meth:`ProcessUnderTest.inside`."""
+        """Return the command that enters the robot's host: for :meth:`ProcessUnderTest.inside`."""
         return ('nsenter', f'--net=/proc/{os.getpid()}/fd/{self._namespace}')
 
     def on_robot(self, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:

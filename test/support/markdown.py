@@ -52,12 +52,12 @@ class Page:
 
     @property
     def codes(self) -> list[str]:
-        """What its prose and tables have in backquotes, each on one line."""
+        """Return what its prose and tables have in backquotes, each on one line."""
         return codes(self.prose)
 
     @property
     def anchors(self) -> set[str]:
-        """The anchors that GitHub gives its headings."""
+        """Return the anchors that GitHub gives its headings."""
         found: set[str] = set()
         for heading in re.findall(r'^#+ (.+)$', self.prose, re.M):
             text = re.sub(r'\[([^]]+)\]\([^)]+\)', r'\1', heading)

@@ -68,7 +68,7 @@ def two_types(choice: Choice) -> Spoiling:
         f'bases.{other}.stamped_command_topics': ['/shared'],
     }
     alike = {f'bases.{name}.sessions': 'auto' for name in (one, other)}
-    return Spoiling(lists | alike, ('/shared', *lists, 'one type per topic', 'set a list'))
+    return Spoiling(lists | alike, ('/shared', *lists, 'one type per topic', 'be set to []'))
 
 
 def two_modes(choice: Choice) -> Spoiling:

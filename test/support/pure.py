@@ -157,7 +157,7 @@ class Rig:
         self.machine_window = MACHINE_WINDOW
         self._sids = 0
         for name in self.bridge.machines:
-            self.feed(lambda name=name: self.bridge.channel(name, True, self.now))  # type: ignore[misc]
+            self.feed(partial(self.bridge.channel, name, True, self.now))
         self.feed(lambda: self.bridge.activate(self.now))
         self.events.clear()
 

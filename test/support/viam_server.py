@@ -87,7 +87,7 @@ class ViamServer:
 
     @property
     def pid(self) -> int:
-        """The process id of the server that runs."""
+        """Return the process id of the server that runs."""
         assert self._process is not None, 'the server does not run'
         return self._process.pid
 

@@ -117,8 +117,9 @@ def make_machine(tmp_path: Path, authority: Authority) -> Iterator[MakeMachine]:
 
     def make(**settings: object) -> SecuredMachine:
         settings = {'keys': KEYS, 'name': f'machine{len(machines)}', **settings}
-        machines.append(SecuredMachine(tmp_path, certificate, **settings))  # type: ignore[arg-type]
-        return machines[-1]
+        machine = SecuredMachine(tmp_path, certificate, **settings)  # type: ignore[arg-type]
+        machines.append(machine)
+        return machine
 
     yield make
     for machine in machines:
@@ -258,7 +259,7 @@ def test_a_token_that_cannot_be_one_is_reported_and_harms_nothing(
     with running(authority, machine.address, other.address) as bridge:
         (refusal,) = wait_for(lambda: bridge.events(AccessRefused), 'reported')
         assert (refusal.machine, refusal.detail) == (
-            'm0', 'it gives an access token that cannot be one',
+            'm0', 'it gives an access token that is not valid',
         )  # fmt: skip
         machine.compose = lambda token: token
         wait_for(lambda: bridge.ready, 'ready')

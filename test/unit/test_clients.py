@@ -347,6 +347,7 @@ def test_one_that_cost_nothing_is_not(rig: Rig) -> None:
     rig.clients.discarded(0, 0.4)
     assert rig.lines == []
 
+
 def test_a_refused_heartbeat_is_counted_each_time_and_reported_once(rig: Rig) -> None:
     for _ in range(100):
         rig.beat(gid(TELEOP, 1), '/nobody')
@@ -354,6 +355,14 @@ def test_a_refused_heartbeat_is_counted_each_time_and_reported_once(rig: Rig) ->
     assert rig.refused_heartbeats() == {'unknown': 100}
     assert len(rig.lines) == 1
     assert rig.lines[0].startswith("~/heartbeat for '/nobody' refused (unknown): ")
+
+
+def test_a_heartbeat_before_its_node_is_in_the_graph_is_told_to_be_early(rig: Rig) -> None:
+    rig.beat(gid(COPY, 1), '')
+    assert rig.lines == [
+        "~/heartbeat for '' refused (unknown): the graph does not show its node yet; the next "
+        'ones count'
+    ]
 
 
 def test_refused_heartbeats_of_many_names_are_reported_a_few_at_a_time(rig: Rig) -> None:

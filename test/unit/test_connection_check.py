@@ -22,9 +22,9 @@ from viam_session_bridge.viam import connection_check, name_lookup
 from viam_session_bridge.viam.connection_check import diagnose
 
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # how an HTTP/2 server begins
-SILENT = 'it takes connections and says nothing: see machines.m.address'
+SILENT = 'it takes connections and says nothing: check machines.m.address'
 NO_TLS = (
-    'it speaks no TLS: see machines.m.address, or for a loopback address or a unix socket set '
+    'it speaks no TLS: check machines.m.address, or for a loopback address or a unix socket set '
     'machines.m.insecure to true'
 )
 
@@ -96,19 +96,19 @@ def speaking_tls(
 def test_a_name_that_does_not_resolve() -> None:
     found = diagnose(machine('no-such-host.invalid:8080', True))
     assert found.startswith('its name cannot be resolved (')
-    assert 'see machines.m.address' in found
+    assert 'check machines.m.address' in found
 
 
 def test_an_address_where_nothing_listens() -> None:
     assert diagnose(machine(f'127.0.0.1:{free_port()}', True)) == (
-        'Connection refused: nothing listens there; see machines.m.address and viam-server'
+        'Connection refused: nothing listens there; check machines.m.address and viam-server'
     )
 
 
 def test_a_socket_that_nobody_made() -> None:
     assert diagnose(machine('unix:/nowhere/here', True)) == (
-        'No such file or directory: there is no such socket; see machines.m.address and what is '
-        'to create it'
+        'No such file or directory: there is no such socket; check machines.m.address and the '
+        'program that creates it'
     )
 
 
@@ -123,7 +123,7 @@ class Denied(socket.socket):
     'address, remedy',
     [
         ('unix:/here', 'the permissions of that socket and of the folders it is in'),
-        ('127.0.0.1:1', "this computer's firewall or routes forbid it; see machines.m.address"),
+        ('127.0.0.1:1', "this computer's firewall or routes forbid it; check machines.m.address"),
     ],
 )
 def test_what_is_denied_is_not_said_to_be_absent(
@@ -173,13 +173,13 @@ def test_a_peer_that_answers_tls_with_plaintext() -> None:
 
 def test_a_peer_that_is_no_grpc_server() -> None:
     with listening(sending(b'HTTP/1.1 400 Bad Request\r\n\r\n')) as address:
-        assert diagnose(machine(address, True)) == 'it speaks no gRPC: see machines.m.address'
+        assert diagnose(machine(address, True)) == 'it speaks no gRPC: check machines.m.address'
 
 
 def test_a_tls_server_of_another_protocol(authority: Authority) -> None:
     with listening(speaking_tls(authority, b'', protocols=('http/1.1',))) as address:
         found = diagnose(machine(address, False, trusted=authority.ca_file.read_bytes()))
-    assert found == 'it speaks TLS but no gRPC: see machines.m.address'
+    assert found == 'it speaks TLS but no gRPC: check machines.m.address'
 
 
 @pytest.mark.parametrize('server_name', ['', 'other.example'])
@@ -195,12 +195,12 @@ def test_a_certificate_that_is_not_accepted(
         )
     assert found.startswith('its certificate is not accepted (')
     assert found.endswith(
-        "): see machines.m.ca_file, machines.m.server_name and this computer's clock"
+        "): check machines.m.ca_file, machines.m.server_name and this computer's clock"
     )
 
 
 def test_a_machine_that_can_be_connected_to(authority: Authority) -> None:
-    found = 'it can be connected to again, or gRPC finds no way that this computer finds'
+    found = 'it can be reached again, or this computer finds a way to it that gRPC does not'
     with SimulatedMachine() as simulated:
         assert diagnose(machine(simulated.address, True)) == found
     with listening(speaking_tls(authority, SETTINGS)) as address:

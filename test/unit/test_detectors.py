@@ -553,11 +553,11 @@ def test_of_many_a_few_are_shown_and_a_bounded_number_is_kept() -> None:
     ('there', 'part'),
     [
         (('wheel', 'arm'), "main has no base 'base', its bases are 'arm', 'wheel': "
-                           'see bases.base.resource'),
-        (('bases',), "its bases are 'bases': see bases.base.resource; did you mean bases?"),
-        ((), "main has no base 'base', it has no base: see bases.base.resource"),
+                           'check bases.base.resource'),
+        (('bases',), "its bases are 'bases': check bases.base.resource; did you mean bases?"),
+        ((), "main has no base 'base', it has no base: check bases.base.resource"),
         (('base',), "main lists a base 'base' that is not ready: it failed to start"),
-        (tuple(f'wheel{n}' for n in range(100)), "'wheel15' and 92 more: see"),
+        (tuple(f'wheel{n}' for n in range(100)), "'wheel15' and 92 more: check"),
         (('x' * 1000, 'a\nb'), f"'{'x' * NAME_SHOWN}...'"),
         (('a\nb',), "'a?b'"),
     ],
@@ -581,7 +581,7 @@ def test_the_name_that_is_looked_for_is_the_machines_own() -> None:
     settings = configuration(replace(base('left'), resource='rem1left'))
     line = take(detectors_of(), BaseUnknown('left', ('rem1:left',), '', 0.0), settings)
     assert line == (
-        "left: main has no base 'rem1left', its bases are 'rem1:left': see bases.left.resource; "
+        "left: main has no base 'rem1left', its bases are 'rem1:left': check bases.left.resource; "
         'did you mean rem1:left?'
     )
 

@@ -310,7 +310,7 @@ def test_tables_are_tables(path: Path) -> None:
     'path', sorted((ROOT / '.github' / 'ISSUE_TEMPLATE').glob('[!c]*.yml')), ids=lambda p: p.stem
 )
 def test_issue_forms_are_forms(path: Path) -> None:
-    """GitHub shows no form that has a mistake in it."""
+    """A form that has a mistake in it is not shown by GitHub."""
     form = yaml.safe_load(path.read_text())
     assert {'name', 'description', 'body'} <= set(form)
     asked = [item for item in form['body'] if item['type'] != 'markdown']

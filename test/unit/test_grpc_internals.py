@@ -146,7 +146,7 @@ def test_calls_after_the_end_are_answered_by_a_thread_of_grpcios(calls: Calls) -
     answers.close()
     wait_gone(thread)
     calls.call()
-    assert calls.answered_by()is not thread
+    assert calls.answered_by() is not thread
 
 
 def test_no_answer_is_lost_in_a_race_with_the_end(server: Server) -> None:

@@ -42,18 +42,19 @@ STOP = Stop('base', Cause.LAPSE, 'a', 0.0)
         (StopFailed(STOP, 'UNKNOWN: motor 3', 1.0),
          'base: its stop failed and is repeated until it is acknowledged: UNKNOWN: motor 3'),
         (StopTimedOut(STOP, 2.0, 4.0, 1.0),
-         'base: its Stop had no answer within 2 s and is repeated, the next has 4 s: if it takes '
-         'the base longer to stop, raise stop_timeout'),
+         'base: its Stop had no answer within 2 s and is repeated with 4 s: if the base takes '
+         'longer to stop, raise stop_timeout'),
         (StopOverdue(STOP, 9, '', 1.0),
-         'base: none of 9 stops was acknowledged: see to the base itself, then to its machine'),
+         'base: none of 9 stops was acknowledged: check the base itself, then its machine'),
         (StopOverdue(STOP, 9, 'UNKNOWN: motor 3', 1.0),
-         'base: none of 9 stops was acknowledged (UNKNOWN: motor 3): see to the base itself, then '
-         'to its machine'),
+         'base: none of 9 stops was acknowledged (UNKNOWN: motor 3): check the base itself, then '
+         'its machine'),
         (StopGivenUp(STOP, 'UNKNOWN: no node', 1.0),
-         'base: its stop is given up without an acknowledgement, for its machine has known no '
-         'such base for a minute (UNKNOWN: no node): see that it stands, and bases.base.resource'),
+         'base: its stop is given up without an acknowledgement: its machine has known no such '
+         'base for a minute (UNKNOWN: no node). Check that it stands still, and '
+         'bases.base.resource'),
         (MotionUnknown('base', 'UNKNOWN: encoder', 1.0),
-         'base: whether it stands still is not known, for IsMoving failed: UNKNOWN: encoder'),
+         'base: whether it stands still is not known, as IsMoving failed: UNKNOWN: encoder'),
         (CallsTakeLonger('main', 0.25, 0.31, 1.0),
          'main: calls take 0.31 s, longer than machines.main.call_timeout (0.25 s): set it to '
          '0.5'),
@@ -63,22 +64,23 @@ STOP = Stop('base', Cause.LAPSE, 'a', 0.0)
         (CallsTakeLonger('main', 0.25, 4.9, 1.0),
          'main: calls take 4.90 s, longer than machines.main.call_timeout (0.25 s): set it to 5'),
         (CallsTakeLonger('main', 5.0, 5.01, 1.0),
-         'main: calls take 5.01 s, longer than machines.main.call_timeout (5 s), which cannot be '
-         'longer: see the machine and the network'),
+         'main: calls take 5.01 s, longer than machines.main.call_timeout (5 s), which is the '
+         'longest allowed: check the machine and the network'),
         (CallsTakeLonger('main', 0.25, None, 1.0),
-         'main: calls take longer than machines.main.call_timeout (0.25 s), and one that had 5 s '
-         'was not answered either: see the machine and the network'),
+         'main: calls take longer than machines.main.call_timeout (0.25 s), and one that was '
+         'given 5 s was not answered either: check the machine and the network'),
         (StillMoving('base', 0, True, 1.0),
          'base: it still moves; nobody else is known to have a session there: stopping it again'),
         (StillMoving('base', 2, False, 1.0),
          'base: it still moves; another Viam client drives it (see stop_policy), or it does not '
          'obey'),
         (CommandsTimeOut('base', 3, 1.0),
-         'base: 3 commands in a row timed out; if the base is slow and the machine well, raise '
-         'call_timeout'),
+         'base: 3 commands in a row timed out; if the machine is well and only the base is slow, '
+         'raise call_timeout'),
         (ForeignSessions('main', 1, 1.0),
          'main: it has 1 session of others (or of a bridge that ran here a moment ago). If they '
-         'drive the same bases, a lapse here stops those under them: set stop_policy to machine'),
+         'drive the same bases, a lapse here stops those even while they drive: set stop_policy '
+         'to machine'),
     ],
 )  # fmt: skip
 def test_a_warning_says_what_it_means_and_what_to_do(event: Event, line: str) -> None:
@@ -95,7 +97,7 @@ def test_a_warning_says_what_it_means_and_what_to_do(event: Event, line: str) ->
          'base: dropped a command of /a: it waited for a stop for as long as heartbeat_window; '
          'the next one drives once the stop is acknowledged'),
         (CommandDisplaced('base', '/a', 1.0),
-         'base: another Viam client called it, and a command of /a ended with that'),
+         'base: another Viam client called it and so cut a command of /a short'),
     ],
 )  # fmt: skip
 def test_what_is_no_fault_is_no_warning(event: Event, line: str) -> None:
@@ -119,13 +121,13 @@ def test_a_lapse_says_whether_the_client_or_the_permission_fell_silent(
     assert log_line(ended, str, configuration()) == (False, line)
 
 
-def test_a_session_without_a_command_says_when_the_next_ones_are_told() -> None:
+def test_a_session_without_a_command_says_when_the_next_ones_are_logged() -> None:
     ended = SessionEnded('/a', 3, Cause.LAPSE, (), 1.0, 1.0, 0, {}, 1.5, 1.4)
     assert log_line(ended, str, configuration()) == (
         False,
         'session 3 of /a ended (lapse) 0.500 s after its last sign of life, 0.100 s after the '
-        'last heartbeat for it: the client sent no command; its sessions are told again once it '
-        'does',
+        'last heartbeat for it: the client sent no command, and its sessions are not logged '
+        'until it does',
     )
 
 
@@ -137,14 +139,14 @@ def test_a_session_without_a_command_says_when_the_next_ones_are_told() -> None:
          'its commands, or set that to 0'),
         (3.2,
          'its stamp is 3.20 s old, more than bases.base.max_stamp_age (0.5 s): let its publisher '
-         "stamp what it repeats anew (Nav2's velocity_smoother does not), synchronise the clocks, "
-         'or raise that'),
+         "give repeated commands a new stamp (Nav2's velocity_smoother does not), synchronise the "
+         'clocks, or raise that'),
         (-3.2,
          'its stamp is 3.20 s in the future, further than bases.base.max_stamp_age (0.5 s): '
          'synchronise the clocks, or raise that'),
         *((years * 3e8,
-           'its stamp and the clock of this node are years apart: use_sim_time is true at one of '
-           'the two alone, or nothing publishes /clock') for years in (-6, 6)),
+           'its stamp and the clock of this node are years apart: use_sim_time is true for only '
+           'one of the two, or nothing publishes /clock') for years in (-6, 6)),
     ],
 )  # fmt: skip
 def test_a_stamp_that_is_refused_says_what_is_wrong_with_it(age: float | None, why: str) -> None:

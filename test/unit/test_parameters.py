@@ -109,7 +109,7 @@ def test_a_number_out_of_range_is_no_matter_for_construction(
         ('bases.bse.resource', 'a', "'bse' is not in base_names [base]: add it there or remove "
          'this; did you mean base?'),
         ('level_timeout', -1.0, 'is -1.0, but must be from 0 to 3600 s'),
-        ('machines.main.ca_file', 'ca.pem', 'machines.main.insecure is true, which is without'),
+        ('machines.main.ca_file', 'ca.pem', 'machines.main.insecure is true, and without TLS'),
         ('machines.main.allow_plaintxt', True, 'did you mean machines.main.allow_plaintext'),
         ('machines.main.api_key', 'x', 'is not a parameter of this node'),
         ('machines.main.parent', 'a', "is 'a', but machine_names has only main"),

@@ -49,7 +49,7 @@ RECORD = Record(
 CLAIMS = [
     'the teleop drove the base', 'the navigator took the base over',
     "the teleop's death stopped nothing", "the navigator's death stopped it",
-    "for its session's end", 'it did not move again',
+    'because its session ended', 'it did not move again',
 ]  # fmt: skip
 DROVE, TOOK_OVER, STOPPED_NOTHING, STOPPED_IT, CAUSE, RESTED = CLAIMS
 

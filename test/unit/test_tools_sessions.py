@@ -168,7 +168,7 @@ def test_a_machine_without_sessions_is_unsupervised() -> None:
 
 def test_while_a_bridge_does_not_answer_the_times_to_lapse_run_down() -> None:
     assert '[####  ] 0.30 s' in text(80, OVERVIEW, 0.2)
-    assert 'NO ANSWER for 3 s: this is what was\n' in text(80, OVERVIEW, 3.0)
+    assert 'NO ANSWER for 3 s: this is the last known state\n' in text(80, OVERVIEW, 3.0)
     assert '[      ] 0.00 s' in text(80, OVERVIEW, 3.0)
 
 

@@ -204,8 +204,8 @@ def test_what_else_becomes_of_a_base_is_marked_and_in_the_words_of_the_log() -> 
         (Sign.WARNING, None),
     ]  # fmt: skip
     assert texts(story)[:2] == [
-        'base: refused a command of /teleop (non_finite): a number is NaN or infinite; mend the '
-        'publisher',
+        'base: refused a command of /teleop (non_finite): a number is NaN or infinite; correct '
+        'the publisher',
         'base: a command of /teleop failed, stopping: DEADLINE_EXCEEDED',
     ]
 

@@ -293,7 +293,7 @@ def test_another_kind_of_picture_is_refused(
     with pytest.raises(SystemExit) as refused:
         main([str(tmp_path / 'log'), '-o', 'out.html'])
     assert refused.value.code == 2
-    assert 'out.html: the picture is to end in .svg, .png or .pdf' in capsys.readouterr().err
+    assert 'out.html: a picture must end in .svg, .png or .pdf' in capsys.readouterr().err
 
 
 def test_without_matplotlib_it_says_what_to_install(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ class SessionClient:
 
     @property
     def window(self) -> float:
-        """The heartbeat window, s: as given, as the bridge last reported it, or its default."""
+        """Return the heartbeat window, s: as given, as last reported, or the default."""
         return self._given_window or self._reported_window or DEFAULT_WINDOW
 
     def session(self, topic: str) -> Heartbeats:

@@ -34,6 +34,8 @@ OVERRIDES = 'qos_overrides.'
 POLICIES = ('history', 'depth', 'reliability')
 _OWNERS = ('machine_names', 'base_names')
 _FIRSTS = {OVERRIDES[:-1], 'machines', 'bases', *(row.name for row in NODE)}
+_SECTIONS = (('machines', MACHINE), ('bases', BASE))
+_PLACES = {row.name: f'{section}.NAME.{row.name}' for section, rows in _SECTIONS for row in rows}
 _PATHS = ('event_log', 'ca_file', 'credentials_file')
 _NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_-]*')
 
@@ -52,7 +54,7 @@ def lay_out(machines: Names, bases: Names) -> dict[str, Row]:
 
 
 def check_names(parameter: str, names: Sequence[str]) -> Iterator[str]:
-    """Find what is wrong with ``machine_names`` or ``base_names``, which all else hangs on."""
+    """Find what is wrong with ``machine_names`` or ``base_names``, on which all else depends."""
     if not names:
         yield f'{parameter} is empty: name at least one'
     for name, count in Counter(names).items():
@@ -180,6 +182,11 @@ def find_foreign(given: Collection[str], known: Iterable[str]) -> list[str]:
     ]
 
 
+def with_place(name: str) -> str:
+    """Add to another node's name what ours of that name is called, which may have been meant."""
+    return f'{name} (ours is {_PLACES[name]})' if name in _PLACES else name
+
+
 def find_unused_overrides(given: Iterable[str], topics: Iterable[str]) -> Iterator[str]:
     """
     Say of each QoS override that it is for nothing that this node subscribes to (R23).
@@ -191,7 +198,7 @@ def find_unused_overrides(given: Iterable[str], topics: Iterable[str]) -> Iterat
         if name.startswith(OVERRIDES) and name not in known:
             near = did_you_mean(name, known)
             yield (
-                f'{name} overrides nothing: of {", ".join(topics)} it can be subscription.'
+                f'{name} overrides nothing: {", ".join(topics)} can have subscription.'
                 f'{", subscription.".join(POLICIES)}{near}'
             )
 

@@ -82,12 +82,12 @@ class Row:
 
     @property
     def kind(self) -> Kind:
-        """What a value is: the same as the default."""
+        """Return what a value is: the same as the default."""
         return _KINDS[type(self.default)]
 
     @property
     def must_be(self) -> str:
-        """What a value must be, to end a sentence: 'a number from 0.03 to 60 s'."""
+        """Return what a value must be, to end a sentence: 'a number from 0.03 to 60 s'."""
         if self.choices:
             return ' or '.join(choice.value for choice in self.choices)
         words = self.kind.value, str(self.allowed or ''), self.unit
@@ -107,7 +107,7 @@ NODE = (
         'Who stops a base when a session lapses: the bridge, or its machine, where other Viam '
         'clients drive it too.',
         choices=StopPolicy,
-        constraints='machine not with sessions: manual',
+        constraints='machine only without sessions: manual',
     ),
     Row(
         'shutdown_timeout', 2.0, 'How long the exit waits for stops to be acknowledged.',
@@ -121,7 +121,8 @@ NODE = (
     ),
     Row(
         'level_timeout', 1.0,
-        'How long a machine that is done waits for its sub-parts before it is disconnected.',
+        'How long a machine whose own stops are final waits for its sub-parts before it is '
+        'disconnected.',
         's', Range(0.0, 3600.0),
     ),
     Row(

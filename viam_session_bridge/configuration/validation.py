@@ -75,11 +75,11 @@ def _check_tls(machine: MachineConfiguration, prefix: str) -> Iterator[Problem]:
     insecure, transport = f'{prefix}.insecure', f'{prefix}.transport'
     webrtc = machine.transport is Transport.WEBRTC
     if machine.insecure:
-        no_tls = 'is true, which is without certificates'
+        no_tls = 'is true, and without TLS there are no certificates'
         no_key = 'is true, and no key goes over plaintext'
         ignored = {'ca_file': no_tls, 'server_name': no_tls, 'credentials_file': no_key}
     elif webrtc:
-        ignored = {'server_name': 'is webrtc, and viam-sdk goes by the name in the address'}
+        ignored = {'server_name': 'is webrtc, and viam-sdk uses the name in the address'}
     else:
         return
     because = insecure if machine.insecure else transport
@@ -90,8 +90,8 @@ def _check_tls(machine: MachineConfiguration, prefix: str) -> Iterator[Problem]:
             )
     if webrtc and machine.insecure:
         yield Problem(
-            f'{transport} is webrtc and {insecure} is true: WebRTC is always encrypted, so set '
-            'one of them otherwise',
+            f'{transport} is webrtc and {insecure} is true: WebRTC is always encrypted, so change '
+            'one of them',
             (transport, insecure),
         )
 
@@ -186,7 +186,7 @@ def _check_topics(bases: tuple[BaseConfiguration, ...]) -> Iterator[Problem]:
         if len({parameter.rpartition('.')[2] for parameter in lists}) > 1:
             yield Problem(
                 f'{topic} is in {" and in ".join(lists)}, but DDS allows one type per topic: '
-                'name it in lists of one kind, and set a list that has it only by default to []',
+                'name it in lists of one type; a list with it only by default can be set to []',
                 lists,
             )
         modes = {f'bases.{base.name}.sessions': base.sessions for base in users.values()}

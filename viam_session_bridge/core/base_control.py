@@ -7,8 +7,8 @@ What is sent to one base, and when.
   accepted. A command waits for every open Stop.
 - R10, *No older command lives on*: a command that fails stops the base, and motion follows only an
   acknowledged Stop that was sent after the failure. While a command is unanswered every zero is a
-  stop; when it comes to count as answered, and no newer command put it right within a window, the
-  base is stopped. A zero that a command in flight holds up is sent as a Stop beside it.
+  stop; when it counts as answered, and no newer command follows within a window, the base is
+  stopped. A zero that a command in flight holds up is sent as a Stop beside it.
 - R14: at most one command is in flight, and the newest waiting one replaces the older. One that
   is a window old is dropped; it has failed only if it waited for the machine.
 
@@ -86,7 +86,7 @@ class BaseControl:
         :param random: see :class:`StopControl`
         """
         self.base = base
-        self.due_at = NEVER  # when to look what is due
+        self.due_at = NEVER  # when to check what is due
         self.waiting: Command | None = None
         self.in_flight: Sent | None = None
         self.stops = StopControl(stop_timeout, events, random)
@@ -98,9 +98,9 @@ class BaseControl:
         self._leaves_displaced = leaves_displaced
         self._timeouts = 0
         self._failing = False  # the newest command that was answered
-        # The newest command was sent while an older one was unanswered, which may have run after
-        # it. Once that can happen no more, the base is stopped at this time, unless a newer
-        # command has put it right (R10).
+        # Whether the newest command was sent while an older one was unanswered, which may run
+        # after it. Once the older one can no longer run, the base is stopped at this time, unless
+        # a newer command has replaced it (R10).
         self._beside_lost = False
         self._doubtful_until = NEVER
         self._commander = ''  # of the newest command handed over
@@ -134,11 +134,11 @@ class BaseControl:
 
     def stop(self, stop: Stop) -> bool:
         """
-        Stop the base; return whether that is worth telling: a repeated mistake is not.
+        Stop the base; return whether that is worth reporting: a repeated mistake is not.
 
-        What waits is dropped, but for a newer command behind one that failed (R10), and another
-        client's behind an expired machine session. A refusal stops a base only that was commanded
-        since its last final stop.
+        The waiting command is dropped, except for a newer one behind one that failed (R10), and
+        another client's behind an expired machine session. A refusal only stops a base that was
+        commanded since its last final stop.
         """
         if stop.cause in (Cause.REFUSED, Cause.ZERO) and not self.stops.commanded:
             return False
@@ -196,9 +196,9 @@ class BaseControl:
         """
         Do what time brings about, and decide what a waiting zero is.
 
-        A command that is a window old is dropped (R14). A zero proves nothing while a command is
-        unanswered, which may run after it and live on (R10): it is a stop then, and a stop goes on
-        until it is final. So is one that a command in flight holds up.
+        A command that is a window old is dropped (R14). While a command is unanswered, a zero
+        proves nothing, as that command may run after it and live on (R10). So the zero becomes a
+        stop, which goes on until it is final. So does one that a command in flight holds up.
         """
         if self.waiting is not None and self.waiting.forward.at + self._window <= now:
             self._drop_old(self.waiting.forward, now)
@@ -220,7 +220,7 @@ class BaseControl:
     # What was handed over, and its answers
 
     def sent(self, number: int, sid: str, deadline: float) -> None:
-        """Note that the waiting command is handed over; a stop of before is not repeated (R9)."""
+        """Note that the waiting command is handed over; an earlier stop is not repeated (R9)."""
         assert self.waiting is not None
         self.in_flight = Sent(number, self.waiting, deadline)
         self._commander = self.waiting.forward.client
@@ -271,7 +271,7 @@ class BaseControl:
 
     @property
     def _zero_is_held_up(self) -> bool:
-        """Whether a zero waits for a command in flight, and not just for one more zero (R10)."""
+        """Whether a zero waits for a command in flight that is not just another zero (R10)."""
         sent = self.in_flight
         if sent is None or self.waiting is None or not self.waiting.is_zero:
             return False
@@ -286,7 +286,7 @@ class BaseControl:
             self.fail_waiting(Cause.FAILED, 'it waited a whole window', now)
 
     def _command_failed(self, sent: Sent, outcome: Outcome, detail: str, now: float) -> None:
-        """Decide what an answer means that is none, or an error."""
+        """Decide what a missing answer, or an error, means."""
         stops, forward = self.stops, sent.command.forward
         beside_stop = stops.newest > sent.number
         alone = not beside_stop and not stops.unresolved.exist

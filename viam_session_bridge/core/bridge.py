@@ -186,7 +186,7 @@ class Bridge:
     # From the machines
 
     def channel(self, machine: str, ready: bool, now: float) -> None:
-        """Handle that the channel to a machine connected, or is so no longer."""
+        """Handle that the channel to a machine connected, or lost its connection."""
         self.machines[machine].channel(ready, now)
 
     def answered(self, call: Call, answer: Answer, now: float) -> None:
@@ -223,7 +223,7 @@ class Bridge:
             self.machines[machine].stop_commanded(now)
 
     def exits(self, at: float, now: float) -> None:
-        """Begin no further Stop right before ``at``, when the process exits (R19)."""
+        """Begin no further Stop right before the process exits, at ``at`` (R19)."""
         self._end_stops_at = {
             machine: at - timeout for machine, timeout in self._call_timeouts.items()
         }
@@ -276,7 +276,7 @@ class Bridge:
 
     @property
     def closed(self) -> bool:
-        """Whether every machine has closed (R18)."""
+        """Whether no machine is open any more (R18)."""
         return not self._shutdown_order.open
 
     def started_sids(self) -> dict[str, list[str]]:
@@ -303,10 +303,9 @@ class Bridge:
 
     def exit_waits_until(self, now: float) -> float:
         """
-        Return until when the exit is to wait for open Stops, 0 where it need not (R19).
+        Return until when the exit has to wait for open Stops, 0 if it need not (R19).
 
-        It need not where a Stop was acknowledged before, or a valid machine session covers the
-        base.
+        It need not if a Stop was acknowledged before, or a valid machine session covers the base.
         """
         uncovered = [
             control.stops.exit_waits_until()

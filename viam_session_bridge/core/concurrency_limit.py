@@ -4,8 +4,8 @@
 How many commands a machine gets at once, and whose turn is next.
 
 On a computer that cannot keep up, calls under way only slow each other down, and a stop with
-them. So no more than a few are; a base that has to wait sends the newest of its commands when its
-turn comes. A call that takes long does not count for long: slow or hung bases keep no other
+them. So only a few are allowed; a base that has to wait sends the newest of its commands when its
+turn comes. A call that takes long counts only for a moment: slow or hung bases keep no other
 waiting, and on a machine of a few bases nobody ever waits. Stops never do.
 """
 

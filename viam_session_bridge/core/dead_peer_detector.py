@@ -4,11 +4,11 @@
 R7, *Deadline*: whether a machine with an open Stop is still reached.
 
 A link that is half open takes calls and answers none; TCP notices after minutes. While a Stop is
-open and nothing came from the machine for a second, it is asked something; after three questions
-without an answer it is dialled anew. Not for its sessions: viam-server's own stop of a slow base
-holds the lock that those wait for, often while ours is under way. A machine that is merely slow
-may answer nothing either: so the patience doubles from one dial to the next, for a Stop that takes
-long must come to its end on one of them. Pure: time is handed in.
+open and nothing has come from the machine for a second, it is asked something; after three
+questions without an answer it is dialled anew. It is not asked for its sessions: viam-server's own
+stop of a slow base holds the lock that those wait for, often while ours is under way. A machine
+that is merely slow may answer nothing either. So the patience doubles from one dial to the next:
+on one of them a Stop that takes long must come to its end. Pure: time is handed in.
 """
 
 from __future__ import annotations

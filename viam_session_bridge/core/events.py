@@ -42,7 +42,7 @@ class StopTimedOut:
 @dataclass(frozen=True)
 class StopOverdue:
     """
-    No stop was acknowledged for 5 s, and for each minute more, in so many tries.
+    No stop was acknowledged for 5 s, and again after each further minute.
 
     ``detail``: why the last one failed, in the machine's words; empty where none failed.
     """
@@ -102,7 +102,7 @@ class LeftToMachine:
 
 @dataclass(frozen=True)
 class AtRest:
-    """A base that was left to its machine (R16), or told to move (R20), stands still."""
+    """A base that was left to its machine (R16), or reported as moving (R20), stands still."""
 
     base: str
     at: float
@@ -124,9 +124,9 @@ class MotionUnknown:
 @dataclass(frozen=True)
 class ForeignSessions:
     """
-    Others drive on the machine, and the bridge cannot see what they did last (R16).
+    Others have sessions on the machine, and the bridge cannot see what they did last (R16).
 
-    Or, with a ``count`` of 0, they do so no more.
+    With a ``count`` of 0: they no longer have any.
     """
 
     machine: str
@@ -151,7 +151,7 @@ class BaseUnknown:
 
 @dataclass(frozen=True)
 class BaseKnown:
-    """The machine has a base that was told as unknown."""
+    """The machine has a base that was reported as unknown."""
 
     base: str
     at: float
@@ -169,7 +169,7 @@ class CommandFailed:
 
 @dataclass(frozen=True)
 class CommandDropped:
-    """A command waited a window for a stop of ours, and was dropped (R14)."""
+    """A command waited a whole window for a stop of the bridge, and was dropped (R14)."""
 
     base: str
     client: str
@@ -178,7 +178,7 @@ class CommandDropped:
 
 @dataclass(frozen=True)
 class CommandDisplaced:
-    """Another Viam client's call took the place of a command of ours (R16)."""
+    """Another Viam client's call took the place of a command of the bridge (R16)."""
 
     base: str
     client: str
@@ -237,7 +237,7 @@ class MachineSessionStarted:
 
 @dataclass(frozen=True)
 class MachineSessionExpired:
-    """The machine no longer knows a session that the bridge held to be alive (R13)."""
+    """The machine no longer knows a session that the bridge took to be alive (R13)."""
 
     machine: str
     client: str
@@ -265,7 +265,7 @@ class Unsupervised:
 
 @dataclass(frozen=True)
 class ChannelChanged:
-    """The channel to a machine became ready, or is so no longer."""
+    """The channel to a machine became ready, or is no longer ready."""
 
     machine: str
     ready: bool
@@ -274,7 +274,7 @@ class ChannelChanged:
 
 @dataclass(frozen=True)
 class MachineAbsent:
-    """The channel to a machine is not connected for a while; ``detail`` is gRPC's reason."""
+    """The channel to a machine has not connected for a while; ``detail`` is the reason."""
 
     machine: str
     detail: str
@@ -283,7 +283,7 @@ class MachineAbsent:
 
 @dataclass(frozen=True)
 class AccessRefused:
-    """A machine gave no access token, or refused calls for the lack of one."""
+    """A machine gave no access token, or refused calls for lack of one."""
 
     machine: str
     detail: str

@@ -167,7 +167,7 @@ class MachineControl:
     # From the channel
 
     def channel(self, connected: bool, now: float) -> None:
-        """Handle that the channel is connected, or is so no longer."""
+        """Handle that the channel connected, or lost its connection."""
         self._readiness.channel(connected, now)
         self._follow_readiness(now)
 

@@ -181,7 +181,7 @@ class MachineSessions:
 
     @property
     def beats_every(self) -> float:
-        """The pause between two heartbeats, in s."""
+        """Return the pause between two heartbeats, in s."""
         return self.window / BEATS_PER_WINDOW
 
     def beat_at(self, machine_session: MachineSession) -> float:
@@ -261,7 +261,7 @@ class MachineSessions:
         return None
 
     def _is_lapsed(self, machine_session: MachineSession, now: float) -> bool:
-        """Whether one is over that waits to lapse; one that is being started may yet begin."""
+        """Whether an ended one has lapsed by now; one that is being started may yet begin."""
         waits = machine_session.ended and not machine_session.starting
         return waits and self._lapses_at(machine_session.used) <= now
 

@@ -61,7 +61,7 @@ class MissingBases:
         self._reported_at: dict[str, float] = {}
 
     def channel(self, ready: bool, now: float) -> None:
-        """Begin anew with a machine that can be asked, or can be no more."""
+        """Begin anew with a machine that can now be asked, or no longer can."""
         self._ask_at, self._asked, self._by_status = (now if ready else NEVER), None, True
         self.known, self._since = set(), {}
         self._backoff.reset()

@@ -3,18 +3,17 @@
 """
 Messages that are too old to act on (R2): after a stall of the receiving loop, and by their age.
 
-A message's age when it arrives is judged by the clock of its publisher.
-A transport that sends again (reliable DDS, Zenoh's TCP) hands over after an outage what its
-publisher said before it. Each message bears the time at which it was sent, by a clock that may
-show anything; what that clock is off by shows in the publisher's other messages: the least
-difference between arrival and sending is the clock's offset and the shortest way. What a message
-is beyond that is its age.
+After an outage, a transport that sends again (reliable DDS, Zenoh's TCP) hands over what a
+publisher said before it. Each message bears the time at which it was sent, by the publisher's
+clock, which may show anything. How far that clock is off shows in the publisher's other messages:
+the least difference between arrival and sending is the clock's offset plus the fastest delivery.
+Whatever a message takes beyond that is its age.
 
-Our own wall clock may be set as well, at boot by hours. Publishers of our own computer share it:
-their messages are held against it. Those of others are held against the steady clock, which
-nothing sets, so that neither case needs to know that it happened. Where the middleware does not
-tell the host, a publisher counts as another computer's: should our clock be set back, one on our
-own is then taken for one whose clock was set.
+Our own wall clock may be set as well, at boot by hours. Publishers on our own computer share it,
+so their messages are compared with it. Those of other computers are compared with the steady
+clock, which nothing sets. So neither case needs to know when our clock is set. Where the
+middleware does not tell the host, a publisher counts as another computer's: if our clock is set
+back, one on our own computer is then taken for one whose clock was set.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ WATCHED = 10.0
 """Seconds of accepted messages, to the last one, over which the least offset is taken (R2)."""
 
 SLICE = 1.0
-"""Seconds of messages of which only the least offset is kept; by so much `WATCHED` is exceeded."""
+"""Seconds of messages of which only the least offset is kept; `WATCHED` is exceeded by as much."""
 
 REMEMBERED = 60.0
 """Seconds for which a clock is remembered after its publisher left the graph (R2)."""
@@ -39,9 +38,9 @@ PUBLISHERS_KEPT = 1024
 
 EVEN = 1 / 8
 """
-Windows by which ages may differ where all messages come at the pace at which they were sent.
+Windows by which ages may differ if all messages come at the pace at which they were sent.
 
-A backlog that comes at 1.125 times that pace, or faster, does not pass for a clock that was set.
+A backlog that comes at 1.125 times that pace, or faster, is not taken for a clock that was set.
 """
 
 
@@ -111,7 +110,7 @@ class MessageAge:
         :param window: heartbeat window, s: what is older is discarded
         :param host_of: tells the host of a publisher; '' where that is not known
         :param own_host: of this process, as `host_of` would tell it
-        :param clock_set: is told a publisher, by how many s its clock was set back, and `now`
+        :param clock_set: called with a publisher, the s by which its clock was set back, and `now`
         """
         self._window = window
         self._host_of = host_of

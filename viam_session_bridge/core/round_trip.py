@@ -3,9 +3,9 @@
 """
 Whether a machine's calls take longer than their deadline, whatever they are about (R10).
 
-Where several in a row time out, session starts and commands alike, it is as likely the way to the
-machine that takes long as the machine or a base. So a call that has more time is made, and how
-long it took is reported, with the parameter.
+If several in a row time out, session starts and commands alike, the way to the machine is as
+likely to be slow as the machine or a base. So one call is given more time, and how long it took is
+reported, with the parameter.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from viam_session_bridge.core.requests import (
 
 TIMEOUTS = 3  # in a row
 ANSWERED_WITHIN = 5.0  # s, the longest `call_timeout` that can be set
-ASKED_AGAIN_AFTER = 30.0  # s, while calls go on to time out
+ASKED_AGAIN_AFTER = 30.0  # s, while calls go on timing out
 QUESTION = GetSessions(Purpose.ROUND_TRIP)
 
 

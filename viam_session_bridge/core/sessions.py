@@ -64,7 +64,7 @@ class Session:
     :param number: unique while the node lives, from 1
     :param started: s, steady
     :param sign: when the client's own node last gave a sign of life
-    :param heartbeat: when a heartbeat of anyone's last came for the client
+    :param heartbeat: when anyone's heartbeat for the client last came
     :param last_used: the bases that this session is the last user of
     :param commands: how many were accepted
     :param refusals: how many were refused, by reason

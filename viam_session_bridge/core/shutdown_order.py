@@ -33,7 +33,7 @@ class ShutdownOrder:
 
     @property
     def open(self) -> frozenset[str]:
-        """The machines that have not closed."""
+        """Return the machines that have not closed."""
         return frozenset(self._open)
 
     def depth(self, machine: str) -> int:

@@ -3,16 +3,16 @@
 """
 R7, *Stop*: the stop of one base, until it is final.
 
-A base is in a *pending stop* from the moment one is due until it is final: acknowledged by a Stop
-that was sent after every earlier command to the base was answered, a *clean* one. Servers run
-overlapping calls in any order, so that a Stop beside a command proves nothing about it.
+A base is in a *pending stop* from the moment one is due until it is final: acknowledged by a
+*clean* Stop, one that was sent after every earlier command to the base was answered. Servers run
+overlapping calls in any order, so a Stop beside a command proves nothing about it.
 
 - A Stop goes out at once, beside a command in flight if need be.
 - viam-server cancels a base's running call when the next one comes. So nothing that moves or stops
-  the base goes out beside an open Stop, but for one clean Stop beside one that is not, as soon as
-  the last earlier command is answered. The clean one covers every further reason to stop.
-- A Stop is sent again after an error, when its deadline passed, when the connection is back, when
-  the last earlier command is answered and when the base is found to move, and else never.
+  the base goes out beside an open Stop. One exception: beside one that is not clean, a clean Stop
+  goes out as soon as the last earlier command is answered. It covers every further reason to stop.
+- A Stop is sent again only after an error, when its deadline passed, when the connection is back,
+  when the last earlier command is answered, or when the base is found to move.
 - After its first error one zero velocity follows, and the next Stop waits for its answer.
 
 Pure: time is handed in; calls are named by numbers that ascend in the order of handing over.
@@ -56,8 +56,8 @@ class OpenStop:
 
     :param timeout: s, what it may take at the base
     :param clean: sent after every earlier command to the base was answered
-    :param alone: no other call of ours to the base was open beside it, ever
-    :param outdated: the connection was lost, or the access, and is back since
+    :param alone: no other call of ours to the base was ever open beside it
+    :param outdated: the connection or the access was lost, and has come back since
     """
 
     sent_at: float
@@ -79,7 +79,7 @@ class PendingStop:
         """Begin with a stop that is due at once; ``last_call``: the newest call to the base."""
         self.stop = stop
         self.due_at = stop.at  # of the next Stop
-        self.watch_at = NEVER  # whether the base moves is to be asked then
+        self.watch_at = NEVER  # when to ask whether the base moves
         self.tries = 0
         self.sent_at = float('-inf')  # the newest Stop
         self.fence = last_call  # only a later Stop's acknowledgement counts (R10)
@@ -106,19 +106,19 @@ class PendingStop:
         self.due_at = stop.at
 
     def distrust(self, last_call: int) -> None:
-        """Have only Stops count that are sent from now on: a command failed (R10)."""
+        """Count only Stops that are sent from now on, as a command failed (R10)."""
         self.fence, self.acknowledged = last_call, False
 
     def watch_again(self, now: float) -> None:
         """
-        Have it asked whether the base moves, soon at first: a command is unanswered.
+        Ask whether the base moves, soon at first, as a command is unanswered.
 
         Commands that waited for a lock, or for a machine that was frozen, run when the stop does.
         """
         self.watch_at = now + self._watch_pause.take()
 
     def repeat_for_zero(self, now: float) -> None:
-        """Have a Stop sent for a zero while a command is unanswered, but not at any rate (R10)."""
+        """Send a Stop for a zero while a command is unanswered, at a limited rate (R10)."""
         if self.due_at == NEVER:
             self.due_at = max(now, self.sent_at + FIRST_PAUSE)
 
@@ -132,11 +132,11 @@ class StopTimeout:
         self.seconds = first
 
     def passed(self, seconds: float) -> None:
-        """Give the next Stop twice the time that one had which did not end."""
+        """Give the next Stop twice the time of one that did not end in time."""
         self.seconds = max(self.seconds, min(2.0 * seconds, LONGEST_TIMEOUT))
 
     def took(self, seconds: float) -> None:
-        """Halve the time where that is ample for what a Stop took: a lost one shows sooner."""
+        """Halve the time if half is ample for what a Stop took: a lost one shows sooner."""
         while self.seconds / 2.0 >= max(self.first, AMPLE * seconds):
             self.seconds /= 2.0
 

@@ -7,18 +7,18 @@ The bridge cannot see what those did last; viam-server can. Under ``stop_policy:
 
 - the end of a client's session stops nothing: its machine session is heartbeated by the client's
   signs of life alone, so that viam-server's own stop comes 0.8 to 1 of its windows after the last.
-  The window is then the machine's, of several machines the shortest;
+  The window is then the machine's, with several machines the shortest;
 - a quarter second after that stop is due the base is asked whether it moves, unless it was
-  commanded since. One that does is stopped if the machine lists no sessions but ours, and else
+  commanded since. One that does is stopped if the machine lists no sessions but ours, otherwise
   reported;
 - at deactivation a base is stopped only if its machine lists no foreign sessions (R19), and so is
   one that does not stand under a zero (R22);
 - a command that another client's call cancelled was displaced there, not failed: no stop follows,
   and the base has no last user here.
 
-The machine knows nothing of a base that was last driven without a machine session: such a one is
-stopped as ever. Under ``stop_policy: bridge`` foreign sessions are reported, with this setting as
-the remedy.
+The machine knows nothing of a base that was last driven without a machine session: the bridge
+stops it as usual. Under ``stop_policy: bridge`` foreign sessions are reported, with this setting
+as the remedy.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class MachineStops:
 
     @property
     def undecided(self) -> frozenset[str]:
-        """The bases of which it is open whether they are to be stopped (R19)."""
+        """Return the bases that it has yet to decide whether to stop (R19)."""
         return frozenset((*self._undecided, *self._to_leave))
 
     def takes(self, stop: Stop) -> bool:
@@ -186,7 +186,7 @@ class MachineStops:
         self._events.append(LeftToMachine(base, None, now))
 
     def commanded(self, base: str) -> None:
-        """Leave nothing of a base that a client commands."""
+        """Leave to the machine no longer a base that a client commands."""
         self.left.pop(base, None)
         self._undecided.pop(base, None)
         self._to_leave.pop(base, None)
@@ -236,9 +236,9 @@ class MachineStops:
 
     def moving_answered(self, base: str, number: int, answer: Answer, now: float) -> None:
         """
-        Handle whether a base moves that was left to its machine.
+        Handle the answer whether a base that was left to its machine moves.
 
-        A machine that cannot tell counts as one whose base moves.
+        If the machine cannot tell, the base counts as moving.
         """
         left = self.left.get(base)
         if left is None or number != left.call:

@@ -43,7 +43,7 @@ class UnresolvedCommands:
         self.exist, self.settled_at = True, NEVER
 
     def probe_due(self) -> float:
-        """Return from when on a ``GetSessions`` would tell."""
+        """Return the time from which on an answered ``GetSessions`` would settle them."""
         return self._deadline if self.exist and self.settled_at == NEVER else NEVER
 
     def probed(self, sent_at: float, implemented: bool, now: float) -> None:

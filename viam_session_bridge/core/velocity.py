@@ -82,9 +82,9 @@ class Velocity:
         Return what ``SetPower`` takes: fractions of the maximum speeds, -1 to 1 (R21).
 
         Their sizes together are 1 at most: rdk's wheeled base gives its wheels their difference
-        and their sum, and cuts off what is above 1. Where Y is negative it mirrors the turn, and
-        Z is clockwise there. This is made up for by the sign of the very Y that is sent, so that
-        such a base turns alike on both sides of Y = 0.
+        and their sum, and cuts off what is above 1. Where Y is negative it mirrors the turn, so
+        that Z is clockwise. The sign of the very Y that is sent makes up for this, so that such a
+        base turns the same way on both sides of Y = 0.
 
         :param max_linear: m/s, above 0
         :param max_angular: rad/s, above 0

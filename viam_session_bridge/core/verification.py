@@ -79,14 +79,14 @@ class Verification:
         one.due_at = final.at + one.backoff.take()
 
     def distrust(self, base: str, stopped_by: float, reported: bool, now: float) -> None:
-        """Verify that a base stays at rest whose machine stopped it after a command timed out."""
+        """Verify that a base stopped by its machine after a command timed out stays at rest."""
         one = self.bases[base] = _Base()
         one.final_at, one.distrusted_until = stopped_by, stopped_by + AGAIN_FOR
         one.reported = reported
         one.due_at = now + AGAIN_AFTER
 
     def commanded(self, base: str) -> None:
-        """Verify nothing of a base that somebody commands."""
+        """Stop verifying a base that somebody commands."""
         self.bases.pop(base, None)
 
     def end(self) -> None:

@@ -191,7 +191,7 @@ class Detectors:
 AMPLE = 2.5  # periods of a publisher make a window that holds even when one message is lost
 FEW = 4.0  # windows: who stays away for longer has paused
 IN_A_ROW = 6  # silences
-EVEN = 1.25  # times the shortest, at most, is the longest: a timer, and no hand
+EVEN = 1.25  # times the shortest is the longest at most: a timer, and not a hand
 APART = 0.5  # windows, at least, between the commands of a session that has several
 CLIENTS_KEPT = 256
 
@@ -207,12 +207,12 @@ class SlowPublishers:
     Publishers that are slower than the window, so that each of their commands ends in a lapse.
 
     Measured by their own signs of life: a silence is the time from the last sign of one session to
-    the start of the client's next. It is a publisher's period, and not a pause that it makes,
-    where the sessions have one command only, or commands just as far apart; where the client comes
-    back within a few windows; and where all that holds several times in a row with much the same
-    silence. None of these is slow: a teleop that is let go, keys that are pressed now and then, a
-    tap on a joystick (a motion and a zero right behind it) and a key that is held (its repeats
-    come fast, after the first).
+    the start of the client's next. It counts as the publisher's period, and not as a pause, if the
+    sessions have one command only, or commands just as far apart; if the client comes back within
+    a few windows; and if all this holds several times in a row with much the same silence. None of
+    these is slow: a teleop that is let go, keys that are pressed now and then, a tap on a joystick
+    (a motion and a zero right behind it) and a key that is held (its repeats come fast, after the
+    first).
     """
 
     def __init__(self) -> None:
@@ -287,7 +287,7 @@ class Contention:
 
 class EmptySessions:
     """
-    Sessions that lapse without a command: of those that follow each other the first is told.
+    Sessions that lapse without a command: of a series only the first is reported.
 
     Under ``sessions: manual`` each heartbeat for a client that has no session starts one (R2). As
     long as the operator holds the switch and the client publishes nothing, it lapses one window
@@ -295,11 +295,11 @@ class EmptySessions:
     """
 
     def __init__(self) -> None:
-        # Clients whose last session was one, and the start of their next, which is not told yet.
+        # Clients whose last session was one, and the start of their next, not reported yet.
         self._clients: BoundedDict[str, actions.SessionStarted | None] = BoundedDict(CLIENTS_KEPT)
 
     def without_repeats(self, told: Iterable[Event]) -> Iterator[Event]:
-        """Yield the events that are to be told; a start that was kept back, once it matters."""
+        """Yield the events to report; a start that was kept back, once it matters."""
         for event in told:
             client = getattr(event, 'client', '')
             is_empty = (

@@ -32,7 +32,7 @@ class LogOpened:
 
 @dataclass(frozen=True)
 class LogClosed:
-    """The bridge ended in order; one that was killed does not say so."""
+    """The bridge was shut down; one that was killed does not say so."""
 
     at: float
 

@@ -23,15 +23,15 @@ BASES_SHOWN = 8
 AMPLE = 1.5  # round trips make a `call_timeout` that holds
 CLOCKS_DIFFER = 365 * 86400.0  # s: no clock that runs in real time is off by so much and not seen
 REMEDIES = {
-    'non_finite': 'a number is NaN or infinite; mend the publisher',
+    'non_finite': 'a number is NaN or infinite; correct the publisher',
     'stamp': 'it has no stamp, or one that is older or further ahead than max_stamp_age; the log '
     'says which',
-    'not_ready': 'the machine is not connected; see its address and the machine itself',
+    'not_ready': 'the machine is not connected; check its address and the machine itself',
     'too_many_sessions': 'max_sessions of the machine is reached; publishers come and go too fast',
     'no_session': 'sessions is manual and there is no heartbeat for it on ~/heartbeat',
     'left': 'its publisher has left the graph',
     'inactive': 'the bridge is not active',
-    'old': 'older than heartbeat_window, or from before a freeze; see to the network and the load',
+    'old': 'older than heartbeat_window, or from before a freeze; check the network and the load',
 }
 
 
@@ -72,21 +72,21 @@ _INFOS: dict[type[Event], str] = {
         'dropped a command of {who}: it waited for a stop for as long as heartbeat_window; the '
         'next one drives once the stop is acknowledged',
     events.CommandDisplaced:
-        'another Viam client called it, and a command of {who} ended with that',
+        'another Viam client called it and so cut a command of {who} short',
     events.CallsInTime: 'its calls are answered within call_timeout again',
     events.StopAcknowledged:
         'stopped ({event.stop.cause.value}), acknowledged {more} ms later, tries: {event.tries}',
     events.StopFinal: 'its stop is final, tries: {event.tries}',
     events.BaseKnown: 'its machine knows it now',
     events.AtRest: 'it stands still',
-    events.LeftToMachine: 'left to its machine to stop, for {more}stop_policy is machine',
+    events.LeftToMachine: 'left to its machine to stop: {more}stop_policy is machine',
     events.MachineClosed: 'disconnected',
 }  # fmt: skip
 _WARNINGS: dict[type[Event], str] = {
     actions.Refused: 'refused a command of {who} ({event.reason.value}): {more}',
     events.CommandFailed: 'a command of {who} failed, stopping: {why}',
     events.CommandsTimeOut:
-        '{more} in a row timed out; if the base is slow and the machine well, '
+        '{more} in a row timed out; if the machine is well and only the base is slow, '
         'raise call_timeout',
     events.CallsTakeLonger: 'calls take {more}',
     events.MachineSessionExpired: 'the machine session of {who} expired',
@@ -94,26 +94,25 @@ _WARNINGS: dict[type[Event], str] = {
     events.BaseUnknown: '{more}',
     events.StopFailed: 'its stop failed and is repeated until it is acknowledged: {why}',
     events.StopTimedOut:
-        'its Stop had no answer within {event.timeout:g} s and is repeated, the next has '
-        '{event.next_timeout:g} s: if it takes the base longer to stop, raise stop_timeout',
+        'its Stop had no answer within {event.timeout:g} s and is repeated with '
+        '{event.next_timeout:g} s: if the base takes longer to stop, raise stop_timeout',
     events.StopOverdue:
-        'none of {event.tries} stops was acknowledged{more}: see to the base itself, then to its '
+        'none of {event.tries} stops was acknowledged{more}: check the base itself, then its '
         'machine',
     events.StopGivenUp:
-        'its stop is given up without an acknowledgement, for its machine has known no such base '
-        'for a minute ({why}): see that it stands, and bases.{event.stop.base}.resource',
+        'its stop is given up without an acknowledgement: its machine has known no such base '
+        'for a minute ({why}). Check that it stands still, and bases.{event.stop.base}.resource',
     events.Unsupervised:
         'it has no sessions; driven UNSUPERVISED (allow_unsupervised): if the bridge dies, '
         'nothing stops its bases',
     events.StillMoving: 'it still moves; {more}',
-    events.MotionUnknown: 'whether it stands still is not known, for IsMoving failed: {why}',
+    events.MotionUnknown: 'whether it stands still is not known, as IsMoving failed: {why}',
     events.ForeignSessions:
-        'it has {more} of others (or of a bridge that ran here a moment ago). If '
-        'they drive the same bases, a lapse here stops those under them: set stop_policy to '
-        'machine',
+        'it has {more} of others (or of a bridge that ran here a moment ago). If they drive the '
+        'same bases, a lapse here stops those even while they drive: set stop_policy to machine',
     events.MachineAbsent: 'not connected to {more}, commands are refused: {why}',
     events.AccessRefused:
-        'it does not let the bridge in, commands are refused ({why}): see '
+        'it does not let the bridge in, commands are refused ({why}): check '
         'machines.{event.machine}.credentials_file, or VIAM_API_KEY_ID and VIAM_API_KEY in the '
         'environment',
     events.ChannelChanged: 'not connected, or not let in',
@@ -163,9 +162,9 @@ def _more(event: Event, configuration: Configuration | None) -> str:
     match event:
         case actions.SessionEnded():
             bases = ', '.join(event.bases)
-            what = f'it was the last user of {bases}' if bases else 'it was no last user'
+            what = f'it was the last user of {bases}' if bases else 'it stops no base'
             if not event.commands and event.cause is actions.Cause.LAPSE:  # see EmptySessions
-                what = 'the client sent no command; its sessions are told again once it does'
+                what = 'the client sent no command, and its sessions are not logged until it does'
             return f'{_silence(event)}: {what}'
         case actions.Refused(reason=actions.Refusal.STAMP):
             return _wrong_stamp(event, configuration)
@@ -181,7 +180,7 @@ def _more(event: Event, configuration: Configuration | None) -> str:
             return f'{1e3 * (event.at - event.stop.at):.1f}'
         case events.MachineSessionFailed() if 'UNIMPLEMENTED' in event.detail:
             return (
-                ': it has no sessions, so nothing would stop its bases if this bridge died: see '
+                ': it has no sessions, so nothing would stop its bases if this bridge died: check '
                 f'that machines.{event.machine}.address is a viam-server that has them, or set '
                 f'machines.{event.machine}.allow_unsupervised to true'
             )
@@ -226,8 +225,8 @@ def _wrong_stamp(event: actions.Refused, configuration: Configuration | None) ->
         )
     if abs(event.stamp_age) > CLOCKS_DIFFER:
         return (
-            'its stamp and the clock of this node are years apart: use_sim_time is true at one of '
-            'the two alone, or nothing publishes /clock'
+            'its stamp and the clock of this node are years apart: use_sim_time is true for only '
+            'one of the two, or nothing publishes /clock'
         )
     if event.stamp_age < 0.0:
         return (
@@ -235,9 +234,9 @@ def _wrong_stamp(event: actions.Refused, configuration: Configuration | None) ->
             'synchronise the clocks, or raise that'
         )
     return (
-        f'its stamp is {event.stamp_age:.2f} s old, more than {limit}: let its publisher stamp '
-        "what it repeats anew (Nav2's velocity_smoother does not), synchronise the clocks, or "
-        'raise that'
+        f'its stamp is {event.stamp_age:.2f} s old, more than {limit}: let its publisher give '
+        "repeated commands a new stamp (Nav2's velocity_smoother does not), synchronise the "
+        'clocks, or raise that'
     )
 
 
@@ -245,12 +244,12 @@ def _how_long(event: events.CallsTakeLonger) -> str:
     parameter = f'machines.{event.machine}.call_timeout ({event.call_timeout:g} s)'
     if event.round_trip is None:
         return (
-            f'longer than {parameter}, and one that had {ANSWERED_WITHIN:g} s was not answered '
-            'either: see the machine and the network'
+            f'longer than {parameter}, and one that was given {ANSWERED_WITHIN:g} s was not '
+            'answered either: check the machine and the network'
         )
     took = f'{event.round_trip:.2f} s, longer than {parameter}'
     if event.call_timeout >= CALL_TIMEOUT.high:
-        return f'{took}, which cannot be longer: see the machine and the network'
+        return f'{took}, which is the longest allowed: check the machine and the network'
     longer = min(math.ceil(10 * AMPLE * event.round_trip) / 10, CALL_TIMEOUT.high)
     return f'{took}: set it to {longer:g}'
 
@@ -267,11 +266,11 @@ def _which_bases(event: events.BaseUnknown, configuration: Configuration | None)
     if base.resource in event.bases:
         return (
             f'{base.machine} lists a base {base.resource!r} that is not ready: it failed to '
-            'start, or starts still; see the log of its machine'
+            'start, or is still starting; see the log of its machine'
         )
     there = [repr(safe_name(name)) for name in sorted(event.bases)]
     has = f'its bases are {some(there, BASES_SHOWN)}' if there else 'it has no base'
     return (
-        f'{base.machine} has no base {base.resource!r}, {has}: see bases.{base.name}.resource'
+        f'{base.machine} has no base {base.resource!r}, {has}: check bases.{base.name}.resource'
         f'{did_you_mean(base.resource, map(safe_name, event.bases))}'
     )

@@ -106,7 +106,8 @@ class Clients:
         if not named:
             self._refuse_heartbeat('unknown', name, now, 'no publisher of that node is on a '
                                    'command topic; heartbeats name a node as `ros2 node list` '
-                                   'does')
+                                   'does' if name else
+                                   'the graph does not show its node yet; the next ones count')
         elif any(not same_node(named[0], other) for other in named):
             self._refuse_heartbeat('ambiguous', name, now, 'several nodes have that name; '
                                    'give each its own, or let each send its own heartbeats')
@@ -158,14 +159,14 @@ class Clients:
         self._report_some(
             'clock set',
             f'{name}: the clock of its computer was set back by {by:.1f} s, or its messages take '
-            'so much longer; they were discarded until that was sure (R2). Let that computer set '
-            'its clock before it drives',
+            'that much longer; they were discarded until that was certain (R2). Let that computer '
+            'set its clock before it drives',
             now,
         )
 
     def incompatible(self, topic: str, info: TopicEndpointInfo, why: str, now: float) -> None:
         """
-        Report a publisher of which no message comes through, but not many at once.
+        Report a publisher whose messages do not come through, but not many at once.
 
         It gets no error either: without a line here nobody would know.
 

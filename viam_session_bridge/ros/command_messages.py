@@ -44,13 +44,13 @@ class CommandMessage(NamedTuple):
 
     @property
     def unused(self) -> tuple[float, float, float]:
-        """The numbers on the axes that no base on the ground follows."""
+        """Return the numbers on the axes that no base on the ground follows."""
         return self.z, self.roll, self.pitch
 
     @property
     def velocity(self) -> Velocity:
         """
-        The planar velocity.
+        Return the planar velocity.
 
         A number that is not finite makes the whole velocity so, even on an axis that is not
         forwarded: a publisher that sends NaN is not to be believed in any axis (R17).

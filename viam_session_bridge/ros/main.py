@@ -85,7 +85,7 @@ def avoid_shared_memory(
     middleware: str, environment: MutableMapping[str, str], jazzy: bool = False
 ) -> None:
     """
-    Have Fast DDS use UDP alone for this process, where its user chose nothing else.
+    Have Fast DDS use UDP alone for this process, unless its user chose something else.
 
     Its shared memory has locks in it, and a process that is killed takes one with it now and then:
     the bridge then hears nobody for a third of a second, or crashes when it ends, and one that is

@@ -20,6 +20,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from std_srvs.srv import Trigger
 
 from viam_session_bridge.configuration.model import Configuration, ConfigurationError, SessionsMode
+from viam_session_bridge.configuration.parsing import with_place
 from viam_session_bridge.reporting.log_text import what_holds
 from viam_session_bridge.ros.clients import Clients
 from viam_session_bridge.ros.node_parameters import HEARTBEAT_TOPIC, Parameters
@@ -66,7 +67,7 @@ class BridgeNode(Node):
                 self.get_logger().error(problem)
             return TransitionCallbackReturn.FAILURE
         if foreign := self._settings.foreign():
-            names = some([safe_name(name) for name in foreign], FOREIGN_NAMED)
+            names = some([with_place(safe_name(name)) for name in foreign], FOREIGN_NAMED)
             self.get_logger().warning(f'parameters of other nodes, ignored: {names}')
         self._settings.locked = True
         self._configuration = configuration
@@ -190,13 +191,13 @@ class BridgeNode(Node):
             if acknowledged:
                 self.get_logger().warning(
                     f'{base}: its stop was acknowledged, but is not final after shutdown_timeout '
-                    f'({timeout} s): if it takes the base long to stop, raise that'
+                    f'({timeout} s): if the base takes long to stop, raise that'
                 )
             else:
                 self.never_stopped.append(base)
                 self.get_logger().error(
                     f'{base}: its stop was never acknowledged within shutdown_timeout '
-                    f'({timeout} s): see to the base itself'
+                    f'({timeout} s): check the base itself'
                 )
         self._runtime = self._reporter = None
 

@@ -175,7 +175,7 @@ class RclTaker:
         :raises UnknownPublisherError: it does not have them, or this is no 64-bit process
         """
         if ctypes.sizeof(c_void_p) != 8:
-            raise UnknownPublisherError('the layout of message infos is known of 64-bit processes')
+            raise UnknownPublisherError('the layout of message infos is only known for 64 bits')
         try:
             self._rcl_take = library.rcl_take_serialized_message
             self._release = library.rcutils_uint8_array_fini

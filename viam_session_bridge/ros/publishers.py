@@ -161,11 +161,11 @@ class Publishers:
 
 class Looks:
     """
-    When to look at a topic's publishers: at once where they changed, and never for the last time.
+    When to look at a topic's publishers: at once after a change, and then again and again.
 
-    A look costs some 25 us a publisher, the graph lags behind the event that says that it changed,
+    A look costs some 25 us a publisher. The graph lags behind the event that announces a change,
     and a node's name comes later still. So a change is followed by looks after 20, 40, 80, ... ms,
-    and by one every 2 s for good.
+    and then by one every 2 s.
     """
 
     PAUSE = 0.02

@@ -9,9 +9,9 @@ is too fast costs others next to nothing.
 
 What waited while the loop was stalled (SIGSTOP, a debugger, a starved machine) for longer than R2
 allows is discarded, and so is what is older than the window when it comes. Discarded commands are
-handed on as that; where many wait, the newest of each publisher. Nothing is said here about the
-time between a message being handed on and the bridge acting on it: the runtime looks at the clock
-itself.
+handed on as discarded; where many wait, only the newest of each publisher. The time between a
+message being handed on and the bridge acting on it is not judged here: the runtime looks at the
+clock itself.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ too, and only now hand over what waits in their sockets. Later ones are recognis
 
 UNNOTICED = 0.15
 """
-Seconds for which a publisher's coming or going may go unnoticed, and one wake-up more.
+Seconds for which a publisher's coming or going may go unnoticed, plus one wake-up.
 
 Fast DDS wakes the loop for it; another middleware need not.
 """
@@ -185,10 +185,10 @@ class Receiver:
                     self._internal_error('heartbeat' if is_heartbeat else 'command', error)
 
     def _newest(self, subscription: Subscription) -> Iterable[Taken]:
-        """Take what waits; return of each publisher the newest, of heartbeats all that differ."""
+        """Take what waits; return each publisher's newest command, or all different heartbeats."""
         newest: dict[object, Taken] = {}
         count = 0
-        # No more than its queue holds, until it is the next one's turn.
+        # At most what its queue holds; then it is the next subscription's turn.
         while count < DEPTH and (taken := subscription.take()) is not None:
             serialized, gid, _ = taken
             about = (gid, serialized) if subscription is self._heartbeats else gid

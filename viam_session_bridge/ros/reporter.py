@@ -308,7 +308,7 @@ class Reporter:
         return self._clients.describe(client) if self._clients is not None else ('', '')
 
     def _name(self, client: str) -> str:
-        """Return how to call a client; one that has a session as when that began."""
+        """Return a client's name in the log; during a session it is that of the beginning."""
         if client in self._called:
             return self._called[client]
         node, topic = self._describe(client)
@@ -318,5 +318,5 @@ class Reporter:
 
 
 def _topics(counts: Counter[tuple[str, str]], what: str, least: int = 1) -> list[str]:
-    """Return the topics of which at least so many messages are counted as that, sorted."""
+    """Return, sorted, the topics with at least so many messages counted as ``what``."""
     return sorted(topic for (one, topic), n in counts.items() if one == what and n >= least)

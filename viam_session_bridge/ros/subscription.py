@@ -47,8 +47,9 @@ DEPTH = 500
 """
 Messages that wait in a subscription, where ``qos_overrides`` say nothing else.
 
-DDS has one queue for all publishers of a topic, and the oldest go first. One of 5 kHz fills this
-in 100 ms: for so long the receiving loop may lack a core, or Python's lock, and lose nobody's.
+DDS has one queue for all publishers of a topic, and drops the oldest first. A publisher of 5 kHz
+fills this in 100 ms: the receiving loop may be without a core, or without Python's lock, for that
+long before a message is lost.
 """
 
 PUBLISHERS_KEPT = 1024  # they come and go as often as they like
@@ -196,7 +197,7 @@ class Subscription:
         """Return why no message of a publisher comes through, and the remedy; empty: they do."""
         if info.topic_type != self.type_name:
             return wrong_type(info.topic_type, self.type_name)
-        # As subscribed by default every QoS is heard, and thousands are not compared in vain.
+        # The default QoS hears every publisher: no need to compare thousands of them.
         if self._qos.reliability == ReliabilityPolicy.BEST_EFFORT:
             return ''
         compatibility, reason = qos_check_compatible(info.qos_profile, self._qos)
@@ -209,7 +210,7 @@ class Subscription:
 
 
 def take_from_zenoh(take: Take, handle: Any, message_type: type) -> Received | None:
-    """Take a message, an empty one too: Zenoh drops it, fails, and does not say whose it was."""
+    """Take a message. Zenoh fails at an empty one, whose publisher is then not known."""
     try:
         return take(handle, message_type)
     except _rclpy.RCLError:
@@ -256,9 +257,9 @@ class WaitSet:
         self._subscriptions = {one._handle.pointer: one for one in subscriptions}
         self._guard = node.create_guard_condition(_never, OutsideExecutor())
         self._wait_set = _rclpy.WaitSet(len(subscriptions), 1, 0, 0, 0, 0, self._context.handle)
-        self._context.on_shutdown(self.wake)
         self.woken = False
-        """Whether the last ``wait`` was ended by ``wake``."""
+        """Whether ``wake`` was called; then the end is near, and it stays so."""
+        self._context.on_shutdown(self.wake)
         self._in_use = ExitStack()
 
     def __enter__(self) -> WaitSet:
@@ -280,7 +281,7 @@ class WaitSet:
 
         A ROS context that shuts down wakes as well.
 
-        :return: those of which a message waits, in the order given
+        :return: those in which a message waits, in the order given
         """
         # rcl removes from the set what was not ready: it is filled anew, but not built anew.
         wait_set = self._wait_set
@@ -289,12 +290,12 @@ class WaitSet:
         for subscription in self._subscriptions.values():
             wait_set.add_subscription(subscription._handle)
         wait_set.wait(int(max(timeout, 0.0) * 1e9))
-        self.woken = bool(wait_set.is_ready('guard_condition', 0))
         ready = wait_set.get_ready_entities('subscription')
         return list(map(self._subscriptions.__getitem__, ready))
 
     def wake(self) -> None:
         """End the current or next ``wait``; from any thread, without effect after ``destroy``."""
+        self.woken = True
         with suppress(InvalidHandle):
             self._guard.trigger()
 

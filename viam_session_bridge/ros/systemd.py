@@ -25,8 +25,8 @@ LIVES = 'WATCHDOG=1'  # the bridge does its work
 ENDS = 'STOPPING=1'  # the end has begun
 
 _SEND_TIMEOUT = 1.0  # s, for a supervisor whose socket is full
-# Notifications in the time that the supervisor allows: two may be needed until the lapse clock has
-# come round, in the half of that time in which systemd expects one.
+# Notifications within the time that the supervisor allows. systemd expects one in each half of it,
+# and it may take two checks until the lapse clock has come round.
 _NOTIFICATIONS = 4
 
 
@@ -69,7 +69,7 @@ def watch(node: BridgeNode, supervisor: Supervisor) -> None:
     """
     Notify the supervisor that the bridge lives: its executor, its lapse clock and its reporter.
 
-    Whichever of them hangs or died, no notification goes out any more.
+    If one of them hangs or has died, no further notification is sent.
     """
     if supervisor.watchdog is None:
         return

@@ -4,7 +4,7 @@
 A simulated wheeled base, and the driver that serves its calls: pure, with the time handed in.
 
 As in viam-server's wheeled base, linear Y is forward and angular Z turns left, and the other axes
-are ignored. It follows at once, and where it is follows REP 103: x and y in m, the heading in rad,
+are ignored. It obeys at once. Its position is by REP 103: x and y in m, the heading in rad,
 counter-clockwise, all 0 at the start.
 """
 
@@ -89,7 +89,7 @@ class SimulatedBase:
 
 
 Effect = Callable[..., None]
-"""The method of a base that a call has in the end; its name is the call's in the record."""
+"""The method of a base that carries out a call; its name is the call's name in the record."""
 
 
 @dataclass(frozen=True)

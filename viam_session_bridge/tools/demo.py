@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The executable ``demo``: see a base stop because its publisher died, and another death pass.
+The executable ``demo``: a publisher's death stops its base, and another's stops nothing.
 
 With ``--run`` a simulated machine and the bridge run on, for publishers of one's own.
 """
@@ -39,6 +39,8 @@ TOPIC = 'cmd_vel'
 WINDOW = 0.5  # s
 VIAM_PORT = 8080
 PUBLISHER = 'viam_session_bridge.tools.scripted_publisher'
+TIMELINE = 'viam_session_bridge.tools.timeline'
+PREFIX = 'viam_session_bridge.'  # of directories
 # For a busy computer: all wait for what they need, none for this long otherwise.
 UP_WITHIN = 20.0  # s
 SCENE = 1.5  # s, for each to be seen
@@ -63,9 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     signals.interrupt_once()
     display = Display(indent=' ' * 10)
     try:
-        with tempfile.TemporaryDirectory(prefix='viam_session_bridge.') as directory:
-            if arguments.run:
-                _run(display, Path(directory))
+        if arguments.run:
+            _run(display)
+        with tempfile.TemporaryDirectory(prefix=PREFIX) as directory:
             os.environ.update(_isolated())
             with Processes(Path(directory)) as processes:
                 story = Story(display, processes)
@@ -84,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _isolated() -> dict[str, str]:
-    """Return what keeps the demo's ROS apart from everybody else's."""
+    """Return the settings that keep the demo's ROS apart from everybody else's."""
     environment = free_domain()
     # The middleware that was tried. The wheels have no other, and need not be asked for it.
     installed = 'share/ament_index/resource_index/packages/rmw_fastrtps_cpp'
@@ -94,7 +96,8 @@ def _isolated() -> dict[str, str]:
     return environment
 
 
-def _run(display: Display, directory: Path) -> NoReturn:
+def _run(display: Display) -> NoReturn:
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX))  # kept
     # Nobody else's publishers drive a toy by accident.
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     with Processes(directory) as processes:
@@ -108,8 +111,10 @@ def _run(display: Display, directory: Path) -> NoReturn:
             'or, where there is a ROS installation:',
             "  ros2 topic pub --rate 20 /cmd_vel geometry_msgs/msg/Twist '{linear: {x: 0.3}}'",
             '  ros2 run teleop_twist_keyboard teleop_twist_keyboard',
-            'End one with Ctrl-C or kill -9, and see what becomes of the base. Logs:',
+            'End one with Ctrl-C or kill -9, and see what becomes of the base. The logs are kept in',
             f'  {directory}',
+            'and this draws what happened so far:',
+            f'  {sys.executable} -m {TIMELINE} {stage.events} -o timeline.svg',
             '',
         ):
             display.print(line)
@@ -182,7 +187,7 @@ class Story:
             _lines(self.stage.events), _lines(self.stage.record),
             _lines(self._sent('navigator')), *times,
         ))  # fmt: skip
-        findings.append(Finding(status == 0, 'the bridge ended in order', f'exit status {status}'))
+        findings.append(Finding(status == 0, 'the bridge shut down', f'exit status {status}'))
         self._display.print()
         for one in findings:
             verdict = 'yes' if one.true else 'NO'
@@ -202,7 +207,7 @@ class Story:
         teleop_killed = time.monotonic()
         self._teleop.kill()
         self._watch(client, WINDOW + SCENE)
-        self._print('kill -9 of the navigator: it is, and nobody is left to say stop')
+        self._print('kill -9 of the navigator: it is the last user, so nobody can say stop')
         navigator_killed = time.monotonic()
         self._navigator.kill()
         self._watch(client, LAST_SCENE)
@@ -293,7 +298,7 @@ def judge(record: Record) -> list[Finding]:
         ),
         Finding(
             navigators_end['cause'] == 'lapse' and bool(navigators_end['bases']),
-            "for its session's end",
+            'because its session ended',
             f'{navigators_end["cause"]} after {_ms(navigators_end["at"] - sent)}; '
             f'{_use(navigators_end)}',
         ),

@@ -72,13 +72,13 @@ class Process:
 
     @property
     def process(self) -> subprocess.Popen[Any]:
-        """The process as Python has it, once it was launched."""
+        """Return the process as Python has it, once it was launched."""
         assert self._process is not None, f'{self.name} was not started'
         return self._process
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """Return the process id."""
         return self.process.pid
 
     @property
@@ -148,7 +148,7 @@ class Process:
                         pipe.close()
 
     def end(self, number: signal.Signals = signal.SIGINT, timeout: float = ORDERLY) -> int:
-        """End it in order, kill it where that takes too long, and return its exit status."""
+        """Have it shut down, kill it if that takes too long, and return its exit status."""
         self.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout)
@@ -207,7 +207,7 @@ def free_port(preferred: Iterable[int] = ()) -> int:
 
 
 def free_domain() -> dict[str, str]:
-    """Return what makes an environment's ROS meet nobody else's."""
+    """Return the settings that keep a process's ROS apart from everybody else's."""
     # The port that the first process of a domain listens on.
     ports = {7400 + 250 * domain + 10: domain for domain in random.sample(_DOMAINS, 100)}
     domain = ports[_free(ports, socket.SOCK_DGRAM)]

@@ -169,7 +169,7 @@ def table(node: str, overview: Overview, width: int, age: float = 0.0) -> Group:
         for row in overview.bases
     ]
     if age > SILENT_AFTER:
-        lines.append(f'NO ANSWER for {age:.0f} s: this is what was')
+        lines.append(f'NO ANSWER for {age:.0f} s: this is the last known state')
     head = Text('\n'.join(lines) + '\n')
     head.highlight_words(ALARMS, 'bold red')
     if not overview.sessions and not overview.refused:
@@ -321,3 +321,9 @@ def print_once(node: str, overview: Overview) -> None:
     else:
         console = Console(width=None if sys.stdout.isatty() else WIDE)
         console.print(table(node, overview, console.width))
+
+
+if __name__ == '__main__':
+    from viam_session_bridge.executables import sessions
+
+    sessions()

@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     out = arguments.output or arguments.log.with_suffix('.svg')
     if out.suffix[1:].lower() not in FORMATS:
-        parser.error(f'{out}: the picture is to end in .svg, .png or .pdf')
+        parser.error(f'{out}: a picture must end in .svg, .png or .pdf')
     try:
         timeline = _part(_read(arguments.log), arguments.begin, arguments.end)
         draw(timeline, printable(arguments.log.name), out)

@@ -230,7 +230,7 @@ class Channel:
 
     def _authenticated(self, token: str) -> Answer:
         if not token or not token.isascii() or not token.isprintable():
-            return Answer(Outcome.FAILED, 'it gives an access token that cannot be one')
+            return Answer(Outcome.FAILED, 'it gives an access token that is not valid')
         self._secrets['token'] = token
         self._token = ((messages.TOKEN_KEY, f'Bearer {token}'),)
         return Answer(Outcome.OK, lifetime=token_lifetime(token))
@@ -281,7 +281,7 @@ def read(request: Request, response: Any, bases: Mapping[str, BaseConfiguration]
             return Answer(
                 Outcome.FAILED,
                 f'it started a session with id {response.id[:8]!r} and a window of {window} s, '
-                f'which must be {HEARTBEAT_WINDOW} s: see that it is a viam-server',
+                f'which must be {HEARTBEAT_WINDOW} s: check that it is a viam-server',
             )
         case requests.GetSessions():
             return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))

@@ -32,43 +32,43 @@ def diagnose(machine: MachineConfiguration) -> str:
     """Connect step by step; return which step fails and what to do about it."""
     address = parse_address(machine.address)
     parameter = f'machines.{machine.name}'
-    see = f'see {parameter}.address'
+    check = f'check {parameter}.address'
     try:
         connection = _connect(address)
     except socket.gaierror as error:
-        return _unresolved(error, address, see)
+        return _unresolved(error, address, check)
     except TimeoutError:
-        return f'no answer at all: {see}, the network and its firewalls'
+        return f'no answer at all: {check}, the network and its firewalls'
     except OSError as error:
-        return _unconnected(error, address, see)
+        return _unconnected(error, address, check)
     failed = f'it hangs up, maybe for want of TLS: set {parameter}.insecure to false'
     try:
         if machine.insecure:
-            return _check_http2(connection, failed, see)
+            return _check_http2(connection, failed, check)
         name = machine.server_name or address.host or 'localhost'
         with _context(machine.trusted).wrap_socket(connection, server_hostname=name) as tls:
             if tls.selected_alpn_protocol() != 'h2':
-                return f'it speaks TLS but no gRPC: {see}'
-            return _check_http2(tls, failed, see)
+                return f'it speaks TLS but no gRPC: {check}'
+            return _check_http2(tls, failed, check)
     except ssl.SSLCertVerificationError as error:
         return (
-            f'its certificate is not accepted ({error.verify_message.rstrip(".")}): see '
+            f'its certificate is not accepted ({error.verify_message.rstrip(".")}): check '
             f"{parameter}.ca_file, {parameter}.server_name and this computer's clock"
         )
     except TimeoutError:
-        return f'it takes connections and says nothing: {see}'
+        return f'it takes connections and says nothing: {check}'
     except OSError:
         return (
-            f'it speaks no TLS: {see}, or for a loopback address or a unix socket set '
+            f'it speaks no TLS: {check}, or for a loopback address or a unix socket set '
             f'{parameter}.insecure to true'
         )
     finally:
         connection.close()
 
 
-def _unresolved(error: socket.gaierror, address: Address, see: str) -> str:
+def _unresolved(error: socket.gaierror, address: Address, check: str) -> str:
     if (interface := address.host.partition('%')[2]) and ':' in address.host:
-        return f'this computer has no network interface {interface}: {see}'
+        return f'this computer has no network interface {interface}: {check}'
     also = ''
     if address.host.rstrip('.').lower().endswith('.local'):
         also = (
@@ -77,25 +77,25 @@ def _unresolved(error: socket.gaierror, address: Address, see: str) -> str:
         )
     elif error.errno == socket.EAI_AGAIN:
         also = " and this computer's name server"
-    return f'its name cannot be resolved ({error.strerror}): {see}{also}'
+    return f'its name cannot be resolved ({error.strerror}): {check}{also}'
 
 
-def _unconnected(error: OSError, address: Address, see: str) -> str:
+def _unconnected(error: OSError, address: Address, check: str) -> str:
     match error.errno:
         case errno.ECONNREFUSED:
-            means = f'nothing listens there; {see} and viam-server'
+            means = f'nothing listens there; {check} and viam-server'
         case errno.ENOENT:
-            means = f'there is no such socket; {see} and what is to create it'
+            means = f'there is no such socket; {check} and the program that creates it'
         case errno.EACCES | errno.EPERM if address.path:
-            means = f'{see} and the permissions of that socket and of the folders it is in'
+            means = f'{check} and the permissions of that socket and of the folders it is in'
         case errno.EACCES | errno.EPERM:
-            means = f"this computer's firewall or routes forbid it; {see}"
+            means = f"this computer's firewall or routes forbid it; {check}"
         case errno.ENETUNREACH | errno.EHOSTUNREACH | errno.ENETDOWN | errno.EADDRNOTAVAIL:
-            means = f"there is no way to it; {see}, this computer's network and the machine's"
+            means = f"there is no way to it; {check}, this computer's network and the machine's"
         case errno.EINVAL if address.host.lower().startswith('fe80:'):
-            means = f"its interface is missing; {see}, and write it as '[fe80::1%eth0]:8080'"
+            means = f"its interface is missing; {check}, and write it as '[fe80::1%eth0]:8080'"
         case _:
-            means = see
+            means = check
     return f'{error.strerror}: {means}'
 
 
@@ -130,7 +130,7 @@ def _context(pem: bytes | None) -> ssl.SSLContext:
     return context
 
 
-def _check_http2(connection: socket.socket, hung_up: str, see: str) -> str:
+def _check_http2(connection: socket.socket, hung_up: str, check: str) -> str:
     received = b''
     try:
         connection.sendall(_PREFACE)
@@ -143,5 +143,5 @@ def _check_http2(connection: socket.socket, hung_up: str, see: str) -> str:
     if not received or received[0] in _TLS_RECORDS:
         return hung_up
     if len(received) < _FRAME_HEADER or received[3] != _SETTINGS:
-        return f'it speaks no gRPC: {see}'
-    return 'it can be connected to again, or gRPC finds no way that this computer finds'
+        return f'it speaks no gRPC: {check}'
+    return 'it can be reached again, or this computer finds a way to it that gRPC does not'

@@ -42,7 +42,7 @@ _SYSTEM_CERTIFICATES = (
 
 
 class CredentialsError(ValueError):
-    """A key or a file of certificates cannot be used; the text says why, and how to mend it."""
+    """A key or a file of certificates cannot be used; the text says why, and the remedy."""
 
 
 @dataclass(frozen=True)

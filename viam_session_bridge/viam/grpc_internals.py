@@ -3,14 +3,14 @@
 """
 Two uses of grpcio's private parts, the same from 1.51 to 1.85, and the public ways behind them.
 
-- *Answers*: grpcio starts a thread that takes them with the first call under way and ends it with
-  the last, which is with nearly every call, and whoever hands one over, a stop among others, waits
-  for the start. An :class:`AnswerThread` stays; without it a command takes 10 % more CPU at 50 Hz
-  and 26 % more at 200 Hz. (Threads that make one call each and wait queue up for grpcio's lock.)
-- *Connectivity*: the thread of ``grpc.Channel.subscribe`` wakes five times a second, with which an
+- *Answers*: grpcio starts a thread to take them with the first call under way and ends it with the
+  last, so nearly once for each call. Whoever hands a call over, a stop included, waits for that
+  start. An :class:`AnswerThread` stays; without it a command takes 10 % more CPU at 50 Hz and 26 %
+  more at 200 Hz. (Threads that make one call each and wait queue up for grpcio's lock.)
+- *Connectivity*: the thread of ``grpc.Channel.subscribe`` wakes five times a second, so that an
   idle bridge takes 27 % more CPU. Here a thread waits as long as it likes.
 
-Both are tried once, on a channel that never connects. Where grpcio has something else there, its
+Both are tried once, on a channel that never connects. If grpcio's private parts are different, the
 public ways are used: its own threads, and ``subscribe``.
 """
 

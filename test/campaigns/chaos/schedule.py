@@ -58,7 +58,7 @@ class Planned:
 
     @property
     def target(self) -> str:
-        """What it befalls."""
+        """Return what it befalls."""
         return KINDS[self.kind]
 
     def __str__(self) -> str:

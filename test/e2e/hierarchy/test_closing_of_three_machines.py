@@ -106,7 +106,10 @@ def test_deactivation_closes_the_deepest_machine_first_each_after_its_final_stop
     load.hold(times['main'] - ended['at'], stop_takes + ON_TIME, since)
     # Whatever the publisher sends now, on no machine does its session live on.
     for part, server in tree.items():
-        wait_for(lambda s=server, part=part: own[part] not in sessions(s), f'{part}: lapsed')  # type: ignore[misc]
+        wait_for(
+            lambda s=server, part=part: own[part] not in sessions(s),  # type: ignore[misc]
+            f'{part}: lapsed',
+        )
     assert teleop.running
 
 

@@ -187,7 +187,7 @@ def test_a_bridge_that_goes_leaves_its_base_to_viam_server_where_an_sdk_program_
         assert observer.change_state(Transition.TRANSITION_DEACTIVATE)
     left = bridge.wait_event('left_to_machine', base=name)
     assert left['foreign'] == 1
-    says(bridge, f'{name}: left to its machine to stop, for it has 1 session of others')
+    says(bridge, f'{name}: left to its machine to stop: it has 1 session of others')
     last = base.motions()[-1].t
     stop = base.wait_stopped(began)
     due = MACHINE_WINDOW + base.stop_takes
