@@ -211,6 +211,9 @@ class Receiver:
         :param message: None where it could not be read
         """
         topic = subscription.topic
+        if self._clients.publishers.by_gid(gid) is None:
+            # Only one that was seen in the graph can be noticed to leave it (R2).
+            self._look_at = self._watch_at = now
         too_old = self._ages.too_old(gid, sent, now, time())
         settling = self._settled_at < NEVER
         if message is None or too_old or settling:
