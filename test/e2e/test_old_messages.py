@@ -71,7 +71,7 @@ PEERS = """<?xml version="1.0" encoding="UTF-8"?>
   </profiles>
 </dds>
 """
-CYCLONE = """
+CYCLONE = """\
 <CycloneDDS><Domain>
   <General>
     <Interfaces><NetworkInterface address="{own}"/></Interfaces>

@@ -150,8 +150,8 @@ class Receiver:
             late = self._stalls.late(now)  # before anything is taken: R2 counts all that waited
             if late or now >= self._settled_at:
                 self._settle(late, now)
-            # Woken early by none of them: maybe by an event, which wakes again until it is taken.
-            if now >= self._watch_at or not (ready or now >= wake_at):
+            # None is ready: maybe woken by an event, which wakes again until it is taken.
+            if now >= self._watch_at or not ready:
                 self._watch(now)
             self._receive(ready)
             if self._wait_set.woken or now >= alive_at:
