@@ -111,7 +111,7 @@ def _run(display: Display) -> NoReturn:
             'or, where there is a ROS installation:',
             "  ros2 topic pub --rate 20 /cmd_vel geometry_msgs/msg/Twist '{linear: {x: 0.3}}'",
             '  ros2 run teleop_twist_keyboard teleop_twist_keyboard',
-            'End one with Ctrl-C or kill -9, and see what becomes of the base. The logs are kept in',
+            'End one with Ctrl-C or kill -9, and see what becomes of the base. The logs stay in',
             f'  {directory}',
             'and this draws what happened so far:',
             f'  {sys.executable} -m {TIMELINE} {stage.events} -o timeline.svg',
