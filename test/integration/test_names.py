@@ -99,6 +99,7 @@ def threads() -> list[str]:
 def silent(address: str) -> Iterator[None]:
     """Have a port that takes no connection and refuses none: its queue is full."""
     with socket.socket() as listener, ExitStack() as waiting:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, PORT))
         listener.listen(0)
         waiting.enter_context(socket.create_connection((address, PORT)))

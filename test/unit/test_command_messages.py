@@ -21,6 +21,7 @@ from support.bad_messages import Axes, stamped_twists, TEXTS, twist, twists
 from viam_session_bridge.ros import command_messages
 from viam_session_bridge.ros.command_messages import (
     age_of,
+    CDR_LITTLE_ENDIAN,
     command_of,
     CommandMessage,
     read_twist,
@@ -80,6 +81,16 @@ def test_the_other_byte_order_is_left_to_rclpy() -> None:
     assert read_twist(big_endian) == CommandMessage(*NUMBERS)
     stamped = b'\0\0\0\0' + struct.pack('>iII4s6d', 5, 6, 4, b'map\0', *NUMBERS)
     assert read_twist_stamped(stamped) == CommandMessage(*NUMBERS, stamp=(5, 6))
+
+
+def test_a_frame_without_an_end_is_left_to_rclpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fast DDS takes it, and Cyclone DDS does not."""
+    by_rclpy = TwistStamped(twist=twist(NUMBERS))
+    monkeypatch.setattr(command_messages, 'deserialize_message', lambda *_: by_rclpy)
+    endless = CDR_LITTLE_ENDIAN + b'\0\0' + struct.pack('<iII4s6d', 5, 6, 4, b'base', *[0.0] * 6)
+    assert read_twist_stamped(endless) == command_of(by_rclpy)
+    ended = endless.replace(b'base', b'bas\0')
+    assert read_twist_stamped(ended) == CommandMessage(*[0.0] * 6, stamp=(5, 6))
 
 
 def outcome_of(read: object, *arguments: object) -> object:

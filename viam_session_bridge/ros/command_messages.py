@@ -99,7 +99,8 @@ def read_twist_stamped(serialized: bytes) -> CommandMessage:
     if serialized[:2] == CDR_LITTLE_ENDIAN and len(serialized) > text:
         seconds, nanoseconds, length = _STAMP.unpack_from(serialized, _HEADER)
         numbers = text + length + -(_STAMP.size + length) % _ALIGNMENT
-        if length and len(serialized) == numbers + _NUMBERS.size:
+        is_whole = length > 0 and len(serialized) == numbers + _NUMBERS.size
+        if is_whole and serialized[text + length - 1] == 0:
             stamp = seconds, nanoseconds
             return CommandMessage._make((*_NUMBERS.unpack_from(serialized, numbers), stamp))
     return command_of(deserialize_message(serialized, TwistStamped))
