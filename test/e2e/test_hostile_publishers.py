@@ -116,7 +116,7 @@ class Victim:
         print(f'{taken} of {len(sent)} commands were taken, stalled for {stalled:.3f} s')
         # At its beginning one may not be heard yet, and it was frozen in the middle of one.
         waited = self._load.between(self._since, last[1]) if shared else stalled
-        lost = max(len(sessions) * waited, sum(stalled + SETTLE for stalled in stalls))
+        lost = max(len(sessions) * waited, sum(one + SETTLE for one in stalls))
         assert taken >= len(sent) - 2 - int(lost * RATE)
         assert taken >= len(sent) * LEAST_TAKEN
         ended = sessions[-1]

@@ -34,8 +34,6 @@ OVERRIDES = 'qos_overrides.'
 POLICIES = ('history', 'depth', 'reliability')
 _OWNERS = ('machine_names', 'base_names')
 _FIRSTS = {OVERRIDES[:-1], 'machines', 'bases', *(row.name for row in NODE)}
-_SECTIONS = (('machines', MACHINE), ('bases', BASE))
-_PLACES = {row.name: f'{section}.NAME.{row.name}' for section, rows in _SECTIONS for row in rows}
 _PATHS = ('event_log', 'ca_file', 'credentials_file')
 _NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_-]*')
 
@@ -184,7 +182,8 @@ def find_foreign(given: Collection[str], known: Iterable[str]) -> list[str]:
 
 def with_place(name: str) -> str:
     """Add to another node's name what ours of that name is called, which may have been meant."""
-    return f'{name} (ours is {_PLACES[name]})' if name in _PLACES else name
+    ours = [one for one in lay_out(('NAME',), ('NAME',)) if one.endswith(f'.NAME.{name}')]
+    return f'{name} (ours is {ours[-1]})' if ours else name
 
 
 def find_unused_overrides(given: Iterable[str], topics: Iterable[str]) -> Iterator[str]:

@@ -3,9 +3,9 @@
 """
 What a command message says: its numbers and its stamp.
 
-The usual form of a serialized message is read right here, as the CDR of OMG's DDS-XTypes 7.4 (the
-plain one, little-endian) has it, in 2 us; rclpy takes 80 at the rates of robots, a sixth of what
-the bridge needs until a command goes out. Whatever is of another form or size is left to rclpy.
+The usual form of a serialized message, the plain little-endian CDR of OMG's DDS-XTypes 7.4, is
+read right here. At 50 Hz that takes 16 us. rclpy takes 77, a sixth of what the bridge needs until
+a command goes out. Whatever is of another form or size is left to rclpy.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NANOSECONDS = 1_000_000_000  # in a second
 
 CDR_LITTLE_ENDIAN = b'\0\1'
 """With what a message of the usual form begins; two bytes of options follow."""
-_HEADER = 4  # bytes
+HEADER = 4  # bytes, with which every serialized message begins
 _NUMBERS = Struct('<6d')
 _STAMP = Struct('<iII')  # and the length of the frame's name, with the zero byte at its end
 _ALIGNMENT = 8  # bytes, of a number in what follows the header
@@ -88,16 +88,16 @@ def reader(message_type: type) -> Callable[[bytes], Any]:
 
 def read_twist(serialized: bytes) -> CommandMessage:
     """Return what a Twist says."""
-    if serialized[:2] == CDR_LITTLE_ENDIAN and len(serialized) == _HEADER + _NUMBERS.size:
-        return CommandMessage(*_NUMBERS.unpack_from(serialized, _HEADER))
+    if serialized[:2] == CDR_LITTLE_ENDIAN and len(serialized) == HEADER + _NUMBERS.size:
+        return CommandMessage(*_NUMBERS.unpack_from(serialized, HEADER))
     return command_of(deserialize_message(serialized, Twist))
 
 
 def read_twist_stamped(serialized: bytes) -> CommandMessage:
     """Return what a TwistStamped says."""
-    text = _HEADER + _STAMP.size
+    text = HEADER + _STAMP.size
     if serialized[:2] == CDR_LITTLE_ENDIAN and len(serialized) > text:
-        seconds, nanoseconds, length = _STAMP.unpack_from(serialized, _HEADER)
+        seconds, nanoseconds, length = _STAMP.unpack_from(serialized, HEADER)
         numbers = text + length + -(_STAMP.size + length) % _ALIGNMENT
         is_whole = length > 0 and len(serialized) == numbers + _NUMBERS.size
         if is_whole and serialized[text + length - 1] == 0:

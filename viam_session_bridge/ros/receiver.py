@@ -30,6 +30,7 @@ from viam_session_bridge.bounds import Throttle
 from viam_session_bridge.core.old_messages import MessageAge, StallDetector
 from viam_session_bridge.core.timing import NEVER
 from viam_session_bridge.ros.clients import Clients
+from viam_session_bridge.ros.command_messages import HEADER
 from viam_session_bridge.ros.publishers import Looks, Publisher
 from viam_session_bridge.ros.subscription import DEPTH, subscribe, Subscription, Taken, WaitSet
 
@@ -55,10 +56,6 @@ EMPTYING = 1.0
 """Seconds after which emptying the subscriptions gives up against a faster publisher."""
 
 GONE = 'the node was destroyed or its ROS context shut down while commands were received'
-
-HEADER = 4
-"""Bytes with which each serialized message begins; Cyclone DDS reads them without a look at the
-length."""
 
 REPORT_EVERY = 5.0
 """Seconds between two reports of one kind."""
@@ -230,7 +227,7 @@ class Receiver:
     def _read(self, subscription: Subscription, serialized: bytes) -> Any:
         """Return what a message says; None where it cannot be read, which is reported."""
         try:
-            if len(serialized) < HEADER:
+            if len(serialized) < HEADER:  # which Cyclone DDS reads without a look at the length
                 raise ValueError(f'{len(serialized)} bytes')
             return subscription.read(serialized)
         except Exception as error:

@@ -119,7 +119,7 @@ class Reporter:
         self._wanted.set()
 
     def came_round(self) -> bool:
-        """Return whether it reported since this was last asked; see :meth:`LapseClock`."""
+        """Return whether its thread came round since this was last asked, and ask it again."""
         came, self._came_round = self._came_round, False
         self._wanted.set()
         return came

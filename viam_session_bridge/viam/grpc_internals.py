@@ -8,7 +8,8 @@ Two uses of grpcio's private parts, the same from 1.51 to 1.85, and the public w
   start. An :class:`AnswerThread` stays; without it a command takes 10 % more CPU at 50 Hz and 26 %
   more at 200 Hz. (Threads that make one call each and wait queue up for grpcio's lock.)
 - *Connectivity*: the thread of ``grpc.Channel.subscribe`` wakes five times a second, so that an
-  idle bridge takes 27 % more CPU. Here a thread looks when it likes, or waits.
+  idle bridge takes 27 % more CPU. Here a thread looks once a second while connected,
+  and waits for a change otherwise.
 
 Both are tried once, on a channel that never connects. If grpcio's private parts are different, the
 public ways are used: its own threads, and ``subscribe``.

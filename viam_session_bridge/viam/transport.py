@@ -146,7 +146,6 @@ class DirectTransport(MachineTransport):
         with self._dialling:
             if self.channel is not None:
                 self._dial()
-        self._doubted.set()
 
     def is_resting(self, stop: bool) -> bool:
         # gRPC would connect again for each call, without pause to a machine that always hangs up.
@@ -160,7 +159,6 @@ class DirectTransport(MachineTransport):
         # gRPC disconnects when its channel has gone, with the answer or deadline of the last call.
         # Its own `close` would cut those calls.
         self._closed = True
-        self._doubted.set()
 
     def _follow(self, channel: grpc.Channel | None) -> None:
         if channel is not None:
