@@ -9,7 +9,8 @@ SIGHUP to all of its processes before whoever started them sends SIGTERM.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 import signal
 import sys
 from typing import NoReturn
@@ -51,6 +52,27 @@ def interrupt_once() -> None:
 
     for number in numbers:
         signal.signal(number, interrupt)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """
+    Have those that come meanwhile do what they do only at the end; for the main thread.
+
+    Nothing is cut in two by KeyboardInterrupt. Blocking them would not do where a process is
+    started, which inherits what is blocked.
+    """
+    came: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _: came.append(number)) for number in ending()
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
 
 
 def run(main: Callable[[], int]) -> NoReturn:

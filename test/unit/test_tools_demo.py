@@ -93,28 +93,32 @@ def _is_drawn(root: ElementTree.Element) -> None:
 
 
 @pytest.mark.parametrize(
-    ('number', 'arguments', 'status'),
+    ('number', 'arguments', 'after', 'status'),
     [
-        (signal.SIGINT, (), 130),
-        (signal.SIGTERM, (), 130),
-        (signal.SIGINT, ('--run',), 0),
-        (signal.SIGHUP, ('--run',), 0),
+        (signal.SIGINT, (), 'starting', 130),
+        (signal.SIGINT, (), 'the teleop drives the base', 130),
+        (signal.SIGTERM, (), 'the teleop drives the base', 130),
+        (signal.SIGINT, ('--run',), 'Starting', 0),
+        (signal.SIGINT, ('--run',), '-o timeline.svg', 0),
+        (signal.SIGHUP, ('--run',), '-o timeline.svg', 0),
     ],
 )
 def test_interrupted_it_leaves_nothing_but_the_logs_of_a_run(
-    directory: Path, number: signal.Signals, arguments: tuple[str, ...], status: int
+    directory: Path, number: signal.Signals, arguments: tuple[str, ...], after: str, status: int
 ) -> None:
     demo = start(directory, *arguments)
-    until = time.monotonic() + 30
-    while len(processes(directory)) < 3 and time.monotonic() < until:
-        time.sleep(0.05)
-    time.sleep(1.0)
+    assert demo.stdout is not None
+    printed = ''
+    while after not in printed:
+        line = demo.stdout.readline()
+        assert line, printed
+        printed += line
     # Who waits for the end presses Ctrl-C again.
     until = time.monotonic() + 60
     while demo.poll() is None and time.monotonic() < until:
         demo.send_signal(number)
         time.sleep(0.005)
-    printed, _ = demo.communicate(timeout=1)
+    printed += demo.communicate(timeout=1)[0]
     assert demo.returncode == status, printed
     assert 'Traceback' not in printed
     assert processes(directory) == []
@@ -123,5 +127,8 @@ def test_interrupted_it_leaves_nothing_but_the_logs_of_a_run(
         assert left == []
         return
     (kept,) = left
-    assert {'base.jsonl', 'bridge.jsonl', 'bridge.log'} <= {one.name for one in kept.iterdir()}
-    assert f'-m viam_session_bridge.tools.timeline {kept}/bridge.jsonl -o' in printed
+    assert f'logs stay in {kept}\n' in printed
+    if after == '-o timeline.svg':
+        logs = {one.name for one in kept.iterdir()}
+        assert {'base.jsonl', 'bridge.jsonl', 'bridge.log'} <= logs
+        assert f'-m viam_session_bridge.tools.timeline {kept}/bridge.jsonl -o' in printed

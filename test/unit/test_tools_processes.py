@@ -9,9 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
+from viam_session_bridge import signals
 from viam_session_bridge.tools.processes import (
     free_domain,
     free_port,
@@ -77,6 +79,29 @@ def test_all_are_ended_with_the_context_the_last_one_first(
         raise KeyboardInterrupt
     assert ended == ['second', 'first']
     assert not any(process.running for process in processes.started)
+
+
+def test_one_that_is_being_started_when_a_signal_comes_is_ended_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    popen = subprocess.Popen
+
+    def start_and_interrupt(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        process = popen(*arguments, **options)
+        signal.raise_signal(signal.SIGINT)
+        return process
+
+    before = {number: signal.getsignal(number) for number in signals.ending()}
+    monkeypatch.setattr(subprocess, 'Popen', start_and_interrupt)
+    signals.interrupt_once()
+    try:
+        with pytest.raises(KeyboardInterrupt), Processes(tmp_path) as processes:
+            processes.start('server', 'http.server', '0', '--bind', '127.0.0.1')
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    (process,) = processes.started
+    assert process.process.returncode is not None
 
 
 def test_a_preferred_port_is_taken_where_it_is_free() -> None:

@@ -100,20 +100,20 @@ def _run(display: Display) -> NoReturn:
     directory = Path(tempfile.mkdtemp(prefix=PREFIX))  # kept
     # Nobody else's publishers drive a toy by accident.
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    display.print(f'Starting a simulated machine and the bridge; their logs stay in {directory}')
     with Processes(directory) as processes:
         port = free_port([VIAM_PORT])
         stage = Stage(processes, port)
         stage.wait()
         for line in (
-            f'A simulated Viam machine (port {port}) and the bridge run until Ctrl-C.',
+            f'The machine (port {port}) and the bridge run until Ctrl-C.',
             f'Drive from other terminals, in {os.getcwd()}:',
             f'  {sys.executable} -m {PUBLISHER} teleop --x 0.3',
             'or, where there is a ROS installation:',
             "  ros2 topic pub --rate 20 /cmd_vel geometry_msgs/msg/Twist '{linear: {x: 0.3}}'",
             '  ros2 run teleop_twist_keyboard teleop_twist_keyboard',
-            'End one with Ctrl-C or kill -9, and see what becomes of the base. The logs stay in',
-            f'  {directory}',
-            'and this draws what happened so far:',
+            'End one with Ctrl-C or kill -9, and see what becomes of the base.',
+            'This draws what happened so far:',
             f'  {sys.executable} -m {TIMELINE} {stage.events} -o timeline.svg',
             '',
         ):

@@ -184,7 +184,8 @@ class Processes:
         """Start a process that was prepared, where a terminal's Ctrl-C does not reach it."""
         self.started.append(process)
         options = {'stdin': subprocess.PIPE, 'start_new_session': True, **options}
-        process.launch([sys.executable, '-m', *arguments], **options)
+        with signals.held_back():  # or one that runs may not be known yet, and is not ended
+            process.launch([sys.executable, '-m', *arguments], **options)
         return process
 
     def __enter__(self) -> Self:
