@@ -257,6 +257,21 @@ def test_a_machine_that_is_not_there_is_cut_at_once_and_found_when_it_comes() ->
 
 
 @pytest.mark.usefixtures('way')
+def test_a_loss_that_no_call_notices_is_known_with_the_next_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, 'CONNECTED_CHECK_INTERVAL', 0.1)
+    for _ in range(3):  # by itself gRPC may look every 5 s only
+        with SimulatedMachine(address='127.0.0.1:0', bases=('wheels',), window=1.5) as machine:
+            driver = Driver(machine.address)
+            driver.wait_ready()
+            begun = time.monotonic()
+        driver.wait_ready(False)
+        assert time.monotonic() - begun < 2.0
+        driver.channel.close()
+
+
+@pytest.mark.usefixtures('way')
 def test_a_loss_that_a_call_notices_is_known_before_the_next_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
