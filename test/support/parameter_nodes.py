@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-import gc
 import os
 from typing import Any
 from unittest import mock
@@ -52,9 +51,6 @@ def node_factory() -> Iterator[MakeNode]:
         while nodes:
             nodes.pop().destroy_node()
         context.try_shutdown()
-        # Their cycles keep the participant. Where many are in one process, Fast DDS now and then
-        # hangs as one of them ends.
-        gc.collect()
 
 
 def problems_of(node: Node) -> tuple[str, ...]:
