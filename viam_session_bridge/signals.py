@@ -57,10 +57,9 @@ def interrupt_once() -> None:
 @contextmanager
 def held_back() -> Iterator[None]:
     """
-    Have those that come meanwhile do what they do only at the end; for the main thread.
+    Delay each of them to the end of the block, so that none interrupts it; on the main thread.
 
-    Nothing is cut in two by KeyboardInterrupt. Blocking them would not do where a process is
-    started, which inherits what is blocked.
+    To block them in the system would not do where a process is started: it inherits that.
     """
     came: list[int] = []
     handlers = {

@@ -261,7 +261,7 @@ def test_a_loss_that_no_call_notices_is_known_with_the_next_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transport, 'CONNECTED_CHECK_INTERVAL', 0.1)
-    for _ in range(3):  # by itself gRPC may look every 5 s only
+    for _ in range(3):  # gRPC itself may look as seldom as every 5 s
         with SimulatedMachine(address='127.0.0.1:0', bases=('wheels',), window=1.5) as machine:
             driver = Driver(machine.address)
             driver.wait_ready()

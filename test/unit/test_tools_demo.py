@@ -9,7 +9,6 @@ import importlib.util
 import os
 from pathlib import Path
 import signal
-import subprocess
 import sys
 import time
 from xml.etree import ElementTree
@@ -18,6 +17,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from viam_session_bridge.tools.processes import Process
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = 'viam_session_bridge.tools.demo'
@@ -34,17 +34,13 @@ STORY = [
 ]
 
 
-def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        # As from a terminal, whatever this process ignores.
-        ['env', '--default-signal=INT', sys.executable, '-m', DEMO, *arguments],
-        cwd=ROOT,
-        # Where it keeps its files, and how its processes are recognised.
-        env={**os.environ, 'TMPDIR': str(directory)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def start(directory: Path, *arguments: str) -> Process:
+    # Where it keeps its files, and how its processes are recognised.
+    demo = Process(directory.parent, 'demo', {'TMPDIR': str(directory)})
+    # As from a terminal, whatever this process ignores.
+    command = ['env', '--default-signal=INT', sys.executable, '-m', DEMO, *arguments]
+    demo.launch(command, cwd=ROOT)
+    return demo
 
 
 def processes(directory: Path) -> list[int]:
@@ -61,8 +57,10 @@ def processes(directory: Path) -> list[int]:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
-    for number in processes(tmp_path):
+    directory = tmp_path / 'tmp'
+    directory.mkdir()
+    yield directory
+    for number in processes(directory):
         os.kill(number, signal.SIGKILL)
 
 
@@ -71,8 +69,8 @@ def test_its_story_goes_as_it_says_and_is_drawn(directory: Path) -> None:
     picture = directory / 'timeline.svg'
     drawn = importlib.util.find_spec('matplotlib') is not None
     demo = start(directory, *(('--timeline', str(picture)) if drawn else ()))
-    printed, _ = demo.communicate(timeout=90)
-    assert demo.returncode == 0, printed
+    status, printed = demo.wait_exit(90.0), demo.output()
+    assert status == 0, printed
     positions = [printed.find(line) for line in STORY]
     assert -1 not in positions, printed
     assert positions == sorted(positions), printed
@@ -107,19 +105,14 @@ def test_interrupted_it_leaves_nothing_but_the_logs_of_a_run(
     directory: Path, number: signal.Signals, arguments: tuple[str, ...], after: str, status: int
 ) -> None:
     demo = start(directory, *arguments)
-    assert demo.stdout is not None
-    printed = ''
-    while after not in printed:
-        line = demo.stdout.readline()
-        assert line, printed
-        printed += line
+    demo.wait_for_output(after, 60.0)
     # Who waits for the end presses Ctrl-C again.
     until = time.monotonic() + 60
-    while demo.poll() is None and time.monotonic() < until:
+    while demo.running and time.monotonic() < until:
         demo.send_signal(number)
         time.sleep(0.005)
-    printed += demo.communicate(timeout=1)[0]
-    assert demo.returncode == status, printed
+    ended, printed = demo.wait_exit(1.0), demo.output()
+    assert ended == status, printed
     assert 'Traceback' not in printed
     assert processes(directory) == []
     left = list(directory.iterdir())
