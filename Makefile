@@ -8,6 +8,8 @@ ARGS ?=
 RUN_ARGS ?= --run
 PYTEST_ARGS ?=
 IN_THREES := -n 3 --dist loadfile --no-loadscope-reorder
+# See test/support/bounds.py.
+AGAIN := --reruns 1 --only-rerun '^support.bounds.BoundMissedError:'
 # A run of all tests that finds few of them fails.
 at-least = $(if $(PYTEST_ARGS),,$(if $(filter file,$(origin UNIT)),--at-least $(1)))
 UNIT := test/e2e test/campaigns/chaos test/integration test/unit test/rules
@@ -58,9 +60,9 @@ viam-server: venv
 # Most tests wait most of the time, so three files run at once, those that wait longest first;
 # differential ones want no company.
 unit: viam-server ## the tests, with the real viam-server (PYTEST_ARGS='-k lapse')
-	$(BIN)/python -m pytest $(IN_THREES) $(UNIT) $(call at-least,2400) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(IN_THREES) $(AGAIN) $(UNIT) $(call at-least,2400) $(PYTEST_ARGS)
 ifeq ($(origin UNIT),file)
-	$(BIN)/python -m pytest test/campaigns/differential $(PYTEST_ARGS) || test $$? = 5  # none chosen
+	$(BIN)/python -m pytest test/campaigns/differential $(AGAIN) $(PYTEST_ARGS) || test $$? = 5  # none chosen
 endif
 
 test-pythons: test-oldest test-newest ## what needs no ROS, with the oldest and the newest Python and dependencies
@@ -68,12 +70,12 @@ test-pythons: test-oldest test-newest ## what needs no ROS, with the oldest and 
 test-oldest test-newest: test-%:
 	@PYTHON='$(PYTHON)' scripts/venv .venv-$*
 	$(ALONE) .venv-$*/bin/python -m pytest -q test/rules test/unit --ignore-glob='*_model.py' \
-	  --ignore=test/rules/test_r09_takeover_points.py $(call at-least,2000) $(PYTEST_ARGS)
+	  --ignore=test/rules/test_r09_takeover_points.py $(AGAIN) $(call at-least,2000) $(PYTEST_ARGS)
 
 test-jazzy: viam-server ## the tests on ROS 2 Jazzy, with the oldest grpcio and protobuf
 	@PYTHON='$(PYTHON)' scripts/venv .venv-jazzy
 	$(ALONE) RMW_IMPLEMENTATION=rmw_fastrtps_cpp \
-	  $(CURDIR)/.venv-jazzy/bin/python -m pytest $(IN_THREES) $(UNIT) $(call at-least,2800) $(PYTEST_ARGS)
+	  $(CURDIR)/.venv-jazzy/bin/python -m pytest $(IN_THREES) $(AGAIN) $(UNIT) $(call at-least,2800) $(PYTEST_ARGS)
 
 model-checker:
 	@{ command -v spin && command -v gcc; } >/dev/null || { test "$$(id -u)" = 0 \

@@ -82,7 +82,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the tests that passed for their bounds were widened."""
+    """Name the tests that missed a bound at first, and those whose bounds were widened."""
+    if again := terminalreporter.getreports('rerun'):
+        terminalreporter.section(f'{len(again)} missed a bound and were run once more')
+        for report in again:
+            terminalreporter.line(f'{report.nodeid}: {report.longrepr.reprcrash.message}')
     tests = {
         report.nodeid: float(seconds)
         for report in terminalreporter.getreports('passed')

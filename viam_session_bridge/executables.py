@@ -7,13 +7,14 @@ from __future__ import annotations
 import gc
 from typing import NoReturn
 
-from viam_session_bridge import signals
+from viam_session_bridge import lazy_imports, signals
 
 
 def bridge() -> NoReturn:
     """Run the bridge."""
     signals.end_at_once()
     gc.disable()  # until all that stays is there
+    lazy_imports.import_lazily(*lazy_imports.SELDOM_USED)
     from viam_session_bridge.ros.main import main
 
     signals.run(main)

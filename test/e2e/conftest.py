@@ -24,12 +24,13 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
-from support.bounds import Load
+from support.bounds import Load, PATIENCE
 from support.bridge_process import BridgeProcess, CALL_TIMEOUT, parameters
 from support.domains import own_domain
 from support.drive import Drive, wait_for
 from support.observer import Observer
 from support.publisher_process import PublisherProcess
+from support.raw_client import RawClient
 from support.simulated import SimulatedMachineProcess
 
 if TYPE_CHECKING:
@@ -115,6 +116,21 @@ def machine(
     directory = tmp_path_factory.mktemp(machine_kind)
     with make_machine(machine_kind, directory, bases, window, stop_takes) as machine:
         yield machine
+
+
+@pytest.fixture(autouse=True)
+def nobody_there(request: pytest.FixtureRequest) -> None:
+    """
+    Wait until viam-server has stopped the bases of the sessions of the test before.
+
+    It lets the commands for all bases wait meanwhile, so that the next test's Stop is not clean.
+    Where its window is long it stops none before the module's end.
+    """
+    if 'machine_kind' not in request.fixturenames or not request.getfixturevalue('stop_takes'):
+        return
+    machine = request.getfixturevalue('machine')
+    if machine.running and getattr(request.module, 'MACHINE_WINDOW', MACHINE_WINDOW) < PATIENCE:
+        wait_until_nobody_is_there(machine)
 
 
 @pytest.fixture
@@ -216,6 +232,12 @@ def observer(domain: int) -> Iterator[Observer]:
     """Return a node that asks the bridge and listens to it."""
     with Observer(domain) as observer:
         yield observer
+
+
+def wait_until_nobody_is_there(machine: Machine) -> None:
+    """Wait until a machine has no sessions, and has stopped the bases that they used last."""
+    with RawClient(machine.address) as client:
+        wait_for(lambda: not client.sessions(), 'the sessions lapse')
 
 
 def patience(call_timeout: float, stop_takes: float) -> float:

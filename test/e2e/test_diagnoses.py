@@ -154,10 +154,8 @@ def test_a_way_to_the_machine_that_takes_longer_than_calls_may(
         wait_warned(bridge, observer, 'machine main', line)
         assert status_of(observer, 'machine main', line).level == DiagnosticStatus.ERROR
         logged = len(timeouts())
-        failed = len(bridge.events('machine_session_failed'))
-        wait_for(
-            lambda: len(bridge.events('machine_session_failed')) > failed + 3, 'it goes on to fail'
-        )
+        failed = len(bridge.events('command_failed'))
+        wait_for(lambda: len(bridge.events('command_failed')) > failed + 3, 'it goes on to fail')
         assert len(timeouts()) == logged
         way.delay = 0.0
         drive('wheels').wait_driven()

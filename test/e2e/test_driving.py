@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import math
+from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 import pytest
@@ -95,6 +96,15 @@ def test_speed_above_the_limit_is_scaled_with_its_ratio_kept(
     for motion in driven(base, start_publisher('teleop'), forward=1.0, turn=0.5):
         assert motion.linear == pytest.approx((0.0, 500.0, 0.0))
         assert motion.angular == pytest.approx((0.0, 0.0, math.degrees(0.25)))
+
+
+def test_nothing_that_is_seldom_used_is_loaded_to_drive_a_base(
+    bridge: BridgeProcess, drive: Drives, observer: Observer, start_publisher: StartPublisher
+) -> None:
+    driven(drive('plain'), start_publisher('teleop'), forward=0.2)
+    observer.overview()
+    loaded = Path(f'/proc/{bridge.pid}/maps').read_text()
+    assert not [library for library in ('numpy', '/_ssl.', '/_asyncio.') if library in loaded]
 
 
 @pytest.mark.slow_bases

@@ -6,13 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
-from e2e.conftest import MACHINE_WINDOW, StartPublisher
+from e2e.conftest import MACHINE_WINDOW, StartPublisher, wait_until_nobody_is_there
 from support.bounds import EARLY, LEFT, Load
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import DEATH, Drive, kill
+
+if TYPE_CHECKING:
+    from e2e.conftest import Machine
 
 pytestmark = pytest.mark.slow_bases
 
@@ -137,9 +141,8 @@ def test_publisher_that_leaves_stops_its_base_sooner_than_the_window(
     base.stands_still(stop.t)
 
 
-@pytest.mark.fast_bases('viam-server stops the base for the session before, into the next one')
 def test_single_command_moves_the_base_for_one_window(
-    bridge: BridgeProcess, drive: Drives, start_publisher: StartPublisher
+    bridge: BridgeProcess, drive: Drives, machine: Machine, start_publisher: StartPublisher
 ) -> None:
     base = drive('once')
     teleop = start_publisher('teleop')
@@ -148,6 +151,8 @@ def test_single_command_moves_the_base_for_one_window(
     teleop.silence('/once/cmd_vel')
     stop = base.stopped_one_window_after(teleop.last_sent('/once/cmd_vel'))
     base.stands_still(stop.t)
+    # The machine stops it once more, for its own session.
+    wait_until_nobody_is_there(machine)
 
     sent = teleop.once('/once/cmd_vel', forward=0.1)
     base.wait_driven(sent, times=1, forward=0.1)

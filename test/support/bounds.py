@@ -17,6 +17,10 @@ while the bound ran, and by nothing else.
 
 A test that needed the widening is named after the run, with what it was beyond its bound. With
 ``BOUNDS=idle`` in the environment no bound is widened: on an idle computer all have to hold so.
+
+Some stalls of a shared computer show in none of these. So the makefile has a test that missed a
+bound (:class:`BoundMissedError`, no other failure) run a second time, and the run names it. What
+is late by a fault is late again.
 """
 
 from __future__ import annotations
@@ -61,10 +65,15 @@ Sample = tuple[float, float, Mapping[int, float]]
 """s: when, the time lost to all until then, and the delays of each process."""
 
 
+class BoundMissedError(AssertionError):
+    """Something took longer than its bound and all that was measured beside it."""
+
+
 class Load:
     """Measures, on a thread of its own, how long the watched processes waited for a core."""
 
     def __init__(self) -> None:
+        self.begun = time.monotonic()
         self.exceeded = 0.0  # s, by which a bound was, at most, and held for its widening
         self._pids: list[Callable[[], int]] = []
         self._delays: dict[tuple[int, int], int] = {}  # ns, by process and thread
@@ -101,9 +110,10 @@ class Load:
         """
         measured = self.since(start) if end is None else self.between(start, end)
         widened = min(measured, _WIDEST)
-        assert took <= bound + widened, (
-            f'{what or "it"} took {took:.4f} s, not {bound:.4f} s (widened by {widened:.4f} s)'
-        )
+        if took > bound + widened:
+            raise BoundMissedError(
+                f'{what or "it"} took {took:.4f} s, not {bound:.4f} s (widened by {widened:.4f} s)'
+            )
         self.exceeded = max(self.exceeded, took - bound)
 
     def since(self, start: float) -> float:

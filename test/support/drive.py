@@ -10,15 +10,17 @@ import math
 import time
 from typing import Any
 
-from support.bounds import AT_ONCE, EARLY, LATE, LEFT, Load, PATIENCE
-from support.bridge_process import WINDOW
+from support.bounds import AT_ONCE, BoundMissedError, EARLY, LATE, LEFT, Load, PATIENCE
+from support.bridge_process import CALL_TIMEOUT, WINDOW
 from support.domains import ZENOH
 from support.publisher_process import PublisherProcess
-from support.record import Entry, Record
+from support.record import Entry, lines_of, Record
 
 _POLL = 0.005  # s
 _OVERTAKING = 0.005  # s, between the beginnings of two that changed places
 _CANCELLED = 'context canceled'  # how the real viam-server's recording base ends such a call
+_TIMES_OUT = CALL_TIMEOUT / 2  # s, of a stall, on both sides of a call
+_OF_BEFORE = 0.05  # s, of what is told where a bound was missed
 _HANGS = 0.1  # s that a call of a base takes at most, unless it hangs
 
 DEATH = 'left' if ZENOH else 'lapse'
@@ -28,6 +30,8 @@ DEATH = 'left' if ZENOH else 'lapse'
 class Drive:
     """
     One base, as its machine recorded it; it is stopped when its Stop has taken effect.
+
+    What was recorded before `load` began belongs to another test, or to this one's first run.
 
     :param stop_takes: s that a Stop takes at the base: all that a stop may come later for
     :param late: s after a window's end that a stop may come, on an idle computer
@@ -49,6 +53,7 @@ class Drive:
 
     def calls(self, since: float = 0.0) -> list[Entry]:
         """Return what reached the base, both ends of each call."""
+        since = max(since, self._load.begun)
         return [entry for entry in self._record.calls(self.base) if entry.t >= since]
 
     def motions(self, since: float = 0.0) -> list[Entry]:
@@ -128,9 +133,7 @@ class Drive:
         assert stop.t - sent[0] >= window - EARLY, (
             f'{self.base} was stopped {stop.t - sent[0]:.4f} s after the last sign of life'
         )
-        self._load.hold(
-            stop.t - sent[1], window + self._late, sent[0], stop.t, f'the stop of {self.base}'
-        )
+        self._hold(stop.t - sent[1], window + self._late, sent[0], stop)
         return stop
 
     def stopped_after_kill(
@@ -143,8 +146,7 @@ class Drive:
     def stopped_within(self, since: float, seconds: float = AT_ONCE) -> Entry:
         """Wait for the stop and hold it to so many seconds after `since`."""
         stop = self.wait_stopped(since)
-        bound = seconds + self.stop_takes
-        self._load.hold(stop.t - since, bound, since, stop.t, f'the stop of {self.base}')
+        self._hold(stop.t - since, seconds + self.stop_takes, since, stop)
         return stop
 
     def not_stopped(self, since: float, until: float | None = None) -> None:
@@ -156,7 +158,11 @@ class Drive:
             if entry.t < until
             and (entry.call == 'stop' or (entry.linear is not None and not entry.is_motion))
         ]
-        assert not halts, f'{self.base} was not to be stopped: {halts}'
+        if halts:
+            # R10: a command that a stall holds up for `call_timeout` is followed by a stop.
+            stalled = self._load.worst(since, until) >= _TIMES_OUT
+            kind = BoundMissedError if stalled else AssertionError
+            raise kind(f'{self.base} was not to be stopped:\n{lines_of(halts)}')
 
     def keeps_moving(self, since: float, seconds: float) -> None:
         """Watch for so many seconds that nothing stops the base; it was told to move before."""
@@ -180,6 +186,12 @@ class Drive:
         again = self.wait_driven(resumed)[0]
         self._not_driven(stopped, resumed)
         return again
+
+    def _hold(self, took: float, bound: float, since: float, stop: Entry) -> None:
+        """Hold a stop to its bound, see `Load.hold`; name the calls around it if that fails."""
+        calls = [entry for entry in self.calls(since - _OF_BEFORE) if entry.t <= stop.t]
+        what = f'the stop of {self.base}, which got\n{lines_of(calls)}\n,'
+        self._load.hold(took, bound, since, stop.t, what)
 
     def _not_driven(self, since: float, until: float) -> None:
         """

@@ -62,7 +62,12 @@ class Observer(OwnNode):
                         return status, values
             return None
 
-        status: tuple[DiagnosticStatus, dict[str, str]] = wait_for(found, f'status on {topic}')
+        try:
+            status: tuple[DiagnosticStatus, dict[str, str]] = wait_for(found, f'status on {topic}')
+        except AssertionError as error:
+            seen = self.messages(topic)
+            what = f'{error}; of {len(seen)} messages the last is {seen[-1:]}'
+            raise AssertionError(what) from None
         return status
 
     def overview(self) -> dict[str, Any]:

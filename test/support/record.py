@@ -122,7 +122,7 @@ class Record:
             if late:
                 raise AssertionError(
                     f'not within {timeout} s{": " * bool(what)}{what}; the record of '
-                    f'{len(entries)} entries ends with\n{_lines(entries[-20:])}'
+                    f'{len(entries)} entries ends with\n{lines_of(entries[-20:])}'
                 )
             time.sleep(_POLL)
 
@@ -136,5 +136,6 @@ def entry_of(fields: dict[str, Any]) -> Entry:
     return Entry(**fields)
 
 
-def _lines(entries: Sequence[Entry]) -> str:
+def lines_of(entries: Sequence[Entry]) -> str:
+    """Return entries as a message shows them, one a line."""
     return '\n'.join(f'  {entry}' for entry in entries) or '  nothing'

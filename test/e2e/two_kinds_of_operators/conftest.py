@@ -15,14 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from e2e.conftest import patience
+from e2e.conftest import patience, wait_until_nobody_is_there
 from support.bounds import EARLY, LATE, Load
 from support.bridge_process import BridgeProcess, parameters
 from support.drive import Drive, wait_for
 from support.record import Entry
 from support.sdk_operator_process import SdkOperatorProcess
-from support.viam_server import insecure_channel, ViamServer
-from viam_session_bridge.viam import messages as wire
+from support.viam_server import ViamServer
 
 MACHINE_WINDOW = 1.0  # s: an SDK program beats five times in it, on a busy computer less often
 SOONEST = 0.8 * MACHINE_WINDOW  # s after the last sign of life, of viam-server's stop
@@ -57,7 +56,7 @@ def machine(
 @pytest.fixture(autouse=True)
 def nobody_there(machine: ViamServer) -> None:
     """Wait until the machine has forgotten the sessions of the test before."""
-    wait_for(lambda: not sessions_of(machine), 'the sessions lapse')
+    wait_until_nobody_is_there(machine)
 
 
 @pytest.fixture(scope='module')
@@ -92,14 +91,6 @@ def start_operator(machine: ViamServer, load: Load, tmp_path: Path) -> Iterator[
             return operator
 
         yield start
-
-
-def sessions_of(machine: ViamServer) -> list[str]:
-    """Return the ids of the sessions that the machine has."""
-    get = wire.GET_SESSIONS
-    with insecure_channel(machine.address) as channel:
-        answer = get.on(channel)(get.request(), timeout=5.0, wait_for_ready=True)
-    return [session.id for session in answer.sessions]
 
 
 def bridges_stops(bridge: BridgeProcess, base: str) -> list[str]:

@@ -24,6 +24,7 @@ from viam_session_bridge.core.requests import (
 from viam_session_bridge.core.round_trip import (
     ANSWERED_WITHIN,
     ASKED_AGAIN_AFTER,
+    IN_A_ROW,
     QUESTION,
     RoundTrip,
 )
@@ -164,12 +165,25 @@ def test_where_no_more_calls_time_out_nothing_more_is_asked() -> None:
     assert bench.ended((MOVE, TIMED_OUT), (MOVE, TIMED_OUT)) == []
 
 
-def test_the_first_call_in_time_is_reported_once() -> None:
+def test_three_calls_in_time_in_a_row_are_reported_once() -> None:
+    bench = Bench()
+    bench.time_out()
+    bench.ended(*[(MOVE, OK)] * IN_A_ROW)
+    bench.measure(0.31)
+    bench.ended((StopBase('base'), OK), (START, OK), (MOVE, Answer(Outcome.FAILED, 'UNKNOWN: no')))
+    assert bench.events == []
+    bench.ended(*[(MOVE, OK)] * IN_A_ROW)
+    assert bench.events == [CallsInTime('main', bench.now)]
+
+
+@pytest.mark.parametrize('late', [TIMED_OUT, Answer(Outcome.CUT, 'UNAVAILABLE: gone')])
+def test_one_now_and_then_that_is_in_time_ends_nothing(late: Answer) -> None:
     bench = Bench()
     bench.time_out()
     bench.measure(0.31)
-    bench.ended((StopBase('base'), OK), (MOVE, OK), (MOVE, OK))
-    assert bench.events == [CallsInTime('main', bench.now)]
+    bench.ended(*[(MOVE, OK), (MOVE, OK), (MOVE, late)] * 5)
+    assert bench.events == []
+    assert bench.round_trip.listens
 
 
 def test_usual_answers_matter_from_the_first_timeout_until_calls_are_in_time() -> None:
@@ -184,7 +198,7 @@ def test_usual_answers_matter_from_the_first_timeout_until_calls_are_in_time() -
     assert bench.round_trip.listens  # the question is open
     bench.measure(0.5)
     assert bench.round_trip.listens  # they take longer
-    bench.ended((MOVE, OK))
+    bench.ended(*[(MOVE, OK)] * IN_A_ROW)
     assert not bench.round_trip.listens
 
 
@@ -204,7 +218,7 @@ def test_session_starts_that_time_out_on_a_slow_link_are_reported_as_that() -> N
     assert event.round_trip >= 1.0
 
 
-def test_a_command_that_is_answered_in_time_again_is_reported() -> None:
+def test_commands_that_are_answered_in_time_again_are_reported() -> None:
     rig = Rig()
     rig.drive('A')
     while QUESTION not in rig.pending(GetSessions):
@@ -214,5 +228,6 @@ def test_a_command_that_is_answered_in_time_again_is_reported() -> None:
     rig.now += 1.0
     rig.answer(GetSessions, where=lambda request: request == QUESTION)
     rig.acknowledge()
-    rig.drive('A')
+    for _ in range(IN_A_ROW):
+        rig.drive('A')
     assert rig.events_of(CallsInTime) == [CallsInTime('main', rig.now)]

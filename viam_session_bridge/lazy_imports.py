@@ -1,0 +1,40 @@
+# Copyright 2026 The viam_session_bridge authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What others import and the bridge hardly ever needs: loaded when it is first used.
+
+ROS's messages import numpy for arrays, of which the bridge's messages have none. gRPC imports its
+asyncio half, and with it asyncio and ssl. Together they take 18 MB and a fifth of the imports'
+time. :class:`importlib.util.LazyLoader` would load a module as soon as it is imported twice.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+SELDOM_USED = 'numpy', 'grpc.aio', 'asyncio', 'ssl'
+
+
+class LazyModule(ModuleType):
+    """Stands for a module until somebody uses an attribute of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        """
+        Return an attribute of the module itself.
+
+        :raises AttributeError: also for `__file__` and the like, which lists of modules look up
+        """
+        if name.startswith('__') and name != '__path__':
+            raise AttributeError(f'{self.__name__} is not loaded: it has no {name}')
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def import_lazily(*names: str) -> None:
+    """Have modules, unless they are loaded already, loaded when they are first used."""
+    for name in names:
+        sys.modules.setdefault(name, LazyModule(name))
