@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from types import ModuleType
 from typing import Any
 
 SELDOM_USED = 'numpy', 'grpc.aio', 'asyncio', 'ssl'
+
+_lock = threading.Lock()  # two threads may use one at once, as diagnoses of two machines use ssl
 
 
 class LazyModule(ModuleType):
@@ -25,12 +28,14 @@ class LazyModule(ModuleType):
         """
         Return an attribute of the module itself.
 
-        :raises AttributeError: also for `__file__` and the like, which lists of modules look up
+        :raises AttributeError: also for `__file__` and the like before it is loaded: who goes
+            through all modules looks them up
         """
-        if name.startswith('__') and name != '__path__':
-            raise AttributeError(f'{self.__name__} is not loaded: it has no {name}')
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
+        with _lock:
+            if sys.modules.get(self.__name__) is self:
+                if name.startswith('__') and name != '__path__':
+                    raise AttributeError(f'{self.__name__} is not loaded: it has no {name}')
+                del sys.modules[self.__name__]
         return getattr(importlib.import_module(self.__name__), name)
 
 

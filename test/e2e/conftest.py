@@ -26,11 +26,11 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from support.bounds import Load, PATIENCE
 from support.bridge_process import BridgeProcess, CALL_TIMEOUT, parameters
+from support.caller import Caller
 from support.domains import own_domain
 from support.drive import Drive, wait_for
 from support.observer import Observer
 from support.publisher_process import PublisherProcess
-from support.raw_client import RawClient
 from support.simulated import SimulatedMachineProcess
 
 if TYPE_CHECKING:
@@ -236,8 +236,8 @@ def observer(domain: int) -> Iterator[Observer]:
 
 def wait_until_nobody_is_there(machine: Machine) -> None:
     """Wait until a machine has no sessions, and has stopped the bases that they used last."""
-    with RawClient(machine.address) as client:
-        wait_for(lambda: not client.sessions(), 'the sessions lapse')
+    with Caller(machine.address) as caller:
+        wait_for(lambda: not caller.live(), 'the sessions lapse')
 
 
 def patience(call_timeout: float, stop_takes: float) -> float:

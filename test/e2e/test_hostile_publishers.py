@@ -19,7 +19,7 @@ from typing import Any, TYPE_CHECKING
 
 import pytest
 
-from e2e.conftest import StartBridge, StartPublisher
+from e2e.conftest import StartBridge, StartPublisher, wait_until_nobody_is_there
 from support.bounds import EARLY, LATE, Load
 from support.bridge_process import BridgeProcess, Event, WINDOW
 from support.caller import Caller
@@ -304,7 +304,7 @@ def test_thousands_of_publishers_that_come_and_go_use_up_nothing(
     bases = {name: BASES[name] for name in ('lasting', 'crowded')}
     bridge = start_bridge(bases, machines={'main': main})
     with Caller(machine.address) as caller:
-        wait_for(lambda: not caller.live(), "the other tests' sessions lapse")
+        wait_until_nobody_is_there(machine)
         watched = Victim(start_publisher('victim'), drive('lasting'), bridge, load)
         crowds = [
             start_hostile(

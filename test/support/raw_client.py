@@ -29,10 +29,6 @@ class RawClient:
         """Start a session and return its id."""
         return str(self._call(wire.START_SESSION).id)
 
-    def sessions(self) -> list[str]:
-        """Return the ids of the machine's sessions; it answers after its own stops for others."""
-        return [session.id for session in self._call(wire.GET_SESSIONS).sessions]
-
     def drive(self, base: str, sid: str, speed: float = 100.0) -> None:
         """Command a base, in mm/s, under a session."""
         linear, angular = wire.Vector3(y=speed), wire.Vector3()

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 import inspect
 import os
 from pathlib import Path
 import subprocess
 import sys
+from threading import Barrier
 from types import ModuleType
 
 import pytest
@@ -17,6 +19,7 @@ import pytest
 from viam_session_bridge.lazy_imports import import_lazily, LazyModule, SELDOM_USED
 
 NAME = 'loaded_when_used'
+THREADS = 8
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +56,30 @@ def test_the_first_use_loads_it(module: ModuleType) -> None:
     assert module.answer() == 42
     assert is_loaded()
     assert __import__(NAME).answer is module.answer
+
+
+def test_it_has_its_own_file_once_it_is_loaded(module: ModuleType) -> None:
+    assert not hasattr(module, '__file__')
+    module.answer()
+    assert module.__file__ == sys.modules[NAME].__file__
+
+
+def test_threads_that_use_it_at_once_get_the_same_module(module: ModuleType) -> None:
+    together = Barrier(THREADS)
+
+    def use(_: int) -> object:
+        together.wait()
+        return module.answer
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(THREADS) as threads:
+            for _ in range(300):
+                sys.modules[NAME] = module
+                assert len(set(threads.map(use, range(THREADS)))) == 1
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_a_name_imported_from_it_loads_it(module: ModuleType) -> None:
