@@ -12,8 +12,6 @@ is a heartbeat. There is no timer here: a button, cable or driver that falls sil
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
@@ -37,8 +35,13 @@ class DeadMansSwitch(Node):
 
 def main() -> None:
     rclpy.init()
-    with suppress(KeyboardInterrupt, ExternalShutdownException):
+    try:
         rclpy.spin(DeadMansSwitch())
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except RuntimeError:  # so rclpy ends where the signal comes between two rounds of spinning
+        if rclpy.ok():
+            raise
 
 
 if __name__ == '__main__':

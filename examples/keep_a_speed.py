@@ -11,7 +11,6 @@ For `sessions: auto`.
 
 from __future__ import annotations
 
-from contextlib import suppress
 import sys
 import time
 
@@ -40,8 +39,14 @@ def main() -> int:
     command.linear.x = SPEED
     publisher.publish(command)
     # Ctrl-C: the publisher leaves, and the bridge stops the base.
-    with suppress(KeyboardInterrupt, ExternalShutdownException), client.session('cmd_vel'):
-        rclpy.spin(node)
+    try:
+        with client.session('cmd_vel'):
+            rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except RuntimeError:  # so rclpy ends where the signal comes between two rounds of spinning
+        if rclpy.ok():
+            raise
     return 0
 
 
