@@ -8,8 +8,8 @@ ARGS ?=
 RUN_ARGS ?= --run
 PYTEST_ARGS ?=
 IN_THREES := -n 3 --dist loadfile --no-loadscope-reorder
-# See test/support/bounds.py.
-AGAIN := --reruns 1 --only-rerun '^BoundMissedError:'
+# See test/support/bounds.py and test/conftest.py.
+AGAIN := --reruns 1
 # A run of all tests that finds few of them fails.
 at-least = $(if $(PYTEST_ARGS),,$(if $(filter file,$(origin UNIT)),--at-least $(1)))
 UNIT := test/e2e test/campaigns/chaos test/integration test/unit test/rules

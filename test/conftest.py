@@ -16,7 +16,7 @@ os.environ['GRPC_ENABLE_FORK_SUPPORT'] = 'false'
 from hypothesis import HealthCheck, settings
 import pytest
 
-from support.bounds import Load
+from support.bounds import BoundMissedError, Load
 from support.domains import own_domain, ros_environment
 
 settings.register_profile('default', deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,6 +24,7 @@ settings.register_profile('thorough', settings.get_profile('default'), max_examp
 settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'default'))
 
 EXCEEDED = 'exceeded a bound'  # s
+SECOND_TRIES = 2  # of a run, for anything but a missed bound
 THREADS = 40  # of a test process, ROS's and gRPC's with them
 
 # Nothing here may open a window.
@@ -69,24 +70,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Fail a run of too few tests."""
+    """Fail a run of too few tests, or of too many that only passed the second time."""
     reporter = session.config.pluginmanager.get_plugin('terminalreporter')
     if reporter is None:  # a worker of pytest-xdist
         return
     wanted: int = session.config.getoption('--at-least')
     passed = len(reporter.getreports('passed'))
-    if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) and passed < wanted:
+    again = [report for report in reporter.getreports('rerun') if not _missed_a_bound(report)]
+    wrong = []
+    if passed < wanted:
+        wrong.append(f'{passed} passed, --at-least {wanted}: too few were run')
+    if len(again) > SECOND_TRIES:
+        wrong.append(f'{len(again)} failed at first and missed no bound: {SECOND_TRIES} may')
+    if wrong and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter.ensure_newline()
-        reporter.write_line(f'{passed} passed, --at-least {wanted}: too few were run', red=True)
+        for line in wrong:
+            reporter.write_line(line, red=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the tests that missed a bound at first, and those whose bounds were widened."""
+    """Name the tests that failed at first, and those whose bounds were widened."""
     if again := terminalreporter.getreports('rerun'):
-        terminalreporter.section(f'{len(again)} missed a bound and were run once more')
+        terminalreporter.section(f'{len(again)} failed at first and were run once more')
         for report in again:
-            terminalreporter.line(f'{report.nodeid}: {report.longrepr.reprcrash.message}')
+            terminalreporter.line(f'{report.nodeid}: {_why(report)}')
     tests = {
         report.nodeid: float(seconds)
         for report in terminalreporter.getreports('passed')
@@ -98,3 +106,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(f'{len(tests)} passed as their bounds were widened for load')
         for test, seconds in tests.items():
             terminalreporter.line(f'{test}: {1e3 * seconds:.1f} ms beyond')
+
+
+def _why(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, 'reprcrash', None)
+    return str(report.longrepr if crash is None else crash.message)
+
+
+def _missed_a_bound(report: pytest.TestReport) -> bool:
+    return _why(report).partition(':')[0].endswith(BoundMissedError.__name__)

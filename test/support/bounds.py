@@ -18,9 +18,9 @@ while the bound ran, and by nothing else.
 A test that needed the widening is named after the run, with what it was beyond its bound. With
 ``BOUNDS=idle`` in the environment no bound is widened: on an idle computer all have to hold so.
 
-Some stalls of a shared computer show in none of these. So the makefile has a test that missed a
-bound (:class:`BoundMissedError`, no other failure) run a second time, and the run names it. What
-is late by a fault is late again.
+Some stalls of a shared computer show in none of these. So the makefile has a test that failed run
+a second time, and the run names it: any that missed a bound (:class:`BoundMissedError`), but only
+two of a run that failed otherwise. What is late or wrong by a fault is so again.
 """
 
 from __future__ import annotations
