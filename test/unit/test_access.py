@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 import threading
 import time
+from typing import TypeVar
 
 import pytest
 
@@ -40,6 +41,8 @@ from viam_session_bridge.core.velocity import Velocity
 from viam_session_bridge.runtime import Runtime
 from viam_session_bridge.viam import messages as wire
 from viam_session_bridge.viam.credentials import complete
+
+T = TypeVar('T', bound=Event)
 
 WINDOW = 0.4  # s
 SECRET = 'a-secret-that-nobody-may-see'
@@ -69,7 +72,7 @@ class Running:
             lambda bridge, now: all(m.ready for m in bridge.machines.values())
         )
 
-    def events(self, kind: type) -> list[Event]:
+    def events(self, kind: type[T]) -> list[T]:
         """Return what happened of a kind so far."""
         self._events += self.runtime.events()
         return [event for event in self._events if isinstance(event, kind)]
