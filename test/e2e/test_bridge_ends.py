@@ -8,7 +8,6 @@ from collections.abc import Callable
 import time
 
 from e2e.conftest import MACHINE_WINDOW, StartBridge, StartPublisher
-from support.bounds import EARLY, LATE, Load
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, wait_for
 from support.publisher_process import number_of, PublisherProcess
@@ -34,35 +33,31 @@ def driving(
     return bridge, teleop, base
 
 
-def stopped_by_the_machine(base: Drive, load: Load) -> Entry:
+def stopped_by_the_machine(base: Drive) -> Entry:
     """Hold the stop to the machine's window after the last command that reached it."""
-    stop = base.wait_stopped(base.motions()[-1].t)
-    last = base.motions()[-1].t
-    assert last < stop.t
-    assert stop.t - last >= MACHINE_WINDOW - EARLY
-    load.hold(stop.t - last, MACHINE_WINDOW + LATE, last)
-    return stop
+    base.wait_stopped(base.motions()[-1].t)
+    return base.stopped_one_window_after(base.last_reached(), MACHINE_WINDOW)
 
 
 def test_killed_bridge_leaves_the_stop_to_the_machine(
-    drive: Drives, load: Load, start_bridge: StartBridge, start_publisher: StartPublisher
+    drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
     bridge, teleop, base = driving('crashed', start_bridge, start_publisher, drive)
     began = base.motions()[0].t
     bridge.kill()
-    stop = stopped_by_the_machine(base, load)
+    stop = stopped_by_the_machine(base)
     base.not_stopped(began, base.motions()[-1].t)
     base.stands_still(stop.t)
     assert teleop.running
 
 
 def test_frozen_bridge_leaves_the_stop_to_the_machine_and_drives_again_when_thawed(
-    drive: Drives, load: Load, start_bridge: StartBridge, start_publisher: StartPublisher
+    drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
     bridge, teleop, base = driving('frozen', start_bridge, start_publisher, drive)
     began = base.motions()[0].t
     bridge.pause()
-    stop = stopped_by_the_machine(base, load)
+    stop = stopped_by_the_machine(base)
     base.not_stopped(began, base.motions()[-1].t)
     base.stands_still(stop.t)
     thawed = len(teleop.sent('/frozen/cmd_vel'))
@@ -77,14 +72,14 @@ def test_frozen_bridge_leaves_the_stop_to_the_machine_and_drives_again_when_thaw
 
 
 def test_publisher_that_died_while_the_bridge_was_frozen_moves_nothing_after_the_thaw(
-    drive: Drives, load: Load, start_bridge: StartBridge, start_publisher: StartPublisher
+    drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
     bridge, teleop, base = driving('thawed', start_bridge, start_publisher, drive)
     bridge.pause()
     frozen = len(teleop.sent('/thawed/cmd_vel'))
     wait_for(lambda: len(teleop.sent('/thawed/cmd_vel')) >= frozen + 10, 'some messages wait')
     teleop.kill()
-    stop = stopped_by_the_machine(base, load)
+    stop = stopped_by_the_machine(base)
     base.stands_still(stop.t)
     bridge.resume()
     bridge.wait_event('session_ended')
@@ -93,7 +88,7 @@ def test_publisher_that_died_while_the_bridge_was_frozen_moves_nothing_after_the
 
 
 def test_publisher_that_died_in_a_short_freeze_is_stopped_at_the_thaw(
-    drive: Drives, load: Load, start_bridge: StartBridge, start_publisher: StartPublisher
+    drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
     bridge, teleop, base = driving('briefly', start_bridge, start_publisher, drive)
     bridge.pause()

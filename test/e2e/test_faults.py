@@ -26,6 +26,7 @@ pytestmark = [
 ]
 
 MACHINE_WINDOW = 2.0  # s
+INJECTED = 'injected fault'  # how the recording base has a call fail
 BASES = {name: {'command_topics': [f'/{name}/cmd_vel']} for name in ('fails', 'hangs')}
 
 Drives = Callable[[str], Drive]
@@ -47,8 +48,7 @@ def test_command_that_fails_stops_the_base_before_it_moves_again(
     teleop.stream('/fails/cmd_vel', forward=0.2)
     began = base.wait_driven()[0].t
     faulty.control('fails', set_velocity_failures=1)
-    wait_for(lambda: [entry for entry in base.calls() if entry.error], 'it fails')
-    (failed,) = [entry for entry in base.calls() if entry.error]
+    (failed,) = wait_for(lambda: [e for e in base.calls() if e.error == INJECTED], 'it fails')
     stop = base.stopped_within(failed.t)
     base.not_stopped(began, failed.t)
     again = base.wait_driven(stop.t)[0].t
@@ -57,7 +57,8 @@ def test_command_that_fails_stops_the_base_before_it_moves_again(
     assert base.motions(failed.t)[0].t == again
     base.keeps_moving(again, WINDOW)
     # The session lived on.
-    assert not bridge.events('session_ended', bases=['fails'])
+    ended = bridge.events('session_ended', bases=['fails'])
+    assert not [event for event in ended if event['at'] >= began]
 
 
 def test_command_that_hangs_is_stopped_at_its_deadline_and_motion_waits_for_the_stop(

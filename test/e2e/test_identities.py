@@ -99,7 +99,8 @@ def test_one_that_copies_a_name_later_has_a_session_of_its_own_and_dies_alone(
 
     other.stopped_after_kill(copy, topic_of('first_copy'))
     base.keeps_moving(began, MACHINE_WINDOW)
-    (mine,) = clients - {bridge.wait_event('session_ended', bases=['first_copy'])['client']}
+    ended = bridge.wait_event('session_ended', since=began, bases=['first_copy'])
+    (mine,) = clients - {ended['client']}
     assert not ended_since(bridge, mine, 0.0)
     # With DDS the graph still shows the one that was killed; it keeps nobody alive.
     base.stopped_after_kill(teleop, topic_of('first'))
@@ -124,7 +125,8 @@ def test_one_that_had_the_name_before_keeps_nobody_else_of_it_alive(
     assert mine != its
 
     stop = base.stopped_one_window_after(freeze(teleop, topic_of('second')))
-    assert bridge.wait_event('session_ended', bases=['second'])['client'] == mine
+    ended = bridge.wait_event('session_ended', since=began, bases=['second'])
+    assert ended['client'] == mine
     base.stands_still(stop.t)
     other.not_stopped(began)
     teleop.kill()

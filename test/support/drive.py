@@ -130,11 +130,20 @@ class Drive:
         """
         stop = self.wait_stopped(sent[0])
         window += self.stop_takes
-        assert stop.t - sent[0] >= window - EARLY, (
-            f'{self.base} was stopped {stop.t - sent[0]:.4f} s after the last sign of life'
-        )
+        if stop.t - sent[0] < window - EARLY:
+            took = f'{stop.t - sent[0]:.4f} s after the last sign of life'
+            raise self._stopped_for_nothing(sent[0], stop.t, f'was stopped {took}')
         self._hold(stop.t - sent[1], window + self._late, sent[0], stop)
         return stop
+
+    def last_reached(self) -> tuple[float, float]:
+        """
+        Return when its machine got the last motion, as bounds: it may have begun later.
+
+        By no more than the load that was measured before that.
+        """
+        began = self.motions()[-1].t
+        return began - self._load.between(began - CALL_TIMEOUT, began), began
 
     def stopped_after_kill(
         self, publisher: PublisherProcess, topic: str, window: float = WINDOW
@@ -159,16 +168,29 @@ class Drive:
             and (entry.call == 'stop' or (entry.linear is not None and not entry.is_motion))
         ]
         if halts:
-            # R10: a command that a stall holds up for `call_timeout` is followed by a stop.
-            stalled = self._load.worst(since, until) >= _TIMES_OUT
-            kind = BoundMissedError if stalled else AssertionError
-            raise kind(f'{self.base} was not to be stopped:\n{lines_of(halts)}')
+            raise self._stopped_for_nothing(
+                since, until, f'was not to be stopped:\n{lines_of(halts)}'
+            )
 
     def keeps_moving(self, since: float, seconds: float) -> None:
         """Watch for so many seconds that nothing stops the base; it was told to move before."""
+        # Its first motion may have begun, and not have taken effect yet.
+        wait_for(lambda: self.moving or not self._under_way(), f'a call of {self.base} ends')
+        self.not_stopped(since)
         assert self.moving, f'{self.base} does not move'
         observe(seconds, lambda: self.not_stopped(since))
         assert self.moving, f'{self.base} does not move any more'
+
+    def _under_way(self) -> bool:
+        """Whether a motion has begun that has not ended."""
+        phases = [entry.phase for entry in self.calls() if entry.is_motion]
+        return phases.count('begin') > phases.count('end')
+
+    def _stopped_for_nothing(self, since: float, until: float, how: str) -> AssertionError:
+        """Return the error for a stop that was not due, or not yet."""
+        # R10: a command that a stall holds up for `call_timeout` is followed by a stop.
+        stalled = self._load.worst(since - CALL_TIMEOUT, until) >= _TIMES_OUT
+        return (BoundMissedError if stalled else AssertionError)(f'{self.base} {how}')
 
     def stands_still(self, since: float, seconds: float = WINDOW) -> None:
         """

@@ -56,4 +56,4 @@ class Eavesdropper(OwnNode):
 
     def _ask(self, name: str, kind: Any, request: Any) -> Any:
         self._find(name, kind)
-        return self._call(name, request)
+        return self._call(name, request, times=5)

@@ -18,7 +18,7 @@ from std_srvs.srv import Trigger
 from support.drive import wait_for
 from support.own_node import NODE, OwnNode
 
-_SERVICES = {'get_sessions': Trigger, 'get_state': GetState, 'change_state': ChangeState}
+_SERVICES = {'get_sessions': Trigger, 'change_state': ChangeState, 'get_state': GetState}
 
 
 class Observer(OwnNode):
@@ -34,6 +34,9 @@ class Observer(OwnNode):
         """Wait until the bridge's services are there, which may take DDS a second."""
         for name in _SERVICES:
             self._wait_service(name)
+        # A transition is not to be asked for twice, so its answer must not be lost: DDS finds the
+        # ways back in their order, and this is the last one.
+        self.state()
 
     def listen(self, topic: str) -> None:
         """Subscribe to a topic of DiagnosticArray, and to what was published there before."""
