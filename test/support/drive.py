@@ -166,9 +166,14 @@ class Drive:
 
     def keeps_moving(self, since: float, seconds: float) -> None:
         """Watch for so many seconds that nothing stops the base; it was told to move before."""
-        assert self.moving, f'{self.base} does not move'
+        self._moves(since)
         observe(seconds, lambda: self.not_stopped(since))
-        assert self.moving, f'{self.base} does not move any more'
+        self._moves(since)
+
+    def _moves(self, since: float) -> None:
+        moving = self.moving
+        self.not_stopped(since)  # before: a stop by a stall is a missed bound
+        assert moving, f'{self.base} does not move'
 
     def stands_still(self, since: float, seconds: float = WINDOW) -> None:
         """

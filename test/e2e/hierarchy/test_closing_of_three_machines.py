@@ -27,7 +27,7 @@ from e2e.hierarchy.conftest import (
     Tree,
     wait_final,
 )
-from support.bounds import EXIT, Load
+from support.bounds import BoundMissedError, EXIT, Load
 from support.bridge_process import BridgeProcess
 from support.drive import wait_for
 from support.observer import Observer
@@ -147,14 +147,16 @@ def test_parents_close_at_once_when_a_hanging_stop_below_them_becomes_final_in_t
     since = deactivate()
     ready = max(wait_final(bridge, part, since) for part in ('arm', 'main'))
     wait_for(lambda: time.monotonic() > ready + LEVEL_TIMEOUT / 4, 'the parents wait')
-    assert not closed(bridge, since)
+    before = closed(bridge, since)
     let_go(hand)
     final = wait_final(bridge, 'hand', since)
+    if final >= ready + LEVEL_TIMEOUT:
+        raise BoundMissedError('let go so late that it shows nothing')
+    assert not before
     times = wait_closed(bridge, since, *PARENTS)
     assert list(times) == list(PARENTS)
     assert final <= times['hand']
     load.hold(times['main'] - final, ON_TIME, final)
-    assert final < ready + LEVEL_TIMEOUT, 'so late that it shows nothing'
 
 
 def test_exit_waits_for_a_frozen_sub_part_until_shutdown_timeout_and_names_it_alone(
