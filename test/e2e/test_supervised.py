@@ -15,15 +15,17 @@ from typing import Any
 import pytest
 
 from e2e.conftest import StartBridge, StartPublisher
-from support.bounds import EARLY, EXIT, LATE, Load
+from support.bounds import BoundMissedError, EARLY, EXIT, LATE, Load
 from support.bridge_process import BridgeProcess, parameters
-from support.drive import Drive
+from support.drive import Drive, wait_for
 from support.notifications import ENDS, LIVES, Notifications, READY
 from support.ports import free_port
 from support.publisher_process import PublisherProcess
+from support.record import Entry
 
 WATCHDOG = 0.6  # s
 WINDOW = 2.0  # s, above any wait for a core on a busy computer
+CALL_TIMEOUT = 1.0  # s
 # A bridge that was restarted is to drive before the sessions of the one before lapse.
 MACHINE_WINDOW = 5.0  # s
 BASES = {name: {'command_topics': [f'/{name}/cmd_vel']} for name in ('silent', 'driven')}
@@ -83,8 +85,8 @@ def test_is_ready_in_time_alive_at_the_pace_and_stopping_at_the_end(
     for before, after in pairwise([ready, *lives]):
         load.hold(after - before, WATCHDOG / 2, before, after)
     load.hold(ends - wished, EXIT, wished)
-    assert notifications.texts().count(READY) == 1
-    assert (notifications.texts()[0], notifications.texts()[-1]) == (READY, ENDS)
+    # The executor may be about to tell that it lives when the end begins.
+    assert [text for text in notifications.texts() if text != LIVES] == [READY, ENDS]
 
 
 def test_bridge_that_cannot_start_is_never_ready(
@@ -132,10 +134,11 @@ def test_restarted_bridge_moves_nothing_by_itself_and_lets_the_old_sessions_laps
     drive: Drives, load: Load, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
     silent, driven = drive('silent'), drive('driven')
-    bridge = start_bridge(BASES, heartbeat_window=WINDOW)
+    # On a busy computer no command is to be stopped for being slow (R10).
+    bridge = start_bridge(BASES, heartbeat_window=WINDOW, call_timeout=CALL_TIMEOUT)
     publishers = {base: start_publisher(f'{base.base}_teleop') for base in (silent, driven)}
     for base, teleop in publishers.items():
-        teleop.stream(f'/{base.base}/cmd_vel', forward=0.2)
+        teleop.stream(f'/{base.base}/cmd_vel', forward=0.2, marked=True)
     for base in publishers:
         base.wait_driven()
     publishers[silent].silence('/silent/cmd_vel')
@@ -146,17 +149,23 @@ def test_restarted_bridge_moves_nothing_by_itself_and_lets_the_old_sessions_laps
     old = {motion.session for base in publishers for motion in base.motions()}
     bridge.start()
 
+    def of_new_sessions(base: Drive) -> list[Entry]:
+        # What was under way to the machine when the bridge was killed may have come after that.
+        return [motion for motion in base.motions(killed) if motion.session not in old]
+
     # The publisher that goes on takes its base over, in a session of its own.
-    again = driven.wait_driven(killed)
+    again = wait_for(lambda: of_new_sessions(driven), 'the other base is driven again')[0]
     lapsed = silent.wait_stopped(killed)
-    assert again[0].t < lapsed.t, 'the bridge took longer to start than the sessions lived'
+    if again.t >= lapsed.t:
+        raise BoundMissedError('the bridge took longer to start than the sessions lived')
     # The other base is stopped by the machine, for its old session, and by nobody else.
     assert not bridge.events('stop')
-    last = silent.motions()[-1].t
-    assert last < killed
-    assert lapsed.t - last >= MACHINE_WINDOW - EARLY
-    load.hold(lapsed.t - last, MACHINE_WINDOW + LATE, last)
-    silent.stands_still(killed, 1.0)
+    last = silent.motions()[-1]
+    assert last.session in old
+    sent = publishers[silent].sent_for(last, '/silent/cmd_vel', 0.2)
+    assert lapsed.t - sent >= MACHINE_WINDOW - EARLY
+    load.hold(lapsed.t - last.t, MACHINE_WINDOW + LATE, last.t)
+    silent.stands_still(lapsed.t, 1.0)
     assert len(silent.stops(killed)) == 1
     # The old session of the base that is driven lapsed, too, and is not its last user.
     driven.not_stopped(killed)
@@ -164,6 +173,5 @@ def test_restarted_bridge_moves_nothing_by_itself_and_lets_the_old_sessions_laps
 
     ordered = publishers[silent].stream('/silent/cmd_vel', forward=0.2)
     silent.wait_driven(ordered)
-    new = {motion.session for base in publishers for motion in base.motions(killed)}
+    new = {motion.session for base in publishers for motion in of_new_sessions(base)}
     assert len(new) == 2
-    assert not new & old

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import contextlib
 import os
 from pathlib import Path
 import signal
@@ -89,7 +90,8 @@ class Launch(ProcessUnderTest):
         """End it as Ctrl-C in a terminal does, which both get, and return the exit status."""
         bridge = self.bridge()
         self.send_signal(signal.SIGINT)
-        os.kill(bridge, signal.SIGINT)
+        with contextlib.suppress(ProcessLookupError):  # launch passed it on, and it has ended
+            os.kill(bridge, signal.SIGINT)
         return self.wait_exit()
 
 
@@ -135,10 +137,8 @@ def test_drives_in_a_namespace_and_ends_with_the_base_stopped(
         with PublisherProcess(tmp_path, 'teleop', own_ros_domain) as teleop:
             teleop.stream('/robot/cmd_vel', forward=0.3)
             launch.wait_until(lambda: machine.state('base').moving, 'the base does not move')
-            begun = time.monotonic()
-            status = launch.interrupt()
-    # By SIGINT alone: SIGTERM would come after 5 s.
-    assert (status, time.monotonic() - begun < 5.0) == (0, True), launch.log_end()
+            assert launch.interrupt() == 0
+    assert 'SIGTERM' not in launch.output(), 'SIGINT alone does not end it'
     assert not machine.state('base').moving
     assert 'process has finished cleanly' in launch.output()
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -64,8 +64,10 @@ def test_jazzy_knows_the_profile_by_its_old_name() -> None:
 
 def sockets(process: ProcessUnderTest) -> set[str]:
     """Return what Fast DDS's threads are named after: how they receive."""
-    threads = Path(f'/proc/{process.pid}/task')
-    names = [(thread / 'comm').read_text().strip() for thread in threads.iterdir()]
+    names = []
+    for thread in Path(f'/proc/{process.pid}/task').iterdir():
+        with suppress(OSError):  # it ended meanwhile
+            names.append((thread / 'comm').read_text().strip())
     return {name.split('.')[1] for name in names if name.startswith('dds.')}
 
 

@@ -118,13 +118,15 @@ def test_one_that_goes_astray_on_a_lost_connection_is_sent_on_a_new_one(
 def test_one_whose_answer_goes_astray_is_acknowledged_on_a_new_connection(
     server: ViamServer, load: Load
 ) -> None:
-    server.control('base', stop_delay=0.2)
+    server.control('base', stop_hang=True)
     with TcpProxy(server.address) as way, bridge(server, way.address) as run:
         driven(server, run)
         silent = run.silence('A')
         wait_begun(server, 'stop', silent)
         way.lose_connections()
-        wait_rest(server, load, silent, WINDOW + 0.2 + LATE)
+        released = time.monotonic()
+        server.control('base', release=True)
+        wait_rest(server, load, released, LATE)
         wait_final(run)
         assert len(begun(server, 'stop', silent)) == 2
 
@@ -237,8 +239,8 @@ def test_a_command_that_another_client_cancelled_is_left_to_it_under_the_machine
         wait_begun(server, 'set_velocity', slow)
         server.control('base', set_velocity_delay=0.0)
         sid = other.start_session()
-        other.drive('base', sid)
         driven_at = time.monotonic()
+        other.drive('base', sid)
         run.wait_event('command_displaced', base='base')
         # That client's session ends, and the machine stops the base; the bridge never did.
         wait_for(lambda: not server.record.moving('base'), 'the machine stops it')

@@ -30,11 +30,12 @@ from viam_session_bridge.simulation.server import SimulatedMachine
 from viam_session_bridge.viam import messages as wire
 
 WINDOW = 0.5  # s
-LONG = 20.0  # s, a window that no test sees the end of
+# Windows that no test sees the end of, however busy the computer is.
+ANY, LONG = 10.0, 20.0  # s
 SPACIOUS = 5.0  # s, a window in which as many sessions can be started as there may be
 
 
-@pytest.fixture(scope='module', params=[WINDOW, LONG], ids=['short window', 'long window'])
+@pytest.fixture(scope='module', params=[ANY, LONG], ids=['any window', 'long window'])
 def addresses(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[str]]:
@@ -137,21 +138,20 @@ def test_the_answers_to_expired_ids_are_the_same(addresses: list[str]) -> None:
     compared(addresses, expired_ids)
 
 
-def last_user_rule(call: Caller) -> list[bool]:
-    """Return whether the base moves after A, which drove before B, and after B have lapsed."""
+def last_user_rule(call: Caller) -> bool:
+    """Return whether the base moves after A has lapsed, which drove before B; B's stops it."""
     a, b = call.start(), call.start()
     call.drive(a)
     call.drive(b)
-    moving = []
     beats = time.monotonic() + 1.6 * WINDOW
     while time.monotonic() < beats:
         call(wire.SEND_SESSION_HEARTBEAT, id=b)
         time.sleep(WINDOW / 10)  # the pace of a client
     assert a not in [session.id for session in call(wire.GET_SESSIONS).sessions]
-    moving.append(call(wire.IS_MOVING, name='base').is_moving)
-    while call(wire.GET_SESSIONS).sessions:
-        time.sleep(WINDOW / 10)
-    moving.append(call(wire.IS_MOVING, name='base').is_moving)
+    moving = bool(call(wire.IS_MOVING, name='base').is_moving)
+    call.wait_over(b)
+    # The simulated machine lists no session that is over, before it has come to the stop as well.
+    wait_for(lambda: not call.unnoted(wire.IS_MOVING, name='base').is_moving, 'it was stopped')
     return moving
 
 
@@ -159,7 +159,7 @@ def last_user_rule(call: Caller) -> list[bool]:
 def test_the_last_user_rule_is_the_same(addresses: list[str]) -> None:
     for address in addresses:
         caller = Caller(address)
-        assert last_user_rule(caller) == [True, False], address
+        assert last_user_rule(caller), address
         caller.channel.close()
 
 

@@ -206,8 +206,9 @@ def test_a_half_open_link_carries_one_direction_only(
 def test_a_cut_loses_what_is_under_way_and_healing_does_not(
     hosts: TwoHosts, sockets: Sockets
 ) -> None:
-    hosts.link.become(delay=0.2)
+    hosts.link.become(delay=PATIENCE)
     sockets[TO_ROBOT].send(b'1')
+    _until(lambda: hosts.link.counts()[TO_MACHINE]['under_way'], 'not under way')
     hosts.link.become(cut=True)
     assert hosts.link.counts()[TO_MACHINE]['lost'] == 1
     hosts.link.become(delay=0.2)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -72,12 +73,12 @@ def test_the_addresses_of_hosts_that_exist_are_passed_over(
 
 
 def test_nothing_is_left_of_the_hosts(tmp_path: Path) -> None:
-    before = set(threading.enumerate()), len(os.listdir('/proc/self/fd'))
+    before = _own()
     with two_hosts(tmp_path) as hosts:
         namespace = hosts.on_robot(os.readlink, '/proc/thread-self/ns/net')
         assert _held(namespace)
         assert _exists(hosts.device)
-    assert (set(threading.enumerate()), len(os.listdir('/proc/self/fd'))) == before
+    assert not _own() - before  # what others left behind may go meanwhile
     assert not _exists(hosts.device)
     _until(lambda: not _held(namespace), 'its namespace is held')
 
@@ -175,6 +176,15 @@ def _server(address: str) -> socket.socket:
 
 def _exists(device: str) -> bool:
     return device in (name for _, name in socket.if_nameindex())
+
+
+def _own() -> set[object]:
+    """Return the threads and the open files of this process."""
+    files: set[object] = set()
+    for name in os.listdir('/proc/self/fd'):
+        with contextlib.suppress(OSError):  # the listing's own
+            files.add((name, os.readlink(f'/proc/self/fd/{name}')))
+    return files | set(threading.enumerate())
 
 
 def _held(namespace: str) -> bool:

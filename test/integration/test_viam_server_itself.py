@@ -23,11 +23,13 @@ from viam.gen.common.v1 import common_pb2
 from viam.gen.component.base.v1 import base_pb2
 from viam.gen.robot.v1 import robot_pb2
 
+from support.bounds import Load
 from support.record import Entry
 from support.viam_server import insecure_channel, ViamServer
 
-WINDOW = 0.3  # s
+WINDOW = 1.0  # s, above any delay of a busy computer
 TIMEOUT = 5.0  # s
+GIVES_UP = 0.5  # s, of a caller whose call hangs; it begins before
 
 
 class Client:
@@ -91,26 +93,30 @@ def client(server: ViamServer) -> Iterator[Client]:
         yield client
 
 
-def stopped(entries: list[Entry]) -> bool:
-    return any(entry.call == 'stop' and entry.takes_effect for entry in entries)
-
-
 def began(entries: list[Entry]) -> bool:
     return any(entry.call == 'set_velocity' for entry in entries)
 
 
+def begins(server: ViamServer, call: str, times: int) -> None:
+    """Wait until so many calls have begun."""
+    record = server.record
+    record.wait_for(lambda _: len(record.calls('base', call, 'begin')) >= times, TIMEOUT)
+
+
 def test_lapse_stops_within_the_window_and_not_before(server: ViamServer, client: Client) -> None:
-    sid = client.start_session()
-    client.drive(100.0, sid)
-    for _ in range(8):
-        time.sleep(WINDOW / 4)
-        sent = time.monotonic()
-        client.heartbeat(sid)
-        answered = time.monotonic()
-    server.record.wait_for(stopped, WINDOW + 1.0)
-    (stop,) = server.record.stops('base')
-    assert stop.t - sent >= WINDOW
-    assert stop.t - answered <= WINDOW + 0.05
+    with Load() as load:
+        load.watch(lambda: server.pid)
+        sid = client.start_session()
+        client.drive(100.0, sid)
+        for _ in range(6):
+            time.sleep(WINDOW / 4)
+            sent = time.monotonic()
+            client.heartbeat(sid)
+            answered = time.monotonic()
+        server.record.wait_for(lambda _: server.record.stops('base'), WINDOW + TIMEOUT)
+        (stop,) = server.record.stops('base')
+        assert stop.t - sent >= WINDOW
+        load.hold(stop.t - answered, WINDOW + 0.05, sent, stop.t)
     assert stop.session is None
     assert not server.record.moving('base')
 
@@ -186,13 +192,21 @@ def test_hanging_command_takes_effect_on_release(server: ViamServer, client: Cli
     assert client.is_moving()
 
 
+def gives_up(server: ViamServer, client: Client, speed: float, times: int) -> None:
+    """Command, as the so manieth time, and give the call up once it has begun."""
+    with ThreadPoolExecutor(1) as pool:
+        driven = pool.submit(client.drive, speed, timeout=GIVES_UP)
+        begins(server, 'set_velocity', times)
+        with pytest.raises(grpc.RpcError, match='DEADLINE_EXCEEDED'):
+            driven.result()
+
+
 def test_blocking_driver_moves_after_its_caller_gave_up(
     server: ViamServer, client: Client
 ) -> None:
-    for ignores in (True, False):
+    for times, ignores in enumerate((True, False), 1):
         server.control('base', set_velocity_hang=True, ignore_cancel=ignores)
-        with pytest.raises(grpc.RpcError, match='DEADLINE_EXCEEDED'):
-            client.drive(100.0, timeout=0.1)
+        gives_up(server, client, 100.0, times)
         assert not server.record.moving('base')
         server.control('base', release=True)
         server.record.wait_for(lambda entries: entries[-1].phase == 'end', TIMEOUT)
@@ -205,8 +219,8 @@ def test_delayed_command_takes_effect_later(server: ViamServer, client: Client) 
     client.drive(100.0)
     begin, end = server.record.calls('base', 'set_velocity')
     assert 0.1 <= end.t - begin.t < 1.0
-    with pytest.raises(grpc.RpcError, match='DEADLINE_EXCEEDED'):
-        client.drive(200.0, timeout=0.05)
+    server.control('base', set_velocity_delay=2 * TIMEOUT)
+    gives_up(server, client, 200.0, 2)
     entries = server.record.wait_for(lambda entries: entries[-1].phase == 'end', TIMEOUT)
     assert entries[-1].error
 

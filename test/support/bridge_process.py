@@ -80,6 +80,11 @@ class BridgeProcess(ProcessUnderTest):
         self._events += self._events_read.new()
         return [event for event in self._events if _fits(event, kind, fields)]
 
+    def forget(self) -> None:
+        """Have what the event log has so far belong to another test, or a first run of this."""
+        self._events_read.new()
+        self._events.clear()
+
     def wait_event(
         self,
         kind: str,

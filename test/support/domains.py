@@ -12,7 +12,7 @@ from pathlib import Path
 import random
 import tempfile
 
-DOMAINS = range(1, 90)  # those up to 101, the last that DDS has ports for, are of the benchmarks
+DOMAINS = range(1, 90)  # the demo and the benchmarks have those up to 101, DDS's last
 FAST_DDS = 'rmw_fastrtps_cpp'
 ZENOH = os.environ.get('RMW_IMPLEMENTATION') == 'rmw_zenoh_cpp'
 """

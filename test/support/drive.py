@@ -176,10 +176,14 @@ class Drive:
         """Watch for so many seconds that nothing stops the base; it was told to move before."""
         # Its first motion may have begun, and not have taken effect yet.
         wait_for(lambda: self.moving or not self._under_way(), f'a call of {self.base} ends')
-        self.not_stopped(since)
-        assert self.moving, f'{self.base} does not move'
+        self._moves(since)
         observe(seconds, lambda: self.not_stopped(since))
-        assert self.moving, f'{self.base} does not move any more'
+        self._moves(since)
+
+    def _moves(self, since: float) -> None:
+        moving = self.moving
+        self.not_stopped(since)  # before: a stop by a stall is a missed bound
+        assert moving, f'{self.base} does not move'
 
     def _under_way(self) -> bool:
         """Whether a motion has begun that has not ended."""

@@ -16,6 +16,7 @@ from rclpy.context import Context
 from rclpy.lifecycle import Node
 from rclpy.parameter import Parameter
 
+from support.domains import own_domain
 from viam_session_bridge.configuration.model import ConfigurationError
 from viam_session_bridge.ros.node_parameters import Parameters
 
@@ -25,9 +26,14 @@ MakeNode = Callable[..., Node]
 @contextmanager
 def node_factory() -> Iterator[MakeNode]:
     """Offer a function that makes nodes from values by name, and from ROS arguments."""
+    with own_domain() as domain:
+        yield from _nodes_of(domain)
+
+
+def _nodes_of(domain: int) -> Iterator[MakeNode]:
     context = Context()
     with mock.patch.dict(os.environ, ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST'):
-        rclpy.init(args=[], context=context, domain_id=40 + os.getpid() % 60)
+        rclpy.init(args=[], context=context, domain_id=domain)
     nodes: list[Node] = []
 
     def make(

@@ -15,6 +15,7 @@ from typing import Any
 from support.commanded_process import CommandedProcess
 from support.domains import publishers_environment
 from support.publisher import HEARTBEATS, MARK
+from support.record import Entry
 
 RATE = 50.0  # Hz
 _PROGRAM = Path(__file__).with_name('publisher.py')
@@ -122,6 +123,12 @@ class PublisherProcess(CommandedProcess):
         """
         sent = self.sent(topic)
         return [one for one in sent if one.after is not None][-1].before, sent[-1].before
+
+    def sent_for(self, motion: Entry, topic: str, forward: float) -> float:
+        """Return when the message of a marked stream left that led to a motion."""
+        assert motion.linear is not None
+        number = number_of(motion.linear[1], forward)
+        return next(one.before for one in self.sent(topic) if one.number == number)
 
     def _order(self, do: str, topic: str, publisher: str, **what: Any) -> float:
         kind = 'TwistStamped' if what.pop('stamped', False) else 'Twist'

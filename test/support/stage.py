@@ -11,7 +11,7 @@ from pathlib import Path
 import time
 from typing import Any
 
-from support.bounds import PATIENCE
+from support.bounds import BoundMissedError, PATIENCE
 from support.invariant import Event, pending, violations
 from support.link import TwoHosts
 from support.record import Entry
@@ -69,8 +69,10 @@ class Stage:
                 ended = self.run.events('session_ended', client=client)
                 return any(event['at'] >= self._since[client] for event in ended)
 
-            self.run.wait(lambda: arrived() or over(), f'{base} is commanded')
-            if arrived():
+            self.run.wait(
+                lambda: arrived() or over() or self._failures(base), f'{base} is commanded'
+            )
+            if arrived() and not self._failures(base):
                 return arrived()[0].t
             self.run.wait(lambda: base not in self.run.look(Bridge.not_final), f'{base} rests')
 
@@ -118,8 +120,8 @@ class Stage:
                 return bool(stops) and stops[-1].t >= silent
 
             self.server.record.wait_for(begun, PATIENCE, f'a Stop of {base} is open')
-        for base in self.bases:
-            assert self.server.record.moving(base)
+        if not all(self.server.record.moving(base) for base in self.bases):
+            raise BoundMissedError('a Stop ended before all of them were open')
 
     def final_after_a_timeout(self, base: str) -> float:
         """Wait until a base whose command timed out is stopped for good, and return when."""
@@ -135,6 +137,7 @@ class Stage:
         """Let the client of the base's name drive it, and its next command hang."""
         self.moved(base, base)
         self.server.control(base, set_velocity_hang=True, ignore_cancel=True)
+        self._since[base] = time.monotonic()  # an earlier failure is of no interest
         self.run.command(base, base)
 
     def stands_still(self, base: str, seconds: float) -> None:

@@ -69,6 +69,7 @@ class Calls:
         return answers, answers.thread
 
     def call(self) -> Any:
+        """Call; who adds a callback to what is answered already calls it back itself."""
         future = self.channel.unary_unary('/any/Call').future(b'', timeout=BOUND)
         future.add_done_callback(lambda _: self.by.put(threading.current_thread()))
         return future
@@ -101,13 +102,19 @@ def wait_gone(thread: threading.Thread) -> None:
     assert not thread.is_alive()
 
 
-def test_one_thread_takes_all_answers_and_waits_between_calls(calls: Calls) -> None:
+def test_one_thread_takes_all_answers_and_waits_between_calls(
+    calls: Calls, server: Server
+) -> None:
     answers, thread = calls.take_answers()
     for _ in range(3):
+        server.gate.clear()
         calls.call()
+        server.gate.set()
         assert calls.answered_by() is thread
+    server.gate.clear()
     for _ in range(20):
         calls.call()
+    server.gate.set()
     assert {calls.answered_by() for _ in range(20)} == {thread}
     answers.close()
     wait_gone(thread)

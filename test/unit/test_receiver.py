@@ -33,6 +33,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo  # noqa: E402
 from rclpy.utilities import get_rmw_implementation_identifier  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
+from support.bounds import BoundMissedError  # noqa: E402
 from support.domains import publishers_environment, ZENOH  # noqa: E402
 from viam_session_bridge.core.old_messages import MessageAge, StallDetector  # noqa: E402
 from viam_session_bridge.ros import publisher_gids, subscription  # noqa: E402
@@ -274,6 +275,12 @@ def ros(own_ros_domain: int) -> Iterator[Ros]:
         ros.close()
 
 
+def hold(took: float, bound: float, what: str) -> None:
+    """Hold to a bound; the median of many is held as it is, whatever the load."""
+    if took >= bound:
+        raise BoundMissedError(f'{what} took {took:.4f} s, not {bound:.4f} s')
+
+
 def line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline()
@@ -296,6 +303,7 @@ def enter(process: subprocess.Popen[str]) -> None:
 def test_commands_carry_the_gid_that_the_graph_shows(ros: Ros) -> None:
     ros.receive()
     ros.publish('teleop', '/cmd_vel,/cmd_vel')
+    ros.clients.wait(lambda: len({gid for _, gid, _, _ in ros.clients.commands}) >= 2)
     ros.clients.wait(lambda: len(ros.clients.commands) > 20)
     ros.clients.wait(lambda: len(ros.clients.publishers.named('/teleop')) == 2)
     (one, two) = ros.clients.publishers.named('/teleop')
@@ -350,8 +358,8 @@ def test_a_blocked_executor_delays_nothing(ros: Ros) -> None:
         executor.shutdown()
         thread.join(BOUND)
     delays = ros.clients.delays('/cmd_vel')[before:before + 80]
-    assert median(delays) < PROMPT
-    assert max(delays) < 0.5
+    hold(median(delays), PROMPT, 'a message')
+    hold(max(delays), 0.5, 'the slowest message')
 
 
 def test_a_thawed_receiver_replays_nothing(ros: Ros) -> None:
@@ -371,19 +379,19 @@ def test_a_thawed_receiver_replays_nothing(ros: Ros) -> None:
     receiver.send_signal(signal.SIGCONT)
     thawed = time.monotonic()
     # What it wrote before it was frozen comes first, on a busy machine short freezes as well.
-    # The middleware may hand over what waited only after the pause for it.
+    # The middleware may hand over what waited only after the pause for it: then it is too old.
     waited, late, discarded = 0, 0.0, 0.0
-    while late < 0.7 or not waited:
+    while late < 0.7 or discarded < frozen:  # until the newest of what waited is discarded
         written = json.loads(line(receiver))
         if written[0] == 'command':
             assert written[1] < frozen
         elif written[0] == 'discard':
             discarded = written[1]
+            waited += discarded > frozen and late < 0.7
         else:
             late = max(late, written[2])
-            waited += written[1] if late > 0.7 else 0
+            assert written[1] >= waited
     assert late < thawed - frozen + BOUND
-    assert discarded > frozen  # the newest of what waited
     ros.publish('other', rate=20.0)
     assert written_by(receiver, 'command')[1] > thawed
 
@@ -531,26 +539,27 @@ def test_the_host_of_a_publisher_on_this_computer_is_our_own(ros: Ros) -> None:
 def test_what_the_queue_cannot_hold_is_reported_as_lost(ros: Ros) -> None:
     depth = 100
     ros.override('depth', depth)
-    ros.receive(window=0.5)
+    ros.receive(window=4.0)
     began: list[float] = []
 
     def dawdle() -> None:
         if not began:
             began.append(time.monotonic())
-            time.sleep(0.3)  # three queues full; not yet a freeze
+            time.sleep(1.0)  # ten queues full; not yet a freeze
 
     ros.clients.on_command = dawdle
     ros.publish(rate=1000.0, reliability='BEST_EFFORT')
     ros.clients.wait(lambda: ros.clients.counts['lost_messages', '/cmd_vel'])
-    ros.clients.wait(lambda: ros.clients.commands[-1][2] > began[0] + 0.3)
+    ros.clients.wait(lambda: ros.clients.commands[-1][2] > began[0] + 1.0)
     assert {topic for _, topic in ros.clients.counts} == {'/cmd_vel'}
     # A queue's worth is kept of what came in the meantime, and no more were lost than were sent.
+    # A busy computer may keep the publisher from most of it.
     lost = ros.clients.counts['lost_messages', '/cmd_vel']
-    assert 0.2 * 1000.0 - depth <= lost <= 1.1 * 1000.0 * (time.monotonic() - began[0])
+    assert 0.3 * 1000.0 - depth <= lost <= 1.1 * 1000.0 * (time.monotonic() - began[0])
 
 
 def test_of_what_waits_the_newest_of_each_publisher_is_handed_on(ros: Ros) -> None:
-    ros.receive(window=1.0)
+    ros.receive(window=4.0)
     ros.publish('one', rate=200.0)
     ros.publish('other', rate=200.0)
     ros.clients.wait(lambda: len({gid for _, gid, _, _ in ros.clients.commands}) == 2)
@@ -559,7 +568,7 @@ def test_of_what_waits_the_newest_of_each_publisher_is_handed_on(ros: Ros) -> No
     def dawdle() -> None:
         if not began:
             began.append((len(ros.clients.commands), time.monotonic()))
-            time.sleep(0.2)  # 80 messages, which the queue holds; not a freeze
+            time.sleep(0.6)  # 240 messages, which the queue holds; not a freeze
 
     ros.clients.on_command = dawdle
     ros.clients.wait(lambda: began)
@@ -684,7 +693,7 @@ def test_a_silent_publisher_that_leaves_is_noticed_at_once(
         ros.clients.wait_for(ros.clients.left, number + 1)
         delays.append(ros.clients.left[number][1] - destroyed)
         enter(publisher)
-    assert median(delays) < 0.2
+    hold(median(delays), 0.2, 'a leave')
     assert ros.clients.publishers.on('/cmd_vel') == []
 
 
@@ -699,8 +708,9 @@ def test_a_flood_on_one_topic_delays_no_other(ros: Ros) -> None:
         heartbeats.publish(String(data=str(time.monotonic())))
         ros.clients.wait_for(ros.clients.heartbeats, number + 1)
     ros.clients.wait(lambda: len(ros.clients.delays('/slow')) > 50)
-    assert median(ros.clients.delays('/slow')) < PROMPT
-    assert median(now - float(data) for _, data, now in ros.clients.heartbeats) < PROMPT
+    hold(median(ros.clients.delays('/slow')), PROMPT, 'a command')
+    heartbeats_took = [now - float(data) for _, data, now in ros.clients.heartbeats]
+    hold(median(heartbeats_took), PROMPT, 'a heartbeat')
 
 
 def test_clients_that_raise_end_nothing(ros: Ros) -> None:
@@ -855,4 +865,5 @@ def test_the_loop_wakes_every_quarter_window(ros: Ros, monkeypatch: pytest.Monke
     monkeypatch.setattr(StallDetector, 'late', note)
     ros.receive(window=0.2)
     ros.clients.wait(lambda: len(checks) > 30)
-    assert median(after - before for before, after in pairwise(checks[15:])) < 0.065
+    pauses = [after - before for before, after in pairwise(checks[15:])]
+    hold(median(pauses), 0.065, 'a wake-up')

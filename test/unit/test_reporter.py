@@ -181,7 +181,8 @@ def test_a_session_is_called_by_its_node_from_its_first_line_on(
     runtime: Any = FakeRuntime()
     clients: Any = FakeClients()
     observe(reporter, runtime, clients)
-    runtime.waiting.append(SessionStarted('a', 1, time.monotonic()))
+    # As it has just begun, however long it takes this thread to go on.
+    runtime.waiting.append(SessionStarted('a', 1, time.monotonic() + BOUND))
     reporter.wake()
     assert runtime.some_taken.wait(BOUND)
     clients.nodes['a'] = '/teleop'  # as the graph has it 20 to 100 ms after the first message

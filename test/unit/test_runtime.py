@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from support.bounds import BoundMissedError, EARLY, Load
 from support.ports import free_port
 from support.record import Record
 from viam_session_bridge import runtime
@@ -36,11 +37,14 @@ from viam_session_bridge.viam.channel import Channel
 
 WINDOW = 0.3
 BOUND = 10.0  # s, for what has to happen but whose time is not the point
+LATE = 0.2  # s; on an idle machine some 2 ms, see bench/
+CALL_TIMEOUT = 0.25  # s
+STALL = CALL_TIMEOUT / 2  # s, on both sides of a call
 
 
 def configuration(*addresses: str) -> Configuration:
     machines = tuple(
-        MachineConfiguration(f'm{number}', address, True, 0.25, 256, False)
+        MachineConfiguration(f'm{number}', address, True, CALL_TIMEOUT, 256, False)
         for number, address in enumerate(addresses)
     )
     bases = tuple(
@@ -95,9 +99,24 @@ def machine(tmp_path: Path) -> Iterator[tuple[str, Record]]:
         yield simulated.address, Record(record)
 
 
-def stop_of(record: Record) -> float:
-    entries = record.wait_for(lambda entries: any(e.call == 'stop' for e in entries), BOUND)
-    return next(entry.t for entry in entries if entry.call == 'stop')
+@pytest.fixture
+def load() -> Iterator[Load]:
+    with Load() as load:
+        load.watch(os.getpid)
+        yield load
+
+
+def stopped_one_window_after(last: float, record: Record, load: Load) -> None:
+    """Wait for the first stop and hold it to a window after the last command."""
+    entries = record.wait_for(lambda _: record.stops('base'), BOUND)
+    stop = next(entry.t for entry in entries if entry.call == 'stop')
+    if stop - last < WINDOW - EARLY:
+        # A command that a stall holds up for its timeout is followed by a stop at once (R10), and
+        # a window without any by the lapse of its session.
+        stalled = load.worst(load.begun, time.monotonic()) >= STALL
+        kind = BoundMissedError if stalled else AssertionError
+        raise kind(f'it was stopped {stop - last:.4f} s after the last command')
+    load.hold(stop - last, WINDOW + LATE, last, stop)
 
 
 def test_a_machine_that_is_connected_at_once_is_asked_at_once(
@@ -177,20 +196,18 @@ def test_a_call_that_ends_while_it_is_handed_over_is_answered_afterwards(
 
 
 def test_silence_stops_the_base_one_window_after_the_last_command(
-    machine: tuple[str, Record],
+    machine: tuple[str, Record], load: Load
 ) -> None:
     address, record = machine
     with Running(address) as running:
         last = running.drive(0)
-        late = stop_of(record) - last - WINDOW
-    assert late >= -0.005
-    assert late <= 0.2  # on an idle machine some 2 ms, see bench/
+        stopped_one_window_after(last, record, load)
     assert not record.moving('base')
     assert running.failures == []
 
 
 def test_a_hung_machine_delays_no_other_machines_stop(
-    machine: tuple[str, Record], tmp_path: Path
+    machine: tuple[str, Record], load: Load
 ) -> None:
     address, record = machine
     hung_address = f'127.0.0.1:{free_port()}'
@@ -203,8 +220,7 @@ def test_a_hung_machine_delays_no_other_machines_stop(
             os.kill(hung.pid, signal.SIGSTOP)
             running.runtime.command('client 1', '/cmd_vel1', Velocity(x=0.2))
             last = running.drive(0)
-            late = stop_of(record) - last - WINDOW
-            assert -0.005 <= late <= 0.2
+            stopped_one_window_after(last, record, load)
             running.runtime.deactivate()
             assert running.runtime.wait_closed(0.5) == {'b1': False}
             os.kill(hung.pid, signal.SIGCONT)

@@ -63,7 +63,7 @@ def executable(*arguments: str) -> subprocess.Popen[str]:
 )
 def test_the_executable_serves_until_a_signal_ends_it(signals: list[int], tmp_path: Path) -> None:
     record = tmp_path / 'record.jsonl'
-    arguments = ['--bases', 'left', 'right', '--window', '0.1', '--record', str(record)]
+    arguments = ['--bases', 'left', 'right', '--window', '0.9', '--record', str(record)]
     with executable('--address', '127.0.0.1:0', *arguments, '--ros-args', '-r', 'x:=y') as process:
         try:
             assert process.stdout
@@ -78,7 +78,7 @@ def test_the_executable_serves_until_a_signal_ends_it(signals: list[int], tmp_pa
         finally:
             process.kill()
     assert output.startswith('simulated machine listening on 127.0.0.1:')
-    assert 'bases left, right; heartbeat window 0.1 s' in output
+    assert 'bases left, right; heartbeat window 0.9 s' in output
     assert (process.returncode, rest, errors) == (0, '', '')
 
 

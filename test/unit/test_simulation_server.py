@@ -6,6 +6,7 @@
 from collections.abc import Callable, Iterator
 import json
 import math
+import os
 from pathlib import Path
 import time
 from typing import Any
@@ -13,12 +14,13 @@ from typing import Any
 import grpc
 import pytest
 
+from support.bounds import LATE, Load
 from viam_session_bridge.simulation.base import Driver
 from viam_session_bridge.simulation.server import SimulatedMachine
 from viam_session_bridge.viam import messages as wire
 
-WINDOW = 0.2  # s
-LATE = 0.1  # s that a stop may be late on a busy computer
+# s: a session that is not to lapse yet lives through the stalls of a busy computer.
+WINDOW = 1.0
 PATIENCE = 10.0  # s
 FORWARD = {'y': 200.0}
 
@@ -74,8 +76,17 @@ def client(machine: SimulatedMachine) -> Iterator[Client]:
     client.channel.close()
 
 
+@pytest.fixture
+def load() -> Iterator[Load]:
+    with Load() as load:
+        load.watch(os.getpid)
+        yield load
+
+
 def lines(record: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in record.read_text().splitlines()]
+    """Return the whole lines: the last one may be seen while it is written."""
+    whole, _, _ = record.read_text().rpartition('\n')
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:
@@ -113,7 +124,9 @@ def test_a_command_moves_the_base_and_a_stop_ends_that(
     assert machine.state('base').linear == (0.0, 500.0, 0.0)
 
 
-def test_when_a_session_lapses_its_bases_stop_on_time(client: Client, record: Path) -> None:
+def test_when_a_session_lapses_its_bases_stop_on_time(
+    client: Client, record: Path, load: Load
+) -> None:
     session, other = client.session(), client.session()
     for base in ('arm', 'base'):
         client.call(wire.SET_VELOCITY, session, name=base, linear=FORWARD)
@@ -122,13 +135,15 @@ def test_when_a_session_lapses_its_bases_stop_on_time(client: Client, record: Pa
     stop = wait_for(lambda: session_stops(record))[0]
     assert (stop['base'], stop['call'], stop['session']) == ('base', 'stop', session)
     driven = next(line for line in lines(record) if line['base'] == 'base')
-    assert WINDOW <= stop['t'] - driven['t'] + 0.001 <= WINDOW + LATE
+    took = stop['t'] - driven['t']
+    assert took >= WINDOW - 0.001
+    load.hold(took, WINDOW + LATE, driven['t'], stop['t'])
     wait_for(lambda: not client.call(wire.GET_SESSIONS).sessions)
     assert client.call(wire.IS_MOVING, name='arm').is_moving
     assert len(session_stops(record)) == 1
 
 
-def test_all_bases_of_a_session_stop_in_the_same_instant(tmp_path: Path) -> None:
+def test_all_bases_of_a_session_stop_in_the_same_instant(tmp_path: Path, load: Load) -> None:
     names = [f'base{number}' for number in range(80)]
     record = tmp_path / 'record'
     with SimulatedMachine(bases=names, window=1.0, record=record) as machine:
@@ -139,7 +154,7 @@ def test_all_bases_of_a_session_stop_in_the_same_instant(tmp_path: Path) -> None
         wait_for(lambda: len(session_stops(record)) == 80)
         times = [stop['t'] for stop in session_stops(record)]
         client.channel.close()
-    assert max(times) - min(times) < LATE
+    load.hold(max(times) - min(times), LATE, min(times), max(times))
 
 
 def test_an_expired_session_is_refused_and_moves_nothing(
@@ -216,7 +231,7 @@ def test_the_bases_are_listed(client: Client) -> None:
 def test_a_slow_call_is_cancelled_by_the_next_and_by_its_caller_and_not_by_a_lapse(
     record: Path, ended_by: str
 ) -> None:
-    driver = Driver(drive_time=5 * WINDOW)
+    driver = Driver(drive_time=2 * WINDOW)
     with SimulatedMachine(window=WINDOW, record=record, driver=driver) as machine:
         client = Client(machine.address)
         sids = (client.session(),) if ended_by == 'lapse' else ()
@@ -246,11 +261,11 @@ def ended(record: Path, call: str) -> dict[str, Any]:
 def test_a_slow_call_whose_caller_gave_up_takes_effect_only_if_the_driver_ignores_that(
     record: Path, ignores: bool
 ) -> None:
-    driver = Driver(drive_time=0.3, ignore_cancel=ignores)
+    driver = Driver(drive_time=1.5, ignore_cancel=ignores)
     with SimulatedMachine(record=record, driver=driver) as machine:
         client = Client(machine.address)
         with pytest.raises(grpc.RpcError, match='DEADLINE_EXCEEDED'):
-            client.start(wire.SET_VELOCITY, timeout=0.1, name='base', linear=FORWARD).result()
+            client.start(wire.SET_VELOCITY, timeout=0.5, name='base', linear=FORWARD).result()
         assert not machine.state('base').moving
         error = ended(record, 'set_velocity').get('error')
         assert error == (None if ignores else 'context canceled')
@@ -272,8 +287,9 @@ def test_stops_that_hang_hold_up_neither_another_base_nor_the_end(record: Path) 
     client.channel.close()
 
 
-def test_a_slow_stop_of_a_lapse_holds_up_no_other_one(record: Path) -> None:
-    driver = Driver(stop_time=2 * WINDOW)
+def test_a_slow_stop_of_a_lapse_holds_up_no_other_one(record: Path, load: Load) -> None:
+    stop_takes = 1.5 * WINDOW
+    driver = Driver(stop_time=stop_takes)
     with SimulatedMachine(
         bases=['one', 'two'], window=WINDOW, record=record, driver=driver
     ) as machine:
@@ -289,7 +305,9 @@ def test_a_slow_stop_of_a_lapse_holds_up_no_other_one(record: Path) -> None:
     assert (one['base'], two['base']) == ('one', 'two')
     for begin, end in zip(begun, (one, two), strict=True):
         assert begin['base'] == end['base']
-        assert 2 * WINDOW <= end['t'] - begin['t'] < 2 * WINDOW + LATE
+        took = end['t'] - begin['t']
+        assert took >= stop_takes
+        load.hold(took, stop_takes + LATE, begin['t'], end['t'])
     assert begun[1]['t'] < one['t']
 
 

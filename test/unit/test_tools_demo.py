@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import importlib.util
 import os
 from pathlib import Path
+import re
 import signal
 import sys
 import time
@@ -17,6 +18,8 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from support.bounds import BoundMissedError
+from viam_session_bridge.tools.demo import LATE, WINDOW
 from viam_session_bridge.tools.processes import Process
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +73,9 @@ def test_its_story_goes_as_it_says_and_is_drawn(directory: Path) -> None:
     drawn = importlib.util.find_spec('matplotlib') is not None
     demo = start(directory, *(('--timeline', str(picture)) if drawn else ()))
     status, printed = demo.wait_exit(90.0), demo.output()
+    took = re.search(r"NO +the navigator's death stopped it +after (\d+\.\d) ms", printed)
+    if took and float(took[1]) > 1e3 * (WINDOW + LATE):
+        raise BoundMissedError(printed)
     assert status == 0, printed
     positions = [printed.find(line) for line in STORY]
     assert -1 not in positions, printed

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from support.domains import DOMAINS
 from viam_session_bridge import signals
 from viam_session_bridge.tools.processes import (
     free_domain,
@@ -114,5 +115,10 @@ def test_a_preferred_port_is_taken_where_it_is_free() -> None:
 
 def test_a_domain_of_ones_own_is_of_this_computer_only() -> None:
     environment = free_domain()
-    assert 1 <= int(environment['ROS_DOMAIN_ID']) <= 101
     assert environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
+
+
+def test_a_domain_of_ones_own_is_none_that_a_test_may_be_about_to_use() -> None:
+    given = {int(free_domain()['ROS_DOMAIN_ID']) for _ in range(200)}
+    assert not given & {*DOMAINS}
+    assert given <= {*range(102)}

@@ -20,6 +20,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from support.bounds import Load, PATIENCE
+from support.drive import wait_for
 from support.notifications import LIVES, Notifications
 from support.ports import free_port
 from viam_session_bridge.ros.node import BridgeNode
@@ -127,6 +128,7 @@ def test_signs_of_life_come_twice_in_the_time_or_more_often_in_every_state(
         for transition in transitions:
             done = executor.create_task(transition)
             notifications.wait(LIVES, time.monotonic(), times=3)
+            wait_for(done.done, 'the transition')  # those may have been under way before it
             assert done.result() == SUCCESS
     for before, after in pairwise(notifications.times(LIVES)):
         load.hold(after - before, WATCHDOG / 2, before, after)
