@@ -251,9 +251,7 @@ def stop_takes(seconds: float) -> Case:
 def frozen_under_an_open_stop(directory: Path, count: int) -> list[Seen]:
     """Freeze a machine under open Stops for much longer than they may take (R7)."""
     with stage(directory, count) as on:
-        for base in on.bases:
-            on.server.control(base, stop_delay=OPEN)
-        on.lapsed_under_open_stops()
+        on.lapsed_under_open_stops(stop_delay=OPEN)
         on.server.pause()
         time.sleep(FROZEN)
         thawed = time.monotonic()
@@ -271,9 +269,7 @@ def cut_under_an_open_stop(directory: Path, count: int) -> list[Seen]:
     2 and 4 s.
     """
     with two_hosts(directory) as hosts, stage(directory, count, hosts=hosts) as on:
-        for base in on.bases:
-            on.server.control(base, stop_hang=True)
-        on.lapsed_under_open_stops()
+        on.lapsed_under_open_stops(stop_hang=True)
         for base in on.bases:
             on.server.control(base, stop_hang=False)  # those that hang wait on
         hosts.link.become(cut=True)

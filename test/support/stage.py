@@ -107,11 +107,17 @@ class Stage:
         failed = self.run.events('command_failed', base=base)
         return [event for event in failed if event['at'] >= self._since[base]]
 
-    def lapsed_under_open_stops(self) -> None:
-        """Drive all bases, let them lapse together, and wait until all their Stops are open."""
+    def lapsed_under_open_stops(self, **fault: Any) -> None:
+        """
+        Drive all bases, let them lapse together, and wait until all their Stops are open.
+
+        :param fault: what keeps a Stop open; before, a busy computer may stop the bases as well
+        """
         for base in self.bases:
             self.moved(base, base)
             self.run.stream(base, base, heartbeats=True)
+        for base in self.bases:
+            self.server.control(base, **fault)
         silent = [self.run.silence(base) for base in self.bases][-1]
         for base in self.bases:
 
