@@ -14,7 +14,7 @@ import pytest
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from e2e.conftest import StartBridge, StartPublisher
-from support.bounds import Load
+from support.bounds import BoundMissedError, Load
 from support.bridge_process import BridgeProcess, parameters
 from support.domains import ZENOH
 from support.drive import Drive, observe, wait_for
@@ -29,6 +29,7 @@ GOES_ON = 0.5  # s that the publisher goes on after the cut
 OUTAGE = 15.0  # s, shorter than the lease after which DDS forgets a participant
 LONG = 4.0  # s, a window so long that a freeze is noticed (R2) before it is over
 FROZEN = 3.3  # s
+ANSWERED = 0.2  # s in which the last command is
 MACHINE_WINDOW = 10.0  # s
 BASES = {'base': {'command_topics': [TOPIC]}}
 SETTLES = 1.0  # s in which all that was sent again has come
@@ -168,12 +169,16 @@ def test_a_zero_that_is_discarded_at_a_thaw_stops_the_base_though_heartbeats_go_
     base = drive('base')
     base.wait_driven(spoke)
     publisher.silence(TOPIC)
+    base.keeps_moving(spoke, ANSWERED)
     bridge.pause()
     publisher.once(TOPIC)
     base.keeps_moving(spoke, FROZEN)
     thawed = time.monotonic()
     bridge.resume()
-    bridge.wait_event('stop', cause='zero')
+    decided = bridge.wait_event('stop')
+    if bridge.events('command_failed'):
+        raise BoundMissedError('a command was still under way as the bridge was frozen')
+    assert decided['cause'] == 'zero'
     stop = base.wait_stopped(thawed)
     # Its session is as alive as its publisher, whose heartbeats go on.
     observe(LONG, lambda: _moved_nothing(base, stop.t))
