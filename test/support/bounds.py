@@ -138,6 +138,14 @@ class Load:
         lost = _lost(samples[before], samples[after], pids)
         return 0.0 if _IDLE else lost + max(overslept, default=0.0)
 
+    def failure(self, what: str, start: float, end: float, stall: float) -> AssertionError:
+        """
+        Return the error for what is wrong: a missed bound where a stall can have caused it.
+
+        :param stall: s of one between two times, both past, that would suffice
+        """
+        return (BoundMissedError if self.worst(start, end) >= stall else AssertionError)(what)
+
     def worst(self, start: float, end: float, pids: Collection[int] | None = None) -> float:
         """Return the most seconds that were lost at once between two times, both past."""
         return max(self.stalls(start, end, 0.0, pids), default=0.0)

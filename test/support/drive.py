@@ -10,7 +10,7 @@ import math
 import time
 from typing import Any
 
-from support.bounds import AT_ONCE, BoundMissedError, EARLY, LATE, LEFT, Load, PATIENCE
+from support.bounds import AT_ONCE, EARLY, LATE, LEFT, Load, PATIENCE
 from support.bridge_process import CALL_TIMEOUT, WINDOW
 from support.domains import ZENOH
 from support.publisher_process import PublisherProcess
@@ -193,8 +193,7 @@ class Drive:
     def _stopped_for_nothing(self, since: float, until: float, how: str) -> AssertionError:
         """Return the error for a stop that was not due, or not yet."""
         # R10: a command that a stall holds up for `call_timeout` is followed by a stop.
-        stalled = self._load.worst(since - CALL_TIMEOUT, until) >= _TIMES_OUT
-        return (BoundMissedError if stalled else AssertionError)(f'{self.base} {how}')
+        return self._load.failure(f'{self.base} {how}', since - CALL_TIMEOUT, until, _TIMES_OUT)
 
     def stands_still(self, since: float, seconds: float = WINDOW) -> None:
         """

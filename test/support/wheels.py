@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import time
 
-from support.bounds import BoundMissedError, Load
+from support.bounds import Load
 from support.bridge_process import WINDOW
 from support.drive import observe, wait_for
 from support.raw_client import RawClient
@@ -71,9 +71,8 @@ class Wheels:
     def _driven_on(self, since: float) -> None:
         """Assert that the base did not rest; a publisher that a stall holds up lapses, though."""
         if self.rests(since):
-            stalled = self._load.worst(since, time.monotonic()) >= WINDOW / 2
-            kind = BoundMissedError if stalled else AssertionError
-            raise kind(f'{self._name} rested: {self._changes()[-10:]}')
+            what = f'{self._name} rested: {self._changes()[-10:]}'
+            raise self._load.failure(what, since, time.monotonic(), WINDOW / 2)
 
     def _expect(self, true: bool, what: str) -> None:
         assert true, f'{self._name} {what}: {self._changes()[-10:]}'

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from support.bounds import BoundMissedError, EARLY, Load
+from support.bounds import EARLY, Load
 from support.ports import free_port
 from support.record import Record
 from viam_session_bridge import runtime
@@ -113,9 +113,8 @@ def stopped_one_window_after(last: float, record: Record, load: Load) -> None:
     if stop - last < WINDOW - EARLY:
         # A command that a stall holds up for its timeout is followed by a stop at once (R10), and
         # a window without any by the lapse of its session.
-        stalled = load.worst(load.begun, time.monotonic()) >= STALL
-        kind = BoundMissedError if stalled else AssertionError
-        raise kind(f'it was stopped {stop - last:.4f} s after the last command')
+        what = f'it was stopped {stop - last:.4f} s after the last command'
+        raise load.failure(what, load.begun, time.monotonic(), STALL)
     load.hold(stop - last, WINDOW + LATE, last, stop)
 
 
