@@ -109,7 +109,7 @@ load: viam-server ## many publishers and bases: stops, signs of life (ARGS='--qu
 soak: viam-server ## 100,000 sessions and a million commands: memory, threads and files stay (ARGS='--quick')
 	$(BIN)/python -m bench soak $(ARGS)
 
-mutants: ## change what decides in 3600 ways: the tests must notice (ten minutes)
+mutants: ## change what decides in 3700 ways: the tests must notice (ten minutes)
 	@PYTHON='$(PYTHON)' scripts/venv .venv-mutants
 	rm -rf mutants
 	$(ALONE) .venv-mutants/bin/python scripts/mutants.py

@@ -45,6 +45,12 @@ def test_sessions_of_a_bridge_that_this_node_had_before_are_its_own() -> None:
     assert rig.bridge.started_sids() == {'main': [sid]}
 
 
+def test_a_machine_that_this_node_did_not_have_before_has_no_sessions_of_its_own() -> None:
+    rig = Rig()
+    rig.bridge.remember({'gone': ['of a machine that is configured no more']})
+    assert rig.bridge.started_sids() == {'main': []}
+
+
 def test_without_an_answer_it_is_asked_again() -> None:
     rig = Rig()
     rig.deactivate()

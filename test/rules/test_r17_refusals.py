@@ -12,7 +12,7 @@ import pytest
 
 from support.pure import base, machine, Rig
 from support.session_table import GO, INVALID, stops, WINDOW
-from viam_session_bridge.core.actions import Cause, Refusal, Refused, SessionStarted
+from viam_session_bridge.core.actions import Cause, Refusal, Refused, SessionStarted, Stop
 from viam_session_bridge.core.bridge import REFUSALS_REPORTED_EVERY
 from viam_session_bridge.core.requests import Move, StartSession
 from viam_session_bridge.core.sessions import SessionTable
@@ -91,6 +91,14 @@ def test_a_stamp_that_is_older_or_newer_than_it_may_be_is_refused(
     refusals = [Refused('base', 'A', Refusal.STAMP, 0.0, age)] * refused
     assert rig.events_of(Refused) == refusals
     assert bool(rig.events_of(SessionStarted)) is not refused
+
+
+def test_a_stamp_that_stops_the_base_is_told_with_its_age() -> None:
+    rig = Rig(base(max_stamp_age=0.5))
+    rig.drive('A')
+    rig.feed(lambda: rig.bridge.command('A', '/base', GO, 0.7, rig.now))
+    assert rig.events_of(Refused) == [Refused('base', 'A', Refusal.STAMP, rig.now, 0.7)]
+    assert [stop.cause for stop in rig.events_of(Stop)] == [Cause.REFUSED]
 
 
 def test_a_command_without_a_stamp_is_refused_where_stamps_count() -> None:
