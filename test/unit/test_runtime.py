@@ -108,8 +108,8 @@ def load() -> Iterator[Load]:
 
 def stopped_one_window_after(last: float, record: Record, load: Load) -> None:
     """Wait for the first stop and hold it to a window after the last command."""
-    entries = record.wait_for(lambda _: record.stops('base'), BOUND)
-    stop = next(entry.t for entry in entries if entry.call == 'stop')
+    record.wait_for(lambda _: record.stops('base'), BOUND)
+    stop = record.calls('base', 'stop')[0].t
     if stop - last < WINDOW - EARLY:
         # A command that a stall holds up for its timeout is followed by a stop at once (R10), and
         # a window without any by the lapse of its session.
