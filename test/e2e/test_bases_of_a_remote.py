@@ -108,8 +108,7 @@ def test_killed_bridge_leaves_the_stop_to_the_main_parts_window(
     sent = teleop.stream('/far/cmd_vel', forward=0.2)
     began = far.wait_driven(sent)[0].t
     bridge.kill()
-    far.wait_stopped(began)
-    stop = far.stopped_one_window_after(far.last_reached(), MACHINE_WINDOW)
+    stop = far.stopped_by_its_machine(began, MACHINE_WINDOW)
     # Nobody else asked the sub-part to.
     assert stop.session is None
     far.stands_still(stop.t)
@@ -126,9 +125,8 @@ def test_killed_main_part_leaves_the_stop_to_the_sub_parts_window_and_drives_aga
     sent = teleop.stream('/far/cmd_vel', forward=0.2)
     began = far.wait_driven(sent)[0].t
     machine.kill()
-    far.wait_stopped(began)
     # What the main part sent last, a command or the heartbeat behind it, came then.
-    stop = far.stopped_one_window_after(far.last_reached(), SUB_PART_WINDOW)
+    stop = far.stopped_by_its_machine(began, SUB_PART_WINDOW)
     far.stands_still(stop.t, 0.2)
 
     machine.start()

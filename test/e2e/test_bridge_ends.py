@@ -11,7 +11,6 @@ from e2e.conftest import MACHINE_WINDOW, StartBridge, StartPublisher
 from support.bridge_process import BridgeProcess, WINDOW
 from support.drive import Drive, wait_for
 from support.publisher_process import number_of, PublisherProcess
-from support.record import Entry
 
 BASES = {
     name: {'command_topics': [f'/{name}/cmd_vel']}
@@ -33,19 +32,13 @@ def driving(
     return bridge, teleop, base
 
 
-def stopped_by_the_machine(base: Drive) -> Entry:
-    """Hold the stop to the machine's window after the last command that reached it."""
-    base.wait_stopped(base.motions()[-1].t)
-    return base.stopped_one_window_after(base.last_reached(), MACHINE_WINDOW)
-
-
 def test_killed_bridge_leaves_the_stop_to_the_machine(
     drive: Drives, start_bridge: StartBridge, start_publisher: StartPublisher
 ) -> None:
     bridge, teleop, base = driving('crashed', start_bridge, start_publisher, drive)
     began = base.motions()[0].t
     bridge.kill()
-    stop = stopped_by_the_machine(base)
+    stop = base.stopped_by_its_machine(base.motions()[-1].t, MACHINE_WINDOW)
     base.not_stopped(began, base.motions()[-1].t)
     base.stands_still(stop.t)
     assert teleop.running
@@ -57,7 +50,7 @@ def test_frozen_bridge_leaves_the_stop_to_the_machine_and_drives_again_when_thaw
     bridge, teleop, base = driving('frozen', start_bridge, start_publisher, drive)
     began = base.motions()[0].t
     bridge.pause()
-    stop = stopped_by_the_machine(base)
+    stop = base.stopped_by_its_machine(base.motions()[-1].t, MACHINE_WINDOW)
     base.not_stopped(began, base.motions()[-1].t)
     base.stands_still(stop.t)
     thawed = len(teleop.sent('/frozen/cmd_vel'))
@@ -79,7 +72,7 @@ def test_publisher_that_died_while_the_bridge_was_frozen_moves_nothing_after_the
     frozen = len(teleop.sent('/thawed/cmd_vel'))
     wait_for(lambda: len(teleop.sent('/thawed/cmd_vel')) >= frozen + 10, 'some messages wait')
     teleop.kill()
-    stop = stopped_by_the_machine(base)
+    stop = base.stopped_by_its_machine(base.motions()[-1].t, MACHINE_WINDOW)
     base.stands_still(stop.t)
     bridge.resume()
     bridge.wait_event('session_ended')

@@ -142,7 +142,7 @@ def refusals_of(observer: Observer, base: str) -> dict[str, int]:
     return refusals
 
 
-def hold_told(right: bool, load: Load, since: float, told: object) -> None:
+def assert_undisturbed(right: bool, load: Load, since: float, told: object) -> None:
     """Assert that all is right; a stall for which messages are discarded (R2) is told, too."""
     if not right:
         raise load.failure(f'told: {told}', since, time.monotonic(), tolerated_lateness(WINDOW))
@@ -176,7 +176,7 @@ def test_overview_and_diagnostics_tell_who_drives(
     assert 4 <= len(row['machine_sessions']['main']) < len(sid)
     assert 0.0 < row['to_lapse'] <= WINDOW
     assert row['commands'] > 0
-    hold_told(not row['refusals'], load, motions[0].t, row)
+    assert_undisturbed(not row['refusals'], load, motions[0].t, row)
 
     overview = observer.overview()
     assert overview['active']
@@ -209,7 +209,7 @@ def test_overview_and_diagnostics_tell_who_drives(
             status.name.endswith('base shown') and values['last_user'] == str(row['id'])
         ),
     )
-    hold_told(status.level == b'\x00', load, motions[0].t, status)
+    assert_undisturbed(status.level == b'\x00', load, motions[0].t, status)
     assert (values['machine'], values['resource']) == ('main', 'shown')
     status, values = observer.wait_status(
         '/diagnostics', lambda status, values: status.name.endswith('machine main')

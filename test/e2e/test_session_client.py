@@ -21,7 +21,7 @@ from support.client_process import ClientProcess
 from support.domains import publishers_environment
 from support.drive import Drive, wait_for
 from support.observer import Observer
-from support.own_node import OwnNode
+from support.own_node import answer_of, OwnNode
 from support.process import ProcessUnderTest, ROOT
 from support.publisher import HEARTBEATS
 from support.simulated import SimulatedMachineProcess
@@ -201,7 +201,8 @@ def test_overview_and_sessions_are_reported_in_the_same_words(
         return row
 
     heard: SessionRow = wait_for(watched, 'the session is told, with what starts later')
-    overview = overview_by(watching)
+    # An answer is lost whose way back DDS has not found yet.
+    overview: Overview = answer_of(watching.overview, 'the bridge', times=5)
     assert (overview.active, overview.window) == (True, WINDOW)
     assert {row.base for row in overview.bases} == set(BASES)
     asked = row_of(overview.sessions)
@@ -211,20 +212,6 @@ def test_overview_and_sessions_are_reported_in_the_same_words(
     assert (asked.node, asked.topic) == ('/told', topic_of('told'))
     assert 0.0 < heard.to_lapse <= WINDOW
     assert 0 < heard.commands <= asked.commands
-
-
-def overview_by(client: SessionClient, times: int = 5) -> Overview:
-    """Return the overview; an answer is lost whose way back DDS has not found yet."""
-    for _ in range(times):
-        answer = client.overview()
-        end = time.monotonic() + PATIENCE / times
-        while not answer.done() and time.monotonic() < end:
-            time.sleep(0.005)
-        if answer.done():
-            overview = answer.result()
-            assert overview is not None
-            return overview
-    raise AssertionError('the bridge does not answer')
 
 
 def test_window_is_the_bridges(bridge: BridgeProcess, watching: SessionClient) -> None:

@@ -23,7 +23,7 @@ import time
 import grpc
 import pytest
 
-from support.bounds import BoundMissedError
+from support.bounds import within
 from support.certificates import Authority
 from support.channel_driver import BOUND, Driver, machine_at
 from support.dialed import wait_for
@@ -90,11 +90,6 @@ def wait_connected(driver: Driver, since: float) -> None:
     print(f'grpcio {grpc.__version__}: connected {took:.2f} s after the name was right')
     within(took, WITHIN)
     assert driver.ask(StopBase('base')).outcome is Outcome.OK
-
-
-def within(took: float, bound: float) -> None:
-    if took >= bound:
-        raise BoundMissedError(f'it took {took:.2f} s, not {bound} s')
 
 
 def threads() -> list[str]:

@@ -20,7 +20,7 @@ A test that needed the widening is named after the run, with what it was beyond 
 
 Some stalls of a shared computer show in none of these. So the makefile has a test that failed run
 a second time, and the run names it: any that missed a bound (:class:`BoundMissedError`), but only
-two of a run that failed otherwise. What is late or wrong by a fault is so again.
+two of a run that failed otherwise. A fault shows again.
 """
 
 from __future__ import annotations
@@ -67,6 +67,12 @@ Sample = tuple[float, float, Mapping[int, float]]
 
 class BoundMissedError(AssertionError):
     """Something took longer than its bound and all that was measured beside it."""
+
+
+def within(took: float, bound: float, what: str = 'it') -> None:
+    """Assert that something took less than its bound, in s, which no load widens."""
+    if took >= bound:
+        raise BoundMissedError(f'{what} took {took:.4f} s, not {bound:.4f} s')
 
 
 class Load:

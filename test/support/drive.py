@@ -136,14 +136,16 @@ class Drive:
         self._hold(stop.t - sent[1], window + self._late, sent[0], stop)
         return stop
 
-    def last_reached(self) -> tuple[float, float]:
+    def stopped_by_its_machine(self, since: float, window: float) -> Entry:
         """
-        Return when its machine got the last motion, as bounds: it may have begun later.
+        Wait for a stop, and hold it to the machine's window after the last motion that it got.
 
-        By no more than the load that was measured before that.
+        That may have begun later, by no more than the load that was measured before it.
         """
+        self.wait_stopped(since)
         began = self.motions()[-1].t
-        return began - self._load.between(began - CALL_TIMEOUT, began), began
+        reached = began - self._load.between(began - CALL_TIMEOUT, began)
+        return self.stopped_one_window_after((reached, began), window)
 
     def stopped_after_kill(
         self, publisher: PublisherProcess, topic: str, window: float = WINDOW

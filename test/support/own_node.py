@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import contextlib
 import threading
 from typing import Any, TYPE_CHECKING
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 NODE = '/viam_session_bridge'
+
+
+def answer_of(ask: Callable[[], Any], who: str, times: int) -> Any:
+    """Return the answer to a question, a future, that is asked so many times at most."""
+    for _ in range(times):
+        answered = threading.Event()
+        future = ask()
+        future.add_done_callback(lambda _, answered=answered: answered.set())
+        if answered.wait(PATIENCE / times):
+            return future.result()
+    raise AssertionError(f'{who} does not answer')
 
 
 class OwnNode:
@@ -59,13 +71,7 @@ class OwnNode:
             takes a request and its answer is lost
         """
         self._wait_service(name)
-        for _ in range(times):
-            answered = threading.Event()
-            future = self._clients[name].call_async(request)
-            future.add_done_callback(lambda _, answered=answered: answered.set())
-            if answered.wait(PATIENCE / times):
-                return future.result()
-        raise AssertionError(f'{name} does not answer')
+        return answer_of(lambda: self._clients[name].call_async(request), name, times)
 
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException):

@@ -27,36 +27,32 @@ MakeNode = Callable[..., Node]
 def node_factory() -> Iterator[MakeNode]:
     """Offer a function that makes nodes from values by name, and from ROS arguments."""
     with own_domain() as domain:
-        yield from _nodes_of(domain)
+        context = Context()
+        with mock.patch.dict(os.environ, ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST'):
+            rclpy.init(args=[], context=context, domain_id=domain)
+        nodes: list[Node] = []
 
+        def make(
+            overrides: Mapping[str, Any] | None = None, *arguments: str, namespace: str = ''
+        ) -> Node:
+            node = Node(
+                'viam_session_bridge',
+                context=context,
+                namespace=namespace,
+                cli_args=['--ros-args', *arguments],
+                parameter_overrides=[
+                    Parameter(name, value=value) for name, value in (overrides or {}).items()
+                ],
+            )
+            nodes.append(node)
+            return node
 
-def _nodes_of(domain: int) -> Iterator[MakeNode]:
-    context = Context()
-    with mock.patch.dict(os.environ, ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST'):
-        rclpy.init(args=[], context=context, domain_id=domain)
-    nodes: list[Node] = []
-
-    def make(
-        overrides: Mapping[str, Any] | None = None, *arguments: str, namespace: str = ''
-    ) -> Node:
-        node = Node(
-            'viam_session_bridge',
-            context=context,
-            namespace=namespace,
-            cli_args=['--ros-args', *arguments],
-            parameter_overrides=[
-                Parameter(name, value=value) for name, value in (overrides or {}).items()
-            ],
-        )
-        nodes.append(node)
-        return node
-
-    try:
-        yield make
-    finally:
-        while nodes:
-            nodes.pop().destroy_node()
-        context.try_shutdown()
+        try:
+            yield make
+        finally:
+            while nodes:
+                nodes.pop().destroy_node()
+            context.try_shutdown()
 
 
 def problems_of(node: Node) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
-import os
 from pathlib import Path
 import threading
 import time
@@ -105,14 +104,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """Return who issues the machines' certificates."""
     return Authority(tmp_path_factory.mktemp('authority'))
-
-
-@pytest.fixture
-def load() -> Iterator[Load]:
-    """Return what measures how busy the computer is while a test runs; all is one process."""
-    with Load() as load:
-        load.watch(os.getpid)
-        yield load
 
 
 MakeMachine = Callable[..., SecuredMachine]

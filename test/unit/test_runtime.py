@@ -99,13 +99,6 @@ def machine(tmp_path: Path) -> Iterator[tuple[str, Record]]:
         yield simulated.address, Record(record)
 
 
-@pytest.fixture
-def load() -> Iterator[Load]:
-    with Load() as load:
-        load.watch(os.getpid)
-        yield load
-
-
 def stopped_one_window_after(last: float, record: Record, load: Load) -> None:
     """Wait for the first stop and hold it to a window after the last command."""
     record.wait_for(lambda _: record.stops('base'), BOUND)

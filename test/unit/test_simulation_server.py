@@ -6,7 +6,6 @@
 from collections.abc import Callable, Iterator
 import json
 import math
-import os
 from pathlib import Path
 import time
 from typing import Any
@@ -74,13 +73,6 @@ def client(machine: SimulatedMachine) -> Iterator[Client]:
     client = Client(machine.address)
     yield client
     client.channel.close()
-
-
-@pytest.fixture
-def load() -> Iterator[Load]:
-    with Load() as load:
-        load.watch(os.getpid)
-        yield load
 
 
 def lines(record: Path) -> list[dict[str, Any]]:
