@@ -28,7 +28,14 @@ from viam_session_bridge.core import requests
 from viam_session_bridge.core.requests import Answer, Call, Listed, Outcome, Request
 from viam_session_bridge.viam import messages
 from viam_session_bridge.viam.credentials import CredentialsError, load, token_lifetime
-from viam_session_bridge.viam.grpc_internals import answer_thread, AnswerThread
+from viam_session_bridge.viam.grpc_internals import (
+    answer_thread,
+    AnswerThread,
+    Ended,
+    FutureCall,
+    InnerCall,
+    Metadata,
+)
 from viam_session_bridge.viam.transport import DirectTransport
 from viam_session_bridge.viam.webrtc import WebRtcTransport
 
@@ -55,7 +62,6 @@ _METHODS = {
     requests.StopBase: messages.STOP,
 }
 
-Metadata = tuple[tuple[str, str], ...]
 Done = Callable[[Call, Answer], None]
 
 
@@ -66,8 +72,12 @@ class _Connection:
     channel: grpc.Channel
     methods: Mapping[str, Any]  # grpcio's callables, by path
     answers: AnswerThread | None
-    under_way: set[Any] = field(default_factory=set)  # grpcio's futures
+    under_way: set[InnerCall | FutureCall] = field(default_factory=set)
     given_up: bool = False
+
+    def call(self, path: str, ended: Ended) -> InnerCall | FutureCall:
+        """Prepare a call; where there is no thread for answers, grpcio's own take them."""
+        return (FutureCall if self.answers is None else InnerCall)(self.methods[path], ended)
 
     def let_go(self, give_up: bool) -> None:
         """
@@ -79,8 +89,8 @@ class _Connection:
             self.answers.close()
         if give_up:
             self.given_up = True
-            for future in list(self.under_way):
-                future.cancel()
+            for call in list(self.under_way):
+                call.cancel()
 
 
 class Channel:
@@ -149,25 +159,26 @@ class Channel:
         except CredentialsError as error:
             done(call, Answer(Outcome.FAILED, str(error)))
             return
-        future = connection.methods[method.path].future(
-            message, timeout=call.timeout, metadata=metadata
-        )
-        connection.under_way.add(future)
 
-        def ended(future: Any) -> None:
-            connection.under_way.discard(future)
+        def ended(code: grpc.StatusCode, details: str, answered: bytes) -> None:
+            connection.under_way.discard(under_way)
             try:
-                answer = self._answer(request, future)
+                if code is grpc.StatusCode.OK:
+                    answer = self._read(request, method.response.FromString(answered))
+                else:
+                    answer = self._error(code, details, connection.given_up)
             except Exception as error:
-                # grpcio would log it and go on, and its base wait for an answer for ever.
+                # Its base would wait for an answer for ever.
                 answer = Answer(Outcome.CUT, f'its answer cannot be read: {error!r}')
             if answer.outcome is Outcome.CUT:
                 self._transport.doubt()
             done(call, answer)
 
-        future.add_done_callback(ended)
+        under_way = connection.call(method.path, ended)
+        connection.under_way.add(under_way)
+        under_way.start(message.SerializeToString(), call.timeout, metadata)
         if connection.given_up:  # meanwhile
-            future.cancel()
+            under_way.cancel()
 
     def close(self) -> None:
         """Take no more calls and report no more; let go of this object then."""
@@ -194,7 +205,7 @@ class Channel:
             bound.let_go(give_up=channel is not None)
 
     def _connect(self, channel: grpc.Channel) -> _Connection:
-        methods = {one.path: one.on(channel) for one in messages.METHODS}
+        methods = {one.path: channel.unary_unary(one.path) for one in messages.METHODS}
         answers = answer_thread(channel, self._machine.name, self._failed)
         return _Connection(channel, methods, answers)
 
@@ -218,15 +229,14 @@ class Channel:
             metadata = (*metadata, (messages.SESSION_KEY, request.sid))
         return (*compose(request, self._bases), metadata)
 
-    def _answer(self, request: Request, future: Any) -> Answer:
-        code = future.code()
-        if code is not grpc.StatusCode.OK:
-            outcome = _outcome(code, future.details(), future.cancelled())
-            return Answer(outcome, self._without_secrets(f'{code.name}: {future.details()}'))
-        response = future.result()
+    def _read(self, request: Request, response: Any) -> Answer:
         if isinstance(request, requests.Authenticate):
             return self._authenticated(response.access_token)
         return read(request, response, self._bases)
+
+    def _error(self, code: grpc.StatusCode, details: str, given_up: bool) -> Answer:
+        outcome = _outcome(code, details, given_up)
+        return Answer(outcome, self._without_secrets(f'{code.name}: {details}'))
 
     def _authenticated(self, token: str) -> Answer:
         if not token or not token.isascii() or not token.isprintable():
@@ -327,11 +337,11 @@ def _is_base(resource: Any) -> bool:
     return (resource.type, resource.subtype) == ('component', 'base')
 
 
-def _outcome(code: grpc.StatusCode, details: str, cancelled: bool) -> Outcome:
-    """Return what an error means; ``cancelled``: the bridge itself cancelled the call."""
+def _outcome(code: grpc.StatusCode, details: str, given_up: bool) -> Outcome:
+    """Return what an error means; ``given_up``: the bridge itself cancels calls there."""
     if code is grpc.StatusCode.CANCELLED:
         # So gRPC calls a stream that ended without a status, too.
-        return Outcome.CUT if cancelled or 'RST_STREAM' in details else Outcome.CANCELLED
+        return Outcome.CUT if given_up or 'RST_STREAM' in details else Outcome.CANCELLED
     if code is grpc.StatusCode.UNKNOWN and details.startswith('Stream removed'):
         return Outcome.CUT  # the connection ended in the middle of the call
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and not details:
