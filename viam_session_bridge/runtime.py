@@ -270,6 +270,9 @@ class LapseClock:
 
     def arm(self, at: float) -> None:
         """Tick at ``at`` at the latest."""
+        # Also right as the clock goes off: the tick that follows arms it anew.
+        if at >= self._armed:
+            return
         with self._changed:
             if at < self._armed:
                 self._armed = at
