@@ -64,6 +64,8 @@ _METHODS = {
 
 Done = Callable[[Call, Answer], None]
 
+ACKNOWLEDGED = Answer(Outcome.OK)
+
 
 @dataclass(eq=False)
 class _Connection:
@@ -72,7 +74,7 @@ class _Connection:
     channel: grpc.Channel
     methods: Mapping[str, Any]  # grpcio's callables, by path
     answers: AnswerThread | None
-    under_way: set[InnerCall | FutureCall] = field(default_factory=set)
+    under_way: dict[int, InnerCall | FutureCall] = field(default_factory=dict)  # by number
     given_up: bool = False
 
     def call(self, path: str, ended: Ended) -> InnerCall | FutureCall:
@@ -89,7 +91,7 @@ class _Connection:
             self.answers.close()
         if give_up:
             self.given_up = True
-            for call in list(self.under_way):
+            for call in list(self.under_way.values()):
                 call.cancel()
 
 
@@ -145,7 +147,7 @@ class Channel:
         if isinstance(request, requests.Redial):
             if not self._closed:
                 self._redial()
-            done(call, Answer(Outcome.OK))
+            done(call, ACKNOWLEDGED)
             return
         connection = self._connection
         if self._closed or connection is None:
@@ -161,7 +163,7 @@ class Channel:
             return
 
         def ended(code: grpc.StatusCode, details: str, answered: bytes) -> None:
-            connection.under_way.discard(under_way)
+            connection.under_way.pop(call.number, None)
             try:
                 if code is grpc.StatusCode.OK:
                     answer = self._read(request, method.response.FromString(answered))
@@ -174,11 +176,11 @@ class Channel:
                 self._transport.doubt()
             done(call, answer)
 
-        under_way = connection.call(method.path, ended)
-        connection.under_way.add(under_way)
-        under_way.start(message.SerializeToString(), call.timeout, metadata)
+        handed_over = connection.call(method.path, ended)
+        connection.under_way[call.number] = handed_over
+        handed_over.start(message.SerializeToString(), call.timeout, metadata)
         if connection.given_up:  # meanwhile
-            under_way.cancel()
+            handed_over.cancel()
 
     def close(self) -> None:
         """Take no more calls and report no more; let go of this object then."""
@@ -301,7 +303,7 @@ def read(request: Request, response: Any, bases: Mapping[str, BaseConfiguration]
             return Answer(Outcome.OK, listed=listed_by_name(response, bases))
         case requests.GetMachineStatus():
             return Answer(Outcome.OK, listed=listed_by_status(response, bases))
-    return Answer(Outcome.OK)
+    return ACKNOWLEDGED
 
 
 def listed_by_name(response: Any, bases: Mapping[str, BaseConfiguration]) -> Listed:

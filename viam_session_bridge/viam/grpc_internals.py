@@ -27,7 +27,8 @@ import time
 from typing import Any
 
 import grpc
-from grpc._cython import cygrpc
+
+cygrpc: Any = getattr(grpc, '_cython', None) and getattr(grpc._cython, 'cygrpc', None)
 
 Ended = Callable[[grpc.StatusCode, str, bytes], None]
 """Called with the status of a call that ended, its details, and the answer where it is OK."""
