@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from dataclasses import replace
+import gc
 import queue
 import socket
 import threading
 import time
+import weakref
 
 import grpc
 import pytest
@@ -73,6 +75,31 @@ def test_an_answer_that_cannot_be_read_ends_its_call_all_the_same(
     answer = driver.ask(StopBase('base'))
     assert answer.outcome is Outcome.CUT
     assert 'out of range' in answer.detail
+
+
+def test_a_call_that_ended_leaves_nothing_to_the_garbage_collector(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[weakref.ref[grpc_internals.InnerCall]] = []
+
+    class Recorded(grpc_internals.InnerCall):
+        def __init__(self, method: object, ended: grpc_internals.Ended) -> None:
+            super().__init__(method, ended)
+            there.append(weakref.ref(self))
+
+    monkeypatch.setattr(channel, 'InnerCall', Recorded)
+    gc.disable()
+    try:
+        for _ in range(4):
+            driver.ask(StopBase('base'))
+        # The thread for answers still has the last one in its hands.
+        deadline = time.monotonic() + BOUND
+        while any(call() is not None for call in there[:3]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        gc.enable()
+    assert len(there) == 4
 
 
 def test_an_unknown_session_is_distinguished_from_other_errors(driver: Driver) -> None:

@@ -24,6 +24,8 @@ from viam_session_bridge.viam.grpc_internals import (
     AnswerThread,
     are_known,
     connectivity_of,
+    FutureCall,
+    InnerCall,
     InnerConnectivity,
     SubscribedConnectivity,
 )
@@ -34,26 +36,30 @@ IDLE, READY = grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.READY
 
 
 class Server(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Answers every call with nothing, while its gate is open."""
+    """Answers what it is sent, while its gate is open; it has no method of the name Missing."""
 
     def __init__(self, address: str = '127.0.0.1:0') -> None:
         self.gate, self.called = threading.Event(), threading.Event()
+        self.metadata: dict[str, str] = {}
         self.gate.set()
         self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=4), handlers=(self,))
         self.address = f'127.0.0.1:{self._server.add_insecure_port(address)}'
         self._server.start()
 
-    def service(self, _: Any) -> grpc.RpcMethodHandler:
+    def service(self, call: Any) -> grpc.RpcMethodHandler | None:
+        if call.method.endswith('/Missing'):
+            return None
         return grpc.unary_unary_rpc_method_handler(self._answer)
 
     def stop(self) -> None:
         self.gate.set()
         self._server.stop(None).wait(BOUND)
 
-    def _answer(self, *_: Any) -> bytes:
+    def _answer(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        self.metadata = dict(context.invocation_metadata())
         self.called.set()
         self.gate.wait(BOUND)
-        return b''
+        return request
 
 
 class Calls:
@@ -189,6 +195,100 @@ def test_an_error_of_grpcios_is_reported(calls: Calls, monkeypatch: pytest.Monke
     assert str(calls.failures.get(timeout=BOUND)) == 'broken'
 
 
+# Calls
+
+Ended = tuple[grpc.StatusCode, str, bytes, threading.Thread]
+
+
+class UnaryCalls:
+    """Calls of one kind on a channel with a thread for answers, and how they ended."""
+
+    def __init__(self, kind: type[InnerCall | FutureCall], channel: grpc.Channel) -> None:
+        self.failures: SimpleQueue[BaseException] = SimpleQueue()
+        self.answers = AnswerThread(channel, 'main', self.failures.put)
+        self.kind, self._channel = kind, channel
+        self._ended: SimpleQueue[Ended] = SimpleQueue()
+
+    def prepare(self, method: str = 'Call') -> InnerCall | FutureCall:
+        return self.kind(self._channel.unary_unary(f'/any/{method}'), self._end)
+
+    def end(self) -> Ended:
+        return self._ended.get(timeout=BOUND)
+
+    def _end(self, code: grpc.StatusCode, details: str, answer: bytes) -> None:
+        self._ended.put((code, details, answer, threading.current_thread()))
+
+
+@pytest.fixture(params=[InnerCall, FutureCall])
+def unary(request: pytest.FixtureRequest, server: Server) -> Iterator[UnaryCalls]:
+    channel = grpc.insecure_channel(server.address)
+    unary = UnaryCalls(request.param, channel)
+    yield unary
+    server.gate.set()
+    unary.answers.close()
+    wait_gone(unary.answers.thread)
+    channel.close()
+
+
+def test_a_call_takes_its_metadata_there_and_its_answer_back(
+    unary: UnaryCalls, server: Server
+) -> None:
+    unary.prepare().start(b'request', BOUND, (('viam-sid', 'one'),))
+    assert unary.end() == (grpc.StatusCode.OK, '', b'request', unary.answers.thread)
+    assert server.metadata['viam-sid'] == 'one'
+    unary.prepare().start(b'', BOUND, ())
+    assert unary.end()[2] == b''
+    assert 'viam-sid' not in server.metadata
+
+
+def test_a_call_that_fails_ends_with_the_status_and_the_servers_words(unary: UnaryCalls) -> None:
+    unary.prepare('Missing').start(b'request', BOUND, ())
+    code, details, answer, _ = unary.end()
+    assert (code, answer) == (grpc.StatusCode.UNIMPLEMENTED, b'')
+    assert details == 'Method not found!'
+
+
+def test_a_call_ends_with_its_deadline(unary: UnaryCalls, server: Server) -> None:
+    unary.prepare().start(b'', BOUND, ())  # connected
+    unary.end()
+    server.gate.clear()
+    began = time.monotonic()
+    unary.prepare().start(b'', SHORT, ())
+    assert unary.end()[0] is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert SHORT - 0.01 <= time.monotonic() - began < BOUND / 2
+
+
+def test_a_call_that_is_cancelled_ends_at_once(unary: UnaryCalls, server: Server) -> None:
+    server.gate.clear()
+    call = unary.prepare()
+    call.cancel()  # nothing yet
+    call.start(b'', BOUND, ())
+    assert server.called.wait(BOUND)
+    began = time.monotonic()
+    call.cancel()
+    assert unary.end()[0] is grpc.StatusCode.CANCELLED
+    assert time.monotonic() - began < BOUND / 2
+    call.cancel()  # nothing any more
+
+
+def test_an_error_of_a_calls_owner_is_reported_and_costs_no_other_its_answer(
+    server: Server,
+) -> None:
+    channel = grpc.insecure_channel(server.address)
+    unary = UnaryCalls(InnerCall, channel)
+
+    def fail(*_: object) -> None:
+        raise OverflowError('too much')
+
+    InnerCall(channel.unary_unary('/any/Call'), fail).start(b'', BOUND, ())
+    assert isinstance(unary.failures.get(timeout=BOUND), OverflowError)
+    unary.prepare().start(b'request', BOUND, ())
+    assert unary.end()[2] == b'request'
+    unary.answers.close()
+    wait_gone(unary.answers.thread)
+    channel.close()
+
+
 # Connectivity
 
 Connectivity = InnerConnectivity | SubscribedConnectivity
@@ -276,6 +376,8 @@ class Lacking:
         if name == self._missing:
             raise AttributeError(name)
         there = getattr(self._real, name)
+        if name == 'unary_unary':
+            return lambda method: Lacking(there(method), self._missing)
         inner = ('_call_state', '_channel', 'channel')
         return Lacking(there, self._missing) if name in inner else there
 
@@ -296,6 +398,7 @@ def test_the_private_parts_of_this_grpcio_are_known_and_their_trial_leaves_no_th
 @pytest.mark.parametrize(
     'missing',
     ['_call_state', 'lock', 'managed_calls', 'next_call_event',
+     '_managed_call', '_method', '_context',
      '_channel', 'check_connectivity_state', 'watch_connectivity_state'],
 )  # fmt: skip
 def test_those_of_a_grpcio_that_lacks_one_are_not(
@@ -303,6 +406,13 @@ def test_those_of_a_grpcio_that_lacks_one_are_not(
 ) -> None:
     real = grpc.insecure_channel
     monkeypatch.setattr(grpc, 'insecure_channel', lambda target: Lacking(real(target), missing))
+    assert not are_known.__wrapped__()
+
+
+def test_those_of_a_grpcio_without_its_inner_module_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(grpc_internals, 'cygrpc', None)
     assert not are_known.__wrapped__()
 
 
