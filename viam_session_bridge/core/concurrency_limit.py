@@ -32,7 +32,7 @@ class ConcurrencyLimit:
 
     def has_room(self, now: float) -> bool:
         """Return whether one more may go."""
-        return self._free(now) > 0
+        return len(self._under_way) < MOST or self._free(now) > 0
 
     def wait(self, base: str) -> None:
         """Have a base wait for its turn; one that waits already keeps its turn."""

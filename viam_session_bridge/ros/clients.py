@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from viam_session_bridge.bounds import BoundedDict, Throttle
 from viam_session_bridge.reporting.active_problems import ActiveProblems, BRIDGE
-from viam_session_bridge.ros.command_messages import age_of, CommandMessage, UNUSED_AXES
+from viam_session_bridge.ros.command_messages import age_of, CommandMessage
 from viam_session_bridge.ros.publishers import node_of, Publisher, Publishers, same_node
 from viam_session_bridge.text import counted, safe_name, shorten
 
@@ -36,7 +36,6 @@ REPORTED_ONCE = {
     'computer, or the network loses them',
 }
 """What is reported once for each topic, by what diagnostics call it."""
-NO_MOTION = (0.0, 0.0, 0.0)
 
 
 class Clients:
@@ -86,8 +85,8 @@ class Clients:
             self._names[gid] = '', topic
         age = None if command.stamp is None else age_of(command.stamp, self._ros_time())
         self._runtime.command(gid, topic, command.velocity, age, now)
-        if command.unused != NO_MOTION:
-            self._report_unused_axes(topic, command.unused)
+        if command.z or command.roll or command.pitch:
+            self._report_unused_axes(topic, command)
 
     def discard(self, topic: str, gid: str, command: CommandMessage | None) -> None:
         """Feed a command that was discarded (R2); None is one that could not be read."""
@@ -207,8 +206,9 @@ class Clients:
         if text not in self._reported and self._report_some(kind or text, text, now):
             self._reported[text] = None
 
-    def _report_unused_axes(self, topic: str, numbers: tuple[float, float, float]) -> None:
-        for axis, number in zip(UNUSED_AXES, numbers, strict=True):
+    def _report_unused_axes(self, topic: str, command: CommandMessage) -> None:
+        axes = {'linear.z': command.z, 'angular.x': command.roll, 'angular.y': command.pitch}
+        for axis, number in axes.items():
             if number:
                 self._report_once(
                     f'{topic}: {axis} is not forwarded, no base on the ground follows it; '

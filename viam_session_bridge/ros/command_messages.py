@@ -20,7 +20,6 @@ from rclpy.serialization import deserialize_message
 
 from viam_session_bridge.core.velocity import Velocity
 
-UNUSED_AXES = ('linear.z', 'angular.x', 'angular.y')
 NANOSECONDS = 1_000_000_000  # in a second
 
 CDR_LITTLE_ENDIAN = b'\0\1'
@@ -41,11 +40,6 @@ class CommandMessage(NamedTuple):
     pitch: float
     yaw: float
     stamp: tuple[int, int] | None = None
-
-    @property
-    def unused(self) -> tuple[float, float, float]:
-        """Return the numbers on the axes that no base on the ground follows."""
-        return self.z, self.roll, self.pitch
 
     @property
     def velocity(self) -> Velocity:
