@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 import queue
 
 from viam_session_bridge.configuration.model import (
@@ -39,6 +40,7 @@ class Driver:
         self.readiness: queue.Queue[bool] = queue.Queue()
         named = {base.name: base for base in bases or (base_named('base'),)}
         self.failures: list[BaseException] = []
+        self._numbers = count(1)
         self.channel = Channel(
             machine_at(address), named, self.readiness.put, self.failures.append
         )
@@ -50,7 +52,7 @@ class Driver:
 
     def hand_over(self, request: Request, timeout: float = 5.0) -> queue.Queue[Answer]:
         answers: queue.Queue[Answer] = queue.Queue()
-        call = Call(1, 'main', request, timeout)
+        call = Call(next(self._numbers), 'main', request, timeout)
         self.channel.hand_over(call, lambda _, answer: answers.put(answer))
         return answers
 
