@@ -262,12 +262,14 @@ class HalfMachine(Http2):
     """Starts sessions as a machine does; what it does otherwise is a subclass's."""
 
     window = 2.0  # s
+    sid = ''  # empty: one of its own for each session
 
     def answer(self, talk: _Conversation, stream: int, path: str) -> None:
         """Start sessions; take care of the rest."""
         if path == wire.START_SESSION.path:
             window = wire.to_duration(self.window)
-            started = wire.START_SESSION.response(id=str(uuid.uuid4()), heartbeat_window=window)
+            sid = self.sid or str(uuid.uuid4())
+            started = wire.START_SESSION.response(id=sid, heartbeat_window=window)
             talk.ok(stream, started.SerializeToString())
         else:
             self.rest(talk, stream, path)
@@ -298,6 +300,12 @@ class NoWindow(HalfMachine):
     """A machine whose sessions have a window of nothing."""
 
     window = 0.0
+
+
+class NoHeader(HalfMachine):
+    """A machine whose sessions have an id that no call can bear."""
+
+    sid = 'a\nb'
 
 
 def _framed(length: int) -> bytes:

@@ -77,6 +77,28 @@ def test_an_answer_that_cannot_be_read_ends_its_call_all_the_same(
     assert 'out of range' in answer.detail
 
 
+def test_a_call_that_cannot_be_sent_is_a_failure_and_costs_no_other_its_answer(
+    driver: Driver,
+) -> None:
+    # An older grpcio raises; a newer one has it fail.
+    answer = driver.ask(Move('base', Velocity(), 'no\nheader'))
+    assert answer.outcome in (Outcome.FAILED, Outcome.CUT)
+    assert 'metadata' in answer.detail
+    assert driver.ask(StopBase('base')).outcome is Outcome.OK
+
+
+def test_an_error_of_grpcios_at_the_handing_over_is_a_failure(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError('metadata was invalid')
+
+    monkeypatch.setattr(grpc_internals.InnerCall, 'start', broken)
+    answer = driver.ask(StopBase('base'))
+    assert answer.outcome is Outcome.FAILED
+    assert 'metadata was invalid' in answer.detail
+
+
 def test_a_call_that_ended_leaves_nothing_to_the_garbage_collector(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

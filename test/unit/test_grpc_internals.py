@@ -271,6 +271,15 @@ def test_a_call_that_is_cancelled_ends_at_once(unary: UnaryCalls, server: Server
     call.cancel()  # nothing any more
 
 
+def test_a_call_after_the_end_of_the_thread_is_answered_by_one_of_grpcios(
+    unary: UnaryCalls,
+) -> None:
+    unary.answers.close()
+    wait_gone(unary.answers.thread)
+    unary.prepare().start(b'request', BOUND, ())
+    assert unary.end()[:3] == (grpc.StatusCode.OK, '', b'request')
+
+
 def test_an_error_of_a_calls_owner_is_reported_and_costs_no_other_its_answer(
     server: Server,
 ) -> None:

@@ -178,7 +178,13 @@ class Channel:
 
         handed_over = connection.call(method.path, ended)
         connection.under_way[call.number] = handed_over
-        handed_over.start(message.SerializeToString(), call.timeout, metadata)
+        try:
+            handed_over.start(message.SerializeToString(), call.timeout, metadata)
+        except Exception as error:
+            # Those handed over after it, stops among them, are not to be lost with it.
+            del connection.under_way[call.number]
+            done(call, Answer(Outcome.FAILED, f'it cannot be sent: {error!r}'))
+            return
         if connection.given_up:  # meanwhile
             handed_over.cancel()
 
@@ -241,7 +247,7 @@ class Channel:
         return Answer(outcome, self._without_secrets(f'{code.name}: {details}'))
 
     def _authenticated(self, token: str) -> Answer:
-        if not token or not token.isascii() or not token.isprintable():
+        if not _is_header(token):
             return Answer(Outcome.FAILED, 'it gives an access token that is not valid')
         self._secrets['token'] = token
         self._token = ((messages.TOKEN_KEY, f'Bearer {token}'),)
@@ -288,12 +294,13 @@ def read(request: Request, response: Any, bases: Mapping[str, BaseConfiguration]
     match request:
         case requests.StartSession():
             window = messages.to_seconds(response.heartbeat_window)
-            if response.id and window in HEARTBEAT_WINDOW:
+            if _is_header(response.id) and window in HEARTBEAT_WINDOW:
                 return Answer(Outcome.OK, sid=response.id, window=window)
             return Answer(
                 Outcome.FAILED,
                 f'it started a session with id {response.id[:8]!r} and a window of {window} s, '
-                f'which must be {HEARTBEAT_WINDOW} s: check that it is a viam-server',
+                f'which must be printable ASCII and {HEARTBEAT_WINDOW} s: check that it is a '
+                'viam-server',
             )
         case requests.GetSessions():
             return Answer(Outcome.OK, sids=tuple(session.id for session in response.sessions))
@@ -304,6 +311,11 @@ def read(request: Request, response: Any, bases: Mapping[str, BaseConfiguration]
         case requests.GetMachineStatus():
             return Answer(Outcome.OK, listed=listed_by_status(response, bases))
     return ACKNOWLEDGED
+
+
+def _is_header(text: str) -> bool:
+    """Return whether calls can bear a text that a machine gave: gRPC takes no other."""
+    return text != '' and text.isascii() and text.isprintable()
 
 
 def listed_by_name(response: Any, bases: Mapping[str, BaseConfiguration]) -> Listed:
