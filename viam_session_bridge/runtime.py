@@ -270,7 +270,7 @@ class LapseClock:
 
     def arm(self, at: float) -> None:
         """Tick at ``at`` at the latest."""
-        # Also right as the clock goes off: the tick that follows arms it anew.
+        # Read without the lock: should the clock go off just now, its tick arms it anew.
         if at >= self._armed:
             return
         with self._changed:

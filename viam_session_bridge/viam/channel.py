@@ -182,7 +182,7 @@ class Channel:
             handed_over.start(message.SerializeToString(), call.timeout, metadata)
         except Exception as error:
             # Those handed over after it, stops among them, are not to be lost with it.
-            del connection.under_way[call.number]
+            connection.under_way.pop(call.number, None)
             done(call, Answer(Outcome.FAILED, f'it cannot be sent: {error!r}'))
             return
         if connection.given_up:  # meanwhile
