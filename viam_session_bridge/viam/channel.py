@@ -181,7 +181,7 @@ class Channel:
         try:
             handed_over.start(message.SerializeToString(), call.timeout, metadata)
         except Exception as error:
-            # Those handed over after it, stops among them, are not to be lost with it.
+            # Its base would wait for ever, and the calls that come after it would be lost.
             connection.under_way.pop(call.number, None)
             done(call, Answer(Outcome.FAILED, f'it cannot be sent: {error!r}'))
             return
