@@ -103,10 +103,15 @@ class Drive:
         calls = [entry for entry in self.calls(since) if entry.call == 'stop' and entry.t < stop.t]
         cancelled = [entry for entry in calls if entry.error == _CANCELLED]
         begun = [entry.t for entry in calls if entry.phase == 'begin']
-        overtook = any(after - before < _OVERTAKING for before, after in pairwise(begun))
+        overtook = any(self._may_overtake(*two) for two in pairwise(begun))
         why = f'{self.base} got Stops that cancel each other: {calls}'
         assert len(cancelled) <= 1 + overtook, why
         return stop
+
+    def _may_overtake(self, first: float, second: float) -> bool:
+        """Whether two calls that began at these times may have been handed over the other way."""
+        load = self._load.between(first - _OVERTAKING, second)
+        return second - first < _OVERTAKING + load
 
     def wait_hanging(self) -> Entry:
         """Wait until a command has begun that does not end, and return its beginning."""
