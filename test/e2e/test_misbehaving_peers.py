@@ -152,8 +152,8 @@ CASES = {
     'no_window': Case(
         _peer(bad_peers.NoWindow), NO_SESSION + r"it started a session with id '\w+' and a window "
         'of 0.0 s, which must be printable ASCII and from 0.03 to 60 s'),
-    'no_header': Case(
-        _peer(bad_peers.NoHeader), NO_SESSION + r"it started a session with id 'a\\nb' and a "
+    'bad_session_id': Case(
+        _peer(bad_peers.BadSessionId), NO_SESSION + r"it started a session with id 'a\\nb' and a "
         'window of 2.0 s, which must be printable ASCII'),
     'never_stops': Case(
         _peer(bad_peers.NeverStops), r'none of \d+ stops was acknowledged \(.+\): check the base',

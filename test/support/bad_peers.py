@@ -302,8 +302,8 @@ class NoWindow(HalfMachine):
     window = 0.0
 
 
-class NoHeader(HalfMachine):
-    """A machine whose sessions have an id that no call can bear."""
+class BadSessionId(HalfMachine):
+    """A machine whose sessions have an id that no call can take along."""
 
     sid = 'a\nb'
 

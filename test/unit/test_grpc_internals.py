@@ -203,14 +203,13 @@ Ended = tuple[grpc.StatusCode, str, bytes, threading.Thread]
 class UnaryCalls:
     """Calls of one kind on a channel with a thread for answers, and how they ended."""
 
-    def __init__(self, kind: type[InnerCall | FutureCall], channel: grpc.Channel) -> None:
-        self.failures: SimpleQueue[BaseException] = SimpleQueue()
-        self.answers = AnswerThread(channel, 'main', self.failures.put)
-        self.kind, self._channel = kind, channel
+    def __init__(self, kind: type[InnerCall | FutureCall], calls: Calls) -> None:
+        self.answers, self.thread = calls.take_answers()
+        self._kind, self._channel = kind, calls.channel
         self._ended: SimpleQueue[Ended] = SimpleQueue()
 
     def prepare(self, method: str = 'Call') -> InnerCall | FutureCall:
-        return self.kind(self._channel.unary_unary(f'/any/{method}'), self._end)
+        return self._kind(self._channel.unary_unary(f'/any/{method}'), self._end)
 
     def end(self) -> Ended:
         return self._ended.get(timeout=BOUND)
@@ -220,21 +219,21 @@ class UnaryCalls:
 
 
 @pytest.fixture(params=[InnerCall, FutureCall])
-def unary(request: pytest.FixtureRequest, server: Server) -> Iterator[UnaryCalls]:
-    channel = grpc.insecure_channel(server.address)
-    unary = UnaryCalls(request.param, channel)
+def unary(
+    request: pytest.FixtureRequest, calls: Calls, server: Server
+) -> Iterator[UnaryCalls]:
+    unary = UnaryCalls(request.param, calls)
     yield unary
     server.gate.set()
     unary.answers.close()
-    wait_gone(unary.answers.thread)
-    channel.close()
+    wait_gone(unary.thread)
 
 
 def test_a_call_takes_its_metadata_there_and_its_answer_back(
     unary: UnaryCalls, server: Server
 ) -> None:
     unary.prepare().start(b'request', BOUND, (('viam-sid', 'one'),))
-    assert unary.end() == (grpc.StatusCode.OK, '', b'request', unary.answers.thread)
+    assert unary.end() == (grpc.StatusCode.OK, '', b'request', unary.thread)
     assert server.metadata['viam-sid'] == 'one'
     unary.prepare().start(b'', BOUND, ())
     assert unary.end()[2] == b''
@@ -275,27 +274,25 @@ def test_a_call_after_the_end_of_the_thread_is_answered_by_one_of_grpcios(
     unary: UnaryCalls,
 ) -> None:
     unary.answers.close()
-    wait_gone(unary.answers.thread)
+    wait_gone(unary.thread)
     unary.prepare().start(b'request', BOUND, ())
     assert unary.end()[:3] == (grpc.StatusCode.OK, '', b'request')
 
 
 def test_an_error_of_a_calls_owner_is_reported_and_costs_no_other_its_answer(
-    server: Server,
+    calls: Calls,
 ) -> None:
-    channel = grpc.insecure_channel(server.address)
-    unary = UnaryCalls(InnerCall, channel)
+    unary = UnaryCalls(InnerCall, calls)
 
     def fail(*_: object) -> None:
         raise OverflowError('too much')
 
-    InnerCall(channel.unary_unary('/any/Call'), fail).start(b'', BOUND, ())
-    assert isinstance(unary.failures.get(timeout=BOUND), OverflowError)
+    InnerCall(calls.channel.unary_unary('/any/Call'), fail).start(b'', BOUND, ())
+    assert isinstance(calls.failures.get(timeout=BOUND), OverflowError)
     unary.prepare().start(b'request', BOUND, ())
     assert unary.end()[2] == b'request'
     unary.answers.close()
-    wait_gone(unary.answers.thread)
-    channel.close()
+    wait_gone(unary.thread)
 
 
 # Connectivity

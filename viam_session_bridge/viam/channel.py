@@ -247,7 +247,7 @@ class Channel:
         return Answer(outcome, self._without_secrets(f'{code.name}: {details}'))
 
     def _authenticated(self, token: str) -> Answer:
-        if not _is_header(token):
+        if not _can_be_metadata(token):
             return Answer(Outcome.FAILED, 'it gives an access token that is not valid')
         self._secrets['token'] = token
         self._token = ((messages.TOKEN_KEY, f'Bearer {token}'),)
@@ -294,7 +294,7 @@ def read(request: Request, response: Any, bases: Mapping[str, BaseConfiguration]
     match request:
         case requests.StartSession():
             window = messages.to_seconds(response.heartbeat_window)
-            if _is_header(response.id) and window in HEARTBEAT_WINDOW:
+            if _can_be_metadata(response.id) and window in HEARTBEAT_WINDOW:
                 return Answer(Outcome.OK, sid=response.id, window=window)
             return Answer(
                 Outcome.FAILED,
@@ -313,8 +313,8 @@ def read(request: Request, response: Any, bases: Mapping[str, BaseConfiguration]
     return ACKNOWLEDGED
 
 
-def _is_header(text: str) -> bool:
-    """Return whether calls can bear a text that a machine gave: gRPC takes no other."""
+def _can_be_metadata(text: str) -> bool:
+    """Return whether a text that a machine gave can be sent back to it with each call."""
     return text != '' and text.isascii() and text.isprintable()
 
 

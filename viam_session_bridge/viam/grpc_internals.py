@@ -1,7 +1,7 @@
 # Copyright 2026 The viam_session_bridge authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Three uses of grpcio's private parts, the same from 1.51 to 1.85, and the public ways behind them.
+Three uses of grpcio's private parts, tested from 1.51 to 1.85, and the public ways behind them.
 
 - *Answers*: grpcio starts a thread to take them with the first call under way and ends it with the
   last, so nearly once for each call. Whoever hands a call over, a stop included, waits for that
@@ -38,8 +38,8 @@ cygrpc: Any = getattr(getattr(grpc, '_cython', None), 'cygrpc', None)
 _NOTHING = '/viam_session_bridge/Nothing'  # is never sent: its deadline has passed
 _TRIAL_TIMEOUT = 2.0  # s
 _SUBSCRIPTION_POLL = 0.2  # s, grpcio's
-_BY_NUMBER = {connectivity.value[0]: connectivity for connectivity in grpc.ChannelConnectivity}
-_STATUS_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
+_CONNECTIVITIES = {one.value[0]: one for one in grpc.ChannelConnectivity}  # by number
+_STATUSES = {one.value[0]: one for one in grpc.StatusCode}  # by number
 _UNREACHED = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
 _NO_FLAGS = 0
 
@@ -78,7 +78,7 @@ class AnswerThread:
             while True:
                 event = self._next_event()
                 # There is no tag where grpcio only looked up.
-                if event.tag is None or not self._is_end(event):
+                if event.tag is None or not self._hand_on(event):
                     continue
                 with state.lock:
                     state.managed_calls -= 1
@@ -89,8 +89,8 @@ class AnswerThread:
             self._failed(error)
             raise
 
-    def _is_end(self, event: Any) -> bool:
-        """Have the event taken, and return whether it is the end of its call."""
+    def _hand_on(self, event: Any) -> bool:
+        """Hand an event on to its call, and return whether it is the end of that."""
         try:
             return bool(event.tag(event))
         except Exception as error:  # whoever made the call; others still wait for their answers
@@ -125,7 +125,7 @@ class InnerCall:
             self._status,
         )
         handle: tuple[Any, ...] = ()
-        if hasattr(method, '_registered_call_handle'):  # since grpcio 1.60
+        if hasattr(method, '_registered_call_handle'):  # not yet in 1.59
             handle = (method._registered_call_handle,)
         self._call = method._managed_call(
             cygrpc.PropagationConstants.GRPC_PROPAGATE_DEFAULTS, method._method, None,
@@ -140,7 +140,7 @@ class InnerCall:
 
     def _take(self, _: Any) -> bool:
         """Take the call's only event, its end."""
-        code = _STATUS_BY_NUMBER.get(self._status.code(), grpc.StatusCode.UNKNOWN)
+        code = _STATUSES.get(self._status.code(), grpc.StatusCode.UNKNOWN)
         self._ended(code, self._status.details(), self._answer.message() or b'')
         return True
 
@@ -174,7 +174,7 @@ class InnerConnectivity:
 
     def state(self, connect: bool) -> grpc.ChannelConnectivity:
         """Return the present state; ``connect``: have the channel connect where it is idle."""
-        return _BY_NUMBER[self._inner.check_connectivity_state(connect)]
+        return _CONNECTIVITIES[self._inner.check_connectivity_state(connect)]
 
     def wait(self, seen: grpc.ChannelConnectivity, seconds: float) -> None:
         """Wait until the state is another than ``seen``, for ``seconds`` at most."""
